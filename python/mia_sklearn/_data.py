@@ -1,0 +1,185 @@
+"""Tables of records, whatever holds them: arrays, data frames, sparse matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.utils import _safe_indexing
+
+MAX_CATEGORIES = 64
+
+
+def is_frame(X: Any) -> bool:
+    """Tell whether `X` is a pandas data frame, without importing pandas."""
+    return hasattr(X, "iloc") and hasattr(X, "columns")
+
+
+def as_table(X: Any, name: str = "X") -> Any:
+    """Return `X` as an array of two or more dimensions, a data frame or a CSR matrix."""
+    if is_frame(X):
+        return X
+    if sparse.issparse(X):
+        return X.tocsr()
+    X = np.asarray(X)
+    if X.ndim < 2:
+        raise ValueError(
+            f"{name} must be a table with one row per record, got {X.ndim} dimension(s). "
+            f"Reshape a single feature with {name}.reshape(-1, 1)."
+        )
+    return X
+
+
+def n_rows(X: Any) -> int:
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def take_rows(X: Any, rows: Any) -> Any:
+    """Select rows by position, keeping the kind of table."""
+    return _safe_indexing(X, rows)
+
+
+def concat_rows(*tables: Any) -> Any:
+    """Stack tables of one kind on top of each other, renumbering the rows of frames."""
+    if is_frame(tables[0]):
+        import pandas as pd
+
+        return pd.concat(tables, ignore_index=True)
+    if sparse.issparse(tables[0]):
+        return sparse.vstack(tables, format="csr")
+    return np.concatenate(tables)
+
+
+def row_digests(X: Any, y: Any = None) -> np.ndarray:
+    """Return one 64-bit digest per record, equal for equal records.
+
+    Numbers are compared by value, so the digest does not depend on their width, on the memory
+    order, or on whether a frame or an array holds them.
+
+    Parameters
+    ----------
+    X : array, data frame or sparse matrix of shape (n_records, ...)
+    y : array-like of shape (n_records,), default=None
+        Labels; part of the record when given.
+
+    Returns
+    -------
+    ndarray of shape (n_records,), dtype uint64
+    """
+    import pandas as pd
+
+    if sparse.issparse(X):
+        digests = _sparse_digests(X.tocsr())
+    else:
+        columns: list[Any]
+        if is_frame(X):
+            columns = [X.iloc[:, j] for j in range(X.shape[1])]
+        else:
+            flat = np.asarray(X).reshape(len(X), -1)
+            columns = list(flat.T)
+        digests = np.zeros(n_rows(X), dtype=np.uint64)
+        for column in columns:
+            digests = _mix(digests, _value_digests(column))
+    if y is not None:
+        digests = _mix(digests, _value_digests(pd.Series(np.asarray(y))))
+    return digests
+
+
+def _value_digests(column: Any) -> np.ndarray:
+    import pandas as pd
+
+    values = np.asarray(column)
+    if values.dtype.kind in "biuf":
+        # Adding zero turns -0.0 into 0.0; every NaN becomes the same NaN.
+        values = values.astype(np.float64) + 0.0
+        values[np.isnan(values)] = np.nan
+        return pd.util.hash_array(values)
+    return pd.util.hash_array(np.asarray(pd.Series(values).astype("string").astype(object)))
+
+
+def _mix(digests: np.ndarray, values: np.ndarray) -> np.ndarray:
+    # The multiply-xorshift step of splitmix64: order matters, zeros do not vanish.
+    with np.errstate(over="ignore"):
+        mixed = (digests ^ values) * np.uint64(0xBF58476D1CE4E5B9) + np.uint64(0x9E3779B97F4A7C15)
+        return mixed ^ (mixed >> np.uint64(29))
+
+
+def _sparse_digests(X: sparse.csr_matrix) -> np.ndarray:
+    X = X.copy()
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    entries = _mix(_value_digests(X.indices), _value_digests(X.data))
+    # Entries of a row are combined by addition, so that a row without entries is 0.
+    totals = np.concatenate([[0], np.cumsum(entries, dtype=np.uint64)]).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        return totals[X.indptr[1:]] - totals[X.indptr[:-1]]
+
+
+def numeric_features(X: Any, *, one_hot: bool, like: Any = None) -> Any:
+    """Return records as numbers, for distances (`one_hot`) or for trees.
+
+    Parameters
+    ----------
+    X : array, data frame or sparse matrix of shape (n_records, ...)
+    one_hot : bool
+        True: standardise numbers and encode categories as indicator columns, so that
+        Euclidean distances mean something. False: keep numbers, encode categories as integers.
+    like : same kind of table as `X`, default=None
+        Records from which scales and categories are learned; `X` itself by default.
+
+    Returns
+    -------
+    array or CSR matrix of shape (n_records, n_features), float64
+    """
+    if sparse.issparse(X):
+        if one_hot:
+            return StandardScaler(with_mean=False).fit(X if like is None else like).transform(X)
+        return X
+    if not is_frame(X):
+        flat = np.asarray(X)
+        flat = flat.reshape(len(flat), -1)
+        if flat.dtype.kind in "biuf":
+            values = np.nan_to_num(flat.astype(np.float64)) if one_hot else flat.astype(np.float64)
+            if not one_hot:
+                return values
+            source = values
+            if like is not None:
+                source = np.nan_to_num(np.asarray(like).reshape(len(like), -1).astype(np.float64))
+            return StandardScaler().fit(source).transform(values)
+        import pandas as pd
+
+        X = pd.DataFrame(flat).infer_objects()
+        if like is not None:
+            like = np.asarray(like)
+            like = pd.DataFrame(like.reshape(len(like), -1)).infer_objects()
+    like = X if like is None else like
+    numeric = [j for j in range(X.shape[1]) if _is_numeric(X.iloc[:, j])]
+    other = [j for j in range(X.shape[1]) if j not in set(numeric)]
+    parts = []
+    if numeric:
+        values = X.iloc[:, numeric].to_numpy(dtype=np.float64, na_value=np.nan)
+        if one_hot:
+            source = like.iloc[:, numeric].to_numpy(dtype=np.float64, na_value=np.nan)
+            values = StandardScaler().fit(np.nan_to_num(source)).transform(np.nan_to_num(values))
+        parts.append(values)
+    if other:
+        names = X.iloc[:, other].astype("string").astype(object).fillna("").to_numpy()
+        source = like.iloc[:, other].astype("string").astype(object).fillna("").to_numpy()
+        if one_hot:
+            encoder = OneHotEncoder(
+                handle_unknown="ignore", sparse_output=False, max_categories=MAX_CATEGORIES
+            )
+            # A differing category moves two indicators: halve the squared distance.
+            parts.append(encoder.fit(source).transform(names) / np.sqrt(2.0))
+        else:
+            codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+            parts.append(codes.fit(source).transform(names))
+    return np.hstack(parts)
+
+
+def _is_numeric(column: Any) -> bool:
+    import pandas as pd
+
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column)

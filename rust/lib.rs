@@ -1,0 +1,3 @@
+//! Statistics kernels of mia-sklearn. `kernels` is plain Rust; only `python` knows of Python.
+
+mod python;

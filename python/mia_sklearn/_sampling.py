@@ -1,0 +1,162 @@
+"""Who trains on what: the training sets of reference models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+__all__ = ["SAMPLINGS", "Assignment", "assign", "training_rows"]
+
+SAMPLINGS = ("block", "bootstrap", "disjoint")
+
+_SMALLEST_BLOCK = 2
+_LARGEST_BLOCK = 8
+# Reference models whose training sets differ more than this from what was asked would
+# answer differently for that reason alone.
+_TOLERATED_SIZE_ERROR = 0.05
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Training sets of all models, over the records that may be trained on.
+
+    `membership` counts how often a model trains on a record, `labelled` says where that count
+    may be learned from, `block` numbers each model's block (-1 without blocks).
+    """
+
+    membership: np.ndarray
+    labelled: np.ndarray
+    block: np.ndarray
+    block_size: int
+    holdout: str
+    train_size: int
+
+    @property
+    def n_models(self) -> int:
+        return len(self.membership)
+
+
+def assign(
+    sampling: str, n_records: int, train_size: Any, n_core: int, *, n_models: int, entropy: int
+) -> Assignment:
+    """Draw the training sets.
+
+    Model i's set depends on `entropy` and i alone, not on how many models there are.
+    """
+    size = _records_per_model(train_size, n_records, n_core, sampling)
+    if sampling == "block":
+        return _blocks(n_records, size, n_models, entropy)
+    membership = np.zeros((n_models, n_records), dtype=np.uint16)
+    labelled = np.ones((n_models, n_records), dtype=bool)
+    for model in range(n_models):
+        rng = _generator(entropy, model)
+        if sampling == "bootstrap":
+            drawn = rng.integers(n_records, size=size)
+            membership[model] = np.bincount(drawn, minlength=n_records)
+        else:
+            own = rng.permutation(n_records)[: 2 * size]
+            membership[model, own[:size]] = 1
+            labelled[model] = False
+            labelled[model, own] = True
+    return Assignment(membership, labelled, np.full(n_models, -1), 0, "", size)
+
+
+def training_rows(counts: np.ndarray, n_core: int, seed: int) -> np.ndarray:
+    """Return the rows a model trains on, in random order; core rows follow the records'."""
+    rows = np.repeat(np.arange(len(counts)), counts)
+    core = np.arange(len(counts), len(counts) + n_core)
+    # Models that read their records in order must not learn the order of the pool.
+    return np.random.default_rng(seed).permutation(np.concatenate([rows, core]))
+
+
+def _blocks(n_records: int, size: int, n_models: int, entropy: int) -> Assignment:
+    block_size, holdout = _shape_of_block(n_records, size)
+    n_blocks = max(2, ceil(n_models / block_size))
+    shape = (n_blocks * block_size, n_records)
+    membership = np.zeros(shape, dtype=np.uint16)
+    labelled = np.ones(shape, dtype=bool)
+    partitioned = n_records // block_size
+    trained = n_records - partitioned if holdout == "out" else partitioned
+    trims = abs(trained - size) > _TOLERATED_SIZE_ERROR * size
+    for block in range(n_blocks):
+        rng = _generator(entropy, block)
+        parts = np.array_split(rng.permutation(n_records), block_size)
+        for position, part in enumerate(parts):
+            model = block * block_size + position
+            membership[model, part] = 1
+            if holdout == "out":
+                membership[model] = 1 - membership[model]
+            if trims:
+                rows = np.flatnonzero(membership[model])
+                dropped = rng.choice(rows, size=len(rows) - size, replace=False)
+                membership[model, dropped] = 0
+                labelled[model, dropped] = False
+    if trims:
+        trained = size
+    block_of = np.repeat(np.arange(n_blocks), block_size)
+    return Assignment(membership, labelled, block_of, block_size, holdout, trained)
+
+
+def _shape_of_block(n_records: int, size: int) -> tuple[int, str]:
+    """Return the number of models in a block and which of their sets partition the records."""
+    held_out = n_records - size
+    if size >= held_out:
+        ideal = n_records / held_out
+        block_size = _clip(round(ideal))
+        if _is_close(n_records - n_records / block_size, size):
+            return block_size, "out"
+        # The next larger block trains on more records than asked; the surplus is dropped.
+        block_size = ceil(ideal)
+        if block_size > _LARGEST_BLOCK:
+            most = floor(n_records * (1 - 1 / _LARGEST_BLOCK) / (1 - _TOLERATED_SIZE_ERROR))
+            raise ValueError(
+                f"train_size leaves {held_out} of {n_records} records out, fewer than blocks of "
+                f"{_LARGEST_BLOCK} models can. Train on at most {most} of them, or pass the "
+                "records that every model is to train on as core."
+            )
+        return block_size, "out"
+    ideal = n_records / size
+    block_size = _clip(round(ideal))
+    if _is_close(n_records / block_size, size):
+        return block_size, "in"
+    return _clip(floor(ideal)), "in"
+
+
+def _clip(block_size: int) -> int:
+    return min(max(block_size, _SMALLEST_BLOCK), _LARGEST_BLOCK)
+
+
+def _is_close(actual: float, wanted: int) -> bool:
+    return abs(actual - wanted) <= _TOLERATED_SIZE_ERROR * wanted
+
+
+def _records_per_model(train_size: Any, n_records: int, n_core: int, sampling: str) -> int:
+    """Return how many of the sampled records, core left aside, a model trains on."""
+    if train_size is None:
+        size = n_records // 2
+    elif isinstance(train_size, Integral) and not isinstance(train_size, bool):
+        size = int(train_size) - n_core
+    elif isinstance(train_size, Real) and 0 < float(train_size) < 1:
+        size = round(float(train_size) * n_records)
+    else:
+        raise ValueError(
+            "train_size must be None, a number of records, or a share between 0 and 1, "
+            f"got {train_size!r}."
+        )
+    most = {"block": n_records - 1, "disjoint": n_records // 2}.get(sampling)
+    if size < 1 or (most is not None and size > most):
+        core = f" beside the {n_core} of the core" if n_core else ""
+        limit = f"1 to {most}" if most is not None else "at least 1"
+        raise ValueError(
+            f"train_size={train_size!r} makes each reference model train on {size} of "
+            f"{n_records} records{core}; {sampling} sampling needs {limit}."
+        )
+    return size
+
+
+def _generator(entropy: int, index: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(index,)))

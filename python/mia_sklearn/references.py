@@ -1,0 +1,369 @@
+"""Reference models: models trained like the target, whose training sets are known."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+
+from ._data import as_table, concat_rows, n_rows, row_digests
+from ._sampling import SAMPLINGS, assign
+from ._training import Job, check_trainable, prefers_threads, single_threaded, train
+from .signals import choose_smoothing, rescaled_logit
+
+__all__ = ["ReferenceModels"]
+
+_SMOOTHING_SAMPLE = 2_000_000
+_LARGEST_SEED = 2**31 - 1
+
+
+class ReferenceModels(BaseEstimator):
+    """Train models like the target and keep what they answer on every record.
+
+    Each model trains on a random part of the records, so that for every record there are
+    models that did and models that did not train on it. All reference-based attacks read
+    nothing else. Models are dropped once they have answered; their log-posteriors stay.
+
+    Parameters
+    ----------
+    estimator : classifier or callable
+        What to train: an unfitted classifier, cloned for each model, with every nested
+        `random_state` set from the model's own seed; or a function `(X, y, seed)` that
+        returns a fitted classifier (early stopping on its own validation set, for example).
+    n_models : int, default=16
+        Number of models, at least 2. Block sampling rounds up to whole blocks, at least two.
+    sampling : {"block", "bootstrap", "disjoint"}, default="block"
+        How training sets are drawn, see Notes.
+    train_size : int, float or None, default=None
+        Records that each model trains on: a number (core records included), a share of the
+        sampled records (core records come on top), or None for half of them. Give what the
+        target trained on: models with smaller or larger training sets answer differently.
+    smoothing : "auto" or float, default="auto"
+        Mass added to both sides of the rescaled logit, see
+        `mia_sklearn.signals.rescaled_logit`; "auto" chooses it from the models' answers.
+    n_queries : int, default=0
+        Perturbed copies of each record that every model answers too.
+    n_jobs : int, default=None
+        Models trained at a time, as in joblib. Each of them uses one core, so the results
+        do not depend on it. `joblib.parallel_config` chooses another backend, Dask for example.
+    cache : str or path, default=None
+        Folder that keeps each model's answers as soon as it has finished, see Notes.
+    random_state : int, RandomState instance or None, default=None
+        Draws the training sets and the seeds of the models. With a cache, None stands for a
+        number derived from the data and the estimator, so that a second run resumes.
+    progress : bool, default=False
+        Show progress and the time left on standard error.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the order of the columns of `outputs_`.
+    n_models_ : int
+        Number of models.
+    n_blocks_ : int
+        Number of blocks; 0 without blocks.
+    block_size_ : int
+        Models in a block; 0 without blocks.
+    block_ : ndarray of shape (n_models,)
+        Each model's block; -1 without blocks.
+    holdout_ : {"out", "in", ""}
+        Which sets of a block's models partition the records: those left out ("out": one model
+        of each block has not trained on a given record) or those trained on ("in": one model
+        of each block has). Empty without blocks.
+    membership_ : ndarray of shape (n_models, n_records), dtype uint16
+        How many times each record is in each model's training set.
+    labelled_ : ndarray of shape (n_models, n_records), dtype bool
+        The rows from which attacks may learn, see Notes.
+    outputs_ : ndarray of shape (n_models, n_records, n_classes), dtype float32
+        Natural logarithm of the models' posteriors; minus infinity for a class that a model
+        never saw. Memory-mapped and read-only with a cache.
+    query_outputs_ : None
+        Answers on perturbed copies; None without queries.
+    digests_ : ndarray of shape (n_records,), dtype uint64
+        Digest of each record and its label.
+    labels_ : ndarray of shape (n_records,)
+        Column of each record's class; -1 for a label that is not in `classes_`.
+    smoothing_ : float
+        The smoothing in use.
+    n_pool_, n_population_ : int
+        Number of records of the pool and of the population; records are in this order.
+    train_size_ : int
+        Records that each model trains on, core included; up to one fewer where the records
+        do not divide evenly.
+    seeds_ : ndarray of shape (n_models,)
+        The models' seeds.
+    fit_time_ : float
+        Seconds that `fit` took.
+
+    Notes
+    -----
+    *Sampling, and the rows that it labels.*
+
+    - "block": the held-out sets of the b models of a block partition the records, with b =
+      round(n / held-out records) (complementary halves; four models that leave out a quarter
+      each). Where models train on fewer than half of the records it is their training sets
+      that partition them. b is 2 to 8. All rows are labelled. Where no b comes within 5 % of
+      the training size, larger sets are trimmed at random to it; a trimmed row is out of
+      that model's training set, and is not labelled, so that the others remain balanced.
+    - "bootstrap": each model draws its training set with replacement [2]_. All rows are
+      labelled.
+    - "disjoint": each model has a training and a test set of its own, disjoint and equally
+      large [1]_. These rows alone are labelled.
+
+    With `population` in `fit`, models sample from the population by the same rules, never
+    train on a row of the pool, and no row of the pool is labelled: for attackers who do not
+    hold the target's records.
+
+    *Cores.* Every nested `n_jobs` is set to 1 and numerical libraries get one thread: models
+    run beside each other instead, which is faster and keeps sums in the same order whatever
+    `n_jobs`. Trees and their ensembles run in threads, which start at once and share the
+    records; everything else runs in processes. `joblib.parallel_config` overrides this.
+
+    References
+    ----------
+    .. [1] R. Shokri et al., "Membership Inference Attacks Against Machine Learning Models",
+       IEEE S&P 2017, section V-C.
+    .. [2] Y. Long et al., "Understanding Membership Inferences on Well-Generalized Learning
+       Models", arXiv:1802.04889, section 4.2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from mia_sklearn import ReferenceModels
+    >>> X, y = load_iris(return_X_y=True)
+    >>> references = ReferenceModels(DecisionTreeClassifier(), n_models=4, random_state=0)
+    >>> references.fit(X, y).outputs_.shape
+    (4, 150, 3)
+    >>> references.membership_.sum(axis=0).tolist() == [2] * 150
+    True
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        n_models: int = 16,
+        *,
+        sampling: str = "block",
+        train_size: Any = None,
+        smoothing: Any = "auto",
+        n_queries: int = 0,
+        n_jobs: int | None = None,
+        cache: Any = None,
+        random_state: Any = None,
+        progress: bool = False,
+    ) -> None:
+        self.estimator = estimator
+        self.n_models = n_models
+        self.sampling = sampling
+        self.train_size = train_size
+        self.smoothing = smoothing
+        self.n_queries = n_queries
+        self.n_jobs = n_jobs
+        self.cache = cache
+        self.random_state = random_state
+        self.progress = progress
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        population: tuple[Any, Any] | None = None,
+        core: tuple[Any, Any] | None = None,
+        fit_params: dict[str, Any] | None = None,
+        classes: Any = None,
+    ) -> ReferenceModels:
+        """Train the models and record their answers.
+
+        Parameters
+        ----------
+        X : table of shape (n_pool, n_features)
+            The records under audit: array, data frame or sparse matrix.
+        y : array-like of shape (n_pool,)
+            Their labels.
+        population : tuple (X, y), default=None
+            Other records of the same kind, on which alone the models train.
+        core : tuple (X, y), default=None
+            Records on which every model trains besides its sample. They get no answers.
+        fit_params : dict, default=None
+            Passed to the estimator's `fit`. Values with one entry per record that may be
+            trained on (those of the pool, or of the population when there is one, then those
+            of the core) are sliced to each training set.
+        classes : array-like of shape (n_classes,), default=None
+            Labels to which answers are aligned; by default all labels in the data.
+
+        Returns
+        -------
+        ReferenceModels
+            The fitted object itself.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, before any model is trained; or if a model cannot be
+            trained, with its number.
+        """
+        start = time.perf_counter()
+        check_trainable(self.estimator, fit_params)
+        self._check_parameters()
+        pool, labels = _check_records(X, y, "X", "y")
+        tables, targets = [pool], [labels]
+        for name, extra in (("population", population), ("core", core)):
+            if extra is not None:
+                records, their_labels = _check_records(*extra, f"{name}[0]", f"{name}[1]")
+                _check_same_features(pool, records, name)
+                tables.append(records)
+                targets.append(their_labels)
+        table = concat_rows(*tables) if len(tables) > 1 else pool
+        target = np.concatenate(targets) if len(targets) > 1 else labels
+
+        self.n_pool_ = n_rows(pool)
+        self.n_population_ = 0 if population is None else n_rows(tables[1])
+        n_core = 0 if core is None else n_rows(tables[-1])
+        n_records = self.n_pool_ + self.n_population_
+        first = 0 if population is None else self.n_pool_
+        self.classes_ = np.unique(target) if classes is None else np.asarray(classes)
+        if len(np.unique(target[first:])) < 2:
+            raise ValueError(
+                "y must hold at least two classes among the records that models train on, "
+                f"got only {target[first]!r}."
+            )
+
+        entropy = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+        assignment = assign(
+            self.sampling,
+            n_records - first,
+            self.train_size,
+            n_core,
+            n_models=self.n_models,
+            entropy=entropy,
+        )
+        self.n_models_ = assignment.n_models
+        self.block_ = assignment.block
+        self.block_size_ = assignment.block_size
+        self.n_blocks_ = int(assignment.block.max()) + 1
+        self.holdout_ = assignment.holdout
+        self.train_size_ = assignment.train_size + n_core
+        self.membership_ = _behind(first, assignment.membership)
+        self.labelled_ = _behind(first, assignment.labelled)
+        self.seeds_ = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=self.n_models_)
+        self.labels_ = _positions(target[:n_records], self.classes_)
+        records = table if n_core == 0 else concat_rows(*tables[:-1])
+        self.digests_ = row_digests(records, target[:n_records])
+
+        job = Job(self.estimator, table, target, self.classes_, fit_params or {}, first, n_core)
+        self.outputs_ = self._train(job)
+        self.query_outputs_ = None
+        self.smoothing_ = (
+            choose_smoothing(_sample(self.outputs_))
+            if self.smoothing == "auto"
+            else float(self.smoothing)
+        )
+        self._phi: np.ndarray | None = None
+        self.fit_time_ = time.perf_counter() - start
+        return self
+
+    def phi(self) -> np.ndarray:
+        """Return every model's rescaled logit on every record.
+
+        Returns
+        -------
+        ndarray of shape (n_models, n_records), dtype float32
+            Computed at the first call and kept.
+        """
+        if self._phi is None:
+            phi = np.empty(self.outputs_.shape[:2], dtype=np.float32)
+            for model, answer in enumerate(self.outputs_):
+                phi[model] = rescaled_logit(answer, self.labels_, self.smoothing_)
+            self._phi = phi
+        return self._phi
+
+    def _check_parameters(self) -> None:
+        if self.n_models < 2:
+            raise ValueError(f"n_models must be at least 2, got {self.n_models!r}.")
+        if self.sampling not in SAMPLINGS:
+            raise ValueError(
+                f"Unknown sampling {self.sampling!r}; choose one of {', '.join(SAMPLINGS)}."
+            )
+        if self.smoothing != "auto" and not self.smoothing >= 0:
+            raise ValueError(
+                f"smoothing must be 'auto' or a number of at least 0, got {self.smoothing!r}."
+            )
+
+    def _train(self, job: Job) -> np.ndarray:
+        shape = (self.n_models_, len(self.labels_), len(self.classes_))
+        outputs = np.empty(shape, dtype=np.float32)
+        prefer = "threads" if prefers_threads(self.estimator) else "processes"
+        parallel = Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator_unordered")
+        tasks = (
+            delayed(train)(job, model, self.membership_[model, job.first :], int(seed))
+            for model, seed in enumerate(self.seeds_)
+        )
+        with single_threaded():
+            for model, answer in _with_progress(parallel(tasks), len(outputs), self.progress):
+                outputs[model] = answer
+        return outputs
+
+
+def _with_progress(results: Any, total: int, show: bool) -> Any:
+    if not show:
+        return results
+    from tqdm import tqdm
+
+    return tqdm(results, total=total, desc="reference models", unit="model")
+
+
+def _check_records(X: Any, y: Any, X_name: str, y_name: str) -> tuple[Any, np.ndarray]:
+    import pandas as pd
+
+    table = as_table(X, X_name)
+    labels = np.asarray(y)
+    if labels.ndim != 1:
+        raise ValueError(f"{y_name} must have one label per record, got shape {labels.shape}.")
+    if n_rows(table) != len(labels):
+        raise ValueError(
+            f"{X_name} and {y_name} must have one row per record, got {n_rows(table)} and "
+            f"{len(labels)} rows."
+        )
+    if len(labels) == 0:
+        raise ValueError(f"{X_name} holds no records.")
+    missing = pd.isna(labels)
+    if missing.any():
+        raise ValueError(
+            f"{y_name} holds missing labels, first in row {missing.argmax()}. Drop these rows."
+        )
+    return table, labels
+
+
+def _check_same_features(pool: Any, other: Any, name: str) -> None:
+    if hasattr(pool, "columns") != hasattr(other, "columns"):
+        raise ValueError(f"{name}[0] must be a table of the same kind as X.")
+    if pool.shape[1:] != other.shape[1:]:
+        raise ValueError(
+            f"{name}[0] has records of shape {other.shape[1:]}, those of X have {pool.shape[1:]}."
+        )
+    if hasattr(pool, "columns") and list(pool.columns) != list(other.columns):
+        raise ValueError(f"{name}[0] must have the columns of X, in the same order.")
+
+
+def _behind(first: int, values: np.ndarray) -> np.ndarray:
+    """Put `first` columns of zeros, the pool that nothing trains on, before `values`."""
+    if first == 0:
+        return values
+    return np.hstack([np.zeros((len(values), first), dtype=values.dtype), values])
+
+
+def _positions(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    position = {label: j for j, label in enumerate(classes.tolist())}
+    return np.array([position.get(label, -1) for label in labels.tolist()], dtype=np.intp)
+
+
+def _sample(outputs: np.ndarray) -> np.ndarray:
+    """Return whole models and evenly spaced records, few enough to look at quickly."""
+    models = outputs[:: max(1, len(outputs) // 16)]
+    return models[:, :: max(1, models.size // _SMOOTHING_SAMPLE)]

@@ -1,0 +1,31 @@
+"""Pure statistics of scores: rates, intervals, bounds and p-values. No notion of a model.
+
+Wilson and Clopper-Pearson intervals are `scipy.stats.binomtest(...).proportion_ci`, and
+Benjamini-Hochberg and Benjamini-Yekutieli `scipy.stats.false_discovery_control`.
+"""
+
+from ._advantage import (
+    Advantage,
+    advantage_interval,
+    best_advantage_interval,
+    difference_interval,
+)
+from ._auc import auc_interval
+from ._discovery import references_needed
+from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
+from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
+
+__all__ = [
+    "Advantage",
+    "OperatingPoint",
+    "advantage_interval",
+    "auc_interval",
+    "best_advantage_interval",
+    "difference_interval",
+    "epsilon_bound",
+    "nonmembers_needed",
+    "one_run_epsilon",
+    "references_needed",
+    "threshold_epsilon",
+    "tpr_interval",
+]

@@ -1,0 +1,106 @@
+"""The area under the ROC curve with an interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit, ndtri
+
+from ._checks import check_level, check_scores
+
+__all__ = ["auc_interval"]
+
+# Below this many expected misorderings DeLong's variance is too unsure to stand alone.
+_FEW = 5
+
+
+def auc_interval(
+    member_scores: Any, nonmember_scores: Any, *, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Estimate the area under the ROC curve, ties counting one half, with an interval.
+
+    Parameters
+    ----------
+    member_scores, nonmember_scores : array-like of shape (n,)
+        Scores, higher means member.
+    confidence : float, default=0.95
+        Two-sided confidence.
+
+    Returns
+    -------
+    auc, low, high : float
+
+    Raises
+    ------
+    ValueError
+        If scores are empty or not finite, or `confidence` lies outside (0, 1).
+
+    Notes
+    -----
+    DeLong's interval on the logit scale. Near 0 and 1, in small samples and where its variance
+    is 0, it is united with the score interval that inverts Hanley and McNeil's variance:
+    DeLong's alone covers as little as .32 there, the two together at least .94.
+
+    References
+    ----------
+    .. [1] E. DeLong et al., "Comparing the Areas under Two or More Correlated Receiver
+       Operating Characteristic Curves", Biometrics 1988.
+    .. [2] R. Newcombe, "Confidence intervals for an effect size measure based on the
+       Mann-Whitney statistic, part 2", Statistics in Medicine 2006 (method 5).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn.stats import auc_interval
+    >>> auc, low, high = auc_interval(np.arange(500, 1500), np.arange(1000))
+    >>> round(auc, 3), round(low, 5), round(high, 5)
+    (0.875, 0.86015, 0.88848)
+    """
+    members = np.sort(check_scores(member_scores, "member_scores"))
+    nonmembers = np.sort(check_scores(nonmember_scores, "nonmember_scores"))
+    z = float(ndtri(0.5 + check_level(confidence, "confidence") / 2))
+    n1, n0 = len(members), len(nonmembers)
+    # Share of the other side that each score lies above.
+    of_members = _share_below(nonmembers, members)
+    of_nonmembers = _share_below(members, nonmembers)
+    auc = float(of_members.mean())
+    variance = 0.0
+    if min(n1, n0) > 1:
+        variance = of_members.var(ddof=1) / n1 + of_nonmembers.var(ddof=1) / n0
+    low, high = 1.0, 0.0
+    if variance > 0 and 0 < auc < 1:
+        half = z * math.sqrt(variance) / (auc * (1 - auc))
+        low, high = expit(logit(auc) - half), expit(logit(auc) + half)
+    if variance == 0 or min(n1, n0) * min(auc, 1 - auc) < _FEW:
+        score_low, score_high = _score_interval(auc, n1, n0, z)
+        low, high = min(low, score_low), max(high, score_high)
+    return auc, float(low), float(high)
+
+
+def _share_below(sorted_others: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    below = np.searchsorted(sorted_others, scores, side="left")
+    not_above = np.searchsorted(sorted_others, scores, side="right")
+    return (below + not_above) / (2 * len(sorted_others))
+
+
+def _score_interval(auc: float, n1: int, n0: int, z: float) -> tuple[float, float]:
+    balance = (n1 + n0) / 2 - 1
+
+    def excluded(area: float) -> bool:
+        spread = 1 + balance * ((1 - area) / (2 - area) + area / (1 + area))
+        return (auc - area) ** 2 > z * z * area * (1 - area) * spread / (n1 * n0)
+
+    return _boundary(excluded, auc, 0.0), _boundary(excluded, auc, 1.0)
+
+
+def _boundary(excluded: Callable[[float], bool], inside: float, outside: float) -> float:
+    for _ in range(60):
+        middle = (inside + outside) / 2
+        if excluded(middle):
+            outside = middle
+        else:
+            inside = middle
+    return outside

@@ -1,8 +1,206 @@
 //! The Python module: converts arguments, releases the interpreter lock, calls a kernel.
 
+use ndarray::Array2;
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray1,
+    PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods,
+};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::error::Error;
+use crate::kernels::tile::References;
+use crate::kernels::{density, leave_one_out, pooled, rmia, statistics};
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        PyValueError::new_err(error.to_string())
+    }
+}
+
+/// A table of float32 or float64, read in place.
+enum Table<'py> {
+    Single(PyReadonlyArray2<'py, f32>),
+    Double(PyReadonlyArray2<'py, f64>),
+}
+
+/// Calls a generic kernel with the references in their own type.
+macro_rules! with_references {
+    ($table:expr, $skip:expr, |$references:ident| $call:expr) => {
+        match &$table {
+            Table::Single(array) => {
+                let $references = References::new(array.as_array(), $skip)?;
+                $call
+            }
+            Table::Double(array) => {
+                let $references = References::new(array.as_array(), $skip)?;
+                $call
+            }
+        }
+    };
+}
+
+fn table<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Table<'py>> {
+    let array = value.cast::<PyUntypedArray>().map_err(|_| {
+        PyTypeError::new_err(format!(
+            "{name} must be a NumPy array, got {}.",
+            value.get_type()
+        ))
+    })?;
+    if array.ndim() != 2 {
+        return Err(PyValueError::new_err(format!(
+            "{name} must have shape (n_records, n_models), got {} dimension(s).",
+            array.ndim()
+        )));
+    }
+    let array = readable(array)?;
+    if let Ok(single) = array.cast::<PyArray2<f32>>() {
+        Ok(Table::Single(single.try_readonly()?))
+    } else if let Ok(double) = array.cast::<PyArray2<f64>>() {
+        Ok(Table::Double(double.try_readonly()?))
+    } else {
+        Err(PyTypeError::new_err(format!(
+            "{name} must be float32 or float64 in native byte order, got {}.",
+            array.dtype()
+        )))
+    }
+}
+
+/// One number per record; other types of number are converted.
+fn vector<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray1<'py, f64>> {
+    let array = value
+        .py()
+        .import("numpy")?
+        .call_method1("asarray", (value, "float64"))?;
+    let array = array.cast::<PyUntypedArray>()?;
+    if array.ndim() != 1 {
+        return Err(PyValueError::new_err(format!(
+            "{name} must have one dimension, got {}.",
+            array.ndim()
+        )));
+    }
+    Ok(readable(array)?.cast::<PyArray1<f64>>()?.try_readonly()?)
+}
+
+/// The array itself, or a copy of a field of packed records, which Rust cannot address.
+fn readable<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let size = array.dtype().itemsize() as isize;
+    let aligned = array.getattr("flags")?.getattr("aligned")?.is_truthy()?;
+    if aligned && (size == 0 || array.strides().iter().all(|stride| stride % size == 0)) {
+        Ok(array.clone())
+    } else {
+        Ok(array.call_method0("copy")?.cast_into()?)
+    }
+}
+
+fn rows<'py>(
+    py: Python<'py>,
+    numbers: Vec<f64>,
+    records: usize,
+    width: usize,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let array = Array2::from_shape_vec((records, width), numbers)
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(array.into_pyarray(py))
+}
+
+#[pyfunction]
+#[pyo3(signature = (signal, references, skip=None))]
+fn reference_statistics<'py>(
+    py: Python<'py>,
+    signal: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    skip: Option<(usize, usize)>,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let signal = vector("signal", signal)?;
+    let signal = signal.as_array().to_vec();
+    let references = table("references", references)?;
+    let numbers = with_references!(references, skip, |references| {
+        py.detach(|| statistics::reference_statistics(&signal, references))?
+    });
+    rows(py, numbers, signal.len(), statistics::COLUMNS)
+}
+
+#[pyfunction]
+#[pyo3(signature = (signal, references, bandwidths, skip=None))]
+fn kernel_log_density<'py>(
+    py: Python<'py>,
+    signal: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    bandwidths: &Bound<'py, PyAny>,
+    skip: Option<(usize, usize)>,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let signal = vector("signal", signal)?;
+    let signal = signal.as_array().to_vec();
+    let bandwidths = vector("bandwidths", bandwidths)?.as_array().to_vec();
+    let references = table("references", references)?;
+    let numbers = with_references!(references, skip, |references| {
+        py.detach(|| density::kernel_log_density(&signal, references, &bandwidths))?
+    });
+    rows(py, numbers, signal.len(), bandwidths.len())
+}
+
+#[pyfunction]
+fn rmia_scores<'py>(
+    py: Python<'py>,
+    log_ratios: &Bound<'py, PyAny>,
+    log_population: &Bound<'py, PyAny>,
+    gamma: f64,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let log_ratios = vector("log_ratios", log_ratios)?.as_array().to_vec();
+    let log_population = vector("log_population", log_population)?
+        .as_array()
+        .to_vec();
+    let scores = py.detach(|| rmia::rmia_scores(&log_ratios, &log_population, gamma))?;
+    Ok(scores.into_pyarray(py))
+}
+
+type VectorAndTable<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray2<f64>>);
+
+#[pyfunction]
+fn leave_one_out_t<'py>(
+    py: Python<'py>,
+    signal: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+) -> PyResult<VectorAndTable<'py>> {
+    let signal = vector("signal", signal)?.as_array().to_vec();
+    let references = table("references", references)?;
+    let (models, (target, each)) = with_references!(references, None, |references| {
+        let models = references.models();
+        let result = py.detach(|| leave_one_out::leave_one_out_t(&signal, references))?;
+        (models, result)
+    });
+    let each = rows(py, each, target.len(), models)?;
+    Ok((target.into_pyarray(py), each))
+}
+
+#[pyfunction]
+fn pooled_counts<'py>(
+    py: Python<'py>,
+    t: &Bound<'py, PyAny>,
+    pool: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyArray1<f64>>, u64)> {
+    let t = vector("t", t)?.as_array().to_vec();
+    let (counts, total) = match table("pool", pool)? {
+        Table::Single(pool) => {
+            let pool = pool.as_array();
+            py.detach(|| pooled::pooled_counts(&t, pool))
+        }
+        Table::Double(pool) => {
+            let pool = pool.as_array();
+            py.detach(|| pooled::pooled_counts(&t, pool))
+        }
+    };
+    Ok((counts.into_pyarray(py), total))
+}
+
+/// Statistics kernels, compiled; `_rust.pyi` documents them.
 #[pymodule]
-fn _rust(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(reference_statistics, module)?)?;
+    module.add_function(wrap_pyfunction!(kernel_log_density, module)?)?;
+    module.add_function(wrap_pyfunction!(rmia_scores, module)?)?;
+    module.add_function(wrap_pyfunction!(leave_one_out_t, module)?)?;
+    module.add_function(wrap_pyfunction!(pooled_counts, module)?)?;
     Ok(())
 }

@@ -1,0 +1,109 @@
+"""Statistics kernels, compiled.
+
+Every function reads its tables in place (float32 or float64, any strides, read-only or not),
+treats NaN as absent, compares in float64, releases the interpreter lock and answers the same bits
+on any number of threads (`RAYON_NUM_THREADS`, else `OMP_NUM_THREADS`, else all cores; read once).
+One-dimensional arguments are converted to float64. Other threads must not write to an array while
+a function reads it. Wrong shapes and values raise ValueError, wrong types of table TypeError.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_Vector = NDArray[np.float64]
+
+def reference_statistics(
+    signal: ArrayLike, references: NDArray[Any], skip: tuple[int, int] | None = None
+) -> _Vector:
+    """Describe each record's references, and where the target's signal lies among them.
+
+    Parameters
+    ----------
+    signal : array-like of shape (n_records,)
+    references : ndarray of shape (n_records, n_models)
+    skip : (start, stop), default=None
+        Columns of `references` to treat as absent.
+
+    Returns
+    -------
+    ndarray of shape (n_records, 8)
+        Count, mean, sd (ddof 1), minimum, maximum, number of references below the signal, number
+        equal to it, mean of sigmoid(reference). All but the count are NaN without references, the
+        sd with one; the two numbers are NaN where the signal is. Equal references have sd 0.
+    """
+
+def kernel_log_density(
+    signal: ArrayLike,
+    references: NDArray[Any],
+    bandwidths: ArrayLike,
+    skip: tuple[int, int] | None = None,
+) -> _Vector:
+    """Return the log-density of each signal under a Gaussian kernel estimate.
+
+    Parameters
+    ----------
+    signal : array-like of shape (n_records,)
+    references : ndarray of shape (n_records, n_models)
+    bandwidths : array-like of shape (n_bandwidths,)
+        Standard deviations of the kernel, positive.
+    skip : (start, stop), default=None
+        Columns of `references` to treat as absent.
+
+    Returns
+    -------
+    ndarray of shape (n_records, n_bandwidths)
+        Never underflows; NaN without references and where the signal is NaN.
+    """
+
+def rmia_scores(log_ratios: ArrayLike, log_population: ArrayLike, gamma: float) -> _Vector:
+    """Return the share of the population that each record's likelihood ratio beats.
+
+    Parameters
+    ----------
+    log_ratios : array-like of shape (n_records,)
+    log_population : array-like of shape (n_population,)
+        Log-ratios of the population; neither empty nor NaN.
+    gamma : float
+        Positive.
+
+    Returns
+    -------
+    ndarray of shape (n_records,)
+        Share of z with `log_ratio - z >= log(gamma)`; NaN for NaN.
+    """
+
+def leave_one_out_t(signal: ArrayLike, references: NDArray[Any]) -> tuple[_Vector, _Vector]:
+    """Standardise each signal by its references, and each reference by the others.
+
+    Parameters
+    ----------
+    signal : array-like of shape (n_records,)
+    references : ndarray of shape (n_records, n_models)
+
+    Returns
+    -------
+    t : ndarray of shape (n_records,)
+        (signal - mean) / (sd * sqrt(1 + 1 / K)) over the record's K references; NaN where K < 2 or
+        the sd is 0.
+    e : ndarray of shape (n_records, n_models)
+        The same of each reference against the record's K - 1 others.
+    """
+
+def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Vector, int]:
+    """Count the values of a pool at or above each number.
+
+    Parameters
+    ----------
+    t : array-like of shape (n_records,)
+    pool : ndarray of shape (n_rows, n_columns)
+        Such as the `e` of `leave_one_out_t`; never copied.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_records,)
+        Whole numbers; NaN for NaN.
+    total : int
+        Number of values of the pool that are not NaN.
+    """

@@ -1,0 +1,162 @@
+//! References in tiles: a few records side by side, so that one instruction serves them all.
+
+use ndarray::ArrayView2;
+
+use crate::error::{Error, Result};
+use crate::kernels::wide;
+use crate::threads;
+
+/// Records in a tile: one AVX-512 register of float64.
+pub const LANES: usize = 8;
+/// Tiles that a thread takes at once.
+const TILES: usize = 32;
+
+/// One number for each record of a tile.
+pub type Lanes = [f64; LANES];
+
+/// A reference signal of each record (rows) under each reference model (columns).
+#[derive(Clone, Copy)]
+pub struct References<'a, T> {
+    all: ArrayView2<'a, T>,
+    skip: (usize, usize),
+}
+
+impl<'a, T: Copy + Into<f64> + Sync> References<'a, T> {
+    /// `skip`: columns to treat as absent.
+    pub fn new(all: ArrayView2<'a, T>, skip: Option<(usize, usize)>) -> Result<Self> {
+        let columns = all.ncols();
+        let (start, stop) = skip.unwrap_or((columns, columns));
+        if start > stop || stop > columns {
+            return Err(Error::Skip {
+                start,
+                stop,
+                columns,
+            });
+        }
+        Ok(Self {
+            all,
+            skip: (start, stop),
+        })
+    }
+
+    pub fn records(&self) -> usize {
+        self.all.nrows()
+    }
+
+    /// The number of columns that are not skipped.
+    pub fn models(&self) -> usize {
+        self.all.ncols() - (self.skip.1 - self.skip.0)
+    }
+
+    pub fn check_records(&self, name: &'static str, found: usize) -> Result<()> {
+        let expected = self.records();
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Error::Length {
+                name,
+                found,
+                expected,
+            })
+        }
+    }
+
+    /// Calls `body(tile, first record, rows)` for every tile, on all threads: a tile holds one
+    /// `Lanes` per model, and `rows` is the tile's part of `out`, `width` numbers per record.
+    pub fn for_each_tile<const N: usize>(
+        &self,
+        out: [(&mut [f64], usize); N],
+        body: impl Fn(&[Lanes], usize, [&mut [f64]; N]) + Sync,
+    ) {
+        let chunk = LANES * TILES;
+        let mut chunks =
+            out.map(|(numbers, width)| (numbers.chunks_mut((chunk * width).max(1)), width));
+        let items: Vec<_> = (0..self.records())
+            .step_by(chunk)
+            .map(|first| {
+                let rows = chunks
+                    .each_mut()
+                    .map(|(c, width)| (c.next().unwrap_or_default(), *width));
+                (first, rows)
+            })
+            .collect();
+        threads::for_each(
+            items,
+            self.records() * self.all.ncols(),
+            || vec![[f64::NAN; LANES]; self.models()],
+            |tile, (first, mut rows)| {
+                for start in (first..self.records().min(first + chunk)).step_by(LANES) {
+                    let lanes = LANES.min(self.records() - start);
+                    self.gather(start, lanes, tile);
+                    let part = rows.each_mut().map(|(numbers, width)| {
+                        let from = (start - first) * *width;
+                        &mut numbers[from..from + lanes * *width]
+                    });
+                    body(tile, start, part);
+                }
+            },
+        );
+    }
+
+    /// Copies records `start..start + lanes` into a tile; lanes beyond are NaN.
+    fn gather(&self, start: usize, lanes: usize, tile: &mut [Lanes]) {
+        let columns = (0..self.skip.0).chain(self.skip.1..self.all.ncols());
+        for (slot, column) in tile.iter_mut().zip(columns) {
+            *slot = [f64::NAN; LANES];
+            for (lane, number) in slot[..lanes].iter_mut().enumerate() {
+                *number = self.all[[start + lane, column]].into();
+            }
+        }
+    }
+}
+
+/// What `moments` finds in each lane.
+pub struct Moments {
+    pub count: Lanes,
+    /// NaN where there is no reference.
+    pub mean: Lanes,
+    /// Sum of squared deviations from the mean; exactly 0 when all references are equal.
+    pub squares: Lanes,
+}
+
+wide! {
+    /// Count, mean and sum of squares, in two passes, exact for constant records.
+    pub fn moments(tile: &[Lanes]) -> Moments {
+        // Sums of differences from one of the values keep equal values exactly equal.
+        let mut shift = [0.0; LANES];
+        for x in tile {
+            for l in 0..LANES {
+                shift[l] = if x[l].is_nan() { shift[l] } else { x[l] };
+            }
+        }
+        let (mut count, mut sum, mut shifted) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        for x in tile {
+            for l in 0..LANES {
+                let valid = !x[l].is_nan();
+                count[l] += if valid { 1.0 } else { 0.0 };
+                sum[l] += if valid { x[l] } else { 0.0 };
+                shifted[l] += if valid { x[l] - shift[l] } else { 0.0 };
+            }
+        }
+        let mut mean = [0.0; LANES];
+        for l in 0..LANES {
+            let from_shift = shift[l] + shifted[l] / count[l];
+            // Infinite references: as a plain sum has it.
+            mean[l] = if shifted[l].is_finite() { from_shift } else { sum[l] / count[l] };
+        }
+        let (mut squares, mut rest) = ([0.0; LANES], [0.0; LANES]);
+        for x in tile {
+            for l in 0..LANES {
+                let deviation = if x[l].is_nan() { 0.0 } else { x[l] - mean[l] };
+                squares[l] += deviation * deviation;
+                rest[l] += deviation;
+            }
+        }
+        for l in 0..LANES {
+            // The mean's own rounding, taken out again.
+            let corrected = squares[l] - rest[l] * rest[l] / count[l];
+            squares[l] = if corrected < 0.0 { 0.0 } else { corrected };
+        }
+        Moments { count, mean, squares }
+    }
+}

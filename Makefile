@@ -5,7 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SOURCES := Cargo.toml pyproject.toml $(shell find rust -name '*.rs')
+FLOORS := .venv-floors
+PEERS := .venv-peers
+FLOOR_TESTS := tests
 export UV_LINK_MODE := copy
+export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .PHONY: audit test test-slow lint rust-test floors bench bench-peers wheel clean
@@ -38,8 +42,30 @@ lint: $(VENV)/.test
 rust-test:
 	cargo test --quiet
 
-test: lint rust-test
+# Left to right, so that the quickest to fail comes first, under `make -j` too.
+test: lint
+	$(MAKE) rust-test
 	$(BIN)/pytest -q
+	$(MAKE) floors
+
+# The oldest versions that pyproject.toml allows, on the oldest Python found that has wheels of
+# them. The extension is the one in the source tree: it holds for every Python from 3.10 on.
+$(FLOORS)/.installed: $(UV) pyproject.toml
+	@for python in python3.10 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.10.*/bin/python \
+			python3.11 $(BIN)/python; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] > (3, 11))' 2>/dev/null; then \
+			$(UV) venv --quiet --clear --python "$$python" $(FLOORS) && \
+			$(UV) pip install --quiet --python $(FLOORS)/bin/python --resolution lowest-direct \
+				-r pyproject.toml 'pytest>=8' 'pytest-benchmark>=5' && \
+			touch $@; exit; \
+		fi; \
+	done; echo 'No Python 3.10 or 3.11: the oldest versions have no wheels, skipped.'
+
+# Old versions warn of what newer ones have settled: warnings are errors on the newest only.
+floors: $(VENV)/.package $(FLOORS)/.installed
+	@if [ -e $(FLOORS)/.installed ]; then \
+		PYTHONPATH=python $(FLOORS)/bin/python -m pytest -q -W ignore $(FLOOR_TESTS); \
+	fi
 
 test-slow: $(VENV)/.test
 	$(BIN)/pytest -q -m slow
@@ -48,4 +74,4 @@ wheel: $(VENV)/.test
 	$(BIN)/maturin build --release --out dist
 
 clean:
-	rm -rf $(VENV) target dist audit-report
+	rm -rf $(VENV) $(FLOORS) $(PEERS) target dist audit-report

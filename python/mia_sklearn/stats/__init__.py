@@ -13,6 +13,7 @@ from ._advantage import (
 from ._auc import auc_interval
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
+from ._p_values import pooled_p_values, rank_p_values, t_p_values
 from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
 
 __all__ = [
@@ -25,7 +26,10 @@ __all__ = [
     "epsilon_bound",
     "nonmembers_needed",
     "one_run_epsilon",
+    "pooled_p_values",
+    "rank_p_values",
     "references_needed",
+    "t_p_values",
     "threshold_epsilon",
     "tpr_interval",
 ]

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from . import metrics
+
 if TYPE_CHECKING:
-    from .metrics import Estimate
     from .report import AuditReport
 
 __all__ = ["CheckOutcome", "Condition", "ConditionResult", "check", "evaluate", "parse"]
@@ -84,7 +85,7 @@ class ConditionResult:
     condition : Condition
     outcome : {"holds", "violated", "open"}
         "holds" and "violated" mean that the whole interval lies on one side of the bound; "open"
-        that it does not, or that an end was withheld.
+        that it does not, that an end was withheld, or that a control of the audit failed.
     reason : str
         The estimate, its interval and what follows, in words.
     estimate, low, high : float
@@ -125,7 +126,7 @@ class CheckOutcome:
         return self.outcome == "pass"
 
     def __str__(self) -> str:
-        lines = [self.outcome]
+        lines: list[str] = [self.outcome]
         lines += [f"  {r.condition}: {r.outcome}. {r.reason}" for r in self.results]
         return "\n".join(lines)
 
@@ -261,7 +262,7 @@ def evaluate(
     among several conditions is exact. A lower bound on epsilon never shows that epsilon is small:
     ``epsilon <= 1`` can be violated or open, and does not hold.
     """
-    attacks = list(report.info["attacks"])
+    attacks = report.attacks
     if isinstance(condition, str):
         condition = parse(condition, attacks)
     elif condition.attack is not None and condition.attack not in attacks:
@@ -272,10 +273,19 @@ def evaluate(
     attack = condition.attack or report.info["headline"]
     confidence = 1 - (1 - report.info["confidence"]) / n_conditions
     withheld = _epsilon_withheld(report, attack) if condition.metric == "epsilon" else ""
+    if report.failed_controls:
+        failed = ", ".join(report.failed_controls)
+        withheld = f"A control of the audit failed ({failed}): its numbers decide nothing."
     if withheld:
         nan = math.nan
         return ConditionResult(condition, "open", withheld, nan, nan, nan, confidence)
-    return _decide(condition, attack, _estimate(condition, report, attack, confidence), confidence)
+    estimate = metrics.compute(
+        condition.measure,
+        report.records["member"].to_numpy(),
+        report.records[attack].to_numpy(),
+        confidence=confidence,
+    )
+    return _decide(condition, attack, estimate, confidence)
 
 
 def check(conditions: Iterable[str | Condition], report: AuditReport) -> CheckOutcome:
@@ -303,21 +313,8 @@ def _epsilon_withheld(report: AuditReport, attack: str) -> str:
     return notes[0] if notes else "The audit gives no lower bound on epsilon."
 
 
-def _estimate(
-    condition: Condition, report: AuditReport, attack: str, confidence: float
-) -> Estimate:
-    from . import metrics
-
-    return metrics.compute(
-        condition.measure,
-        report.records["member"].to_numpy(),
-        report.records[attack].to_numpy(),
-        confidence=confidence,
-    )
-
-
 def _decide(
-    condition: Condition, attack: str, estimate: Estimate, confidence: float
+    condition: Condition, attack: str, estimate: metrics.Estimate, confidence: float
 ) -> ConditionResult:
     compare, bound = _OPERATORS[condition.operator], condition.bound
     low, high = float(estimate.low), float(estimate.high)
@@ -342,6 +339,6 @@ def _decide(
         "violated": "all of it on the wrong side of the bound",
         "open": "which does not decide the condition",
     }
-    note = f" {estimate.note}" if estimate.note and outcome == "open" else ""
-    reason = f"{measured}, {interval}, {words[outcome]}.{note}"
+    note = f" ({estimate.note})" if estimate.note and outcome == "open" else ""
+    reason = f"{measured}, {interval}, {words[outcome]}{note}."
     return ConditionResult(condition, outcome, reason, float(estimate.value), low, high, confidence)

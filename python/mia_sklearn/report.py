@@ -103,6 +103,18 @@ class AuditReport:
     info: dict[str, Any]
 
     @property
+    def attacks(self) -> list[str]:
+        """The attacks that were run, the headline first."""
+        headline = self.info["headline"]
+        return [headline, *(name for name in self.info["attacks"] if name != headline)]
+
+    @property
+    def failed_controls(self) -> list[str]:
+        """Controls of the audit itself that failed; with any, its numbers decide nothing."""
+        passed = self.controls["passed"]
+        return self.controls.loc[passed.notna() & passed.ne(True), "control"].astype(str).tolist()
+
+    @property
     def verdict(self) -> str:
         """The headline attack's result in plain words, with counts and intervals."""
         from .reporting import summarize
@@ -168,7 +180,7 @@ class AuditReport:
 
         return AttackRocDisplay.from_predictions(
             self.records["member"].to_numpy(),
-            {name: self.records[name].to_numpy() for name in self._attacks_in_order()},
+            {name: self.records[name].to_numpy() for name in self.attacks},
             confidence=self.info["confidence"],
             ax=ax,
             **options,
@@ -220,15 +232,10 @@ class AuditReport:
 
         return cls(**load(folder))
 
-    def _attacks_in_order(self) -> list[str]:
-        """The attacks run, the headline first."""
-        headline = self.info["headline"]
-        return [headline, *(name for name in self.info["attacks"] if name != headline)]
-
     def __repr__(self) -> str:
         return (
             f"<AuditReport of {self.info.get('model', 'a model')}: {len(self.records)} records, "
-            f"{len(self.info['attacks'])} attacks, {len(self.findings)} findings>"
+            f"{len(self.attacks)} attacks, {len(self.findings)} findings>"
         )
 
     def __str__(self) -> str:

@@ -1,0 +1,326 @@
+"""What a report says, in the order it says it; text and page only lay it out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _wording as wording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..report import AuditReport, Finding
+
+# The false discovery rate at which a record counts as standing out.
+LISTED_AT = 0.1
+N_SHOWN = 20
+_SEVERITIES = ("serious", "warning", "info")
+_FACTS = {
+    "model": "Model under audit",
+    "estimator": "Reference models train",
+    "release": "The model is released as",
+    "split": "Train and test were split",
+    "n_train": "Training records given",
+    "n_test": "Other records given",
+    "n_members": "Members audited",
+    "n_nonmembers": "Non-members audited",
+    "n_unaudited": "Training records not audited",
+    "target_train_accuracy": "Accuracy on its training records",
+    "target_test_accuracy": "Accuracy on other records",
+    "n_references": "Reference models",
+    "sampling": "Their training sets are drawn by",
+    "block_size": "Reference models per block",
+    "smoothing": "Smoothing of posteriors",
+    "confidence": "Confidence of each interval",
+    "random_state": "Random seed",
+    "timings": "Seconds spent",
+    "versions": "Versions",
+}
+_SHOWN_ELSEWHERE = {"title", "created", "headline", "attacks"}
+
+Tone = Literal["shown", "not-shown", "open"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The contents of a report as text, ready to be laid out.
+
+    Attributes
+    ----------
+    tone : {"shown", "not-shown", "open"}
+        Whether the headline attack tells members from non-members, does not, or the records or
+        controls do not allow a verdict.
+    metrics : list of dict
+        One per attack: ``attack``, ``attacker`` and ``rows``.
+    """
+
+    title: str
+    created: str
+    verdict: str
+    tone: Tone
+    attacker: str
+    tiles: list[dict[str, str]]
+    findings: list[Finding]
+    metrics: list[dict[str, Any]]
+    slices: list[dict[str, str]]
+    exposed: list[dict[str, Any]]
+    exposed_note: str
+    controls: list[dict[str, str]]
+    run: list[dict[str, str]]
+    not_run: list[dict[str, str]]
+    facts: list[tuple[str, str]]
+    confidence: str
+    limits: str
+
+
+def summarize(report: AuditReport) -> Summary:
+    """Put a report into words."""
+    info = report.info
+    headline = _rows(report, info["headline"])
+    tone, verdict = _verdict(report, headline)
+    coverage = [_covered(row) for row in report.coverage.itertuples()]
+    listed, exposed_note = _listed(report)
+    return Summary(
+        title=str(info.get("title") or "Membership-inference audit"),
+        created=str(info.get("created") or ""),
+        verdict=verdict,
+        tone=tone,
+        attacker=_attacker(report, info["headline"]),
+        tiles=_tiles(report, headline, listed),
+        findings=sorted(report.findings, key=lambda finding: _SEVERITIES.index(finding.severity)),
+        metrics=[
+            {
+                "attack": attack,
+                "attacker": _attacker(report, attack),
+                "rows": [_measured(row) for row in _rows(report, attack).itertuples()],
+            }
+            for attack in report.attacks
+        ],
+        slices=[
+            {"slice": str(row.slice), **_measured(row)}
+            for row in report.metrics.itertuples()
+            if row.slice != "all" and row.attack == info["headline"]
+        ],
+        exposed=[_exposed(row, report) for _, row in report.most_exposed(N_SHOWN).iterrows()],
+        exposed_note=exposed_note,
+        controls=[_control(row) for row in report.controls.itertuples()],
+        run=[row for row in coverage if row["status"] == "run"],
+        not_run=[row for row in coverage if row["status"] != "run"],
+        facts=_facts(info),
+        confidence=wording.percent(info["confidence"]),
+        limits=(
+            "These numbers are evidence about the attacks that were run, on these records, and "
+            "about nothing else. Another attack may do better. Each rate is an average; a single "
+            "person may be easier or harder to recognise than it says."
+        ),
+    )
+
+
+def _rows(report: AuditReport, attack: str) -> pd.DataFrame:
+    metrics = report.metrics
+    return metrics[(metrics["attack"] == attack) & (metrics["slice"] == "all")]
+
+
+def _finest_rate(rows: pd.DataFrame) -> Any | None:
+    """The row of the lowest false-positive rate that the number of non-members supports."""
+    rates = rows[(rows["metric"] == "tpr") & rows["low"].notna() & rows["high"].notna()]
+    return None if rates.empty else next(rates.sort_values("at").itertuples())
+
+
+def _auc(rows: pd.DataFrame) -> Any | None:
+    auc = rows[rows["metric"] == "auc"]
+    return None if auc.empty else next(auc.itertuples())
+
+
+def _verdict(report: AuditReport, rows: pd.DataFrame) -> tuple[Tone, str]:
+    """One sentence from one attack, fixed in advance.
+
+    Two lower ends are read, of the AUC and of one rate chosen by the number of non-members alone:
+    each errs in at most half of 1 - confidence of all cases, both together in 1 - confidence.
+    """
+    attack = report.info["headline"]
+    auc, rate = _auc(rows), _finest_rate(rows)
+    confidence = wording.percent(report.info["confidence"])
+    said = (_rate_in_words(rate, confidence), _auc_in_words(auc, confidence))
+    numbers = ", and ".join(text for text in said if text)
+    tone: Tone
+    if rate is not None and rate.low > rate.at:
+        tone, opening = "shown", f"Training records can be singled out: the {attack} attack"
+    elif auc is not None and auc.low > 0.5:
+        tone, opening = "shown", f"Training records can be told from others: the {attack} attack"
+    elif rate is None or auc is None or math.isnan(auc.high):
+        tone, opening = (
+            "open",
+            f"Inconclusive, not enough records for a verdict: the {attack} attack",
+        )
+    else:
+        tone = "not-shown"
+        opening = f"The {attack} attack did not tell training records from others: it"
+    sentence = f"{opening} {numbers}." if numbers else f"{opening} has no numbers."
+    if tone == "open":
+        notes = rows.loc[rows["low"].isna() & rows["note"].ne(""), "note"].dropna()
+        sentence += f" {wording.sentence(notes.iloc[0])}" if len(notes) else ""
+    if report.failed_controls:
+        failed = ", ".join(report.failed_controls)
+        return "open", f"Not to be relied on, a control failed ({failed}): {sentence}"
+    return tone, sentence
+
+
+def _rate_in_words(rate: Any | None, confidence: str) -> str:
+    if rate is None:
+        return ""
+    return (
+        f"identifies {wording.count(rate.n_identified)} of {wording.count(rate.n_members)} "
+        f"training records ({wording.percent(rate.estimate)}, {confidence} interval "
+        f"{wording.interval('tpr', rate.low, rate.high)}) while naming "
+        f"{wording.count(rate.n_false_alarms)} of {wording.count(rate.n_nonmembers)} others "
+        "wrongly"
+    )
+
+
+def _auc_in_words(auc: Any | None, confidence: str) -> str:
+    if auc is None:
+        return ""
+    return (
+        f"has an AUC of {wording.measured('auc', auc.estimate)} ({confidence} "
+        f"interval {wording.interval('auc', auc.low, auc.high)}, chance 0.5)"
+    )
+
+
+def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[dict[str, str]]:
+    tiles = []
+    rate, auc = _finest_rate(rows), _auc(rows)
+    if rate is not None:
+        tiles.append(
+            {
+                "name": f"Identified at {wording.percent(rate.at)} false alarms",
+                "value": f"{wording.count(rate.n_identified)} of {wording.count(rate.n_members)}",
+                "interval": wording.interval("tpr", rate.low, rate.high),
+                "meaning": (
+                    f"training records named rightly; {wording.count(rate.n_false_alarms)} of "
+                    f"{wording.count(rate.n_nonmembers)} others were named wrongly. "
+                    f"Guessing would find {wording.percent(rate.at)}."
+                ),
+            }
+        )
+    if auc is not None:
+        tiles.append(
+            {
+                "name": "AUC",
+                "value": wording.measured("auc", auc.estimate),
+                "interval": wording.interval("auc", auc.low, auc.high),
+                "meaning": (
+                    "how often the attack picks the training record out of one training record "
+                    "and one other. Guessing: 0.5."
+                ),
+            }
+        )
+    if listed is not None:
+        tiles.append(
+            {
+                "name": "Records that stand out",
+                "value": wording.count(listed),
+                "interval": f"of {wording.count((report.records['member'] == 1).sum())} members",
+                "meaning": (
+                    "training records recognised one by one; about "
+                    f"{wording.percent(LISTED_AT)} of such a list are expected to be errors."
+                ),
+            }
+        )
+    return tiles
+
+
+def _measured(row: Any) -> dict[str, str]:
+    metric = str(row.metric)
+    estimate = "withheld"
+    if not wording.missing(row.estimate):
+        estimate = wording.measured(metric, row.estimate)
+    return {
+        "measure": wording.measure(metric, row.at),
+        "estimate": estimate,
+        "interval": wording.interval(metric, row.low, row.high),
+        "chance": wording.by_chance(metric, row.at),
+        "counts": wording.identified(row),
+        "sizes": f"{wording.count(row.n_members)} + {wording.count(row.n_nonmembers)}",
+        "note": "" if wording.missing(row.note) else str(row.note),
+    }
+
+
+def _attacker(report: AuditReport, attack: str) -> str:
+    rows = report.coverage[report.coverage["attack"] == attack]
+    if rows.empty:
+        return ""
+    row = _covered(next(rows.itertuples()))
+    return f"{row['threat_model']}; access: {row['access']}; knows: {row['knowledge']}"
+
+
+def _covered(row: Any) -> dict[str, str]:
+    names = ("attack", "status", "track", "threat_model", "access", "knowledge", "reason")
+    cells = {name: getattr(row, name) for name in names}
+    return {name: "" if wording.missing(cell) else str(cell) for name, cell in cells.items()}
+
+
+def _control(row: Any) -> dict[str, str]:
+    if wording.missing(row.passed):
+        result = "for comparison"
+    else:
+        result = "passed" if row.passed else "failed"
+    numbers = []
+    if not wording.missing(row.value):
+        numbers.append(f"{row.value:.3f}")
+    if not (wording.missing(row.low) and wording.missing(row.high)):
+        numbers.append(f"({wording.interval('auc', row.low, row.high)})")
+    if not wording.missing(row.p_value):
+        numbers.append(f"p = {wording.small(row.p_value)}")
+    return {
+        "control": str(row.control),
+        "result": result,
+        "numbers": " ".join(numbers),
+        "note": "" if wording.missing(row.note) else str(row.note),
+    }
+
+
+def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
+    return {
+        "set": str(row["set"]),
+        "row": str(row["row"]),
+        "label": str(row["label"]),
+        "score": f"{row[report.info['headline']]:.3f}",
+        "p": wording.small(row["p_value"]),
+        "q": wording.small(row["q_value"]),
+        "listed": bool(row["q_value"] <= LISTED_AT),
+    }
+
+
+def _listed(report: AuditReport) -> tuple[int | None, str]:
+    """Count the members that stand out, and the non-members that would have on the same terms."""
+    records = report.records
+    member = records["member"] == 1
+    if records.loc[member, "p_value"].isna().all():
+        return None, (
+            "No p-values for single records: they need reference models that train on as many "
+            "records as the model under audit. The order is that of the headline attack's score."
+        )
+    listed = member & (records["q_value"] <= LISTED_AT)
+    text = (
+        f"{wording.count(listed.sum())} of {wording.count(member.sum())} members stand out when "
+        f"{wording.percent(LISTED_AT)} of the list may be errors (Benjamini-Hochberg). p: how "
+        "often a record that was not in the training set would look as much like a member, on "
+        "average over records. q: the share of errors expected in the list down to this record."
+    )
+    others = records.loc[~member, "p_value"].dropna()
+    if listed.any() and len(others):
+        threshold = records.loc[listed, "p_value"].max()
+        text += (
+            f" On the same terms {wording.percent((others <= threshold).mean())} of the "
+            "non-members would have been listed."
+        )
+    return int(listed.sum()), text
+
+
+def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = [(label, wording.plain(info[key])) for key, label in _FACTS.items() if key in info]
+    rest = [key for key in info if key not in _FACTS and key not in _SHOWN_ELSEWHERE]
+    return facts + [(key.replace("_", " "), wording.plain(info[key])) for key in rest]

@@ -1,0 +1,128 @@
+"""The report as plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ._summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from ..report import AuditReport
+
+_WIDTH = 100
+_N_EXPOSED = 5
+
+
+def render_text(report: AuditReport) -> str:
+    """Return the report as text; its first line is the verdict."""
+    summary = summarize(report)
+    parts = [
+        summary.verdict,
+        _wrap(f"The attacker: {summary.attacker}") if summary.attacker else "",
+        _section("What was found", _findings(summary)),
+        _section("Who is exposed", _exposed(summary)),
+        _section(f"Measures, with {summary.confidence} intervals", _metrics(summary)),
+        _section("Slices, headline attack", _slices(summary)),
+        _section("Controls of the audit itself", _controls(summary)),
+        _section("Attacks", _coverage(summary)),
+        _section("How it was computed", _table(summary.facts)),
+        _wrap(summary.limits),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _section(title: str, body: str) -> str:
+    return f"{title}\n{'-' * len(title)}\n{body}" if body else ""
+
+
+def _wrap(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+
+
+def _table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """Columns side by side, the last one unpadded; a line per row."""
+    lines = [tuple(header), *rows] if header else list(rows)
+    if not rows:
+        return ""
+    cells = [[" ".join(str(cell).split()) for cell in line] for line in lines]
+    widths = [max(len(line[j]) for line in cells) for j in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def _findings(summary: Summary) -> str:
+    blocks = []
+    for finding in summary.findings:
+        block = [f"[{finding.severity}] {finding.code}: {finding.title}"]
+        block.append(_wrap(finding.explanation, "    "))
+        if finding.remedy:
+            block.append(_wrap(f"Next: {finding.remedy}", "    "))
+        blocks.append("\n".join(block))
+    return "\n".join(blocks)
+
+
+def _exposed(summary: Summary) -> str:
+    rows = [
+        (e["set"], e["row"], e["label"], e["score"], e["p"] or "-", e["q"] or "-")
+        for e in summary.exposed[:_N_EXPOSED]
+    ]
+    table = _table(rows, ("set", "row", "label", "score", "p", "q"))
+    return "\n".join(part for part in (_wrap(summary.exposed_note), table) if part)
+
+
+def _metrics(summary: Summary) -> str:
+    rows = []
+    notes: dict[tuple[str, str], None] = {}
+    for attack in summary.metrics:
+        for row in attack["rows"]:
+            rows.append(
+                (
+                    attack["attack"],
+                    row["measure"],
+                    row["estimate"],
+                    row["interval"],
+                    row["chance"],
+                    row["counts"],
+                )
+            )
+            if row["note"]:
+                notes[row["measure"], row["note"]] = None
+    table = _table(rows, ("attack", "measure", "estimate", "interval", "chance", "counts"))
+    said = [_wrap(f"{measure}: {note}", "  ") for measure, note in notes]
+    return "\n".join([table, *said])
+
+
+def _slices(summary: Summary) -> str:
+    return _table(
+        [
+            (row["slice"], row["measure"], row["estimate"], row["interval"], row["sizes"])
+            for row in summary.slices
+        ],
+        ("slice", "measure", "estimate", "interval", "members + non-members"),
+    )
+
+
+def _controls(summary: Summary) -> str:
+    return "\n".join(
+        _wrap(f"[{row['result']}] {row['control']}: {row['numbers']} {row['note']}".rstrip())
+        for row in summary.controls
+    )
+
+
+def _coverage(summary: Summary) -> str:
+    run = [
+        _wrap(
+            f"run: {row['attack']} ({row['threat_model']}); access: {row['access']}; knows: "
+            f"{row['knowledge']}"
+        )
+        for row in summary.run
+    ]
+    not_run = [
+        _wrap(f"not run: {row['attack']} ({row['threat_model']}): {row['reason']}")
+        for row in summary.not_run
+    ]
+    return "\n".join(run + not_run)

@@ -1,0 +1,98 @@
+"""How numbers are written for people. Plain ASCII, so that every terminal can print it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+MEASURES = {
+    "auc": "AUC",
+    "tpr": "Members identified",
+    "advantage": "Advantage",
+    "accuracy": "Balanced accuracy",
+    "epsilon": "Epsilon, lower bound",
+}
+BY_CHANCE = {"auc": 0.5, "advantage": 0.0, "accuracy": 0.5, "epsilon": 0.0}
+
+
+def missing(value: Any) -> bool:
+    """Return whether a cell holds nothing: None, NaN, or pandas' NA."""
+    import pandas as pd
+
+    return bool(pd.isna(value))
+
+
+def count(value: float) -> str:
+    return f"{int(value):,}"
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.3g} %"
+
+
+def measured(metric: str, value: float) -> str:
+    """A value of a metric: a share of people as a percentage, all others as a number."""
+    return percent(value) if metric == "tpr" else f"{value:.3f}"
+
+
+def interval(metric: str, low: float, high: float) -> str:
+    if math.isnan(low) and math.isnan(high):
+        return "withheld"
+    if math.isnan(high):
+        return f"at least {measured(metric, low)}"
+    if math.isnan(low):
+        return f"at most {measured(metric, high)}"
+    return f"{measured(metric, low)} to {measured(metric, high)}"
+
+
+def measure(metric: str, at: float) -> str:
+    name = MEASURES.get(metric, metric)
+    return name if math.isnan(at) else f"{name} at {percent(at)} false alarms"
+
+
+def by_chance(metric: str, at: float) -> str:
+    if metric == "tpr":
+        return percent(at)
+    return f"{BY_CHANCE[metric]:g}" if metric in BY_CHANCE else ""
+
+
+def identified(row: Any) -> str:
+    """The plain counts behind a rate, from a row of the metrics table."""
+    if missing(row.n_identified) or missing(row.n_false_alarms):
+        return ""
+    return (
+        f"{count(row.n_identified)} of {count(row.n_members)} members, "
+        f"{count(row.n_false_alarms)} of {count(row.n_nonmembers)} non-members named wrongly"
+    )
+
+
+def small(value: float) -> str:
+    """A p-value or q-value, in decimals that everybody reads."""
+    if missing(value):
+        return ""
+    if value < 1e-6:
+        return "< 0.000001"
+    return np.format_float_positional(value, precision=2, fractional=False, trim="-")
+
+
+def sentence(text: Any) -> str:
+    """A note as a sentence of its own."""
+    text = str(text).strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def plain(value: Any) -> str:
+    """Return any value of `AuditReport.info` without the syntax of a programming language."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(item) for item in value)
+    if value is None or value == "":
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,158 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import false_discovery_control, norm
+
+from mia_sklearn import metrics
+from mia_sklearn.report import AuditReport, Finding
+
+METRICS = ("auc", "tpr@0.1", "tpr@0.01", "tpr@0.001", "advantage", "accuracy", "epsilon")
+
+
+def _measure(attack, group, name, scores, confidence):
+    member, score = scores
+    metric, level = metrics.parse_metric(name)
+    estimate = metrics.compute(name, member, score, confidence=confidence)
+    return {
+        "attack": attack,
+        "slice": group,
+        "metric": metric,
+        "at": np.nan if level is None else level,
+        "estimate": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n_members": estimate.n_members,
+        "n_nonmembers": estimate.n_nonmembers,
+        "fpr": np.nan if estimate.fpr is None else estimate.fpr,
+        "n_identified": np.nan if estimate.n_identified is None else estimate.n_identified,
+        "n_false_alarms": np.nan if estimate.n_false_alarms is None else estimate.n_false_alarms,
+        "note": estimate.note,
+    }
+
+
+@pytest.fixture(scope="session")
+def make_report():
+    """Make a report of simulated scores: members score `gap` higher, a few of them far higher."""
+
+    def make(n=500, gap=1.2, stand_out=0.05, seed=0, labels=("<=50K", ">50K"), **info):
+        rng = np.random.default_rng(seed)
+        member = np.repeat([1, 0], n)
+        score = rng.normal(gap * member) + 5 * (member * (rng.random(2 * n) < stand_out))
+        weak = 0.5 * score + rng.normal(size=2 * n)
+        p_value = norm.sf(score)
+        records = pd.DataFrame(
+            {
+                "set": np.where(member == 1, "train", "test"),
+                "row": np.tile(np.arange(n), 2),
+                "label": np.array(labels)[rng.integers(0, len(labels), 2 * n)],
+                "member": member,
+                "stacked": score,
+                "threshold": weak,
+                "slice_sex": np.array(["female", "male"])[rng.integers(0, 2, 2 * n)],
+                "p_value": p_value,
+                "q_value": np.append(false_discovery_control(p_value[:n]), np.full(n, np.nan)),
+            }
+        )
+        confidence = info.get("confidence", 0.95)
+        rows = [
+            _measure(attack, "all", name, (member, records[attack].to_numpy()), confidence)
+            for attack in ("stacked", "threshold")
+            for name in METRICS
+        ]
+        for sex, part in records.groupby("slice_sex"):
+            scores = (part["member"], part["stacked"])
+            rows.append(_measure("stacked", f"sex={sex}", "auc", scores, confidence))
+        trains = "records of the same kind and how the model was trained"
+        coverage = pd.DataFrame(
+            {
+                "attack": ["stacked", "threshold", "lira", "gap"],
+                "status": ["run", "run", "not run", "not run"],
+                "track": ["L", "", "", ""],
+                "threat_model": ["black-box", "black-box", "black-box", "label-only"],
+                "access": ["posteriors", "posteriors", "posteriors", "predicted labels"],
+                "knowledge": [trains, "the record and its label", trains, "the record"],
+                "reason": ["", "", "not asked for", "not asked for"],
+            }
+        )
+        controls = pd.DataFrame(
+            {
+                "control": ["shift", "pipeline", "ceiling"],
+                "value": [0.503, 0.874, 0.918],
+                "low": [np.nan, 0.851, np.nan],
+                "high": [np.nan, 0.894, np.nan],
+                "p_value": [0.412, np.nan, np.nan],
+                "passed": pd.array([True, True, pd.NA], dtype="boolean"),
+                "note": [
+                    "Reference models, whose training sets have nothing to do with the model's, "
+                    "are at chance.",
+                    "Each reference model in turn was attacked as if it were the model; the AUC "
+                    "agrees with cross-validation.",
+                    "What plain memorising (1-nearest neighbour) would show on these records.",
+                ],
+            }
+        )
+        findings = [
+            Finding(
+                "DUPLICATES",
+                "info",
+                "4 records occur more than once",
+                "A record that occurs twice is remembered better than others.",
+                "Remove duplicates if they are not different people.",
+            ),
+            Finding(
+                "RECORDS_EXPOSED",
+                "serious",
+                "23 training records stand out one by one",
+                "Someone who holds such a person's record can tell that it was used for training. "
+                "Where being in the data says something (a diagnosis, a debt), that is a "
+                "disclosure.",
+                "Look at the records listed below; train a model that remembers less: larger "
+                "leaves, stronger regularisation, fewer parameters.",
+            ),
+            Finding(
+                "FEW_NONMEMBERS",
+                "warning",
+                "Too few non-members for a false-positive rate of 0.001",
+                "With 500 non-members nothing can be said about attackers who err once in 1,000.",
+                "Give at least 4,044 records that the model was not trained on.",
+            ),
+        ]
+        return AuditReport(
+            metrics=pd.DataFrame(rows),
+            records=records,
+            findings=findings,
+            coverage=coverage,
+            controls=controls,
+            info={
+                "title": "RandomForestClassifier on Adult",
+                "headline": "stacked",
+                "attacks": ["threshold", "stacked"],
+                "model": "RandomForestClassifier(n_estimators=100)",
+                "estimator": "RandomForestClassifier(n_estimators=100)",
+                "n_train": n,
+                "n_test": n,
+                "n_members": n,
+                "n_nonmembers": n,
+                "n_unaudited": 0,
+                "n_references": 16,
+                "sampling": "block",
+                "block_size": 2,
+                "smoothing": 0.03,
+                "split": "random",
+                "release": "posteriors",
+                "confidence": confidence,
+                "random_state": 0,
+                "versions": {"mia_sklearn": "0.1.0", "scikit-learn": "1.9.0"},
+                "timings": {"references": 8.123456789, "attacks": 2.5},
+                "target_train_accuracy": 0.9994,
+                "target_test_accuracy": 0.8512,
+                "created": "2026-11-22",
+            }
+            | info,
+        )
+
+    return make

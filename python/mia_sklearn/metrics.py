@@ -482,7 +482,10 @@ def _score(estimator: Any, X: Any, y: Any, *, metric: str, options: dict[str, An
     membership = np.asarray(y)
     unknown = ~np.isin(membership, classes)
     if unknown.any():
-        raise ValueError(f"y holds {membership[unknown][0]!r}, which is not in {classes}.")
+        raise ValueError(
+            f"y holds {membership[unknown].tolist()[0]!r}, which is not one of the attack's "
+            f"classes {classes.tolist()}."
+        )
     return compute(metric, membership == classes[1], scores, **options).value
 
 

@@ -1,0 +1,179 @@
+"""p-values of one record against its references."""
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from mia_sklearn.stats import (
+    pooled_p_values,
+    rank_p_values,
+    references_needed,
+    t_p_values,
+)
+
+
+def table(n=200, k=12, seed=0, *, tied=False):
+    """Signals with references of which some are missing, some rows constant, one row empty."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, k + 1)) * rng.uniform(0.1, 5, size=(n, 1))
+    if tied:
+        values = np.round(values)
+    signal, references = values[:, 0].copy(), values[:, 1:].copy()
+    references[rng.uniform(size=references.shape) < 0.2] = np.nan
+    references[:5] = 1.0
+    references[5] = np.nan
+    references[6, 1:] = np.nan
+    references[7, 2:] = np.nan
+    return signal, references
+
+
+def t_statistic(value, others):
+    count = len(others)
+    if count < 2 or others.std() == 0:
+        return np.nan
+    return (value - others.mean()) / (others.std(ddof=1) * np.sqrt(1 + 1 / count))
+
+
+def present(row):
+    return row[~np.isnan(row)]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_rank(tied):
+    signal, references = table(tied=tied)
+    expected = [
+        (1 + (present(row) >= value).sum()) / (len(present(row)) + 1)
+        for value, row in zip(signal, references, strict=True)
+    ]
+    np.testing.assert_array_equal(rank_p_values(signal, references), expected)
+    assert rank_p_values(signal, references)[5] == 1
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_randomized_rank(tied):
+    signal, references = table(tied=tied)
+    draws = np.random.RandomState(3).uniform(size=len(signal))
+    expected = [
+        ((row > value).sum() + u * (1 + (row == value).sum())) / (len(present(row)) + 1)
+        for value, row, u in zip(signal, references, draws, strict=True)
+    ]
+    p = rank_p_values(signal, references, randomized=True, random_state=3)
+    np.testing.assert_allclose(p, expected, rtol=1e-12)
+    assert (p <= rank_p_values(signal, references)).all()
+
+
+def test_t():
+    signal, references = table()
+    p, rank = t_p_values(signal, references), rank_p_values(signal, references)
+    for i, (value, row) in enumerate(zip(signal, references, strict=True)):
+        statistic = t_statistic(value, present(row))
+        expected = rank[i]
+        if not np.isnan(statistic):
+            expected = student.sf(statistic, len(present(row)) - 1)
+        assert p[i] == pytest.approx(expected, rel=1e-9)
+    np.testing.assert_array_equal(p[:7], rank[:7])
+    assert p[7] != rank[7]
+
+
+def literal_pooled(signal, references):
+    """Follow the definition record by record."""
+    pool = []
+    for row in references:
+        others = present(row)
+        each = [t_statistic(x, np.delete(others, j)) for j, x in enumerate(others)]
+        pool.extend(e for e in each if not np.isnan(e))
+    pool = np.array(pool)
+    p = rank_p_values(signal, references)
+    for i, (value, row) in enumerate(zip(signal, references, strict=True)):
+        statistic = t_statistic(value, present(row))
+        if len(present(row)) >= 3 and not np.isnan(statistic):
+            p[i] = (1 + (pool >= statistic).sum()) / (1 + len(pool))
+    return p
+
+
+def test_pooled():
+    signal, references = table()
+    p = pooled_p_values(signal, references)
+    np.testing.assert_allclose(p, literal_pooled(signal, references), rtol=1e-12)
+    np.testing.assert_array_equal(p[:8], rank_p_values(signal, references)[:8])
+    assert p.min() < 1 / 13
+
+
+def test_strata_are_pooled_apart():
+    signal, references = table()
+    strata = np.where(np.arange(200) % 3 == 0, "a", "b")
+    p = pooled_p_values(signal, references, strata=strata)
+    for name in "ab":
+        rows = strata == name
+        expected = literal_pooled(signal[rows], references[rows])
+        np.testing.assert_allclose(p[rows], expected, rtol=1e-12)
+
+
+def test_one_outlying_reference_does_not_poison_the_pool():
+    # Without the 5 the others are equal: its own statistic is undefined, not infinite.
+    signal, references = table()
+    references[10] = 0.1
+    references[10, 0] = 5.0
+    np.testing.assert_allclose(
+        pooled_p_values(signal, references), literal_pooled(signal, references), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("method", [rank_p_values, t_p_values, pooled_p_values])
+class TestAll:
+    def test_in_the_unit_interval_and_missing_where_the_signal_is(self, method):
+        signal, references = table(tied=True)
+        signal[[3, 50]] = np.nan
+        p = method(signal, references)
+        np.testing.assert_array_equal(np.isnan(p), np.isnan(signal))
+        assert ((np.delete(p, [3, 50]) > 0) & (np.delete(p, [3, 50]) <= 1)).all()
+
+    def test_higher_signal_smaller_p(self, method):
+        _, references = table()
+        low, high = (method(np.full(200, level), references) for level in (0.5, 4.0))
+        assert (high <= low).all()
+        assert high.mean() < low.mean()
+
+    def test_equal_answers_stay_equal_in_single_precision(self, method):
+        # 0.1 is not a float32: as float64 the signal would lie above its own rounding.
+        references = np.full((4, 5), 0.1, dtype=np.float32)
+        np.testing.assert_array_equal(method(np.full(4, 0.1), references), 1)
+
+    def test_input_of_any_kind_and_unchanged(self, method):
+        signal, references = table()
+        expected = method(signal, references)
+        before = references.copy()
+        references.flags.writeable = False
+        for given in (references.tolist(), np.asfortranarray(references), references):
+            np.testing.assert_array_equal(method(signal.tolist(), given), expected)
+        np.testing.assert_array_equal(references, before)
+        integers = method([1, 2], [[0, 1, 3], [0, 1, 3]])
+        assert integers.shape == (2,)
+
+    def test_without_references_or_records(self, method):
+        np.testing.assert_array_equal(method([1.0, 2.0], np.empty((2, 0))), 1)
+        assert method([], np.empty((0, 4))).shape == (0,)
+
+    @pytest.mark.parametrize("shape", [(3, 4), (4,), (2, 2, 2)])
+    def test_refuses_other_shapes(self, method, shape):
+        with pytest.raises(ValueError, match="one row per entry of `signal`"):
+            method([1.0, 2.0], np.zeros(shape))
+
+
+def test_refuses_strata_of_another_length():
+    with pytest.raises(ValueError, match="`strata` must have one entry per record"):
+        pooled_p_values([1.0, 2.0], np.zeros((2, 4)), strata=[1])
+
+
+def test_references_needed():
+    assert references_needed(1_000, 50, 0.1) == 199
+    assert references_needed(1_000, 1_000, 0.1) == 9
+    # The smallest rank p-value then reaches the last rejected place.
+    for n, m, q in ((1_000, 50, 0.1), (777, 13, 0.05), (10, 1, 0.3)):
+        k = references_needed(n, m, q)
+        assert 1 / (k + 1) <= q * m / n * (1 + 1e-12)
+        assert 1 / k > q * m / n
+    with pytest.raises(ValueError, match="`n_rejected` must lie between 1 and n_records=10"):
+        references_needed(10, 11)
+    with pytest.raises(ValueError, match="`q` must lie strictly between 0 and 1"):
+        references_needed(10, 1, 0)

@@ -70,6 +70,15 @@ floors: $(VENV)/.package $(FLOORS)/.installed
 test-slow: $(VENV)/.test
 	$(BIN)/pytest -q -m slow
 
+# Its own environment: the peers bring torch, several GB, and pin older versions.
+$(PEERS)/.installed: $(UV) pyproject.toml
+	$(UV) venv --quiet --clear --python $(BIN)/python $(PEERS)
+	$(UV) pip install --quiet --python $(PEERS)/bin/python -r pyproject.toml --group peers
+	touch $@
+
+bench-peers: $(VENV)/.package $(PEERS)/.installed
+	PYTHONPATH=python $(PEERS)/bin/python benchmarks/peers.py
+
 wheel: $(VENV)/.test
 	$(BIN)/maturin build --release --out dist
 

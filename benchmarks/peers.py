@@ -1,0 +1,132 @@
+"""The same target under this library's audit and under other libraries' attacks, in one run.
+
+A random forest of 100 trees on Adult, 5,000 members and 5,000 non-members, 16 reference models.
+All scores are judged by the same metrics. `make bench-peers` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.preprocessing import OneHotEncoder
+
+from mia_sklearn import audit
+from mia_sklearn.datasets import load_adult
+from mia_sklearn.metrics import roc_auc, tpr_at_fpr
+
+SEED = 0
+
+
+def numeric_adult(n_records: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a random part of Adult as plain numbers, the only input that all peers take."""
+    data = load_adult()
+    rows = np.random.default_rng(SEED).permutation(len(data.data))[:n_records]
+    text = data.data.select_dtypes(exclude="number").columns
+    encode = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), text), remainder="passthrough"
+    )
+    X = encode.fit_transform(data.data.fillna(dict.fromkeys(text, "?")))
+    return np.asarray(X[rows], dtype=np.float64), (data.target[rows] == ">50K").to_numpy(dtype=int)
+
+
+def sacroml_lira(model: Any, records: tuple[Any, ...], n_references: int) -> np.ndarray:
+    from sacroml.attacks.likelihood_attack import LIRAAttack
+    from sacroml.attacks.target import Target
+
+    X_train, y_train, X_test, y_test = records
+    target = Target(
+        model=model, dataset_name="adult", X_train=X_train, y_train=y_train, X_test=X_test,
+        y_test=y_test,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        attack = LIRAAttack(
+            output_dir=folder, write_report=False, n_shadow_models=n_references,
+            report_individual=True,
+        )  # fmt: skip
+        attack.attack(target)
+    return np.asarray(attack.result["member_prob"])
+
+
+def art_black_box(model: Any, records: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores and membership of the half of the records that the attack did not learn."""
+    from art.attacks.inference.membership_inference import MembershipInferenceBlackBox
+    from art.estimators.classification import SklearnClassifier
+
+    X_train, y_train, X_test, y_test = records
+    n, m = len(X_train) // 2, len(X_test) // 2
+    attack = MembershipInferenceBlackBox(SklearnClassifier(model), attack_model_type="rf")
+    attack.fit(X_train[:n], y_train[:n], X_test[:m], y_test[:m])
+    score = [
+        np.ravel(attack.infer(X, y, probabilities=True))
+        for X, y in ((X_train[n:], y_train[n:]), (X_test[m:], y_test[m:]))
+    ]
+    return np.concatenate(score), np.repeat([1, 0], [len(part) for part in score])
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        result = work()
+    return time.perf_counter() - start, result
+
+
+def row(name: str, seconds: float, member: np.ndarray, score: np.ndarray) -> str:
+    auc, *rates = roc_auc(member, score), *(tpr_at_fpr(member, score, at) for at in (0.01, 0.001))
+    cells = [f"{estimate.value:.3f} ({estimate.low:.3f}, {estimate.high:.3f})" for estimate in
+             (auc, *rates)]  # fmt: skip
+    return f"| {name} | {seconds:.1f} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=5_000)
+    parser.add_argument("--references", type=int, default=16)
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    logging.disable(logging.INFO)
+    warnings.simplefilter("ignore")
+
+    X, y = numeric_adult(2 * args.members)
+    n = args.members
+    records = X[:n], y[:n], X[n:], y[n:]
+    member = np.repeat([1, 0], n)
+
+    def forest(n_jobs: int | None) -> Any:
+        return RandomForestClassifier(random_state=SEED, n_jobs=n_jobs).fit(X[:n], y[:n])
+
+    def ours(attacks: Any) -> Any:
+        return audit(
+            forest(None), *records, attacks=attacks, n_references=args.references,
+            n_jobs=args.jobs, random_state=SEED, progress=False,
+        )  # fmt: skip
+
+    print("| attack | seconds | AUC | TPR at 1 % FPR | TPR at .1 % FPR |")
+    print("| --- | --- | --- | --- | --- |")
+    for n_jobs in (None, args.jobs):
+        model = forest(n_jobs)
+        seconds, score = timed(lambda: sacroml_lira(model, records, args.references))  # noqa: B023
+        print(row(f"sacroml LiRA, forest's n_jobs={n_jobs}", seconds, member, score), flush=True)
+    model = forest(None)
+    seconds, (score, half) = timed(lambda: art_black_box(model, records))
+    print(row("ART black box, half the records", seconds, half, score), flush=True)
+    for attacks in (["threshold", "lira", "rmia"], "auto"):
+        seconds, report = timed(lambda: ours(attacks))  # noqa: B023
+        for name in report.info["attacks"]:
+            scored = report.records[name].to_numpy()
+            whole = f"audit({attacks!r}), {name}"
+            print(row(whole, seconds, report.records["member"].to_numpy(), scored), flush=True)
+
+
+if __name__ == "__main__":
+    main()

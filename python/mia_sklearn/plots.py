@@ -203,7 +203,8 @@ class AttackRocDisplay:
                 linestyle=_STYLES[i % len(_STYLES)],
                 linewidth=2 if i == 0 else 1.3,
                 zorder=3 if i == 0 else 2,
-                label=f"{_literal(attack)} (AUC {self.auc[attack]:.3f})",
+                # The name comes last: matplotlib leaves labels out that begin with "_".
+                label=f"AUC {self.auc[attack]:.3f}, {_literal(attack)}",
             )
             self.lines_.append(line)
             if bands == "all" or (bands == "first" and i == 0):
@@ -359,8 +360,10 @@ class ScoreDistributionDisplay:
             If lengths differ, there are not two labels, or scores are not finite.
         """
         members, nonmembers = _split(y_true, y_score)
+        # Far beyond any log-odds, and differences of such numbers are still finite.
+        members, nonmembers = np.clip(members, -1e300, 1e300), np.clip(nonmembers, -1e300, 1e300)
         low, high = np.quantile(np.concatenate([members, nonmembers]), [0.0005, 0.9995])
-        # A quantile of huge scores may differ from its neighbour by less than one bin can show.
+        # Equal scores, or as good as equal, still need bins of some width.
         if not high - low > 1e-9 * max(abs(low), abs(high)):
             low, high = low - 0.5 - abs(low) * 1e-6, high + 0.5 + abs(high) * 1e-6
         edges = np.linspace(low, high, bins + 1)
@@ -432,9 +435,9 @@ def _operating_points(members: np.ndarray, nonmembers: np.ndarray) -> tuple[np.n
     fpr = 1 - np.searchsorted(np.sort(nonmembers), thresholds, side="left") / len(nonmembers)
     tpr = 1 - np.searchsorted(np.sort(members), thresholds, side="left") / len(members)
     fpr, tpr = np.append(0.0, fpr), np.append(0.0, tpr)
-    # Of the points at one false-positive rate only the first and the last are corners.
     corner = np.ones(len(fpr), dtype=bool)
-    corner[1:-1] = (np.diff(fpr[:-1]) > 0) | (np.diff(fpr[1:]) > 0)
+    upright, level = np.diff(fpr) == 0, np.diff(tpr) == 0
+    corner[1:-1] = ~((upright[:-1] & upright[1:]) | (level[:-1] & level[1:]))
     return fpr[corner], tpr[corner]
 
 

@@ -99,7 +99,7 @@ def _encode_column(column: pd.Series) -> dict[str, Any]:
     import pandas as pd
 
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
+        column = pd.Series(np.asarray(column))
     numeric = column.dtype.kind in "biuf"
     known = numeric or pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
     if not known:

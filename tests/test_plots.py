@@ -1,0 +1,179 @@
+"""Displays: the numbers they draw, and that they draw."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_curve
+from sklearn.naive_bayes import GaussianNB
+
+from mia_sklearn import stats
+from mia_sklearn.plots import AttackRocDisplay, ScoreDistributionDisplay
+
+mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    from matplotlib import pyplot as plt
+
+    plt.close("all")
+
+
+@pytest.fixture
+def scores():
+    rng = np.random.default_rng(0)
+    member = np.repeat([0, 1], 800)
+    return member, rng.normal(1.5 * member)
+
+
+@pytest.mark.parametrize("decimals", [12, 1, 0])
+def test_roc_matches_scikit_learn(scores, decimals):
+    member, score = scores[0], scores[1].round(decimals)
+    display = AttackRocDisplay.from_predictions(member, score)
+    fpr, tpr = display.curves["attack"]
+    expected_fpr, expected_tpr, _ = roc_curve(member, score, drop_intermediate=False)
+    assert (np.diff(fpr) >= 0).all()
+    assert (np.diff(tpr) >= 0).all()
+    # The largest true-positive rate reached at or below each rate is the same curve.
+    for rate in np.linspace(0, 1, 101):
+        reached = tpr[fpr <= rate + 1e-12].max()
+        assert reached == pytest.approx(expected_tpr[expected_fpr <= rate + 1e-12].max())
+    assert set(zip(fpr.round(9), tpr.round(9), strict=True)) <= set(
+        zip(expected_fpr.round(9), expected_tpr.round(9), strict=True)
+    )
+
+
+def test_corners_only_are_kept():
+    member = np.repeat([0, 1], 5000)
+    display = AttackRocDisplay.from_predictions(member, np.arange(10_000))
+    assert [len(part) for part in display.curves["attack"]] == [3, 3]
+
+
+def test_band_is_the_interval_of_each_rate(scores):
+    member, score = scores
+    display = AttackRocDisplay.from_predictions(member, score, confidence=0.9)
+    levels, low, high = display.bands["attack"]
+    point = stats.tpr_interval(score[member == 1], score[member == 0], levels, confidence=0.9)
+    np.testing.assert_array_equal(low, point.low)
+    np.testing.assert_array_equal(high, point.high)
+    assert np.isfinite(high).all()
+    needed = stats.nonmembers_needed(levels[0], confidence=0.9)
+    assert needed <= (member == 0).sum()
+
+
+def test_no_band_where_records_are_too_few():
+    display = AttackRocDisplay.from_predictions([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4])
+    assert len(display.bands["attack"][0]) < 60
+    assert display.auc["attack"] == 1
+
+
+def test_roc_axes_lines_and_names(scores):
+    member, score = scores
+    display = AttackRocDisplay.from_predictions(member, {"lira": score, "weak": -score})
+    assert (display.ax_.get_xscale(), display.ax_.get_yscale()) == ("log", "log")
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels[0] == "chance"
+    assert labels[1].startswith("AUC 0.8")
+    assert labels[1].endswith(", lira")
+    assert len(display.lines_) == 2
+    assert display.figure_ is display.ax_.figure
+
+
+@pytest.mark.parametrize(("bands", "n_drawn"), [("first", 1), ("all", 2), ("none", 0)])
+def test_which_bands_are_drawn(scores, bands, n_drawn):
+    member, score = scores
+    display = AttackRocDisplay.from_predictions(member, {"a": score, "b": score**3}, bands=bands)
+    assert len(display.ax_.collections) == n_drawn
+
+
+def test_unknown_bands_are_refused(scores):
+    with pytest.raises(ValueError, match="bands must be 'first', 'all' or 'none', got 'some'"):
+        AttackRocDisplay.from_predictions(*scores, bands="some")
+
+
+def test_roc_frame(scores):
+    member, score = scores
+    frame = AttackRocDisplay.from_predictions(member, {"a": score, "b": -score}).frame()
+    assert list(frame.columns) == ["attack", "fpr", "tpr", "low", "high"]
+    assert set(frame["attack"]) == {"a", "b"}
+    assert (frame["tpr"].notna() ^ frame["low"].notna()).all()
+
+
+@pytest.mark.parametrize("display", [AttackRocDisplay, ScoreDistributionDisplay])
+@pytest.mark.parametrize("model", [LogisticRegression(), GaussianNB()])
+def test_from_estimator_reads_any_two_labels(display, model, scores):
+    member, score = scores
+    labels = np.where(member == 1, "in", "away")  # classes_[1] is "in"
+    model.fit(score[:, None], labels)
+    drawn = display.from_estimator(model, score[:, None], labels)
+    if display is AttackRocDisplay:
+        assert drawn.auc[type(model).__name__] > 0.8
+    else:
+        assert drawn.name == type(model).__name__
+        assert drawn.frame()["members"].iloc[-10:].sum() > 0.05
+
+
+@pytest.mark.parametrize("display", [AttackRocDisplay, ScoreDistributionDisplay])
+def test_an_axes_is_used_when_given(display, scores):
+    from matplotlib.figure import Figure
+
+    ax = Figure().subplots()
+    assert display.from_predictions(*scores, ax=ax).ax_ is ax
+
+
+@pytest.mark.parametrize("display", [AttackRocDisplay, ScoreDistributionDisplay])
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros(40), np.full(40, 1e300), np.full(40, 1e-300), np.repeat([-1e308, 1e308], 20)],
+    ids=["constant", "huge", "tiny", "far apart"],
+)
+def test_degenerate_scores_are_drawn(display, values):
+    drawn = display.from_predictions(np.tile([0, 1], 20), values)
+    drawn.figure_.savefig(io.BytesIO())
+
+
+@pytest.mark.parametrize("display", [AttackRocDisplay, ScoreDistributionDisplay])
+@pytest.mark.parametrize("name", ["$\\frac{$", "cost $5 or $6", "_hidden", "<script>", "é"])
+def test_names_are_printed_as_they_are(display, name, scores):
+    member, score = scores
+    if display is AttackRocDisplay:
+        drawn = display.from_predictions(member, {name: score})
+        shown = drawn.ax_.get_legend().get_texts()[1].get_text()
+    else:
+        drawn = display.from_predictions(member, score, name=name)
+        shown = drawn.ax_.get_xlabel()
+    assert name in shown.replace("\\$", "$")
+    drawn.figure_.savefig(io.BytesIO())
+
+
+@pytest.mark.parametrize("display", [AttackRocDisplay, ScoreDistributionDisplay])
+@pytest.mark.parametrize(
+    ("member", "score", "message"),
+    [
+        ([0, 1], [0.1, 0.2, 0.3], "one length"),
+        ([1, 1], [0.1, 0.2], "two labels"),
+        ([0, 1], [0.1, np.nan], "NaN or infinite"),
+    ],
+)
+def test_bad_input_is_refused(display, member, score, message):
+    with pytest.raises(ValueError, match=message):
+        display.from_predictions(member, score)
+
+
+def test_distribution_shares_sum_to_one(scores):
+    member, score = scores
+    score = score.copy()
+    score[:2] = [-1e6, 1e6]  # Counted in the outermost bins, which do not stretch to them.
+    display = ScoreDistributionDisplay.from_predictions(member, score, bins=20)
+    frame = display.frame()
+    assert frame["members"].sum() == pytest.approx(1)
+    assert frame["nonmembers"].sum() == pytest.approx(1)
+    assert len(frame) == 20
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["non-members (800)", "members (800)"]

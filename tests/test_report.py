@@ -1,0 +1,536 @@
+"""The report: what it says, how it looks, and that it survives a folder."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import stat
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal, assert_series_equal
+
+from mia_sklearn.report import AuditReport, Finding
+from mia_sklearn.reporting import render_html, summarize
+
+FILES = ("index.html", "audit.json", "records.csv")
+NEVER = ("anonymous", "safe", "compliant")
+HOSTILE = "<script>alert(1)</script><img src=http://x onerror=alert(2)>\"'&amp;{{ 7 * 7 }}"
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+@pytest.fixture(scope="module")
+def report(make_report):
+    return make_report(n=1000)
+
+
+@pytest.fixture(scope="module")
+def folder(report, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    report.save(folder)
+    return folder
+
+
+class Page(HTMLParser):
+    """The tags of a page and its text; fails on tags that do not close."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.text += data
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def table(text, title):
+    """The lines below a heading of the text report."""
+    return text.split(f"\n{title}\n{'-' * len(title)}\n")[1].split("\n\n")[0].splitlines()
+
+
+# What it says.
+
+
+def test_verdict_when_records_can_be_singled_out(report):
+    summary = summarize(report)
+    assert summary.tone == "shown"
+    assert re.fullmatch(
+        r"Training records can be singled out: the stacked attack identifies \d+ of 1,000 "
+        r"training records \(.* %, 95 % interval .* % to .* %\) while naming \d+ of 1,000 others "
+        r"wrongly, and has an AUC of 0\.\d+ \(95 % interval 0\.\d+ to 0\.\d+, chance 0\.5\)\.",
+        report.verdict,
+    )
+    row = report.metrics.query("attack == 'stacked' and at == 0.01").iloc[0]
+    assert f"identifies {row.n_identified:.0f} of" in report.verdict
+    assert f"naming {row.n_false_alarms:.0f} of" in report.verdict
+
+
+def test_verdict_when_only_ranks_differ(make_report):
+    report = make_report(n=1000, gap=0.25, stand_out=0.0)
+    assert summarize(report).tone == "shown"
+    assert report.verdict.startswith("Training records can be told from others: the stacked")
+
+
+def test_verdict_when_nothing_shows(make_report):
+    report = make_report(n=1000, gap=0.0, stand_out=0.0, seed=3)
+    assert summarize(report).tone == "not-shown"
+    assert report.verdict.startswith("The stacked attack did not tell training records from others")
+
+
+@pytest.mark.parametrize("n", [10, 20])
+def test_verdict_of_few_records_is_inconclusive(make_report, n):
+    report = make_report(n=n, gap=0.0, stand_out=0.0)
+    assert summarize(report).tone == "open"
+    assert report.verdict.startswith("Inconclusive, not enough records for a verdict")
+    assert "39 needed" in report.verdict
+
+
+def test_verdict_when_intervals_are_withheld(make_report):
+    report = make_report()
+    report.metrics[["low", "high"]] = np.nan
+    report.metrics["note"] = "interval withheld: 12 more records needed"
+    assert report.verdict.startswith("Inconclusive")
+    assert report.verdict.endswith("(95 % interval withheld, chance 0.5). Interval withheld: 12 "
+                                   "more records needed.")  # fmt: skip
+
+
+def test_verdict_without_any_number(make_report):
+    report = make_report()
+    report.metrics = report.metrics[report.metrics["attack"] != "stacked"]
+    assert report.verdict == (
+        "Inconclusive, not enough records for a verdict: the stacked attack has no numbers."
+    )
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_verdict_when_a_control_failed(make_report, missing):
+    report = make_report()
+    report.controls["passed"] = pd.Series([False, True, missing], dtype=object)
+    assert report.failed_controls == ["shift"]
+    assert summarize(report).tone == "open"
+    assert report.verdict.startswith("Not to be relied on, a control failed (shift): Training")
+
+
+def test_text_begins_with_the_verdict_and_has_every_part(report):
+    text = str(report)
+    assert text.splitlines()[0] == report.verdict
+    assert text.isascii()
+    titles = [
+        "What was found",
+        "Who is exposed",
+        "Measures, with 95 % intervals",
+        "Slices, headline attack",
+        "Controls of the audit itself",
+        "Attacks",
+        "How it was computed",
+    ]
+    at = [text.index(f"\n{title}\n") for title in titles]
+    assert at == sorted(at)
+    assert "The attacker: black-box; access: posteriors" in text
+
+
+def test_text_measures_are_those_of_the_table(report):
+    lines = table(str(report), "Measures, with 95 % intervals")
+    row = report.metrics.query("attack == 'stacked' and metric == 'auc' and slice == 'all'").iloc[0]
+    assert lines[1].split() == (
+        f"stacked AUC {row.estimate:.3f} {row.low:.3f} to {row.high:.3f} 0.5".split()
+    )
+    assert len([line for line in lines if line.startswith(("stacked ", "threshold "))]) == 14
+    # The headline comes first though it ran last, and a note that recurs is said once.
+    assert lines[1].startswith("stacked")
+    assert sum("nothing bounds epsilon" in line for line in lines) == 1
+
+
+def test_findings_are_ordered_by_severity(report):
+    assert [f.severity for f in summarize(report).findings] == ["serious", "warning", "info"]
+    assert [f.severity for f in report.findings] == ["info", "serious", "warning"]
+
+
+def test_finding_refuses_unknown_severity():
+    with pytest.raises(ValueError, match="severity must be one of info, warning, serious"):
+        Finding("X", "fatal", "", "", "")
+
+
+def test_attacks_not_run_are_named_with_their_reason(report):
+    lines = table(str(report), "Attacks")
+    assert "not run: lira (black-box): not asked for" in lines
+    assert "not run: gap (label-only): not asked for" in lines
+
+
+def test_every_fact_of_info_is_told(make_report):
+    report = make_report(max_records=1234, note={"search": "best_estimator_"}, shuffled=True)
+    lines = table(str(report), "How it was computed")
+    assert [line.split("  ")[0] for line in lines[-3:]] == ["max records", "note", "shuffled"]
+    assert [line.split()[-1] for line in lines[-3:]] == ["1,234", "best_estimator_", "yes"]
+    assert any(line.split() == ["Smoothing", "of", "posteriors", "0.03"] for line in lines)
+
+
+def test_most_exposed_are_members_in_order_of_p(report):
+    exposed = report.most_exposed(30)
+    assert len(exposed) == 30
+    assert (exposed["member"] == 1).all()
+    assert exposed["p_value"].is_monotonic_increasing
+    rest = report.records[report.records["member"] == 1].drop(exposed.index)
+    assert exposed["p_value"].max() <= rest["p_value"].min()
+    assert len(report.most_exposed(None)) == 1000
+
+
+def test_without_p_values_scores_order_the_records(make_report):
+    report = make_report()
+    report.records[["p_value", "q_value"]] = np.nan
+    assert report.most_exposed(10)["stacked"].is_monotonic_decreasing
+    assert "No p-values for single records" in str(report)
+    assert [tile["name"] for tile in summarize(report).tiles] == [
+        "Identified at 1 % false alarms",
+        "AUC",
+    ]
+
+
+def test_listed_records_and_the_rate_of_non_members_beside(report):
+    records = report.records
+    listed = records[records["q_value"] <= 0.1]
+    others = records.loc[records["member"] == 0, "p_value"]
+    rate = (others <= listed["p_value"].max()).mean()
+    note = summarize(report).exposed_note
+    assert note.startswith(f"{len(listed)} of 1,000 members stand out")
+    assert f"On the same terms {100 * rate:.3g} % of the non-members would have been" in note
+
+
+def test_words_that_promise_too_much_are_never_used(make_report):
+    for kind in ({}, {"gap": 0.0, "stand_out": 0.0}, {"n": 5}):
+        report = make_report(**kind)
+        for text in (str(report), render_html(report)):
+            words = re.sub(r"data:[^\"]*", "", text).lower()
+            assert not [word for word in NEVER if word in words]
+
+
+def test_repr_is_one_short_line(report):
+    assert repr(report) == (
+        "<AuditReport of RandomForestClassifier(n_estimators=100): 2000 records, 2 attacks, "
+        "3 findings>"
+    )
+
+
+def test_plot_draws_the_headline_first(report):
+    from matplotlib.figure import Figure
+
+    display = report.plot(Figure().subplots(), bands="none")
+    assert list(display.curves) == ["stacked", "threshold"]
+    assert display.confidence == 0.95
+
+
+# How it looks.
+
+
+def test_page_needs_nothing_from_outside(folder):
+    text = (folder / "index.html").read_text()
+    page = Page(text)
+    assert not {"script", "link", "iframe", "object", "embed", "form", "base", "a"} & {
+        tag for tag, _ in page.tags
+    }
+    assert [image["src"][:26] for image in page.all("img")] == ["data:image/svg+xml;base64,"] * 2
+    for _, attrs in page.tags:
+        assert not [name for name in attrs if name.startswith("on") or name == "style"]
+        assert not {"href", "srcset", "action", "background"} & set(attrs)
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_page_allows_its_own_style_only(folder):
+    text = (folder / "index.html").read_text()
+    policy = next(m["content"] for m in Page(text).all("meta") if "http-equiv" in m)
+    style = text.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    # The policy stands before anything that it governs.
+    assert text.index("Content-Security-Policy") < text.index("<style>")
+
+
+def test_page_can_be_read_aloud(folder):
+    text = (folder / "index.html").read_text()
+    page = Page(text)
+    assert page.all("html") == [{"lang": "en"}]
+    assert len(page.all("caption")) == len(page.all("table")) == 5
+    assert all(image["alt"] for image in page.all("img"))
+    assert all("scope" in cell for cell in page.all("th"))
+    assert [len(page.all(tag)) for tag in ("h1", "main", "header", "footer")] == [1] * 4
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert {a["aria-labelledby"] for a in page.all("section")} == set(ids)
+
+
+def test_page_says_what_the_text_says(report, folder):
+    page = " ".join(Page((folder / "index.html").read_text()).text.split())
+    summary = summarize(report)
+    assert summary.verdict in page
+    assert summary.limits in page
+    for finding in report.findings:
+        assert finding.title in page
+        assert finding.explanation in page
+        assert finding.remedy in page
+    for name, value in summary.facts:
+        assert f"{name} {value}" in page or f"{name}{value}" in page
+    for attack in summary.metrics:
+        for row in attack["rows"]:
+            assert row["interval"] in page
+            assert row["note"] in page
+
+
+def test_page_is_the_same_for_the_same_report(report, folder):
+    mark = json.loads((folder / "audit.json").read_text())["fingerprint"]
+    assert render_html(report, mark) == (folder / "index.html").read_text()
+    assert mark in (folder / "index.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def hostile(make_report):
+    """A report in which everything that a user names is an attack on its reader."""
+    report = make_report(n=60, labels=(HOSTILE, "b"), title=HOSTILE, model=HOSTILE)
+    report.info[HOSTILE] = [HOSTILE, {HOSTILE: HOSTILE}]
+    report.findings.append(Finding(HOSTILE, "warning", HOSTILE, HOSTILE, HOSTILE))
+    report.metrics["slice"] = report.metrics["slice"].replace("sex=male", f"{HOSTILE}={HOSTILE}")
+    report.metrics["note"] = HOSTILE
+    for frame in (report.coverage, report.controls):
+        for name in frame.columns:
+            if pd.api.types.is_string_dtype(frame[name]) and name not in ("status", "attack"):
+                frame[name] = HOSTILE
+    renamed = {"threshold": HOSTILE, "slice_sex": f"slice_{HOSTILE}"}
+    report.records = report.records.rename(columns=renamed)
+    report.metrics["attack"] = report.metrics["attack"].replace("threshold", HOSTILE)
+    report.info["attacks"] = [HOSTILE, "stacked"]
+    return report
+
+
+def test_hostile_names_are_text_on_the_page(hostile):
+    page = Page(render_html(hostile))
+    tags = {tag for tag, _ in page.tags}
+    assert "script" not in tags
+    assert len(page.all("img")) == 2
+    assert all("onerror" not in attrs for _, attrs in page.tags)
+    assert page.text.count("<script>alert(1)</script>") > 15
+    assert "{{ 7 * 7 }}" in page.text
+
+
+def test_hostile_names_stay_in_the_frame_of_a_notebook(hostile):
+    framed = Page(hostile._repr_html_())
+    assert [tag for tag, _ in framed.tags] == ["iframe"]
+    attrs = framed.all("iframe")[0]
+    assert "sandbox" in attrs
+    assert attrs["srcdoc"] == render_html(hostile)
+
+
+def test_hostile_names_survive_the_round_trip(hostile, tmp_path):
+    hostile.save(tmp_path)
+    loaded = AuditReport.load(tmp_path)
+    assert loaded.info == hostile.info
+    assert_frame_equal(loaded.records, hostile.records, check_exact=True)
+
+
+def test_cells_that_begin_like_a_formula_are_defused(make_report, tmp_path):
+    starts = ["=1+1", "+1", "-1", "@sum", "\tx", "\rx", "\nx", "plain", "a=b"]
+    report = make_report(n=200, labels=tuple(starts))
+    report.records = report.records.rename(columns={"slice_sex": "=slice"})
+    report.save(tmp_path)
+    read = pd.read_csv(tmp_path / "records.csv", dtype=str, lineterminator="\n")
+    assert set(read["label"]) == {"'" + start for start in starts[:7]} | set(starts[7:])
+    assert "'=slice" in read.columns
+    # Numbers are left alone, negative ones too.
+    written = [float(cell) for cell in read["stacked"]]
+    np.testing.assert_array_equal(written, report.records["stacked"])
+    assert min(written) < 0
+    assert set(AuditReport.load(tmp_path).records["label"]) == set(starts)
+
+
+# That it survives a folder.
+
+
+def assert_same_report(one, other):
+    for name in ("metrics", "records", "coverage", "controls"):
+        assert_frame_equal(getattr(one, name), getattr(other, name), check_exact=True)
+    assert one.findings == other.findings
+    assert one.info == other.info
+    assert list(one.info) == list(other.info)
+
+
+def test_round_trip(report, folder):
+    loaded = AuditReport.load(folder)
+    assert_same_report(loaded, report)
+    assert str(loaded) == str(report)
+
+
+def test_saving_twice_gives_the_same_bytes(report, folder, tmp_path):
+    AuditReport.load(folder).save(tmp_path)
+    for name in FILES:
+        assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, 5e-324, 1.7976931348623157e308, 0.1 + 0.2]),
+        np.array([1 / 3, np.nan, np.inf, 1e-45, 0, 1, 2, 3], dtype=np.float32),
+        np.array([2**63 - 1, -(2**63), 0, 1, 2, 3, 4, 5]),
+        np.array([0, 2**64 - 1, 1, 2, 3, 4, 5, 6], dtype=np.uint64),
+        np.arange(8, dtype=np.int8),
+        np.arange(8) % 2 == 0,
+        pd.array([1, None, 3, 4, 5, 6, 7, 8], dtype="Int64"),
+        pd.array([True, None, False, True, True, True, True, True], dtype="boolean"),
+        pd.array([0.1, None, 0.3, 4, 5, 6, 7, 8], dtype="Float64"),
+        ["", "001", "None", "nan", "NA", "é\u2028\x00", "'", "1e5"],
+        pd.Series(["a", 1, 2.5, None, True, np.nan, pd.NA, -np.inf], dtype=object),
+    ],
+    ids=["float64", "float32", "int64", "uint64", "int8", "bool", "Int64", "boolean", "Float64",
+         "text", "object"],
+)  # fmt: skip
+def test_every_kind_of_column_survives(make_report, tmp_path, column):
+    report = make_report(n=4)
+    report.records["slice_x"] = column
+    report.save(tmp_path)
+    loaded = AuditReport.load(tmp_path).records["slice_x"]
+    original = report.records["slice_x"]
+    assert loaded.dtype == original.dtype
+    if original.dtype.kind == "f":
+        kind = f"u{original.dtype.itemsize}"
+        finite = original.notna().to_numpy()
+        np.testing.assert_array_equal(
+            loaded.to_numpy().view(kind)[finite], original.to_numpy().view(kind)[finite]
+        )
+    if original.dtype == object:
+        assert [type(value) for value in loaded] == [type(value) for value in original]
+    assert_frame_equal(loaded.to_frame(), original.to_frame(), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pd.Categorical(["b", "a"] * 4), ["b", "a"] * 4),
+        (pd.Categorical([2, None] * 4), [2.0, np.nan] * 4),
+        (pd.to_datetime(["2026-01-02"] * 8), ["2026-01-02"] * 8),
+        (pd.cut(np.arange(8), [-1, 3, 8]), ["(-1, 3]"] * 4 + ["(3, 8]"] * 4),
+    ],
+    ids=["category", "numbers with a gap", "dates", "intervals"],
+)
+def test_other_columns_are_kept_as_text_or_numbers(make_report, tmp_path, column, expected):
+    report = make_report(n=4)
+    report.records["slice_x"] = column
+    report.save(tmp_path)
+    loaded = AuditReport.load(tmp_path).records["slice_x"].astype(object)
+    assert_series_equal(loaded, pd.Series(expected, dtype=object), check_names=False)
+
+
+def test_numpy_values_and_nan_in_info_survive(make_report, tmp_path):
+    report = make_report(x=np.float64(0.1), n_y=np.int64(3), nan=np.nan, deep={"a": [np.inf, None]})
+    report.save(tmp_path)
+    info = AuditReport.load(tmp_path).info
+    assert (info["x"], info["n_y"], info["deep"]) == (0.1, 3, {"a": [np.inf, None]})
+    assert np.isnan(info["nan"])
+
+
+def test_json_is_strict_and_files_are_private(folder):
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    json.loads((folder / "audit.json").read_text(), parse_constant=refuse)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    for name in FILES:
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+
+
+def test_csv_holds_every_record(report, folder):
+    read = pd.read_csv(folder / "records.csv", dtype=str, keep_default_na=False)
+    assert list(read.columns) == list(report.records.columns)
+    for name, column in report.records.items():
+        if column.dtype.kind == "f":
+            cells = [float(cell or "nan") for cell in read[name]]
+            np.testing.assert_array_equal(cells, column)
+        else:
+            assert list(read[name]) == column.astype(str).tolist()
+
+
+def test_save_makes_folders_and_replaces_reports(report, make_report, tmp_path):
+    deep = tmp_path / "a" / "b"
+    make_report(n=5).save(deep)
+    assert report.save(str(deep)) == deep / "index.html"
+    assert len(AuditReport.load(deep).records) == 2000
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_folder_that_cannot_be_written(report, tmp_path, inside):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match=r"report cannot be written.*give a folder"):
+        report.save(tmp_path / "file" / "inside" if inside else tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_failed_write_leaves_the_old_file(report, folder, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    report.save(tmp_path)
+
+    def fail(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space left on device; give a folder"):
+        report.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+    assert (tmp_path / "audit.json").read_bytes() == (folder / "audit.json").read_bytes()
+
+
+def test_load_of_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No audit\.json in .*not a folder made by save"):
+        AuditReport.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", "3", "null", "{}", '{"format": 1}'])
+def test_load_of_something_else(tmp_path, text):
+    (tmp_path / "audit.json").write_text(text)
+    with pytest.raises(ValueError, match="is not a saved audit report"):
+        AuditReport.load(tmp_path)
+
+
+def test_load_notices_changes(folder, tmp_path):
+    text = (folder / "audit.json").read_text()
+    (tmp_path / "audit.json").write_text(text.replace('"serious"', '"info"'))
+    with pytest.raises(ValueError, match="damaged or changed after it was saved"):
+        AuditReport.load(tmp_path)
+
+
+def test_load_of_a_later_format(folder, tmp_path):
+    text = (folder / "audit.json").read_text()
+    (tmp_path / "audit.json").write_text(text.replace('"format":1', '"format":2', 1))
+    with pytest.raises(ValueError, match="has format 2, this version of mia-sklearn reads 1"):
+        AuditReport.load(tmp_path)
+
+
+def test_a_report_without_controls_coverage_or_findings(make_report, tmp_path):
+    report = make_report(n=50)
+    report.findings = []
+    report.controls = report.controls.iloc[:0]
+    report.coverage = report.coverage.iloc[:0]
+    report.save(tmp_path)
+    text = Page((tmp_path / "index.html").read_text()).text
+    assert "No findings." in text
+    assert "No controls were run." in text
+    assert_same_report(AuditReport.load(tmp_path), report)

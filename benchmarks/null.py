@@ -1,0 +1,336 @@
+"""Do the numbers hold? Coverage of every interval, and error rates where nothing leaks.
+
+Prints markdown tables: `python benchmarks/null.py [--replicates 2000]`, under five minutes on two
+cores. The functions are also called, with fewer replicates, by the slow tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.special import expit, ndtr, ndtri
+from scipy.stats import false_discovery_control, poisson
+from sklearn.base import ClassifierMixin, clone
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from mia_sklearn import stats
+from mia_sklearn.references import ReferenceModels
+from mia_sklearn.signals import log_posteriors, rescaled_logit
+
+SIZES = (200, 1_000, 5_000)
+RATES = (0.1, 0.01, 0.001)
+POISSON_SUPPORT = np.arange(60)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A law of members' and non-members' scores whose true rates are known."""
+
+    name: str
+    draw: Callable[[np.random.Generator, np.ndarray], np.ndarray]
+    tpr: Callable[[float], float]
+    auc: float
+    advantage: float
+
+
+def normal_scores(name: str, shift: float) -> Scores:
+    return Scores(
+        name,
+        lambda rng, member: rng.normal(size=len(member)) + shift * member,
+        lambda alpha: float(ndtr(shift + ndtri(alpha))),
+        float(ndtr(shift / np.sqrt(2))),
+        float(2 * ndtr(shift / 2) - 1),
+    )
+
+
+def tied_scores(name: str, mean: float) -> Scores:
+    """Counts: Poisson(3) for non-members, Poisson(`mean`) for members."""
+    of_members, of_nonmembers = (poisson.sf(POISSON_SUPPORT - 1, mu) for mu in (mean, 3.0))
+    mass = poisson.pmf(POISSON_SUPPORT, mean)
+    below = poisson.cdf(POISSON_SUPPORT - 1, 3.0) + poisson.pmf(POISSON_SUPPORT, 3.0) / 2
+    return Scores(
+        name,
+        lambda rng, member: rng.poisson(np.where(member, mean, 3.0)).astype(float),
+        lambda alpha: float(of_members[of_nonmembers <= alpha].max()),
+        float(mass @ below),
+        float((of_members - of_nonmembers).max()),
+    )
+
+
+def point_mass_scores(name: str) -> Scores:
+    """One member in ten gets a score that one non-member in a hundred gets: the ROC jumps."""
+
+    def draw(rng: np.random.Generator, member: np.ndarray) -> np.ndarray:
+        known = rng.uniform(size=len(member)) < np.where(member, 0.1, 0.01)
+        return np.where(known, 5.0, rng.uniform(size=len(member)))
+
+    def tpr(alpha: float) -> float:
+        return 0.0 if alpha < 0.01 else 0.1 + 0.9 * (alpha - 0.01) / 0.99
+
+    return Scores(name, draw, tpr, 0.1 * (0.99 + 0.005) + 0.9 * 0.99 / 2, 0.09)
+
+
+NULLS = (normal_scores("no leak, continuous", 0.0), tied_scores("no leak, tied", 3.0))
+LEAKS = (
+    normal_scores("normal, shift 1", 1.0),
+    normal_scores("normal, shift 3", 3.0),
+    tied_scores("counts 4 against 3", 4.0),
+    point_mass_scores("point mass"),
+)
+
+
+def draw_membership(rng: np.random.Generator, n: int, rate: float, *, fixed: bool) -> np.ndarray:
+    """Draw memberships by coin, or as a random subset of fixed size."""
+    if fixed:
+        return rng.permutation(n) < round(rate * n)
+    return rng.uniform(size=n) < rate
+
+
+def interval_misses(scores: Scores, n: int, replicates: int, seed: int = 0) -> dict[str, tuple]:
+    """Return, per metric, how often the interval lies above and below the truth.
+
+    Both are NaN for a rate whose interval is withheld. "advantage" is the largest one.
+    """
+    rng = np.random.default_rng(seed)
+    truth = [scores.tpr(alpha) for alpha in RATES] + [scores.auc, scores.advantage, np.nan]
+    threshold = float(np.median(scores.draw(rng, np.arange(100_000) % 2 == 0)))
+    reference = np.arange(1_000_000) % 2 == 0
+    drawn = scores.draw(rng, reference) >= threshold
+    truth[-1] = drawn[reference].mean() - drawn[~reference].mean()
+    ends = np.empty((replicates, len(truth), 2))
+    for i in range(replicates):
+        member = draw_membership(rng, n, 0.5, fixed=True)
+        values = scores.draw(rng, member)
+        sides = values[member], values[~member]
+        point = stats.tpr_interval(*sides, RATES)
+        ends[i, :3, 0], ends[i, :3, 1] = point.low, point.high
+        ends[i, 3] = stats.auc_interval(*sides)[1:]
+        best = stats.best_advantage_interval(*sides)
+        ends[i, 4] = best.low, best.high
+        fixed = stats.advantage_interval(*sides, threshold)
+        ends[i, 5] = fixed.low, fixed.high
+    names = [*(f"tpr@{alpha:g}" for alpha in RATES), "auc", "advantage", "at a fixed threshold"]
+    tolerance = 1e-12
+    too_high = (ends[:, :, 0] > np.array(truth) + tolerance).mean(axis=0)
+    too_low = (ends[:, :, 1] < np.array(truth) - tolerance).mean(axis=0)
+    withheld = np.isnan(ends).any(axis=(0, 2))
+    too_high[withheld] = too_low[withheld] = np.nan
+    return dict(zip(names, zip(too_high, too_low, strict=True), strict=True))
+
+
+def epsilon_above_zero(
+    scores: Scores, n: int, rate: float, replicates: int, *, fixed: bool, seed: int = 0
+) -> dict[str, float]:
+    """Return how often each lower bound on epsilon is above 0."""
+    rng = np.random.default_rng(seed)
+    hits = dict.fromkeys(("one-run", "one-run, delta 1e-5", "threshold"), 0)
+    for i in range(replicates):
+        member = draw_membership(rng, n, rate, fixed=fixed)
+        values = scores.draw(rng, member)
+        sides = values[member], values[~member]
+        known = {"membership_rate": rate, "random_state": i}
+        hits["one-run"] += stats.one_run_epsilon(*sides, **known) > 0
+        hits["one-run, delta 1e-5"] += stats.one_run_epsilon(*sides, delta=1e-5, **known) > 0
+        hits["threshold"] += stats.threshold_epsilon(*sides, random_state=i) > 0
+    return {name: count / replicates for name, count in hits.items()}
+
+
+def epsilon_power(n: int, replicates: int, seed: int = 0) -> dict[str, float]:
+    """Return mean one-run bounds where there is a leak: normal scores, randomised response."""
+    rng = np.random.default_rng(seed)
+    bounds: dict[str, list[float]] = {"normal, shift 1": [], "randomised response, epsilon 2": []}
+    for i in range(replicates):
+        member = draw_membership(rng, n, 0.5, fixed=False)
+        answer = np.where(rng.uniform(size=n) < expit(2), member, ~member).astype(float)
+        values = rng.normal(size=n) + member
+        for found, score in zip(bounds.values(), (values, answer), strict=True):
+            found.append(stats.one_run_epsilon(score[member], score[~member], random_state=i))
+    return {name: float(np.mean(found)) for name, found in bounds.items()}
+
+
+SHAPES: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {
+    "normal": lambda rng, shape: rng.normal(size=shape),
+    "Gumbel": lambda rng, shape: rng.gumbel(size=shape),
+    "log-normal (sd .5)": lambda rng, shape: rng.lognormal(sigma=0.5, size=shape),
+    "tied (Poisson 3)": lambda rng, shape: rng.poisson(3.0, size=shape).astype(float),
+}
+P_VALUES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "rank": stats.rank_p_values,
+    "rank, randomised": lambda signal, references: stats.rank_p_values(
+        signal, references, randomized=True, random_state=0
+    ),
+    "t": stats.t_p_values,
+    "pooled": stats.pooled_p_values,
+}
+
+
+def p_value_rates(
+    shape: str, n_references: int, n_records: int = 100_000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Return P(p <= .01) and P(p <= .001) of each p-value for records that were out."""
+    rng = np.random.default_rng(seed)
+    values = SHAPES[shape](rng, (n_records, n_references + 1))
+    # Location and scale of a record are its own.
+    values = values * rng.uniform(0.2, 5, (n_records, 1)) + 5 * rng.integers(-2, 3, (n_records, 1))
+    rates = {}
+    for name, method in P_VALUES.items():
+        p = method(values[:, 0], values[:, 1:])
+        rates[name] = (float((p <= 0.01).mean()), float((p <= 0.001).mean()))
+    return rates
+
+
+def false_discoveries(
+    n_references: int, replicates: int, *, q: float = 0.1, seed: int = 0
+) -> tuple[float, float]:
+    """Return the mean share of false entries, and of exposed records found, in lists at `q`.
+
+    Of 1,000 members 50 are exposed by four standard deviations; all share their references, and
+    each model is off by a common error, with its own loading on every record.
+    """
+    rng = np.random.default_rng(seed)
+    exposed = np.arange(1_000) < 50
+    false, found = [], []
+    for _ in range(replicates):
+        model_error = rng.normal(size=n_references + 1)
+        values = rng.gumbel(size=(1_000, n_references + 1)) * np.sqrt(6) / np.pi
+        values += 0.5 * rng.normal(size=(1_000, 1)) * model_error
+        values[exposed, 0] += 4 * np.sqrt(1.25)
+        p = stats.pooled_p_values(values[:, 0], values[:, 1:])
+        listed = false_discovery_control(p) <= q
+        false.append((listed & ~exposed).sum() / max(1, listed.sum()))
+        found.append(listed[exposed].mean())
+    return float(np.mean(false)), float(np.mean(found))
+
+
+MODELS = {
+    "logistic regression": LogisticRegression(max_iter=300),
+    "forest, 30 trees": RandomForestClassifier(30, random_state=0),
+}
+
+
+def split_rates(
+    model: ClassifierMixin, train_size: float, n_models: int, n_targets: int, seed: int = 0
+) -> tuple[float, float]:
+    """Return P(p <= .05) and P(p <= .01) of pooled p-values of records that a target left out.
+
+    Targets train on three quarters of 600 digits, the references in blocks on `train_size`.
+    """
+    rng = np.random.default_rng(seed)
+    X, y = load_digits(return_X_y=True)
+    rows = rng.permutation(len(y))[:600]
+    X, y = X[rows] / 16, y[rows]
+    references = ReferenceModels(model, n_models, train_size=train_size, random_state=seed)
+    references.fit(X, y)
+    out = (references.membership_ == 0) & references.labelled_
+    phi = np.where(out, references.phi(), np.nan).T
+    p: list[np.ndarray] = []
+    for _ in range(n_targets):
+        held_out = rng.permutation(len(y)) >= 450
+        target = clone(model)
+        if "random_state" in target.get_params():
+            target.set_params(random_state=int(rng.integers(2**31)))
+        target.fit(X[~held_out], y[~held_out])
+        answer = log_posteriors(target, X[held_out], references.classes_)
+        signal = rescaled_logit(answer, y[held_out], references.smoothing_)
+        p.append(stats.pooled_p_values(signal, phi[held_out]))
+    together = np.concatenate(p)
+    return float((together <= 0.05).mean()), float((together <= 0.01).mean())
+
+
+def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    header = list(header)
+    print(f"\n### {title}\n\n| {' | '.join(header)} |\n|{' --- |' * len(header)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--replicates", type=int, default=1_000)
+    replicates = parser.parse_args().replicates
+    start = time.perf_counter()
+    parallel = Parallel(n_jobs=2)
+
+    cases = list(product((*NULLS, *LEAKS), (*SIZES, 10_000)))
+    results = parallel(delayed(interval_misses)(*case, replicates) for case in cases)
+    rows = []
+    for (scores, n), misses in zip(cases, results, strict=True):
+        cells = (
+            "withheld" if np.isnan(above) else f"{1 - above - below:.3f}"
+            for above, below in misses.values()
+        )
+        rows.append([scores.name, f"{n:,}", *cells])
+    print_table(
+        f"Coverage of 95 % intervals, {replicates:,} replicates",
+        ["scores", "records", *misses],
+        rows,
+    )
+
+    few = replicates // 2
+    settings = list(product(NULLS, SIZES, (0.5, 0.8), (False, True)))
+    found = parallel(
+        delayed(epsilon_above_zero)(scores, n, rate, few, fixed=fixed)
+        for scores, n, rate, fixed in settings
+    )
+    rows = []
+    for (scores, n, rate, fixed), hits in zip(settings, found, strict=True):
+        drawn = f"{rate:g}, {'fixed size' if fixed else 'coins'}"
+        rows.append([scores.name, f"{n:,}", drawn, *(f"{hit:.3f}" for hit in hits.values())])
+    print_table(
+        f"P(epsilon bound > 0) where nothing leaks, nominal .05, {few:,} replicates",
+        ["scores", "records", "membership", *hits],
+        rows,
+    )
+
+    power = {n: epsilon_power(n, max(10, replicates // 10)) for n in (1_000, 10_000)}
+    print_table(
+        "Mean one-run epsilon bound where something leaks",
+        ["records", *power[1_000]],
+        [[f"{n:,}", *(f"{mean:.2f}" for mean in means.values())] for n, means in power.items()],
+    )
+
+    rows = []
+    for shape in SHAPES:
+        for n_references in (8, 16, 100):
+            rates = p_value_rates(shape, n_references)
+            cells = (f"{at_01:.4f} / {at_001:.5f}" for at_01, at_001 in rates.values())
+            rows.append([shape, str(n_references), *cells])
+    print_table(
+        "P(p <= .01) / P(p <= .001) of records that were out, 100,000 records",
+        ["references' law", "references", *rates],
+        rows,
+    )
+
+    rows = []
+    for n_references in (8, 16, 64):
+        false, found = false_discoveries(n_references, replicates // 4)
+        rows.append([str(n_references), f"{false:.3f}", f"{found:.3f}"])
+    print_table(
+        "Lists of exposed records: Benjamini-Hochberg at .1 on pooled p-values",
+        ["references", "false share of the list", "exposed records found"],
+        rows,
+    )
+
+    rows = []
+    for name, model in MODELS.items():
+        for kind, train_size, n_models in (("halves", 0.5, 16), ("quarters left out", 0.75, 32)):
+            at_05, at_01 = split_rates(model, train_size, n_models, replicates // 40)
+            rows.append([name, kind, f"{at_05:.3f}", f"{at_01:.4f}"])
+    print_table(
+        "Pooled p-values of left-out records, target trained on 75 %, 8 out-references",
+        ["model", "references in blocks of", "P(p <= .05)", "P(p <= .01)"],
+        rows,
+    )
+    print(f"\n{time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

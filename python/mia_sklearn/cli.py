@@ -1,0 +1,270 @@
+"""The command line: ``mia-sklearn audit``, ``mia-sklearn attacks`` and ``mia-sklearn demo``."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .conditions import Condition
+    from .report import AuditReport
+
+__all__ = ["main"]
+
+# Exit codes. Whatever prevents an audit is BAD_INPUT: Python's own 1 would read as "fails".
+FINE, FAILS, BAD_INPUT, OPEN = 0, 1, 2, 3
+INTERRUPTED = 130
+
+_EPILOG = """\
+exit codes:
+  0  the audit ran and no --fail-if condition surely holds
+  1  a --fail-if condition surely holds: its whole interval lies beyond the bound
+  2  the audit could not be made; the reason is on standard error
+  3  with --strict: a --fail-if condition cannot be excluded
+
+A condition reads [attack:]metric[@level] operator number, for example "auc > 0.6",
+"tpr@0.01 > 0.05" or "lira:advantage >= .2". Without a name it is about the headline attack.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        The arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code: 0 fine, 1 a condition to fail on surely holds, 2 the audit could not be
+        made, 3 (strict) such a condition cannot be excluded, 130 interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A class or column may have any name, and no name may end an audit when it is printed.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        hint = " Finished reference models are in the cache." if vars(args).get("cache") else ""
+        print(f"\nmia-sklearn: interrupted.{hint}", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, TypeError, OSError) as error:
+        if args.traceback:
+            traceback.print_exc()
+        print(f"mia-sklearn: error: {error}", file=sys.stderr)
+    except Exception:
+        traceback.print_exc()
+        print("mia-sklearn: error: unexpected, please report it.", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    from . import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="mia-sklearn",
+        description="Can someone tell who was in the training set of a model? Attack it and see.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_audit(commands)
+
+    attacks = commands.add_parser("attacks", help="list the attacks and what each needs")
+    attacks.set_defaults(run=_attacks)
+
+    demo = commands.add_parser("demo", help="audit a model of handwritten digits")
+    demo.add_argument("--output", type=Path, default=Path("audit-report"), metavar="FOLDER")
+    demo.set_defaults(run=_demo)
+
+    for command in commands.choices.values():
+        command.add_argument("--traceback", action="store_true", help="show where an error arose")
+    return parser
+
+
+def _add_audit(commands: Any) -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="audit a fitted model",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    audit.set_defaults(run=_audit)
+    add = audit.add_argument_group("what is audited").add_argument
+    add("--model", type=Path, required=True, metavar="FILE", help="fitted model: .skops, .joblib")
+    add("--train", type=Path, required=True, metavar="FILE", help="its training records")
+    add("--test", type=Path, required=True, metavar="FILE", help="records it was not trained on")
+    add("--target", metavar="NAME", help="column (npz: array, default y) of the labels")
+    add(
+        "--estimator",
+        type=Path,
+        metavar="FILE",
+        help="what the reference models are trained as, where a clone of the model would not do",
+    )
+    add(
+        "--slices",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="report each group of records apart",
+    )
+    add(
+        "--split",
+        choices=["random", "other"],
+        help="how train and test were made; epsilon needs random",
+    )
+    add(
+        "--release",
+        choices=["labels", "posteriors", "weights"],
+        default="posteriors",
+        help="what users of the model will get (default: %(default)s)",
+    )
+
+    add = audit.add_argument_group("how").add_argument
+    add("--references", type=int, default=16, metavar="N", help="reference models (default: 16)")
+    add("--attacks", nargs="+", metavar="NAME", help="default: those fixed in advance")
+    add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
+    add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")
+    add("--cache", type=Path, metavar="FOLDER", help="keep reference models, resume from them")
+    add("--jobs", type=int, default=-1, metavar="N", help="parallel jobs (default: all cores)")
+    add("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+    add = audit.add_argument_group("result").add_argument
+    add("--output", type=Path, metavar="FOLDER", help="write index.html, audit.json, records.csv")
+    add(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="exit with 1 if it surely holds; may be repeated",
+    )
+    add("--strict", action="store_true", help="exit with 3 if a condition cannot be excluded")
+    add("--quiet", action="store_true", help="print the verdict and the conditions only")
+
+    add = audit.add_argument_group("trust").add_argument
+    add(
+        "--trust-type",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a type that a .skops file may hold; may be repeated",
+    )
+    add("--trust", action="store_true", help="load pickles: they run their author's code")
+
+
+def _audit(args: argparse.Namespace) -> int:
+    from . import audit
+
+    conditions = _conditions(args)
+    if args.output is not None:
+        _check_writable(args.output)
+    inputs = _inputs(args)
+    report = audit(
+        **inputs,
+        n_references=args.references,
+        attacks=args.attacks or "auto",
+        split=args.split,
+        release=args.release,
+        confidence=args.confidence,
+        max_records=args.max_records,
+        cache=args.cache,
+        n_jobs=args.jobs,
+        random_state=args.seed,
+        progress=not args.quiet,
+    )
+    print(report.verdict if args.quiet else report)
+    if args.output is not None:
+        page = report.save(args.output)
+        if not args.quiet:
+            print(f"\nThe whole report: {page}")
+    return _judge(conditions, report, strict=args.strict)
+
+
+def _inputs(args: argparse.Namespace) -> dict[str, Any]:
+    """Read the model and the tables that `audit` takes."""
+    from ._files import features_for, read_model, read_records
+
+    trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}
+    model = read_model(args.model, **trust)
+    inputs: dict[str, Any] = {"model": model}
+    if args.estimator is not None:
+        inputs["estimator"] = read_model(args.estimator, **trust)
+    for name, path in (("train", args.train), ("test", args.test)):
+        X, y = read_records(path, args.target)
+        inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, X, path), y
+    return inputs
+
+
+def _conditions(args: argparse.Namespace) -> list[Condition]:
+    from .attacks import all_attacks
+    from .conditions import parse
+
+    if args.strict and not args.fail_if:
+        raise ValueError(
+            "--strict needs a condition: add --fail-if, such as --fail-if 'auc > 0.6'."
+        )
+    known = args.attacks or list(all_attacks())
+    return [parse(text, known) for text in args.fail_if]
+
+
+def _judge(conditions: list[Condition], report: AuditReport, *, strict: bool) -> int:
+    """Print what the report says of each condition to fail on; return the exit code."""
+    from .conditions import evaluate
+
+    outcomes = set()
+    for condition in conditions:
+        result = evaluate(condition, report, n_conditions=len(conditions))
+        outcomes.add(result.outcome)
+        print(f"--fail-if {condition}: {result.outcome}. {result.reason}")
+    if "holds" in outcomes:
+        return FAILS
+    return OPEN if strict and "open" in outcomes else FINE
+
+
+def _check_writable(folder: Path) -> None:
+    """Fail before any model is trained, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"--output {folder} cannot be written ({error.strerror}). Name a folder that can."
+        ) from error
+
+
+def _attacks(args: argparse.Namespace) -> int:
+    raise NotImplementedError
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from sklearn.datasets import load_digits
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.model_selection import train_test_split
+
+    from . import audit
+
+    _check_writable(args.output)
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
+    model = RandomForestClassifier(random_state=0).fit(X_train, y_train)
+    print(
+        f"A random forest learned {len(X_train)} of scikit-learn's handwritten digits. Could "
+        "someone who asks it for posteriors tell which?\n",
+        flush=True,
+    )
+    report = audit(
+        model, X_train, y_train, X_test, y_test, split="random", n_jobs=-1, random_state=0
+    )
+    print(report)
+    print(f"\nThe whole report: {report.save(args.output)}")
+    return FINE

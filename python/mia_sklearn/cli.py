@@ -95,6 +95,7 @@ def _add_audit(commands: Any) -> None:
     audit = commands.add_parser(
         "audit",
         help="audit a fitted model",
+        allow_abbrev=False,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -212,7 +213,7 @@ def _conditions(args: argparse.Namespace) -> list[Condition]:
         raise ValueError(
             "--strict needs a condition: add --fail-if, such as --fail-if 'auc > 0.6'."
         )
-    known = args.attacks or list(all_attacks())
+    known = args.attacks or [info.name for info in all_attacks()]
     return [parse(text, known) for text in args.fail_if]
 
 
@@ -243,7 +244,18 @@ def _check_writable(folder: Path) -> None:
 
 
 def _attacks(args: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from .attacks import all_attacks
+
+    rows = [("attack", "threat model", "columns it needs", "what it does", "from")]
+    for info in all_attacks():
+        summary = (info.attack.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        needs = ", ".join(info.requires) or "-"
+        rows.append((info.name, info.threat_model, needs, summary, info.source))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    return FINE
 
 
 def _demo(args: argparse.Namespace) -> int:

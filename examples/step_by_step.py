@@ -2,10 +2,8 @@
 
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from mia_sklearn import ReferenceModels, observe
 from mia_sklearn.attacks import LiRAAttack
@@ -13,7 +11,7 @@ from mia_sklearn.metrics import roc_auc, tpr_at_fpr
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
-model = make_pipeline(StandardScaler(), KNeighborsClassifier(3)).fit(X_train, y_train)
+model = ExtraTreesClassifier(50, max_depth=8, random_state=0).fit(X_train, y_train)
 
 # The pool: all records of the audit. Whether each was a member is what the attack must guess.
 pool, labels = np.concatenate([X_train, X_test]), np.concatenate([y_train, y_test])

@@ -1,0 +1,411 @@
+"""The table that attacks read: its columns, how references fill it, how attacks read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ._pool import Neighborhood
+from .signals import rescaled_logit
+from .stats._likelihood import GaussianRatio, Moments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .references import ReferenceModels
+
+_MOST_MASKS = 8
+
+# Column groups and the names that belong to each. A group that no pattern names is "other".
+_GROUPS = {
+    "label": re.compile(r"label"),
+    "logit": re.compile(r"logit"),
+    "proba": re.compile(r"proba_(\d+)"),
+    "out": re.compile(r"out_(\d+)"),
+    "in": re.compile(r"in_(\d+)"),
+    "out_mean": re.compile(r"out_mean_(\d+)"),
+    "in_mean": re.compile(r"in_mean_(\d+)"),
+    "neighbor": re.compile(r"neighbor_.+"),
+    "query": re.compile(r"query_.+"),
+}
+_HOW_TO_GET = {
+    "label": "observe(model, X, y)",
+    "logit": "observe(model, X, y)",
+    "proba": "observe(model, X, y)",
+    "out": "observe(model, X, y, references=ReferenceModels(...).fit(X, y))",
+    "in": "observe(model, X, y, references=ReferenceModels(...).fit(X, y))",
+    "neighbor": "observe(..., references=..., neighbors=6)",
+    "query": "ReferenceModels(..., n_queries=10) and observe(..., n_queries=10)",
+}
+
+
+def group_columns(names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the positions of each group's columns, numbered ones in the order of their number.
+
+    Parameters
+    ----------
+    names : iterable of str
+
+    Returns
+    -------
+    dict of str to ndarray of int
+        Only the groups that are there.
+    """
+    found: dict[str, list[tuple[int, int]]] = {}
+    for position, name in enumerate(names):
+        for group, pattern in _GROUPS.items():
+            match = pattern.fullmatch(str(name))
+            if match:
+                order = int(match.group(1)) if match.lastindex else position
+                found.setdefault(group, []).append((order, position))
+                break
+    return {
+        group: np.array([position for _, position in sorted(places)])
+        for group, places in found.items()
+    }
+
+
+def describe_missing(attack: str, missing: Sequence[str]) -> str:
+    ways = "; ".join(
+        f"'{group}' by {_HOW_TO_GET.get(group, 'a richer observer')}" for group in missing
+    )
+    return f"{attack} needs columns that the observations lack: {ways}."
+
+
+class Reader:
+    """One table of observations, read group by group, by position."""
+
+    def __init__(
+        self, values: np.ndarray, groups: dict[str, np.ndarray], names: Sequence[str] | None = None
+    ) -> None:
+        self.values = values
+        self.groups = groups
+        self.names = names
+
+    def __contains__(self, group: str) -> bool:
+        return group in self.groups
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, group: str) -> np.ndarray:
+        """Return the group's columns, as a view where they lie next to one another."""
+        places = self.groups[group]
+        if len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places))):
+            return self.values[:, places[0] : places[0] + len(places)]
+        return self.values[:, places]
+
+    def column(self, group: str) -> np.ndarray:
+        return self.values[:, self.groups[group][0]]
+
+    def named(self, name: str) -> np.ndarray:
+        assert self.names is not None
+        return self.values[:, list(self.names).index(name)]
+
+
+def n_blocks(table: Reader) -> int:
+    """Count the blocks of a table with fixed slots: each owns one in or one out column."""
+    return int(np.gcd(len(table.groups["out"]), len(table.groups["in"])))
+
+
+def block_slots(table: Reader, block: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the ranges of a block's columns among the `out` and the `in` columns."""
+    blocks = n_blocks(table)
+    n_out, n_in = (len(table.groups[side]) // blocks for side in ("out", "in"))
+    return (block * n_out, (block + 1) * n_out), (block * n_in, (block + 1) * n_in)
+
+
+class ReferenceTable:
+    """Turns a model's answers into rows of observations beside its references'.
+
+    Parameters
+    ----------
+    references : fitted ReferenceModels
+    neighbors : int, default=0
+        Nearest pool records to describe in `neighbor_*` columns.
+    n_queries : int, default=0
+        Perturbed copies to describe in `query_*` columns.
+    """
+
+    def __init__(
+        self, references: ReferenceModels, *, neighbors: int = 0, n_queries: int = 0
+    ) -> None:
+        self.references = references
+        self.phi = references.phi()
+        self.many_classes = len(references.classes_) > 2
+        self.n_queries = n_queries
+        self.neighborhood = None
+        if neighbors:
+            if references.n_population_:
+                raise ValueError(
+                    "neighbors= needs references trained on the pool itself, not on a population."
+                )
+            self.neighborhood = Neighborhood(references.X_, references.labels_, neighbors)
+        if references.n_blocks_:
+            singles, others = references.n_blocks_, references.block_size_ - 1
+            self.n_out, self.n_in = (
+                (singles, singles * others)
+                if references.holdout_ == "out"
+                else (singles * others, singles)
+            )
+        else:
+            out = references.membership_ == 0
+            self.n_out = int(out.sum(axis=0).max())
+            self.n_in = int((~out).sum(axis=0).max())
+        self._sums: tuple[np.ndarray, np.ndarray] | None = None
+        self._widths = {
+            "answer": 2 + len(references.classes_),
+            "slots": self.n_out + self.n_in,
+            "means": 2 * len(references.classes_) if self.many_classes else 0,
+            "neighbors": len(self.neighborhood.columns()) if self.neighborhood else 0,
+            "queries": 2 * n_queries + (2 if n_queries else 0),
+        }
+
+    def columns(self) -> list[str]:
+        classes = range(len(self.references.classes_))
+        names = ["label", *(f"proba_{c}" for c in classes), "logit"]
+        names += [f"out_{k}" for k in range(self.n_out)] + [f"in_{k}" for k in range(self.n_in)]
+        if self.many_classes:
+            names += [f"{side}_mean_{c}" for side in ("out", "in") for c in classes]
+        if self.neighborhood:
+            names += self.neighborhood.columns()
+        if self.n_queries:
+            names += [
+                f"query_{kind}_{k}"
+                for kind in ("logit", "ratio")
+                for k in (*range(self.n_queries), "mean")
+            ]
+        return names
+
+    def fill(
+        self,
+        target: np.ndarray,
+        log_proba: np.ndarray,
+        labels: np.ndarray,
+        rows: np.ndarray,
+        *,
+        without: np.ndarray | None = None,
+        pool_phi: np.ndarray | None = None,
+        query_phi: np.ndarray | None = None,
+    ) -> None:
+        """Write one model's observations of `rows` into `target`.
+
+        Parameters
+        ----------
+        target : ndarray of shape (n_rows, n_columns), float32
+        log_proba : ndarray of shape (n_rows, n_classes)
+            The observed model's log-posteriors.
+        labels, rows : ndarray of shape (n_rows,)
+            Class index, and position among the records of the references.
+        without : ndarray of int, default=None
+            Reference models whose places stay empty: the acting one and its whole block, since
+            the complement of the acting reference tells the answer.
+        pool_phi : ndarray of shape (n_pool,), default=None
+            The observed model's phi on the whole pool, for the `neighbor_*` columns.
+        query_phi : ndarray of shape (n_queries, n_rows), default=None
+            Its phi on the perturbed copies of `rows`, for the `query_*` columns.
+        """
+        edges = np.cumsum([0, *self._widths.values()])
+        parts = {
+            name: target[:, start:stop]
+            for name, start, stop in zip(self._widths, edges[:-1], edges[1:], strict=True)
+        }
+        absent = np.zeros(self.references.n_models_, dtype=bool)
+        if without is not None:
+            absent[without] = True
+        # The target passes the same float32 door as the references did.
+        log_proba = np.asarray(log_proba, dtype=np.float32)
+        answer = parts["answer"]
+        answer[:, 0] = labels
+        answer[:, 1:-1] = np.exp(log_proba)
+        answer[:, -1] = rescaled_logit(log_proba, labels, self.references.smoothing_)
+        self._fill_slots(parts["slots"], self.phi, rows, absent)
+        if self.many_classes:
+            self._fill_means(parts["means"], rows, absent)
+        if self.neighborhood:
+            assert pool_phi is not None
+            pool = np.arange(self.references.n_pool_)
+            ratio, residual = self._ratio(pool_phi, self.phi, pool, absent)
+            self.neighborhood.fill(parts["neighbors"], rows, ratio, residual)
+        if self.n_queries:
+            assert query_phi is not None
+            self._fill_queries(parts["queries"], query_phi, rows, absent)
+
+    def _fill_slots(
+        self, slots: np.ndarray, phi: np.ndarray, rows: np.ndarray, absent: np.ndarray
+    ) -> None:
+        out, in_ = slots[:, : self.n_out], slots[:, self.n_out :]
+        if self.references.n_blocks_:
+            self._fill_blocks(out, in_, phi, rows, absent)
+        else:
+            self._fill_packed(out, in_, phi, rows, absent)
+
+    def _fill_blocks(
+        self,
+        out: np.ndarray,
+        in_: np.ndarray,
+        phi: np.ndarray,
+        rows: np.ndarray,
+        absent: np.ndarray,
+    ) -> None:
+        refs = self.references
+        others = refs.block_size_ - 1
+        single, rest = (out, in_) if refs.holdout_ == "out" else (in_, out)
+        everyone = np.arange(len(rows))
+        for block in range(refs.n_blocks_):
+            models = np.flatnonzero(refs.block_ == block)
+            if absent[models].any():
+                single[:, block] = np.nan
+                rest[:, block * others : (block + 1) * others] = np.nan
+                continue
+            labelled = refs.labelled_[np.ix_(models, rows)]
+            values = np.where(labelled, phi[np.ix_(models, rows)], np.nan)
+            trained = refs.membership_[np.ix_(models, rows)] > 0
+            alone = labelled & (trained == (refs.holdout_ == "in"))
+            # A record that its own training set was trimmed of is alone in no model.
+            place = np.where(alone.any(axis=0), alone.argmax(axis=0), (~labelled).argmax(axis=0))
+            single[:, block] = values[place, everyone]
+            for k in range(others):
+                rest[:, block * others + k] = values[k + (k >= place), everyone]
+
+    def _fill_packed(
+        self,
+        out: np.ndarray,
+        in_: np.ndarray,
+        phi: np.ndarray,
+        rows: np.ndarray,
+        absent: np.ndarray,
+    ) -> None:
+        trained = self.references.membership_[:, rows].T > 0
+        values = phi[:, rows].T
+        for side, chosen in ((out, ~trained & ~absent), (in_, trained & ~absent)):
+            order = np.argsort(~chosen, axis=1, kind="stable")[:, : side.shape[1]]
+            packed = np.take_along_axis(values, order, axis=1)
+            side[:] = np.where(np.take_along_axis(chosen, order, axis=1), packed, np.nan)
+
+    def _fill_means(self, means: np.ndarray, rows: np.ndarray, absent: np.ndarray) -> None:
+        refs = self.references
+        if self._sums is None:
+            self._sums = (np.zeros(refs.outputs_.shape[1:]), np.zeros(refs.outputs_.shape[1:]))
+            for model in range(refs.n_models_):
+                proba = np.exp(refs.outputs_[model], dtype=np.float64)
+                trained = refs.membership_[model] > 0
+                self._sums[0][~trained] += proba[~trained]
+                self._sums[1][trained] += proba[trained]
+        trained = refs.membership_[:, rows] > 0
+        n_classes = len(refs.classes_)
+        sides = (means[:, :n_classes], means[:, n_classes:])
+        for side, sums, chosen in zip(sides, self._sums, (~trained, trained), strict=True):
+            total = sums[rows]
+            for model in np.flatnonzero(absent):
+                proba = np.exp(refs.outputs_[model, rows], dtype=np.float64)
+                total -= np.where(chosen[model][:, None], proba, 0.0)
+            count = chosen[~absent].sum(axis=0)[:, None]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                side[:] = np.where(count > 0, np.maximum(total, 0.0) / count, np.nan)
+
+    def _ratio(
+        self, own: np.ndarray, phi: np.ndarray, rows: np.ndarray, absent: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the likelihood ratio of `rows`, and phi above the middle of the references.
+
+        A target has all blocks where an acting reference lacks its own: the target's values
+        are averaged over leaving out each block in turn, so that both mean the same.
+        """
+        refs = self.references
+        if refs.n_blocks_ > 1 and not absent.any():
+            chosen = np.unique(np.linspace(0, refs.n_blocks_ - 1, _MOST_MASKS).astype(int))
+            turns = [refs.block_ == block for block in chosen]
+        else:
+            turns = [absent]
+        ratios, residuals = [], []
+        for turn in turns:
+            slots = np.empty((len(rows), self.n_out + self.n_in), dtype=np.float32)
+            self._fill_slots(slots, phi, rows, turn)
+            sides = [Moments(own, slots[:, : self.n_out]), Moments(own, slots[:, self.n_out :])]
+            ratios.append(GaussianRatio().fit(*sides).score(own, *sides))
+            residuals.append(own - (sides[0].mean + sides[1].mean) / 2)
+        return np.mean(ratios, axis=0), np.nan_to_num(np.mean(residuals, axis=0))
+
+    def _fill_queries(
+        self, target: np.ndarray, query_phi: np.ndarray, rows: np.ndarray, absent: np.ndarray
+    ) -> None:
+        half = self.n_queries + 1
+        for query, own in enumerate(query_phi):
+            target[:, query] = own
+            references = self.references.query_phi(query)
+            target[:, half + query] = self._ratio(own, references, rows, absent)[0]
+        for start in (0, half):
+            target[:, start + half - 1] = target[:, start : start + half - 1].mean(axis=1)
+
+
+def shadow_observations(
+    references: ReferenceModels,
+    *,
+    max_rows: int = 100_000,
+    random_state: Any = None,
+    neighbors: int = 0,
+    n_queries: int = 0,
+    models: np.ndarray | None = None,
+    without: np.ndarray | None = None,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Let references act as targets; see `ReferenceModels.shadow_observations`.
+
+    Parameters
+    ----------
+    models : ndarray of int, default=None
+        References that act; all by default.
+    without : ndarray of int, default=None
+        References that stay absent throughout, besides each acting one's block.
+    """
+    import pandas as pd
+
+    rng = check_random_state(random_state)
+    table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
+    acting = np.arange(references.n_models_) if models is None else np.asarray(models)
+    if max_rows < len(acting):
+        acting = rng.choice(acting, size=max_rows, replace=False)
+    share = np.full(len(acting), max_rows // len(acting))
+    share[: max_rows % len(acting)] += 1
+    chosen = []
+    for model, size in zip(acting, share, strict=True):
+        rows = np.flatnonzero(references.labelled_[model])
+        chosen.append(rows if len(rows) <= size else np.sort(rng.permutation(rows)[:size]))
+    starts = np.cumsum([0, *(len(rows) for rows in chosen)])
+    values = np.empty((starts[-1], len(table.columns())), dtype=np.float32)
+    membership = np.empty(starts[-1], dtype=np.int64)
+    for model, rows, start in zip(acting, chosen, starts[:-1], strict=True):
+        stop = start + len(rows)
+        own = references.block_[model]
+        absent = np.flatnonzero(references.block_ == own) if own >= 0 else np.array([model])
+        if without is not None:
+            absent = np.union1d(absent, without)
+        query_phi = None
+        if n_queries:
+            query_phi = np.stack(
+                [references.query_phi(query)[model, rows] for query in range(n_queries)]
+            )
+        table.fill(
+            values[start:stop],
+            references.outputs_[model, rows],
+            references.labels_[rows],
+            rows,
+            without=absent,
+            pool_phi=table.phi[model],
+            query_phi=query_phi,
+        )
+        membership[start:stop] = references.membership_[model, rows] > 0
+    index = pd.MultiIndex.from_arrays(
+        [np.repeat(acting, np.diff(starts)), np.concatenate(chosen)], names=["model", "row"]
+    )
+    return as_frame(values, table.columns(), index), membership
+
+
+def as_frame(values: np.ndarray, names: Sequence[str], index: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(values, columns=list(names), index=index, copy=False)

@@ -1,0 +1,282 @@
+"""The attack that is learned from the references."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import expit, logit, xlogy
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval
+
+from .._observations import Reader, block_slots, n_blocks
+from .._rust import kernel_log_density
+from ..base import BaseAttack
+from ..stats._likelihood import GaussianRatio, Moments
+
+__all__ = ["StackedAttack"]
+
+_BANDWIDTHS = np.array([0.3, 1.0])
+_TOP = 3
+
+Skip = tuple[int, int] | None
+
+
+class StackedAttack(BaseAttack):
+    """The strongest attack: learned from references that act as targets.
+
+    Every reference can play the target, so an attacker who holds n records and K references
+    has n K observations with known membership. A pair of gradient boosters learns membership
+    from what the single attacks compute: the signal, its rank and distance among in and out
+    references, likelihood ratios under Gaussian and kernel densities, the ratios of RMIA, and
+    (many classes) how the posterior moved between the mean in and the mean out posterior.
+
+    Threat model: black-box; the attacker trains reference models like the target, on records
+    like the target's.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        What learns from the features; it must accept NaN. By default the sum of two histogram
+        gradient boosters.
+    pool_features : bool, default=False
+        Read the `neighbor_*` columns too: what happened to the nearest records of the pool.
+        Stronger, and another attacker: one who may also query the neighbours and whose audited
+        pool holds the whole training set. Report it apart.
+    max_masks : int, default=8
+        Blocks that are masked, one at a time, when the attack scores rows with no empty block
+        though it learned from rows with one; the scores are averaged.
+    random_state : int, RandomState instance or None, default=None
+    columns : sequence of str, default=None
+        Names of the columns of plain arrays.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+    estimators_ : list of fitted classifiers, whose log-odds are averaged
+    feature_names_ : list of str
+        What the classifiers read.
+
+    Notes
+    -----
+    Shadow observations leave the acting reference's whole block empty, because the complement
+    of the acting reference tells the answer. Target observations have no empty block. So that
+    both look alike, one block at a time is masked and the scores are averaged.
+
+    `query_*` columns, where the observations have them, are read too: the signal and its
+    likelihood ratio at perturbed copies of the record.
+
+    Source: this project; the ingredients are those of `LiRAAttack` and `RMIAAttack`, joined in
+    the way of stacked generalisation [1]_.
+
+    References
+    ----------
+    .. [1] D. Wolpert, "Stacked generalization", Neural Networks 5, 1992.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn.attacks import StackedAttack
+    >>> rng = np.random.default_rng(0)
+    >>> member = np.arange(2000) % 2
+    >>> out = rng.normal(size=(2000, 8))
+    >>> phi = rng.normal(size=2000) + 3 * member
+    >>> attack = StackedAttack(random_state=0).fit(np.column_stack([phi, out]), member)
+    >>> attack.score(np.column_stack([phi, out]), member) > 0.85
+    True
+    """
+
+    threat_model: ClassVar[str] = "black-box"
+    requires: ClassVar[tuple[str, ...]] = ("logit", "out")
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "pool_features": ["boolean"],
+        "max_masks": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        **BaseAttack._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        pool_features: bool = False,
+        max_masks: int = 8,
+        random_state: Any = None,
+        columns: Any = None,
+    ) -> None:
+        super().__init__(columns=columns)
+        self.estimator = estimator
+        self.pool_features = pool_features
+        self.max_masks = max_masks
+        self.random_state = random_state
+
+    def _required(self) -> tuple[str, ...]:
+        return (*self.requires, "neighbor") if self.pool_features else self.requires
+
+    def _fit(self, table: Reader, member: np.ndarray) -> None:
+        self._online = "in" in table
+        sides = self._moments(table, (None, None))
+        self._ratios = {
+            name: GaussianRatio(name, online=self._online).fit(*sides)
+            for name in ("shrunk", "global")
+        }
+        empty = self._empty_blocks(table)
+        # Fixed slots show in that every row misses a block and every block is missed.
+        self._learned_masked = bool(
+            empty is not None and empty.any(axis=1).all() and empty.any(axis=0).all()
+        )
+        features = self._features(table, (None, None))
+        self.estimators_ = [model.fit(features, member) for model in self._classifiers()]
+        self._rate = float(logit(member.mean()))
+
+    def _classifiers(self) -> list[Any]:
+        if self.estimator is not None:
+            return [clone(self.estimator)]
+        rng = check_random_state(self.random_state)
+        return [
+            HistGradientBoostingClassifier(
+                max_iter=150,
+                learning_rate=0.06,
+                max_leaf_nodes=16,
+                min_samples_leaf=200,
+                l2_regularization=5.0,
+                max_features=0.5,
+                early_stopping=False,
+                random_state=int(rng.randint(np.iinfo(np.int32).max)),
+            )
+            for _ in range(2)
+        ]
+
+    def _empty_blocks(self, table: Reader) -> np.ndarray | None:
+        """Tell, for each row and block, whether the block's places are all empty."""
+        if not self._online:
+            return None
+        blocks = n_blocks(table)
+        out, in_ = (
+            np.isnan(table[side]).reshape(len(table), blocks, -1).all(axis=2)
+            for side in ("out", "in")
+        )
+        return out & in_
+
+    def _score(self, table: Reader) -> np.ndarray:
+        if not self._learned_masked:
+            return self._log_odds(table, (None, None))
+        empty = self._empty_blocks(table)
+        assert empty is not None
+        whole = ~empty.any(axis=1)
+        score = np.empty(len(table))
+        if not whole.all():
+            score[~whole] = self._log_odds(_select(table, ~whole), (None, None))
+        if whole.any():
+            rest = _select(table, whole)
+            blocks = n_blocks(table)
+            chosen = np.unique(np.linspace(0, blocks - 1, self.max_masks).round().astype(int))
+            parts = [self._log_odds(rest, block_slots(rest, int(block))) for block in chosen]
+            score[whole] = np.mean(parts, axis=0)
+        return score
+
+    def _log_odds(self, table: Reader, skips: tuple[Skip, Skip]) -> np.ndarray:
+        features = self._features(table, skips)
+        answers = []
+        for model in self.estimators_:
+            if hasattr(model, "decision_function"):
+                answers.append(model.decision_function(features))
+            else:
+                proba = model.predict_proba(features)[:, 1]
+                answers.append(logit(np.clip(proba, 1e-12, 1 - 1e-12)))
+        return np.mean(answers, axis=0)
+
+    def _moments(self, table: Reader, skips: tuple[Skip, Skip]) -> list[Moments]:
+        sides = ("out", "in") if self._online else ("out",)
+        return [
+            Moments(table.column("logit"), table[side], skip)
+            for side, skip in zip(sides, skips, strict=False)
+        ]
+
+    def _features(self, table: Reader, skips: tuple[Skip, Skip]) -> np.ndarray:
+        phi = table.column("logit").astype(np.float64)
+        sides = self._moments(table, skips)
+        named: dict[str, np.ndarray] = {"logit": phi, "confidence": expit(phi)}
+        for name, side in zip(("out", "in"), sides, strict=False):
+            named |= {
+                f"{name}_mean": side.mean,
+                f"{name}_sd": side.sd,
+                f"{name}_min": side.min,
+                f"{name}_max": side.max,
+                f"{name}_rank": side.rank,
+                f"above_{name}_mean": phi - side.mean,
+            }
+        named |= {f"{name}_ratio": ratio.score(phi, *sides) for name, ratio in self._ratios.items()}
+        named |= self._density_features(table, phi, skips)
+        named |= _probability_ratios(phi, sides)
+        if "label" in table:
+            named["label"] = table.column("label")
+        if "proba" in table and len(table.groups["proba"]) > 2:
+            named |= _posterior_features(table)
+        if self.pool_features:
+            for place in table.groups["neighbor"]:
+                named[table.names[place]] = table.values[:, place]  # type: ignore[index]
+        if "query" in table:
+            for place in table.groups["query"]:
+                named[table.names[place]] = table.values[:, place]  # type: ignore[index]
+        self.feature_names_ = list(named)
+        features = np.empty((len(table), len(named)), dtype=np.float32)
+        for j, values in enumerate(named.values()):
+            features[:, j] = values
+        return features
+
+    def _density_features(
+        self, table: Reader, phi: np.ndarray, skips: tuple[Skip, Skip]
+    ) -> dict[str, np.ndarray]:
+        out = kernel_log_density(phi, table["out"], _BANDWIDTHS, skips[0])
+        if not self._online:
+            return {f"out_density_{h}": out[:, j] for j, h in enumerate(_BANDWIDTHS)}
+        ratio = kernel_log_density(phi, table["in"], _BANDWIDTHS, skips[1]) - out
+        return {f"density_ratio_{h}": ratio[:, j] for j, h in enumerate(_BANDWIDTHS)}
+
+
+def _select(table: Reader, rows: np.ndarray) -> Reader:
+    return table if rows.all() else Reader(table.values[rows], table.groups, table.names)
+
+
+def _probability_ratios(phi: np.ndarray, sides: list[Moments]) -> dict[str, np.ndarray]:
+    log_proba = -np.logaddexp(0, -phi)
+    tiny = np.finfo(np.float64).tiny
+    means = {name: side.mean_probability for name, side in zip(("out", "in"), sides, strict=False)}
+    ratios = {
+        f"ratio_to_{name}": log_proba - np.log(np.maximum(mean, tiny))
+        for name, mean in means.items()
+    }
+    if "in" in means:
+        both = np.nanmean(np.stack([means["out"], means["in"]]), axis=0)
+        ratios["ratio_to_all"] = log_proba - np.log(np.maximum(both, tiny))
+        ratios["gap"] = sides[1].mean - sides[0].mean
+    return ratios
+
+
+def _posterior_features(table: Reader) -> dict[str, np.ndarray]:
+    """How the whole posterior lies between the mean in and the mean out posterior."""
+    proba = np.asarray(table["proba"], dtype=np.float64)
+    top = -np.sort(-proba, axis=1)[:, :_TOP]
+    named = {f"top_{k}": top[:, k] for k in range(top.shape[1])}
+    named["entropy"] = -xlogy(proba, proba).sum(axis=1)
+    logs = {}
+    for side in ("out", "in"):
+        if f"{side}_mean" not in table:
+            continue
+        mean = np.asarray(table[f"{side}_mean"], dtype=np.float64)
+        logs[side] = np.log(np.maximum(mean, 1e-9))
+        named[f"{side}_entropy"] = -(mean * logs[side]).sum(axis=1)
+        named[f"{side}_peak"] = mean.max(axis=1)
+        named[f"{side}_divergence"] = xlogy(proba, proba).sum(axis=1) - (proba * logs[side]).sum(
+            axis=1
+        )
+        named[f"{side}_distance"] = np.sqrt(((proba - mean) ** 2).sum(axis=1))
+    if len(logs) == 2:
+        named["discriminant"] = (proba * (logs["in"] - logs["out"])).sum(axis=1)
+    return named

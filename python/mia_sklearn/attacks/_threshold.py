@@ -1,0 +1,246 @@
+"""Thresholds on one signal of the target's answer."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from .._data import is_frame, take_rows
+from .._observations import Reader
+from ..base import BaseAttack
+from ..signals import SIGNALS, log_posteriors, signal
+
+__all__ = ["ThresholdAttack", "random_query_threshold"]
+
+_FROM_LOGIT = ("loss", "logit")
+
+
+class ThresholdAttack(BaseAttack):
+    """Call a record a member when one signal of the target's answer passes a threshold.
+
+    Threat model: black-box. One query per record; no reference models are needed, though
+    membership must be known for some observations to learn the threshold from (shadow
+    observations, or records whose membership the attacker knows).
+
+    Parameters
+    ----------
+    signal : str, default="loss"
+        One of `mia_sklearn.signals.SIGNALS`: "loss" [1]_, "confidence", "max_confidence",
+        "entropy", "normalized_entropy", "modified_entropy" [2]_, "correctness" (the gap
+        attack), "logit", "margin".
+    per_class : bool, default=False
+        One threshold for each true class, learned from the observations of that class. Classes
+        with fewer than ten of either kind use the common one.
+    threshold : float, default=None
+        The threshold, in the signal's own unit and direction (a record with a *loss below* it,
+        a *confidence above* it is a member). Learned by default: the largest difference of true
+        and false positive rates on the data of `fit`.
+    columns : sequence of str, default=None
+        Names of the columns of plain arrays.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+    threshold_ : float
+        In the signal's own unit.
+    class_thresholds_ : dict of float to float
+        Thresholds by class index; empty unless `per_class`.
+
+    See Also
+    --------
+    random_query_threshold : The threshold of an attacker who knows no member at all.
+
+    Notes
+    -----
+    "loss" and "logit" are read from the column `logit`, all others from `label` and `proba_*`.
+
+    References
+    ----------
+    .. [1] S. Yeom et al., "Privacy Risk in Machine Learning: Analyzing the Connection to
+       Overfitting", CSF 2018, section 3.2.
+    .. [2] L. Song and P. Mittal, "Systematic Evaluation of Privacy Risks of Machine Learning
+       Models", USENIX Security 2021, sections 3.1 and 3.2.
+
+    Examples
+    --------
+    >>> from mia_sklearn.attacks import ThresholdAttack
+    >>> attack = ThresholdAttack("logit").fit([[3.0], [2.5], [0.1], [-1.0]], [1, 1, 0, 0])
+    >>> attack.predict([[2.8], [0.0]])
+    array([1, 0])
+    """
+
+    threat_model: ClassVar[str] = "black-box"
+    requires: ClassVar[tuple[str, ...]] = ("logit",)
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "signal": [StrOptions(set(SIGNALS))],
+        "per_class": ["boolean"],
+        "threshold": [Interval(Real, None, None, closed="neither"), None],
+        **BaseAttack._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        signal: str = "loss",
+        *,
+        per_class: bool = False,
+        threshold: float | None = None,
+        columns: Any = None,
+    ) -> None:
+        super().__init__(columns=columns)
+        self.signal = signal
+        self.per_class = per_class
+        self.threshold = threshold
+
+    def _required(self) -> tuple[str, ...]:
+        needed = ("logit",) if self.signal in _FROM_LOGIT else ("label", "proba")
+        return (*needed, "label") if self.per_class and "label" not in needed else needed
+
+    def _array_columns(self) -> tuple[str, str]:
+        return ("logit", "out") if self.signal in _FROM_LOGIT else ("label", "proba")
+
+    def _signal(self, table: Reader) -> np.ndarray:
+        """Return the signal turned so that higher means member."""
+        sign = SIGNALS[self.signal][1]
+        if self.signal in _FROM_LOGIT:
+            phi = table.column("logit").astype(np.float64)
+            return -np.logaddexp(0, -phi) if self.signal == "loss" else phi
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_proba = np.log(np.maximum(table["proba"], 0.0))
+        label = table.column("label")
+        known = (label >= 0) & (label < log_proba.shape[1])
+        index = np.where(known, label, -1).astype(np.intp)
+        return sign * signal(self.signal, log_proba, index)
+
+    def _fit(self, table: Reader, member: np.ndarray) -> None:
+        score = self._signal(table)
+        sign = SIGNALS[self.signal][1]
+        if self.threshold is not None:
+            self._threshold = sign * float(self.threshold)
+        else:
+            self._threshold = _best_threshold(score, member)
+        self.threshold_ = sign * self._threshold
+        self._by_class: dict[float, float] = {}
+        if self.per_class and self.threshold is None:
+            label = table.column("label")
+            for value in np.unique(label):
+                rows = label == value
+                positives = member[rows].sum()
+                if min(positives, rows.sum() - positives) >= 10:
+                    self._by_class[float(value)] = _best_threshold(score[rows], member[rows])
+        self.class_thresholds_ = {label: sign * t for label, t in self._by_class.items()}
+
+    def _score(self, table: Reader) -> np.ndarray:
+        score = self._signal(table) - self._threshold
+        for value, threshold in self._by_class.items():
+            score[table.column("label") == value] += self._threshold - threshold
+        return score
+
+    def _calibrate(self, table: Reader, member: np.ndarray) -> None:
+        super()._calibrate(table, member)
+        # The decision changes at the threshold, not where a logistic curve would put it.
+        self._offset = 0.0
+
+
+def _best_threshold(score: np.ndarray, member: np.ndarray) -> float:
+    """Return the threshold of the largest difference of true and false positive rates."""
+    order = np.argsort(-score, kind="stable")
+    ordered, positive = score[order], member[order]
+    gain = np.cumsum(positive) / positive.sum() - np.cumsum(~positive) / (~positive).sum()
+    # Cut only between different scores.
+    last = np.append(ordered[1:] != ordered[:-1], True)
+    best = int(np.flatnonzero(last)[gain[last].argmax()])
+    if best + 1 == len(ordered):
+        return float(ordered[-1])
+    return float((ordered[best] + ordered[best + 1]) / 2)
+
+
+def random_query_threshold(
+    model: Any,
+    X: Any,
+    *,
+    signal: str = "max_confidence",
+    n_queries: int = 1000,
+    top: float = 0.1,
+    random_state: Any = None,
+) -> float:
+    """Find a threshold from the target's answers to random points, knowing no member.
+
+    Random points are non-members: the value that the share `top` of them exceeds separates
+    (ML-Leaks, adversary 3).
+
+    Parameters
+    ----------
+    model : fitted classifier
+        The target; it is queried `n_queries` times.
+    X : table of shape (n_records, n_features)
+        Records that show each feature's range or categories; their membership is not used.
+    signal : {"max_confidence", "entropy", "normalized_entropy"}, default="max_confidence"
+        A signal that needs no true label.
+    n_queries : int, default=1000
+    top : float, default=0.1
+        Share of the random points on the member side of the threshold.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    float
+        The threshold in the signal's own unit, for `ThresholdAttack(signal, threshold=...)`.
+
+    Raises
+    ------
+    ValueError
+        If the signal needs a true label, or `top` is not between 0 and 1.
+
+    References
+    ----------
+    .. [1] A. Salem et al., "ML-Leaks", NDSS 2019, section V.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from mia_sklearn.attacks import random_query_threshold
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = KNeighborsClassifier(1).fit(X, y)
+    >>> random_query_threshold(model, X, random_state=0)
+    1.0
+    """
+    allowed = ("max_confidence", "entropy", "normalized_entropy")
+    if signal not in allowed:
+        raise ValueError(f"signal must be one of {', '.join(allowed)}, got {signal!r}.")
+    if not 0 < top < 1:
+        raise ValueError(f"top must lie between 0 and 1, got {top!r}.")
+    if n_queries < 1:
+        raise ValueError(f"n_queries must be at least 1, got {n_queries!r}.")
+    rng = check_random_state(random_state)
+    points = _random_points(X, n_queries, rng)
+    function, sign = SIGNALS[signal]
+    answers = log_posteriors(model, points)
+    values = sign * function(answers, np.zeros(len(answers), dtype=np.intp))
+    return float(sign * np.quantile(values, 1 - top))
+
+
+def _random_points(X: Any, n: int, rng: np.random.RandomState) -> Any:
+    """Draw each feature uniformly from its range, or from its set of categories."""
+    if not is_frame(X):
+        X = np.asarray(X)
+        low, high = X.min(axis=0), X.max(axis=0)
+        drawn = low + rng.uniform(size=(n, *X.shape[1:])) * (high - low)
+        return np.rint(drawn).astype(X.dtype) if X.dtype.kind in "biu" else drawn.astype(X.dtype)
+    import pandas as pd
+
+    points = take_rows(X, rng.randint(len(X), size=n)).reset_index(drop=True)
+    for j, name in enumerate(points.columns):
+        column = X.iloc[:, j]
+        if pd.api.types.is_float_dtype(column):
+            drawn = pd.Series(rng.uniform(column.min(), column.max(), n)).astype(column.dtype)
+        else:
+            values = column.drop_duplicates()
+            drawn = values.iloc[rng.randint(len(values), size=n)].reset_index(drop=True)
+        points[name] = drawn
+    return points

@@ -1,0 +1,244 @@
+"""What all attacks share."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils._param_validation import validate_parameter_constraints
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._observations import Reader, describe_missing, group_columns
+
+__all__ = ["BaseAttack"]
+
+_NEWTON_STEPS = 50
+
+
+class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of all attacks: a binary classifier over observations.
+
+    A subclass states `threat_model` and `requires`, and implements `_fit` and `_score`.
+    Everything a scikit-learn classifier answers is derived from the score, whose order is kept.
+
+    Parameters
+    ----------
+    columns : sequence of str, default=None
+        Names of the columns when observations are given as plain arrays. Ignored for data
+        frames, which bring their own. Without names an array is read as `[signal, out...]`, or as
+        `[label, proba...]` by attacks on posteriors.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The two labels; `classes_[1]` is "member".
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only after `fit` on a data frame.
+    """
+
+    #: What the attacker can see: "label-only", "black-box", "white-box", "federated", "generator".
+    threat_model: ClassVar[str]
+    #: Column groups without which the attack cannot work.
+    requires: ClassVar[tuple[str, ...]]
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"columns": ["array-like", None]}
+
+    @abstractmethod
+    def __init__(self, *, columns: Any = None) -> None:
+        self.columns = columns
+
+    def fit(self, X: Any, y: Any) -> BaseAttack:
+        """Learn from observations whose membership is known.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_observations, n_columns)
+            Observations, NaN where a place is empty.
+        y : array-like of shape (n_observations,)
+            Membership: any two labels, the larger one meaning "member".
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the observations lack columns that the attack needs, or `y` has not two classes.
+        """
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+        X, y = validate_data(
+            self, X, y, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+        )
+        check_classification_targets(y)
+        if type_of_target(y, input_name="y") != "binary":
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"{type_of_target(y)}: y holds membership, member or not."
+            )
+        self.classes_, member = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has one class only, {self.classes_[0]!r}: {type(self).__name__} learns from "
+                "members and non-members."
+            )
+        self._names, self._groups = self._read_columns(X.shape[1])
+        table = Reader(X, self._groups, self._names)
+        member = member.astype(bool)
+        self._fit(table, member)
+        self._calibrate(table, member)
+        return self
+
+    def _read_columns(self, n_columns: int) -> tuple[list[str], dict[str, np.ndarray]]:
+        names = getattr(self, "feature_names_in_", self.columns)
+        if names is None:
+            first, rest = self._array_columns()
+            names = [first] + [f"{rest}_{k}" for k in range(n_columns - 1)]
+        names = [str(name) for name in names]
+        if len(names) != n_columns:
+            raise ValueError(
+                f"columns names {len(names)} columns, but the observations have {n_columns}."
+            )
+        groups = group_columns(names)
+        missing = [group for group in self._required() if group not in groups]
+        if missing:
+            raise ValueError(
+                f"{describe_missing(type(self).__name__, missing)} "
+                f"Got n_features = {n_columns}: {', '.join(names[:8])}"
+                f"{', ...' if n_columns > 8 else ''}."
+            )
+        return names, groups
+
+    def _required(self) -> tuple[str, ...]:
+        """Return the column groups that these parameters need."""
+        return self.requires
+
+    def _array_columns(self) -> tuple[str, str]:
+        """Return the groups of the first and of the other columns of an unnamed array."""
+        return "logit", "out"
+
+    @abstractmethod
+    def _fit(self, table: Reader, member: np.ndarray) -> None:
+        """Learn what the score needs."""
+
+    @abstractmethod
+    def _score(self, table: Reader) -> np.ndarray:
+        """Return the raw score of each row; higher means member."""
+
+    def _calibrate(self, table: Reader, member: np.ndarray) -> None:
+        """Learn the increasing map from the score to the log-odds of membership."""
+        self._slope, self._offset = _platt(self._score(table), member)
+
+    def score_observations(self, X: Any) -> np.ndarray:
+        """Return the attack's own score, uncalibrated; higher means member.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_observations, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_observations,), float64
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            reset=False,
+        )
+        return np.asarray(self._score(Reader(X, self._groups, self._names)), dtype=np.float64)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the log-odds of membership.
+
+        A strictly increasing function of the attack's score, calibrated at the membership rate
+        seen in `fit`. Ranking metrics read it: a probability saturates at 1 where low
+        false-positive rates are decided.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_observations, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_observations,), float64
+        """
+        return self._slope * self.score_observations(X) + self._offset
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probabilities of non-membership and of membership.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_observations, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_observations, 2), float64
+        """
+        member = expit(self.decision_function(X))
+        return np.stack([1 - member, member], axis=1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the more probable of the two labels.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_observations, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_observations,)
+        """
+        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.poor_score = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _platt(score: np.ndarray, member: np.ndarray) -> tuple[float, float]:
+    """Fit log-odds = slope * score + offset with slope > 0, by Newton's method.
+
+    The slope is kept positive, so that a score that points the wrong way on the data of `fit`
+    is reported as it is and not silently turned round. Scores are clipped at robust limits for
+    the fit alone: a few extreme ones would set the slope for all.
+    """
+    low, middle, high = np.quantile(score, [0.005, 0.5, 0.995])
+    scale = high - low if high > low else 1.0
+    z = (np.clip(score, low, high) - middle) / scale
+    # Platt's targets: smoothed, so that separable scores keep a finite slope.
+    positives, negatives = member.sum(), (~member).sum()
+    goal = np.where(member, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    rate = np.log(positives / negatives)
+    slope, offset = 0.0, float(rate)
+    for _ in range(_NEWTON_STEPS):
+        proba = expit(slope * z + offset)
+        weight = np.maximum(proba * (1 - proba), 1e-12)
+        gradient = np.array([((goal - proba) * z).sum(), (goal - proba).sum()])
+        hessian = np.array(
+            [
+                [(weight * z * z).sum() + 1e-6, (weight * z).sum()],
+                [(weight * z).sum(), weight.sum()],
+            ]
+        )
+        step = np.linalg.solve(hessian, gradient)
+        step *= min(1.0, 5.0 / np.abs(step).max())
+        slope, offset = slope + step[0], offset + step[1]
+        if np.abs(step).max() < 1e-9:
+            break
+    if slope < 1e-3:
+        slope, offset = 1e-3, float(rate)
+    return float(slope / scale), float(offset - slope * middle / scale)

@@ -1,0 +1,366 @@
+"""What the attacker sees: a target's answers, beside those of the references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._data import as_table, n_rows, row_digests, take_rows
+from ._observations import ReferenceTable, as_frame
+from ._pool import perturbed_copies
+from .references import ReferenceModels
+from .signals import log_posteriors, rescaled_logit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FunctionTarget", "as_target", "observe", "top_posteriors"]
+
+_SMOOTHING = 1e-12
+
+
+class FunctionTarget:
+    """A function `X -> posteriors` as a target, with its queries counted.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a table of records, returns posteriors of shape (n_records, n_classes).
+    classes : array-like of shape (n_classes,)
+        Labels, in the order of the function's columns.
+    query_budget : int, default=None
+        Most records that may be asked about in all. Going over is an error before the query.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    n_queries_ : int
+        Records asked about so far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn.observe import FunctionTarget
+    >>> target = FunctionTarget(lambda X: np.full((len(X), 2), 0.5), classes=["a", "b"])
+    >>> target.predict_proba(np.zeros((3, 1))).shape, target.n_queries_
+    ((3, 2), 3)
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        classes: Any,
+        *,
+        query_budget: int | None = None,
+    ) -> None:
+        if classes is None:
+            raise ValueError(
+                "A plain function needs classes=: the labels, in the order of its columns."
+            )
+        if query_budget is not None and query_budget < 1:
+            raise ValueError(f"query_budget must be at least 1, got {query_budget!r}.")
+        self.function = function
+        self.classes_ = np.asarray(classes)
+        if self.classes_.ndim != 1 or len(np.unique(self.classes_)) != len(self.classes_):
+            raise ValueError("classes must be a list of different labels.")
+        self.query_budget = query_budget
+        self.n_queries_ = 0
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Ask the function about records, within the budget."""
+        n = n_rows(X)
+        if self.query_budget is not None and self.n_queries_ + n > self.query_budget:
+            raise ValueError(
+                f"query_budget allows {self.query_budget} queries; {self.n_queries_} were made "
+                f"and {n} more are needed. Raise query_budget, or audit fewer records "
+                "(max_records=)."
+            )
+        self.n_queries_ += n
+        proba = np.asarray(self.function(X), dtype=np.float64)
+        if proba.shape != (n, len(self.classes_)):
+            raise ValueError(
+                f"The function returned shape {proba.shape}; expected one row per record and one "
+                f"column per class: ({n}, {len(self.classes_)})."
+            )
+        return proba
+
+
+def as_target(model: Any, classes: Any = None, query_budget: int | None = None) -> Any:
+    """Return a fitted classifier as it is, a plain function as a `FunctionTarget`.
+
+    Raises
+    ------
+    ValueError
+        If the model is not fitted, or is no classifier.
+    """
+    if isinstance(model, type):
+        raise ValueError(f"model must be a fitted classifier, got the class {model.__name__}.")
+    if not hasattr(model, "predict") and not isinstance(model, FunctionTarget):
+        if not callable(model):
+            raise ValueError(
+                "model must be a fitted classifier or a function X -> posteriors, got "
+                f"{type(model).__name__}."
+            )
+        return FunctionTarget(model, classes, query_budget=query_budget)
+    if query_budget is not None:
+        raise ValueError("query_budget counts the queries of a plain function; model is not one.")
+    if not isinstance(model, FunctionTarget):
+        _check_fitted_classifier(model)
+    return model
+
+
+def _check_fitted_classifier(model: Any) -> None:
+    name = type(model).__name__
+    from sklearn.base import is_classifier, is_regressor
+
+    if is_regressor(model):
+        raise ValueError(f"model must be a classifier; {name} is a regressor.")
+    try:
+        classes = model.classes_
+    except AttributeError:
+        classes = None
+    if classes is None:
+        # An estimator with no classes_ is unfitted, or is no classifier at all.
+        if is_classifier(model) or hasattr(model, "fit"):
+            raise ValueError(f"model is not fitted: call fit on this {name} first.")
+        raise ValueError(f"model must be a fitted classifier with classes_, got {name}.")
+    if isinstance(classes, list):
+        raise ValueError("model answers several outputs; audit one single-output classifier.")
+    if hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "steps"):
+        check_is_fitted(model)
+
+
+def observe(
+    model: Any,
+    X: Any,
+    y: Any,
+    *,
+    references: ReferenceModels | None = None,
+    rows: Any = None,
+    neighbors: int = 0,
+    n_queries: int = 0,
+    classes: Any = None,
+    query_budget: int | None = None,
+) -> pd.DataFrame:
+    """Ask a target about records and lay its answers beside those of the references.
+
+    Threat model: black-box; each record is queried once, and `n_queries` times more.
+
+    Parameters
+    ----------
+    model : fitted classifier, or function `X -> posteriors`
+        The target.
+    X : table of shape (n_records, n_features)
+    y : array-like of shape (n_records,)
+        The records' true labels.
+    references : fitted ReferenceModels, default=None
+        Adds `out_*` and `in_*`: each record's references that did not, did train on it.
+    rows : array-like of int of shape (n_records,), default=None
+        The records' positions in the references' pool. Found by their content by default;
+        identical records are taken in their order.
+    neighbors : int, default=0
+        Adds `neighbor_*` columns on this many nearest pool records (for attacks of another
+        attacker, who may query them; see `StackedAttack`). `X` must be the whole pool.
+    n_queries : int, default=0
+        Adds `query_*` columns on this many perturbed copies of each record, which the
+        references must have answered too (`ReferenceModels(n_queries=)`).
+    classes : array-like of shape (n_classes,), default=None
+        Labels of a plain function's columns.
+    query_budget : int, default=None
+        Most queries that a plain function may get.
+
+    Returns
+    -------
+    DataFrame of shape (n_records, n_columns), float32
+        `label`, `proba_*`, `logit`, and the columns asked for; one row per record in the order
+        of `X`. The index holds positions in the pool.
+
+    Raises
+    ------
+    ValueError
+        If the model is not fitted, a label is unknown to it, or a record is not in the pool.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from mia_sklearn import ReferenceModels, observe
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = DecisionTreeClassifier(random_state=0).fit(X[::2], y[::2])
+    >>> references = ReferenceModels(DecisionTreeClassifier(), n_models=4, random_state=0)
+    >>> observe(model, X, y, references=references.fit(X, y)).columns.tolist()[:7]
+    ['label', 'proba_0', 'proba_1', 'proba_2', 'logit', 'out_0', 'out_1']
+    """
+    target = as_target(model, classes, query_budget)
+    X = as_table(X)
+    y = np.asarray(y)
+    if y.ndim != 1 or len(y) != n_rows(X):
+        raise ValueError(
+            f"X and y must have one row per record, got {n_rows(X)} rows and y of shape {y.shape}."
+        )
+    if len(y) == 0:
+        raise ValueError("X holds no records.")
+    check_labels(target, y)
+    if references is None:
+        if neighbors or n_queries:
+            raise ValueError("neighbors= and n_queries= need references=.")
+        return _alone(target, X, y)
+    check_is_fitted(references, "outputs_")
+    positions = _locate(references, X, y, rows)
+    if neighbors and len(positions) != references.n_pool_:
+        raise ValueError(
+            f"neighbors= needs the whole pool in X: {references.n_pool_} records, got "
+            f"{len(positions)}."
+        )
+    log_proba = log_posteriors(target, X, references.classes_).astype(np.float32)
+    labels = references.labels_[positions]
+    query_phi = _ask_copies(target, references, positions, n_queries) if n_queries else None
+    table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
+    return place(table, log_proba, labels, positions, query_phi=query_phi)
+
+
+def place(
+    table: ReferenceTable,
+    log_proba: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    *,
+    without: np.ndarray | None = None,
+    query_phi: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Lay a model's log-posteriors on `rows` beside the references' answers."""
+    import pandas as pd
+
+    values = np.empty((len(rows), len(table.columns())), dtype=np.float32)
+    pool_phi = None
+    if table.neighborhood:
+        pool_phi = np.empty(len(rows))
+        pool_phi[rows] = rescaled_logit(log_proba, labels, table.references.smoothing_)
+    table.fill(
+        values,
+        log_proba,
+        labels,
+        rows,
+        without=without,
+        pool_phi=pool_phi,
+        query_phi=query_phi,
+    )
+    return as_frame(values, table.columns(), pd.Index(rows, name="row"))
+
+
+def _alone(target: Any, X: Any, y: np.ndarray) -> pd.DataFrame:
+    import pandas as pd
+
+    log_proba = log_posteriors(target, X)
+    position = {label: j for j, label in enumerate(np.asarray(target.classes_).tolist())}
+    labels = np.array([position[label] for label in y.tolist()])
+    values = np.empty((len(y), log_proba.shape[1] + 2), dtype=np.float32)
+    values[:, 0] = labels
+    values[:, 1:-1] = np.exp(log_proba)
+    values[:, -1] = rescaled_logit(log_proba, labels, _SMOOTHING)
+    names = ["label", *(f"proba_{c}" for c in range(log_proba.shape[1])), "logit"]
+    return as_frame(values, names, pd.RangeIndex(len(y), name="row"))
+
+
+def check_labels(target: Any, y: np.ndarray, name: str = "y") -> None:
+    """Raise if `y` holds labels that the target does not know."""
+    known = set(np.asarray(target.classes_).tolist())
+    unknown = sorted({str(label) for label in y.tolist() if label not in known})
+    if unknown:
+        raise ValueError(
+            f"{name} holds labels that the model does not know: {', '.join(unknown[:5])}. It "
+            f"knows {', '.join(map(str, np.asarray(target.classes_).tolist()[:8]))}. Drop these "
+            "records, or encode the labels as the model's training data did."
+        )
+
+
+def _locate(references: ReferenceModels, X: Any, y: np.ndarray, rows: Any) -> np.ndarray:
+    """Return the records' positions in the pool, by their digests."""
+    digests = row_digests(X, y)
+    pool = references.digests_[: references.n_pool_]
+    if rows is not None:
+        rows = np.asarray(rows)
+        if rows.shape != (len(y),) or rows.dtype.kind not in "iu":
+            raise ValueError(f"rows must hold one integer per record of X, {len(y)} in all.")
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(pool)):
+            raise ValueError(f"rows must lie between 0 and {len(pool) - 1}.")
+        wrong = np.flatnonzero(pool[rows] != digests)
+        if len(wrong):
+            raise ValueError(
+                f"Record {wrong[0]} of X is not record {rows[wrong[0]]} of the references' pool: "
+                "rows pairs records with other records' references."
+            )
+        return rows.astype(np.intp)
+    if np.array_equal(digests, pool):
+        return np.arange(len(pool))
+    places: dict[int, list[int]] = {}
+    for position in range(len(pool) - 1, -1, -1):
+        places.setdefault(int(pool[position]), []).append(position)
+    found = np.empty(len(y), dtype=np.intp)
+    for record, digest in enumerate(digests.tolist()):
+        left = places.get(digest)
+        if not left:
+            raise ValueError(
+                f"Record {record} of X (with its label) is not in the pool that the references "
+                "were fitted on. Fit them on a pool that holds every record to observe, in the "
+                "same encoding."
+            )
+        found[record] = left.pop()
+    return found
+
+
+def _ask_copies(
+    target: Any, references: ReferenceModels, rows: np.ndarray, n_queries: int
+) -> np.ndarray:
+    if n_queries > references.n_queries:
+        raise ValueError(
+            f"n_queries={n_queries}, but the references answered {references.n_queries} copies: "
+            f"fit ReferenceModels(..., n_queries={n_queries})."
+        )
+    copies = perturbed_copies(
+        references.X_, references.labels_, references.n_queries, references.query_seed_
+    )
+    answers = [
+        log_posteriors(target, take_rows(copy, rows), references.classes_).astype(np.float32)
+        for copy in copies[:n_queries]
+    ]
+    return rescaled_logit(np.stack(answers), references.labels_[rows], references.smoothing_)
+
+
+def top_posteriors(observations: pd.DataFrame, k: int = 3) -> pd.DataFrame:
+    """Keep only the `k` largest posteriors of each record, in descending order.
+
+    Makes the observations of targets with different classes alike, so that an attack fitted on
+    one data set can read another (ML-Leaks, adversary 2: data transfer).
+
+    Parameters
+    ----------
+    observations : DataFrame
+        With columns `proba_*`.
+    k : int, default=3
+        Targets with fewer classes get zeros.
+
+    Returns
+    -------
+    DataFrame with columns `proba_0` ... `proba_{k-1}`
+
+    References
+    ----------
+    .. [1] A. Salem et al., "ML-Leaks", NDSS 2019, section IV.
+    """
+    import pandas as pd
+
+    from ._observations import group_columns
+
+    groups = group_columns(observations.columns)
+    if "proba" not in groups:
+        raise ValueError("observations must have columns proba_0, proba_1, ...")
+    top = -np.sort(-observations.to_numpy()[:, groups["proba"]], axis=1)[:, :k]
+    top = np.pad(top, ((0, 0), (0, k - top.shape[1])))
+    return pd.DataFrame(top, columns=[f"proba_{j}" for j in range(k)], index=observations.index)

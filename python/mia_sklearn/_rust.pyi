@@ -12,11 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_Vector = NDArray[np.float64]
+__all__ = [
+    "kernel_log_density",
+    "leave_one_out_t",
+    "pooled_counts",
+    "reference_statistics",
+    "rmia_scores",
+]
+
+_Numbers = NDArray[np.float64]
 
 def reference_statistics(
     signal: ArrayLike, references: NDArray[Any], skip: tuple[int, int] | None = None
-) -> _Vector:
+) -> _Numbers:
     """Describe each record's references, and where the target's signal lies among them.
 
     Parameters
@@ -39,7 +47,7 @@ def kernel_log_density(
     references: NDArray[Any],
     bandwidths: ArrayLike,
     skip: tuple[int, int] | None = None,
-) -> _Vector:
+) -> _Numbers:
     """Return the log-density of each signal under a Gaussian kernel estimate.
 
     Parameters
@@ -57,7 +65,7 @@ def kernel_log_density(
         Never underflows; NaN without references and where the signal is NaN.
     """
 
-def rmia_scores(log_ratios: ArrayLike, log_population: ArrayLike, gamma: float) -> _Vector:
+def rmia_scores(log_ratios: ArrayLike, log_population: ArrayLike, gamma: float) -> _Numbers:
     """Return the share of the population that each record's likelihood ratio beats.
 
     Parameters
@@ -74,7 +82,7 @@ def rmia_scores(log_ratios: ArrayLike, log_population: ArrayLike, gamma: float) 
         Share of z with `log_ratio - z >= log(gamma)`; NaN for NaN.
     """
 
-def leave_one_out_t(signal: ArrayLike, references: NDArray[Any]) -> tuple[_Vector, _Vector]:
+def leave_one_out_t(signal: ArrayLike, references: NDArray[Any]) -> tuple[_Numbers, _Numbers]:
     """Standardise each signal by its references, and each reference by the others.
 
     Parameters
@@ -91,7 +99,7 @@ def leave_one_out_t(signal: ArrayLike, references: NDArray[Any]) -> tuple[_Vecto
         The same of each reference against the record's K - 1 others.
     """
 
-def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Vector, int]:
+def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Numbers, int]:
     """Count the values of a pool at or above each number.
 
     Parameters

@@ -40,10 +40,11 @@ pub fn kernel_log_density<T: Copy + Into<f64> + Sync>(
 /// Distance in bandwidths; infinite numbers of one sign are equal.
 #[inline(always)]
 fn distance(signal: f64, reference: f64, inverse: f64) -> f64 {
+    let apart = (signal - reference).abs() * inverse;
     if signal == reference {
         0.0
     } else {
-        (signal - reference).abs() * inverse
+        apart
     }
 }
 
@@ -79,5 +80,43 @@ wide! {
             }
         }
         density
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{close, records, valid};
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_sum_of_logarithms((signal, table) in records(), h in 1e-3..1e3f64) {
+            let references = References::new(table.view(), None).unwrap();
+            let out = kernel_log_density(&signal, references, &[h, 1.0]).unwrap();
+            for (i, &got) in out.iter().step_by(2).enumerate() {
+                let x = valid(table.row(i));
+                let terms = x.iter().map(|x| -0.5 * ((signal[i] - x) / h).powi(2));
+                let most = terms.clone().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = terms.map(|t| (t - most).exp()).sum();
+                let expected = most + (sum / (x.len() as f64 * h * (2.0 * PI).sqrt())).ln();
+                if x.is_empty() || signal[i].is_nan() {
+                    prop_assert!(got.is_nan());
+                } else {
+                    prop_assert!(close(got, expected, 1.0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bandwidths_must_be_positive() {
+        let table = Array2::<f64>::zeros((1, 2));
+        let references = References::new(table.view(), None).unwrap();
+        for h in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-310] {
+            let refused = kernel_log_density(&[0.0], references, &[1.0, h]);
+            assert!(matches!(refused, Err(Error::NotPositive { .. })));
+        }
     }
 }

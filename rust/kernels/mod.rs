@@ -6,6 +6,8 @@ pub mod math;
 pub mod pooled;
 pub mod rmia;
 pub mod statistics;
+#[cfg(test)]
+mod testing;
 pub mod tile;
 
 /// Compiles the body of a function for AVX-512 and AVX2 too, and picks the widest at run time.

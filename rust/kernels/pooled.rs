@@ -47,3 +47,24 @@ where
     };
     (t.iter().map(count).collect(), total)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{close, records, valid};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agree_with_a_scan_of_all_pairs((t, pool) in records()) {
+            let (counts, total) = pooled_counts(&t, pool.view());
+            let values: Vec<f64> = pool.rows().into_iter().flat_map(valid).collect();
+            prop_assert_eq!(total, values.len() as u64);
+            for (x, count) in t.iter().zip(counts) {
+                let expected = values.iter().filter(|v| *v >= x).count() as f64;
+                let expected = if x.is_nan() { f64::NAN } else { expected };
+                prop_assert!(close(count, expected, 0.0));
+            }
+        }
+    }
+}

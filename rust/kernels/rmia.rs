@@ -45,3 +45,48 @@ pub fn rmia_scores(log_ratios: &[f64], log_population: &[f64], gamma: f64) -> Re
     );
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ratio() -> impl Strategy<Value = f64> {
+        let infinite = prop_oneof![Just(f64::INFINITY), Just(f64::NEG_INFINITY)];
+        prop_oneof![8 => -3.0..3.0f64, 4 => (-2..3i32).prop_map(f64::from), 1 => infinite]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_scan_of_all_pairs(
+            ratios in prop::collection::vec(ratio(), 0..30),
+            population in prop::collection::vec(ratio(), 1..30),
+            gamma in prop_oneof![Just(1.0), Just(2.0), 0.1..10.0f64],
+        ) {
+            let scores = rmia_scores(&ratios, &population, gamma).unwrap();
+            for (ratio, score) in ratios.iter().zip(scores) {
+                let beaten = population.iter().filter(|z| ratio - *z >= gamma.ln()).count();
+                prop_assert_eq!(score, beaten as f64 / population.len() as f64);
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_are_errors() {
+        assert_eq!(
+            rmia_scores(&[0.0], &[], 1.0),
+            Err(Error::Empty("log_population"))
+        );
+        assert_eq!(
+            rmia_scores(&[0.0], &[0.0, f64::NAN], 1.0),
+            Err(Error::HoldsNan("log_population"))
+        );
+        for gamma in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(matches!(
+                rmia_scores(&[0.0], &[0.0], gamma),
+                Err(Error::NotPositive { .. })
+            ));
+        }
+        assert!(rmia_scores(&[f64::NAN], &[0.0], 1.0).unwrap()[0].is_nan());
+    }
+}

@@ -1,6 +1,6 @@
 //! References in tiles: a few records side by side, so that one instruction serves them all.
 
-use ndarray::ArrayView2;
+use ndarray::{s, ArrayView2, Axis};
 
 use crate::error::{Error, Result};
 use crate::kernels::wide;
@@ -100,11 +100,26 @@ impl<'a, T: Copy + Into<f64> + Sync> References<'a, T> {
 
     /// Copies records `start..start + lanes` into a tile; lanes beyond are NaN.
     fn gather(&self, start: usize, lanes: usize, tile: &mut [Lanes]) {
-        let columns = (0..self.skip.0).chain(self.skip.1..self.all.ncols());
-        for (slot, column) in tile.iter_mut().zip(columns) {
-            *slot = [f64::NAN; LANES];
-            for (lane, number) in slot[..lanes].iter_mut().enumerate() {
-                *number = self.all[[start + lane, column]].into();
+        tile.fill([f64::NAN; LANES]);
+        let records = self.all.slice(s![start..start + lanes, ..]);
+        let (before, after) = (
+            records.slice(s![.., ..self.skip.0]),
+            records.slice(s![.., self.skip.1..]),
+        );
+        // Along memory: a stride of many records would miss the cache at every number.
+        let [down, across] = [Axis(0), Axis(1)].map(|axis| self.all.stride_of(axis).abs());
+        if down < across {
+            let columns = before.columns().into_iter().chain(after.columns());
+            for (slot, column) in tile.iter_mut().zip(columns) {
+                for (number, &value) in slot.iter_mut().zip(column) {
+                    *number = value.into();
+                }
+            }
+        } else {
+            for (lane, (left, right)) in before.rows().into_iter().zip(after.rows()).enumerate() {
+                for (slot, &value) in tile.iter_mut().zip(left.into_iter().chain(right)) {
+                    slot[lane] = value.into();
+                }
             }
         }
     }

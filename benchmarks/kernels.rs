@@ -1,0 +1,66 @@
+//! Kernels on their own: `cargo bench`. Set RAYON_NUM_THREADS=1 for the cost of one core.
+
+use std::hint::black_box;
+
+use _rust::kernels::tile::References;
+use _rust::kernels::{density, leave_one_out, pooled, rmia, statistics};
+use criterion::{criterion_group, criterion_main, Criterion, Throughput};
+use ndarray::{Array2, ShapeBuilder};
+
+const RECORDS: usize = 20_000;
+const MODELS: usize = 20;
+const POPULATION: usize = 10_000;
+
+/// Repeatable numbers that look normal enough: sums of four uniform ones.
+fn numbers(count: usize) -> Vec<f64> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut uniform = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..count)
+        .map(|_| (0..4).map(|_| uniform()).sum::<f64>() * 2.0 - 4.0)
+        .collect()
+}
+
+fn kernels(criterion: &mut Criterion) {
+    let signal = numbers(RECORDS);
+    let rows = Array2::from_shape_vec((RECORDS, MODELS), numbers(RECORDS * MODELS)).unwrap();
+    let single = rows.mapv(|x| x as f32);
+    let mut columns = Array2::zeros((RECORDS, MODELS).f());
+    columns.assign(&rows);
+
+    let mut group = criterion.benchmark_group(format!("{RECORDS} records, {MODELS} references"));
+    group.throughput(Throughput::Elements(RECORDS as u64));
+    group.sample_size(40);
+    for (layout, table) in [("rows", &rows), ("columns", &columns)] {
+        let references = References::new(table.view(), None).unwrap();
+        group.bench_function(format!("reference_statistics, {layout}"), |b| {
+            b.iter(|| statistics::reference_statistics(black_box(&signal), references))
+        });
+        group.bench_function(
+            format!("kernel_log_density, two bandwidths, {layout}"),
+            |b| b.iter(|| density::kernel_log_density(black_box(&signal), references, &[0.3, 1.0])),
+        );
+        group.bench_function(format!("leave_one_out_t, {layout}"), |b| {
+            b.iter(|| leave_one_out::leave_one_out_t(black_box(&signal), references))
+        });
+    }
+    let references = References::new(single.view(), None).unwrap();
+    group.bench_function("reference_statistics, float32 rows", |b| {
+        b.iter(|| statistics::reference_statistics(black_box(&signal), references))
+    });
+    group.bench_function("pooled_counts", |b| {
+        b.iter(|| pooled::pooled_counts(black_box(&signal), rows.view()))
+    });
+    let population = numbers(POPULATION);
+    group.bench_function(format!("rmia_scores, population {POPULATION}"), |b| {
+        b.iter(|| rmia::rmia_scores(black_box(&signal), &population, 1.0))
+    });
+    group.finish();
+}
+
+criterion_group!(benches, kernels);
+criterion_main!(benches);

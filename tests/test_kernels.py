@@ -1,0 +1,397 @@
+"""Each kernel against a NumPy twin, on every kind of input that the kernels promise to read."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.special import expit, logsumexp
+
+from mia_sklearn import _rust
+
+BANDWIDTHS = np.array([0.05, 0.3, 1.0, 40.0])
+# Enough numbers that the kernels use their threads.
+LARGE = (1_101, 16)
+
+
+def statistics_twin(signal, references):
+    signal, references = np.asarray(signal, float), np.asarray(references, float)
+    result = np.full((len(signal), 8), np.nan)
+    result[:, 0] = 0
+    for row, own, others in zip(result, signal, references, strict=True):
+        x = others[~np.isnan(others)]
+        if len(x) == 0:
+            continue
+        with np.errstate(all="ignore"):
+            row[[0, 1, 3, 4, 7]] = len(x), x.mean(), x.min(), x.max(), expit(x).mean()
+            if len(x) > 1:
+                row[2] = 0.0 if (x == x[0]).all() and np.isfinite(x[0]) else x.std(ddof=1)
+        if not np.isnan(own):
+            row[5:7] = (x < own).sum(), (x == own).sum()
+    return result
+
+
+def density_twin(signal, references, bandwidths):
+    signal, references = np.asarray(signal, float), np.asarray(references, float)
+    result = np.full((len(signal), len(bandwidths)), np.nan)
+    for row, own, others in zip(result, signal, references, strict=True):
+        x = others[~np.isnan(others)]
+        if len(x) == 0 or np.isnan(own):
+            continue
+        with np.errstate(over="ignore"):
+            terms = -0.5 * ((own - x[:, None]) / bandwidths) ** 2
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            row[:] = logsumexp(terms, axis=0) - np.log(len(x) * bandwidths * np.sqrt(2 * np.pi))
+    return result
+
+
+def rmia_twin(log_ratios, log_population, gamma):
+    """Compare every record with all of the population: n x z numbers."""
+    difference = np.asarray(log_ratios)[:, None] - np.asarray(log_population)[None, :]
+    return np.where(np.isnan(log_ratios), np.nan, (difference >= np.log(gamma)).mean(axis=1))
+
+
+def t_twin(x, references):
+    references = references[~np.isnan(references)]
+    if len(references) < 2 or (references == references[0]).all():
+        return np.nan
+    sd = references.std(ddof=1)
+    return (x - references.mean()) / (sd * np.sqrt(1 + 1 / len(references))) if sd > 0 else np.nan
+
+
+def leave_one_out_twin(signal, references):
+    signal, references = np.asarray(signal, float), np.asarray(references, float)
+    t = [t_twin(own, others) for own, others in zip(signal, references, strict=True)]
+    each = [
+        [t_twin(x, np.delete(others, j)) for j, x in enumerate(others)] for others in references
+    ]
+    return np.array(t), np.array(each).reshape(references.shape)
+
+
+def _cases():
+    rng = np.random.default_rng(0)
+    normal = rng.normal(1.0, 3.0, (53, 12))
+    gaps = np.where(rng.random((53, 12)) < 0.3, np.nan, normal)
+    gaps[3] = np.nan
+    gaps[4, 1:] = np.nan
+    gaps[5, 2:] = np.nan
+    gaps_in_signal = normal[:, 0].copy()
+    gaps_in_signal[::7] = np.nan
+    outlier = np.tile(np.linspace(0.1, 0.2, 53)[:, None], (1, 12))
+    outlier[:, 5] += np.geomspace(1e-9, 1e9, 53)
+    return {
+        "normal": (normal[:, 0], normal[:, 1:]),
+        "tied": (rng.integers(-2, 3, 53) / 10, rng.integers(-2, 3, (53, 12)) / 10),
+        "constant": (np.full(53, 0.1), np.full((53, 12), 0.1)),
+        "one outlier among equals": (outlier[:, 0], outlier),
+        "tiny": (1e-150 * normal[:, 0], 1e-150 * normal),
+        "subnormal": (1e-315 * normal[:, 0], 1e-315 * normal),
+        "huge": (1e140 * normal[:, 0], 1e140 * normal),
+        "far from 0": (1e8 + normal[:, 0], 1e8 + normal),
+        "far from the signal": (normal[:, 0] - 5e3, normal),
+        "saturated": (40 * normal[:, 0], 300 * normal),
+        "NaN": (gaps_in_signal, gaps),
+        "only NaN": (normal[:, 0], np.full((53, 12), np.nan)),
+        "one reference": (normal[:, 0], normal[:, 1:2]),
+        "two references": (normal[:, 0], normal[:, 1:3]),
+        "three references": (normal[:, 0], normal[:, 1:4]),
+        "no reference": (normal[:, 0], normal[:, :0]),
+        "no record": (np.empty(0), np.empty((0, 12))),
+        "one record": (normal[:1, 0], normal[:1]),
+        "large": (rng.normal(size=LARGE[0]), rng.normal(size=LARGE)),
+    }
+
+
+def _packed(table):
+    """Return the table as a field of packed records, whose addresses are not aligned."""
+    packed = np.zeros(table.shape, dtype=[("pad", "i1"), ("x", table.dtype)])
+    packed["x"] = table
+    return packed["x"]
+
+
+def _read_only(table):
+    table = table.copy()
+    table.flags.writeable = False
+    return table
+
+
+LAYOUTS = {
+    "C": np.ascontiguousarray,
+    "Fortran": np.asfortranarray,
+    "read-only": _read_only,
+    "every other": lambda table: np.repeat(np.repeat(table, 2, axis=0), 3, axis=1)[::2, ::3],
+    "reversed": lambda table: np.ascontiguousarray(table[::-1, ::-1])[::-1, ::-1],
+    "packed": _packed,
+}
+
+CASES = _cases()
+
+
+@pytest.fixture(params=list(CASES))
+def case(request):
+    return CASES[request.param]
+
+
+@pytest.fixture(params=[f"{name}, {dtype}" for name in CASES for dtype in ("float32", "float64")])
+def typed(request):
+    name, dtype = request.param.rsplit(", ", 1)
+    if dtype == "float32" and name == "huge":
+        return tuple((1e-120 * x).astype(dtype) for x in CASES[name])
+    return tuple(x.astype(dtype) for x in CASES[name])
+
+
+def _scale(references):
+    references = np.asarray(references, float)
+    return np.nanmax(np.abs(references), initial=0, where=~np.isnan(references))
+
+
+def test_statistics_equal_their_twin(typed):
+    expected = statistics_twin(*typed)
+    result = _rust.reference_statistics(*typed)
+    assert result.dtype == np.float64
+    exact = [0, 3, 4, 5, 6]
+    np.testing.assert_array_equal(result[:, exact], expected[:, exact])
+    rounding = 1e-14 * _scale(typed[1]) + np.finfo(np.float64).smallest_subnormal
+    np.testing.assert_allclose(result[:, [1, 2]], expected[:, [1, 2]], rtol=1e-13, atol=rounding)
+    np.testing.assert_allclose(result[:, 7], expected[:, 7], rtol=1e-13, atol=0)
+
+
+def test_densities_equal_their_twin(typed):
+    result = _rust.kernel_log_density(*typed, BANDWIDTHS)
+    expected = density_twin(*typed, BANDWIDTHS)
+    assert result.dtype == np.float64
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_leave_one_out_t_equals_its_twin(typed):
+    t, each = _rust.leave_one_out_t(*typed)
+    expected, expected_each = leave_one_out_twin(*typed)
+    assert t.dtype == each.dtype == np.float64
+    # The scale over the spread is what cancels in a difference from the mean.
+    tolerance = {"rtol": 1e-9, "atol": 1e-7}
+    np.testing.assert_allclose(t, expected, **tolerance)
+    np.testing.assert_allclose(each, expected_each, **tolerance)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_rmia_scores_equal_their_twin(case, gamma):
+    signal, references = case
+    population = references[:, :3].ravel()
+    population = np.append(population[~np.isnan(population)], 0.25)
+    np.testing.assert_array_equal(
+        _rust.rmia_scores(signal, population, gamma), rmia_twin(signal, population, gamma)
+    )
+
+
+def test_rmia_scores_of_infinite_ratios_equal_their_twin():
+    ratios = np.array([-np.inf, -1.0, 0.0, np.inf, np.nan])
+    with np.errstate(invalid="ignore"):
+        expected = rmia_twin(ratios, ratios[:4], 1.0)
+    np.testing.assert_array_equal(_rust.rmia_scores(ratios, ratios[:4], 1.0), expected)
+
+
+def test_rmia_scores_of_many_records_equal_their_twin():
+    rng = np.random.default_rng(1)
+    ratios, population = rng.normal(size=5_000).round(2), rng.normal(size=2_000).round(2)
+    np.testing.assert_array_equal(
+        _rust.rmia_scores(ratios, population, 1.0), rmia_twin(ratios, population, 1.0)
+    )
+
+
+def test_pooled_counts_equal_their_twin(typed):
+    signal, pool = typed
+    counts, total = _rust.pooled_counts(signal, pool)
+    values = pool[~np.isnan(pool)]
+    assert total == len(values)
+    expected = [np.nan if np.isnan(x) else (values >= x).sum() for x in signal]
+    np.testing.assert_array_equal(counts, np.array(expected, dtype=float))
+
+
+def _all_kernels(signal, references):
+    t, each = _rust.leave_one_out_t(signal, references)
+    counts, total = _rust.pooled_counts(signal, references)
+    return [
+        _rust.reference_statistics(signal, references),
+        _rust.kernel_log_density(signal, references, BANDWIDTHS),
+        t,
+        each,
+        counts,
+        np.array(total),
+        _rust.rmia_scores(signal, np.nan_to_num(references).ravel()[:5_000], 1.5),
+    ]
+
+
+def _assert_same_bits(results, expected):
+    for result, other in zip(results, expected, strict=True):
+        assert result.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", ["NaN", "large"])
+def test_the_layout_in_memory_changes_no_bit(name, layout, dtype):
+    signal, references = (x.astype(dtype) for x in CASES[name])
+    arranged = LAYOUTS[layout](references)
+    before = arranged.copy()
+    column = LAYOUTS[layout](np.stack([signal, signal], axis=1))[:, 0]
+    _assert_same_bits(_all_kernels(column, arranged), _all_kernels(signal, references))
+    np.testing.assert_array_equal(arranged, before)
+
+
+def test_overlapping_rows_are_read():
+    series = np.random.default_rng(0).normal(size=64)
+    windows = sliding_window_view(series, 8)
+    repeated = np.broadcast_to(series[:8], windows.shape)
+    for table in (windows, repeated):
+        signal = series[: len(table)]
+        _assert_same_bits(_all_kernels(signal, table), _all_kernels(signal, table.copy()))
+
+
+@pytest.mark.parametrize("skip", [(0, 2), (3, 7), (10, 12), (5, 5), (0, 12)])
+def test_skipped_columns_are_absent(skip):
+    signal, references = CASES["NaN"]
+    masked = references.copy()
+    masked[:, slice(*skip)] = np.nan
+    _assert_same_bits(
+        [
+            _rust.reference_statistics(signal, references, skip=skip),
+            _rust.kernel_log_density(signal, references, BANDWIDTHS, skip=skip),
+        ],
+        [
+            _rust.reference_statistics(signal, masked),
+            _rust.kernel_log_density(signal, masked, BANDWIDTHS),
+        ],
+    )
+
+
+def test_infinite_references_are_described_as_numpy_does():
+    references = np.array([[np.inf, 1.0], [-np.inf, np.inf], [np.inf, np.inf]])
+    with np.errstate(invalid="ignore"):
+        expected = references.mean(axis=1)
+    result = _rust.reference_statistics([np.inf, 0.0, 1.0], references)
+    np.testing.assert_array_equal(result[:, 1], expected)
+    np.testing.assert_array_equal(result[:, [3, 4]], [[1, np.inf], [-np.inf, np.inf], [np.inf] * 2])
+    np.testing.assert_array_equal(result[:, [5, 6]], [[1, 1], [1, 0], [0, 0]])
+    np.testing.assert_allclose(result[:, 7], expit(references).mean(axis=1))
+
+
+def test_densities_far_out_do_not_underflow():
+    density = _rust.kernel_log_density([1e6, 1e200], np.zeros((2, 4)), [1e-3])
+    np.testing.assert_allclose(density[0], -0.5e18, rtol=1e-15)
+    assert density[1, 0] == -np.inf
+
+
+def test_other_one_dimensional_arguments_are_converted():
+    references = np.arange(12.0).reshape(3, 4)
+    expected = _rust.reference_statistics(np.array([1.0, 2.0, 3.0]), references)
+    for signal in ([1, 2, 3], np.array([1, 2, 3], "i2"), np.array([1, 2, 3], ">f8")):
+        np.testing.assert_array_equal(_rust.reference_statistics(signal, references), expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: _rust.reference_statistics(np.zeros(2), np.zeros((3, 4))), ValueError, "signal"),
+        (lambda: _rust.leave_one_out_t(np.zeros(4), np.zeros((3, 4))), ValueError, "signal has 4"),
+        (
+            lambda: _rust.reference_statistics(np.zeros((3, 1)), np.zeros((3, 4))),
+            ValueError,
+            "one ",
+        ),
+        (lambda: _rust.reference_statistics(np.zeros(3), np.zeros(3)), ValueError, "references"),
+        (lambda: _rust.reference_statistics(np.zeros(3), [[0.0]] * 3), TypeError, "NumPy array"),
+        (lambda: _rust.leave_one_out_t(np.zeros(3), np.zeros((3, 4), int)), TypeError, "int64"),
+        (lambda: _rust.pooled_counts(np.zeros(3), np.zeros((3, 4), ">f8")), TypeError, ">f8"),
+        (
+            lambda: _rust.reference_statistics(np.zeros(3), np.zeros((3, 4)), skip=(2, 5)),
+            ValueError,
+            r"skip=\(2, 5\)",
+        ),
+        (
+            lambda: _rust.kernel_log_density(np.zeros(3), np.zeros((3, 4)), [1.0], skip=(3, 2)),
+            ValueError,
+            r"skip=\(3, 2\)",
+        ),
+        (
+            lambda: _rust.kernel_log_density(np.zeros(3), np.zeros((3, 4)), [1.0, 0.0]),
+            ValueError,
+            "bandwidths must be positive",
+        ),
+        (lambda: _rust.rmia_scores([0.0], [], 1.0), ValueError, "log_population is empty"),
+        (lambda: _rust.rmia_scores([0.0], [np.nan], 1.0), ValueError, "log_population holds NaN"),
+        (lambda: _rust.rmia_scores([0.0], [0.0], -1.0), ValueError, "gamma must be positive"),
+    ],
+)
+def test_wrong_arguments_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+# The module by its path: the package around it would take a second to import.
+_PRINT_DIGEST = """
+import hashlib, sys, numpy as np
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+loader = ExtensionFileLoader("_rust", sys.argv[1])
+_rust = module_from_spec(spec_from_loader("_rust", loader))
+loader.exec_module(_rust)
+rng = np.random.default_rng(0)
+signal, references = rng.normal(size=5_003), rng.normal(size=(5_003, 17))
+t, each = _rust.leave_one_out_t(signal, references)
+results = [_rust.reference_statistics(signal, references), t, each,
+           _rust.kernel_log_density(signal, references, [0.3, 1.0]),
+           _rust.pooled_counts(t, each)[0], _rust.rmia_scores(references[:, 0], each.ravel(), 2.0)]
+print(hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
+"""
+
+
+def test_the_number_of_threads_changes_no_bit():
+    def digest(variable, threads):
+        environment = {k: v for k, v in os.environ.items() if k != "RAYON_NUM_THREADS"}
+        return subprocess.run(
+            [sys.executable, "-c", _PRINT_DIGEST, _rust.__file__],
+            env=environment | {variable: threads},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+
+    one = digest("RAYON_NUM_THREADS", "1")
+    assert one == digest("RAYON_NUM_THREADS", "3") == digest("OMP_NUM_THREADS", "2")
+
+
+def test_threads_may_call_at_the_same_time():
+    signal, references = CASES["large"]
+    expected = _all_kernels(signal, references)
+    results = [None] * 4
+
+    def work(i):
+        results[i] = _all_kernels(signal, references)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(results))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        _assert_same_bits(result, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_gets_threads_of_its_own():
+    signal, references = CASES["large"]
+    expected = _all_kernels(signal, references)  # the parent's threads exist now
+    with multiprocessing.get_context("fork").Pool(2) as children:
+        pending = children.starmap_async(_all_kernels, [(signal, references)] * 4)
+        for result in pending.get(timeout=60):
+            _assert_same_bits(result, expected)
+    _assert_same_bits(_all_kernels(signal, references), expected)

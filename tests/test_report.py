@@ -74,13 +74,14 @@ def test_verdict_when_records_can_be_singled_out(report):
     assert summary.tone == "shown"
     assert re.fullmatch(
         r"Training records can be singled out: the stacked attack identifies \d+ of 1,000 "
-        r"training records \(.* %, 95 % interval .* % to .* %\) while naming \d+ of 1,000 others "
-        r"wrongly, and has an AUC of 0\.\d+ \(95 % interval 0\.\d+ to 0\.\d+, chance 0\.5\)\.",
+        r"training records \(.* %, 95 % interval .* % to .* %\) at \d+ false alarms in 1,000 "
+        r"other records, and has an AUC of 0\.\d+ \(95 % interval 0\.\d+ to 0\.\d+, chance "
+        r"0\.5\)\.",
         report.verdict,
     )
     row = report.metrics.query("attack == 'stacked' and at == 0.01").iloc[0]
     assert f"identifies {row.n_identified:.0f} of" in report.verdict
-    assert f"naming {row.n_false_alarms:.0f} of" in report.verdict
+    assert f" at {row.n_false_alarms:.0f} false alarms in 1,000" in report.verdict
 
 
 def test_verdict_when_only_ranks_differ(make_report):
@@ -126,7 +127,7 @@ def test_verdict_when_a_control_failed(make_report, missing):
     report.controls["passed"] = pd.Series([False, True, missing], dtype=object)
     assert report.failed_controls == ["shift"]
     assert summarize(report).tone == "open"
-    assert report.verdict.startswith("Not to be relied on, a control failed (shift): Training")
+    assert report.verdict.startswith("Not to be relied on, a control failed (shift). Training")
 
 
 def test_text_begins_with_the_verdict_and_has_every_part(report):

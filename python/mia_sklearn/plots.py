@@ -332,7 +332,7 @@ class ScoreDistributionDisplay:
         y_score: Any,
         *,
         name: str = "attack",
-        bins: int = 60,
+        bins: int | None = None,
         ax: Any = None,
     ) -> ScoreDistributionDisplay:
         """Draw scores.
@@ -345,8 +345,9 @@ class ScoreDistributionDisplay:
             Scores, higher means member.
         name : str, default="attack"
             Of the attack.
-        bins : int, default=60
-            Number of bins. The outermost ones also hold the one record in 1,000 beyond them.
+        bins : int, default=None
+            Number of bins; more for more records by default. The outermost ones also hold the
+            one record in 1,000 beyond them.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure by default.
 
@@ -366,6 +367,8 @@ class ScoreDistributionDisplay:
         # Equal scores, or as good as equal, still need bins of some width.
         if not high - low > 1e-9 * max(abs(low), abs(high)):
             low, high = low - 0.5 - abs(low) * 1e-6, high + 0.5 + abs(high) * 1e-6
+        if bins is None:
+            bins = int(np.clip(2 * np.cbrt(min(len(members), len(nonmembers))), 8, 60))
         edges = np.linspace(low, high, bins + 1)
         display = cls(
             edges=edges,

@@ -164,7 +164,7 @@ def _verdict(report: AuditReport, rows: pd.DataFrame) -> tuple[Tone, str]:
         sentence += f" {wording.sentence(notes.iloc[0])}" if len(notes) else ""
     if report.failed_controls:
         failed = ", ".join(report.failed_controls)
-        return "open", f"Not to be relied on, a control failed ({failed}): {sentence}"
+        return "open", f"Not to be relied on, a control failed ({failed}). {sentence}"
     return tone, sentence
 
 
@@ -174,9 +174,9 @@ def _rate_in_words(rate: Any | None, confidence: str) -> str:
     return (
         f"identifies {wording.count(rate.n_identified)} of {wording.count(rate.n_members)} "
         f"training records ({wording.percent(rate.estimate)}, {confidence} interval "
-        f"{wording.interval('tpr', rate.low, rate.high)}) while naming "
-        f"{wording.count(rate.n_false_alarms)} of {wording.count(rate.n_nonmembers)} others "
-        "wrongly"
+        f"{wording.interval('tpr', rate.low, rate.high)}) at "
+        f"{wording.false_alarms(rate.n_false_alarms)} in {wording.count(rate.n_nonmembers)} "
+        "other records"
     )
 
 
@@ -192,16 +192,17 @@ def _auc_in_words(auc: Any | None, confidence: str) -> str:
 def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[dict[str, str]]:
     tiles = []
     rate, auc = _finest_rate(rows), _auc(rows)
+    confidence = wording.percent(report.info["confidence"])
     if rate is not None:
         tiles.append(
             {
                 "name": f"Identified at {wording.percent(rate.at)} false alarms",
                 "value": f"{wording.count(rate.n_identified)} of {wording.count(rate.n_members)}",
-                "interval": wording.interval("tpr", rate.low, rate.high),
+                "interval": f"{confidence} interval {wording.interval('tpr', rate.low, rate.high)}",
                 "meaning": (
-                    f"training records named rightly; {wording.count(rate.n_false_alarms)} of "
-                    f"{wording.count(rate.n_nonmembers)} others were named wrongly. "
-                    f"Guessing would find {wording.percent(rate.at)}."
+                    f"training records are named, at {wording.false_alarms(rate.n_false_alarms)} "
+                    f"in {wording.count(rate.n_nonmembers)} other records. Guessing would name "
+                    f"{wording.percent(rate.at)}."
                 ),
             }
         )
@@ -210,7 +211,7 @@ def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[
             {
                 "name": "AUC",
                 "value": wording.measured("auc", auc.estimate),
-                "interval": wording.interval("auc", auc.low, auc.high),
+                "interval": f"{confidence} interval {wording.interval('auc', auc.low, auc.high)}",
                 "meaning": (
                     "how often the attack picks the training record out of one training record "
                     "and one other. Guessing: 0.5."
@@ -224,8 +225,8 @@ def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[
                 "value": wording.count(listed),
                 "interval": f"of {wording.count((report.records['member'] == 1).sum())} members",
                 "meaning": (
-                    "training records recognised one by one; about "
-                    f"{wording.percent(LISTED_AT)} of such a list are expected to be errors."
+                    f"are recognised one by one when {wording.percent(LISTED_AT)} of such a list "
+                    "may be errors."
                 ),
             }
         )

@@ -63,9 +63,13 @@ def identified(row: Any) -> str:
     if missing(row.n_identified) or missing(row.n_false_alarms):
         return ""
     return (
-        f"{count(row.n_identified)} of {count(row.n_members)} members, "
-        f"{count(row.n_false_alarms)} of {count(row.n_nonmembers)} non-members named wrongly"
+        f"{count(row.n_identified)} of {count(row.n_members)} members, at "
+        f"{false_alarms(row.n_false_alarms)} in {count(row.n_nonmembers)} non-members"
     )
+
+
+def false_alarms(number: float) -> str:
+    return "1 false alarm" if number == 1 else f"{count(number)} false alarms"
 
 
 def small(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ class Job:
 
     `table` holds the pool, the population and the core, in this order. The records from row
     `first` on may be trained on; the last `n_core` always are, and are not asked about.
+    `copies` are tables of perturbed copies of the records, asked about after them.
     """
 
     estimator: Any
@@ -40,6 +42,7 @@ class Job:
     fit_params: dict[str, Any]
     first: int
     n_core: int
+    copies: list[Any] = field(default_factory=list)
     home: int = field(default_factory=os.getpid)
 
 
@@ -75,12 +78,14 @@ def _fit(job: Job, rows: np.ndarray, seed: int) -> Any:
 
 def _answer(model: Any, job: Job) -> np.ndarray:
     n_records = n_rows(job.table) - job.n_core
-    answers = np.empty((n_records, len(job.classes)), dtype=np.float32)
+    answers = np.empty((n_records * (1 + len(job.copies)), len(job.classes)), dtype=np.float32)
     width = max(1, int(np.prod(job.table.shape[1:])))
     step = max(1, _VALUES_PER_CHUNK // width)
-    for start in range(0, n_records, step):
-        rows = slice(start, min(start + step, n_records))
-        answers[rows] = log_posteriors(model, take_rows(job.table, rows), job.classes)
+    for place, table in enumerate((job.table, *job.copies)):
+        own = answers[place * n_records : (place + 1) * n_records]
+        for start in range(0, n_records, step):
+            rows = slice(start, min(start + step, n_records))
+            own[rows] = log_posteriors(model, take_rows(table, rows), job.classes)
     return answers
 
 
@@ -105,16 +110,23 @@ def configured(estimator: Any, seed: int) -> Any:
     rng = np.random.default_rng(seed)
     for part in _parts(estimator):
         # CatBoost lists only parameters that were given.
-        known = set(part.get_params(deep=False))
-        names = known | set(inspect.signature(type(part)).parameters)
+        known = part.get_params(deep=False)
+        names = known.keys() | set(inspect.signature(type(part)).parameters)
         seeding = _first_of(("random_state", "random_seed"), known, names)
+        if seeding:
+            part.set_params(**{seeding: int(rng.integers(2**31 - 1))})
         cores = _first_of(("n_jobs", "thread_count"), known, names)
-        chosen = {seeding: int(rng.integers(2**31 - 1)), cores: 1}
-        part.set_params(**{name: value for name, value in chosen.items() if name is not None})
+        # Elsewhere than in scikit-learn, None stands for all cores.
+        if cores and (known.get(cores) is not None or not _is_sklearn(part)):
+            part.set_params(**{cores: 1})
     return estimator
 
 
-def _first_of(aliases: tuple[str, ...], known: set[str], names: set[str]) -> str | None:
+def _is_sklearn(part: Any) -> bool:
+    return type(part).__module__.partition(".")[0] == "sklearn"
+
+
+def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[str]) -> str | None:
     """Return the alias that was given, else the first that can be."""
     return next((name for which in (known, names) for name in aliases if name in which), None)
 

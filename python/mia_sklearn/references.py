@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import scipy
+import sklearn
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
 
-from ._data import as_table, concat_rows, n_rows, row_digests
+from . import __version__
+from ._cache import ArrayStore
+from ._data import as_table, concat_rows, is_frame, n_rows, row_digests
+from ._fingerprint import fingerprint
+from ._observations import shadow_observations
+from ._pool import perturbed_copies
 from ._sampling import SAMPLINGS, assign
-from ._training import Job, check_trainable, prefers_threads, single_threaded, train
+from ._training import Job, check_trainable, configured, prefers_threads, single_threaded, train
 from .signals import choose_smoothing, rescaled_logit
 
 __all__ = ["ReferenceModels"]
@@ -81,8 +94,12 @@ class ReferenceModels(BaseEstimator):
     outputs_ : ndarray of shape (n_models, n_records, n_classes), dtype float32
         Natural logarithm of the models' posteriors; minus infinity for a class that a model
         never saw. Memory-mapped and read-only with a cache.
-    query_outputs_ : None
-        Answers on perturbed copies; None without queries.
+    query_outputs_ : ndarray of shape (n_models, n_queries, n_records, n_classes) or None
+        The same on perturbed copies of the records; None without queries.
+    query_seed_ : int
+        The seed of the perturbed copies.
+    X_ : table of shape (n_records, n_features)
+        The records, as they were given; a reference, no copy, where there is no population.
     digests_ : ndarray of shape (n_records,), dtype uint64
         Digest of each record and its label.
     labels_ : ndarray of shape (n_records,)
@@ -122,6 +139,14 @@ class ReferenceModels(BaseEstimator):
     run beside each other instead, which is faster and keeps sums in the same order whatever
     `n_jobs`. Trees and their ensembles run in threads, which start at once and share the
     records; everything else runs in processes. `joblib.parallel_config` overrides this.
+
+    *The cache* has one file for each model, written whole or not at all as soon as the model has
+    answered, and one of all models together. Files are named by all that shapes an answer:
+    estimator, parameters, code of user-defined functions and classes (that of modules which
+    these import is not followed), data, training set, seed, versions. A run that was stopped
+    goes on where it was, other data or parameters never meet old answers, and a damaged file is
+    noticed and made anew. The files hold plain numbers, no pickles; since they tell who was
+    trained on, nobody but their owner may read them. Delete them with the data.
 
     References
     ----------
@@ -211,6 +236,7 @@ class ReferenceModels(BaseEstimator):
         start = time.perf_counter()
         check_trainable(self.estimator, fit_params)
         self._check_parameters()
+        store = None if self.cache is None else ArrayStore(self.cache)
         pool, labels = _check_records(X, y, "X", "y")
         tables, targets = [pool], [labels]
         for name, extra in (("population", population), ("core", core)):
@@ -234,7 +260,12 @@ class ReferenceModels(BaseEstimator):
                 f"got only {target[first]!r}."
             )
 
-        entropy = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+        job = Job(self.estimator, table, target, self.classes_, fit_params or {}, first, n_core)
+        common = b"" if store is None else _common_name(job)
+        if store is not None and self.random_state is None:
+            entropy = int.from_bytes(common[:4], "little") % _LARGEST_SEED
+        else:
+            entropy = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
         assignment = assign(
             self.sampling,
             n_records - first,
@@ -255,10 +286,24 @@ class ReferenceModels(BaseEstimator):
         self.labels_ = _positions(target[:n_records], self.classes_)
         records = table if n_core == 0 else concat_rows(*tables[:-1])
         self.digests_ = row_digests(records, target[:n_records])
+        self.X_ = records
+        self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
+        if self.n_queries:
+            copies = perturbed_copies(records, self.labels_, self.n_queries, self.query_seed_)
+            job.copies.extend(copies)
+            common += fingerprint(copies, "n_queries")
 
-        job = Job(self.estimator, table, target, self.classes_, fit_params or {}, first, n_core)
-        self.outputs_ = self._train(job)
+        if store is None:
+            answers = self._train(job)
+        else:
+            answers = self._train_cached(job, store, common)
+        n_asked = len(self.labels_)
+        self.outputs_ = answers[:, :n_asked]
         self.query_outputs_ = None
+        if self.n_queries:
+            self.query_outputs_ = answers[:, n_asked:].reshape(
+                self.n_models_, self.n_queries, n_asked, -1
+            )
         self.smoothing_ = (
             choose_smoothing(_sample(self.outputs_))
             if self.smoothing == "auto"
@@ -283,9 +328,67 @@ class ReferenceModels(BaseEstimator):
             self._phi = phi
         return self._phi
 
+    def query_phi(self, query: int) -> np.ndarray:
+        """Return every model's rescaled logit on one perturbed copy of every record.
+
+        Parameters
+        ----------
+        query : int
+            Which copy, from 0 to `n_queries` - 1.
+
+        Returns
+        -------
+        ndarray of shape (n_models, n_records), dtype float32
+        """
+        if self.query_outputs_ is None:
+            raise ValueError("The models answered no copies: fit ReferenceModels(n_queries=...).")
+        answers = self.query_outputs_[:, query]
+        return rescaled_logit(answers, self.labels_, self.smoothing_).astype(np.float32)
+
+    def shadow_observations(
+        self,
+        max_rows: int = 100_000,
+        random_state: Any = None,
+        *,
+        neighbors: int = 0,
+        n_queries: int = 0,
+    ) -> tuple[Any, np.ndarray]:
+        """Let each model act as the target, to make observations of known membership.
+
+        The columns are those of `observe` with these references. The acting model's whole
+        block stays empty: its complement would tell the answer.
+
+        Parameters
+        ----------
+        max_rows : int, default=100_000
+            Rows in all, drawn evenly over the models; the rest is never built.
+        random_state : int, RandomState instance or None, default=None
+            Draws the rows.
+        neighbors, n_queries : int, default=0
+            As in `observe`.
+
+        Returns
+        -------
+        observations : DataFrame of shape (n_rows, n_columns), float32
+            Its index tells the acting model and the record. Use the level "row" as `groups` in
+            cross-validation: each record occurs once per acting model.
+        membership : ndarray of shape (n_rows,), int
+            1 where the acting model trained on the record.
+        """
+        check_is_fitted(self, "outputs_")
+        return shadow_observations(
+            self,
+            max_rows=max_rows,
+            random_state=random_state,
+            neighbors=neighbors,
+            n_queries=n_queries,
+        )
+
     def _check_parameters(self) -> None:
         if self.n_models < 2:
             raise ValueError(f"n_models must be at least 2, got {self.n_models!r}.")
+        if self.n_queries < 0:
+            raise ValueError(f"n_queries must be at least 0, got {self.n_queries!r}.")
         if self.sampling not in SAMPLINGS:
             raise ValueError(
                 f"Unknown sampling {self.sampling!r}; choose one of {', '.join(SAMPLINGS)}."
@@ -296,26 +399,92 @@ class ReferenceModels(BaseEstimator):
             )
 
     def _train(self, job: Job) -> np.ndarray:
-        shape = (self.n_models_, len(self.labels_), len(self.classes_))
-        outputs = np.empty(shape, dtype=np.float32)
+        outputs = np.empty(self._shape(), dtype=np.float32)
+        self._train_models(job, range(self.n_models_), outputs.__setitem__)
+        return outputs
+
+    def _train_cached(self, job: Job, store: ArrayStore, common: bytes) -> np.ndarray:
+        names = [
+            f"model-{_sha256(common, seed.tobytes(), counts.tobytes())}"
+            for seed, counts in zip(self.seeds_, self.membership_, strict=True)
+        ]
+        together = f"outputs-{_sha256(*map(str.encode, names))}"
+        shape = self._shape()
+        outputs = store.read(together)
+        if outputs is not None:
+            return outputs
+        missing = [model for model, name in enumerate(names) if store.read(name) is None]
+        self._train_models(
+            job, missing, lambda model, answer: store.write(names[model], shape[1:], [answer])
+        )
+        store.write(together, shape, (np.load(store.path(n), mmap_mode="r") for n in names))
+        return np.load(store.path(together), mmap_mode="r")
+
+    def _train_models(
+        self, job: Job, models: Sequence[int], keep: Callable[[int, np.ndarray], None]
+    ) -> None:
+        """Train models and hand over their answers as soon as there are any."""
         prefer = "threads" if prefers_threads(self.estimator) else "processes"
         parallel = Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator_unordered")
         tasks = (
-            delayed(train)(job, model, self.membership_[model, job.first :], int(seed))
-            for model, seed in enumerate(self.seeds_)
+            delayed(train)(job, m, self.membership_[m, job.first :], int(self.seeds_[m]))
+            for m in models
         )
-        with single_threaded():
-            for model, answer in _with_progress(parallel(tasks), len(outputs), self.progress):
-                outputs[model] = answer
-        return outputs
+        with single_threaded(), _stopping(parallel(tasks)) as results:
+            for model, answer in _with_progress(
+                results, self.n_models_, len(models), self.progress
+            ):
+                keep(model, answer)
+
+    def _shape(self) -> tuple[int, int, int]:
+        n_asked = len(self.labels_) * (1 + self.n_queries)
+        return self.n_models_, n_asked, len(self.classes_)
 
 
-def _with_progress(results: Any, total: int, show: bool) -> Any:
+@contextmanager
+def _stopping(results: Any) -> Iterator[Iterable]:
+    """Cancel what is still to be trained when its consumer stops early."""
+    try:
+        yield results
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed")
+            results.close()
+
+
+def _with_progress(results: Iterable, total: int, missing: int, show: bool) -> Iterable:
     if not show:
         return results
     from tqdm import tqdm
 
-    return tqdm(results, total=total, desc="reference models", unit="model")
+    return tqdm(
+        results, total=total, initial=total - missing, desc="reference models", unit="model"
+    )
+
+
+def _sha256(*parts: bytes) -> str:
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part)
+    return sha.hexdigest()
+
+
+def _common_name(job: Job) -> bytes:
+    """Return what tells this job's models from those of all other jobs, seeds left aside."""
+    estimator = job.estimator
+    if hasattr(estimator, "fit"):
+        # Seeds and cores are set for each model: what the user gave does not matter.
+        estimator = configured(estimator, 0)
+    parts = {
+        "versions": (__version__, sklearn.__version__, np.__version__, scipy.__version__),
+        "estimator": estimator,
+        "X": job.table,
+        "y": job.labels,
+        "classes": job.classes,
+        "fit_params": job.fit_params,
+        "roles": (job.first, job.n_core),
+    }
+    return b"".join(fingerprint(value, name) for name, value in parts.items())
 
 
 def _check_records(X: Any, y: Any, X_name: str, y_name: str) -> tuple[Any, np.ndarray]:
@@ -341,13 +510,13 @@ def _check_records(X: Any, y: Any, X_name: str, y_name: str) -> tuple[Any, np.nd
 
 
 def _check_same_features(pool: Any, other: Any, name: str) -> None:
-    if hasattr(pool, "columns") != hasattr(other, "columns"):
+    if (is_frame(pool), sparse.issparse(pool)) != (is_frame(other), sparse.issparse(other)):
         raise ValueError(f"{name}[0] must be a table of the same kind as X.")
     if pool.shape[1:] != other.shape[1:]:
         raise ValueError(
             f"{name}[0] has records of shape {other.shape[1:]}, those of X have {pool.shape[1:]}."
         )
-    if hasattr(pool, "columns") and list(pool.columns) != list(other.columns):
+    if is_frame(pool) and list(pool.columns) != list(other.columns):
         raise ValueError(f"{name}[0] must have the columns of X, in the same order.")
 
 

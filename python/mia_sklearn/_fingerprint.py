@@ -1,0 +1,282 @@
+"""A name for any estimator, function or table that says what it holds, not where it lies."""
+
+from __future__ import annotations
+
+import copyreg
+import dis
+import functools
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ._data import is_frame
+
+__all__ = ["fingerprint"]
+
+# Their representation says all that they are.
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+
+# What a class carries beside its behaviour.
+_NOT_BEHAVIOUR = {
+    "__abstractmethods__",
+    "__annotations__",
+    "__dict__",
+    "__doc__",
+    "__firstlineno__",
+    "__module__",
+    "__qualname__",
+    "__static_attributes__",
+    "__weakref__",
+    "_abc_impl",
+}
+
+
+def fingerprint(value: Any, name: str) -> bytes:
+    """Return the SHA-256 digest of a description of `value`.
+
+    Equal in every process and for every copy, different when anything differs that could
+    change a model: parameters, the code of functions and classes that no installed package
+    holds, the globals that they use, the versions of packages, data types, names of columns.
+
+    Parameters
+    ----------
+    value : object
+    name : str
+        What to call it in errors.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        If a part of it can be described by its memory address only; names the part.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from mia_sklearn._fingerprint import fingerprint
+    >>> tree = fingerprint(DecisionTreeClassifier(max_depth=3), "estimator")
+    >>> tree == fingerprint(DecisionTreeClassifier(max_depth=3), "estimator")
+    True
+    >>> tree == fingerprint(DecisionTreeClassifier(max_depth=4), "estimator")
+    False
+    """
+    return _Describer().digest(value, name)
+
+
+class _Describer:
+    def __init__(self) -> None:
+        # Digests by identity; the objects are kept, so that no identity is given out twice.
+        self._known: dict[int, tuple[Any, bytes]] = {}
+        self._active: dict[int, int] = {}
+        self._kinds: tuple[tuple[Any, Callable[[Any, str], bytes]], ...] = (
+            ((np.ndarray, np.generic), lambda value, name: self._array(np.asarray(value), name)),
+            ((list, tuple), lambda value, name: self._items(type(value).__qualname__, value, name)),
+            ((set, frozenset), self._set),
+            (dict, lambda value, name: self._items("dict", list(value.items()), name)),
+            (ModuleType, lambda value, name: _hash("module", value.__name__, _source(value))),
+            (type, self._class),
+            (FunctionType, self._function),
+            (CodeType, self._code),
+            (MethodType, self._attributes("__func__", "__self__")),
+            ((staticmethod, classmethod), self._attributes("__func__")),
+            (property, self._attributes("fget", "fset", "fdel")),
+            (functools.partial, self._attributes("func", "args", "keywords")),
+        )
+
+    def digest(self, value: Any, name: str) -> bytes:
+        if isinstance(value, _PLAIN):
+            return _hash(type(value).__qualname__, repr(value))
+        key = id(value)
+        if key in self._known:
+            return self._known[key][1]
+        if key in self._active:
+            # Met again inside itself, an object is told by how far up it began.
+            return _hash("above", str(len(self._active) - self._active[key]))
+        self._active[key] = len(self._active)
+        result = self._describe(value, name)
+        del self._active[key]
+        self._known[key] = (value, result)
+        return result
+
+    def _describe(self, value: Any, name: str) -> bytes:
+        for types, describe in self._kinds:
+            if isinstance(value, types):
+                return describe(value, name)
+        if sparse.issparse(value):
+            coo = value.tocoo()
+            return self._items("sparse", [value.shape, coo.row, coo.col, coo.data], name)
+        if is_frame(value):
+            columns = [value.iloc[:, j] for j in range(value.shape[1])]
+            return self._items("frame", [list(value.columns), *columns], name)
+        if hasattr(value, "iloc"):
+            return self._column(value, name)
+        if hasattr(value, "get_params"):
+            params = value.get_params(deep=False)
+            parts = [self.digest(params[key], f"{name}.{key}") for key in sorted(params)]
+            return _hash("estimator", self.digest(type(value), name), repr(sorted(params)), *parts)
+        return self._object(value, name)
+
+    def _attributes(self, *attributes: str) -> Callable[[Any, str], bytes]:
+        def describe(value: Any, name: str) -> bytes:
+            parts = [getattr(value, attribute) for attribute in attributes]
+            return self._items(type(value).__qualname__, parts, name)
+
+        return describe
+
+    def _items(self, kind: str, items: Sequence[Any], name: str) -> bytes:
+        if all(type(item) in _PLAIN for item in items):
+            return _hash(kind, repr(list(items)))
+        return _hash(kind, *(self.digest(item, name) for item in items))
+
+    def _set(self, items: Any, name: str) -> bytes:
+        return _hash("set", *sorted(self.digest(item, name) for item in items))
+
+    def _array(self, array: np.ndarray, name: str) -> bytes:
+        shape = repr(array.shape)
+        if array.dtype.kind in "OT":
+            return self._items(f"objects {shape}", array.ravel().tolist(), name)
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        return _hash("array", repr(array.dtype.descr), shape, content)
+
+    def _column(self, column: Any, name: str) -> bytes:
+        parts: list[Any] = [column.name, str(column.dtype)]
+        if hasattr(column.dtype, "categories"):
+            codes = column.cat.codes.to_numpy()
+            categories = column.dtype.categories.to_numpy()
+            return self._items("column", [*parts, codes, categories], name)
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind != "O":
+            return self._items("column", [*parts, column.to_numpy()], name)
+        missing = column.isna().to_numpy()
+        values = column.to_numpy(dtype=object, copy=True)
+        # There are several ways to be missing, one of which is not equal to itself.
+        values[missing] = None
+        return self._items("column", [*parts, values], name)
+
+    def _class(self, cls: type, name: str) -> bytes:
+        where = [cls.__module__, cls.__qualname__, _version(cls.__module__)]
+        if _is_installed(sys.modules.get(cls.__module__)):
+            return _hash("class", *where)
+        behaviour = {
+            key: self.digest(value, f"{name}.{key}")
+            for key, value in sorted(vars(cls).items())
+            if key not in _NOT_BEHAVIOUR
+        }
+        bases = [self.digest(base, name) for base in cls.__bases__]
+        members = [part for item in behaviour.items() for part in item]
+        return _hash("class", *where, *bases, *members)
+
+    def _function(self, function: FunctionType, name: str) -> bytes:
+        code = function.__code__
+        cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+        state = self._items("state", [function.__defaults__, function.__kwdefaults__, cells], name)
+        where = [function.__module__, function.__qualname__, _version(function.__module__)]
+        parts = [self.digest(code, name)]
+        if not _is_installed_file(code.co_filename):
+            parts += [
+                _hash(used, self.digest(function.__globals__[used], f"{name}.{used}"))
+                for used in sorted(_globals_of(code))
+                if used in function.__globals__
+            ]
+        return _hash("function", *where, state, *parts)
+
+    def _code(self, code: CodeType, name: str) -> bytes:
+        names = repr((code.co_name, code.co_names, code.co_varnames, code.co_freevars))
+        arguments = repr((code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount))
+        return _hash(
+            "code",
+            code.co_code,
+            names,
+            arguments,
+            repr(code.co_flags),
+            self.digest(code.co_consts, name),
+        )
+
+    def _object(self, value: Any, name: str) -> bytes:
+        """Describe an object by what pickle would keep of it."""
+        try:
+            reducer = copyreg.dispatch_table.get(type(value))
+            reduced = reducer(value) if reducer else value.__reduce_ex__(4)
+        except Exception as error:
+            raise ValueError(
+                f"{name} holds a {type(value).__qualname__}, which differs from run to run or "
+                f"cannot be described ({error}), so that the cache could not tell it from "
+                "another. Drop cache= or replace the value."
+            ) from error
+        if isinstance(reduced, str):
+            where = getattr(value, "__module__", None) or type(value).__module__
+            return _hash("global", where, reduced, _version(where))
+        make, arguments, *more = reduced
+        state, items, pairs = [*more, None, None, None][:3]
+        # The class is an argument of the general makers, and may be of this session's making.
+        parts = [make, arguments, type(value), state, list(items or ()), list(pairs or ())]
+        return self._items("object", parts, name)
+
+
+def _hash(*parts: Any) -> bytes:
+    sha = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        sha.update(len(content).to_bytes(8, "little"))
+        sha.update(content)
+    return sha.digest()
+
+
+def _globals_of(code: CodeType) -> set[str]:
+    used = {
+        instruction.argval
+        for instruction in dis.get_instructions(code)
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
+    inner = [const for const in code.co_consts if isinstance(const, CodeType)]
+    return used.union(*map(_globals_of, inner))
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+@functools.cache
+def _version(module: str | None) -> str:
+    top = sys.modules.get((module or "").partition(".")[0])
+    return str(getattr(top, "__version__", ""))
+
+
+def _source(module: ModuleType) -> bytes:
+    """Return what tells a module from a changed one: its package's version, or its text."""
+    if _is_installed(module):
+        return _version(module.__name__).encode()
+    file = Path(getattr(module, "__file__", None) or "")
+    files = sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]
+    return _hash(*(path.read_bytes() for path in files if path.is_file()))
+
+
+def _is_installed(module: ModuleType | None) -> bool:
+    """Tell whether Python or an installed package holds a module, so that its version tells it."""
+    if module is None or module.__name__ == "__main__":
+        return False
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return module.__name__.partition(".")[0] in sys.stdlib_module_names
+    return _is_installed_file(file)
+
+
+@functools.cache
+def _is_installed_file(file: str) -> bool:
+    if file.startswith("<frozen "):
+        return True
+    roots = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return any(Path(file).is_relative_to(root) for root in roots) or "site-packages" in file

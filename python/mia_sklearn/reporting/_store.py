@@ -155,7 +155,10 @@ def _csv(records: pd.DataFrame) -> str:
     """Text cells that a spreadsheet would run as a formula get an apostrophe in front."""
 
     def harmless(cell: Any) -> Any:
-        return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+        if not isinstance(cell, str):
+            return cell
+        cell = cell.replace("\0", "")  # Python 3.10 cannot write it.
+        return "'" + cell if cell.startswith(_FORMULA_STARTS) else cell
 
     table = records.rename(columns=harmless)
     for name in table.columns:

@@ -172,6 +172,7 @@ def test_finding_refuses_unknown_severity():
 
 def test_attacks_not_run_are_named_with_their_reason(report):
     lines = table(str(report), "Attacks")
+    assert lines[0] == "Whoever gets the released model gets: posteriors."
     assert "not run: lira (black-box): not asked for" in lines
     assert "not run: gap (label-only): not asked for" in lines
 
@@ -412,11 +413,13 @@ def test_every_kind_of_column_survives(make_report, tmp_path, column):
     original = report.records["slice_x"]
     assert loaded.dtype == original.dtype
     if original.dtype.kind == "f":
-        kind = f"u{original.dtype.itemsize}"
+        size = original.dtype.itemsize
         finite = original.notna().to_numpy()
-        np.testing.assert_array_equal(
-            loaded.to_numpy().view(kind)[finite], original.to_numpy().view(kind)[finite]
+        bits, expected = (
+            column.to_numpy(f"f{size}", na_value=np.nan).view(f"u{size}")
+            for column in (loaded, original)
         )
+        np.testing.assert_array_equal(bits[finite], expected[finite])
     if original.dtype == object:
         assert [type(value) for value in loaded] == [type(value) for value in original]
     assert_frame_equal(loaded.to_frame(), original.to_frame(), check_exact=True)

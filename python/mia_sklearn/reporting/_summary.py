@@ -70,6 +70,7 @@ class Summary:
     controls: list[dict[str, str]]
     run: list[dict[str, str]]
     not_run: list[dict[str, str]]
+    release: str
     facts: list[tuple[str, str]]
     confidence: str
     limits: str
@@ -108,12 +109,14 @@ def summarize(report: AuditReport) -> Summary:
         controls=[_control(row) for row in report.controls.itertuples()],
         run=[row for row in coverage if row["status"] == "run"],
         not_run=[row for row in coverage if row["status"] != "run"],
+        release=str(info.get("release") or ""),
         facts=_facts(info),
         confidence=wording.percent(info["confidence"]),
         limits=(
             "These numbers are evidence about the attacks that were run, on these records, and "
             "about nothing else. Another attack may do better. Each rate is an average; a single "
-            "person may be easier or harder to recognise than it says."
+            "person may be easier or harder to recognise than it says. The unit is one record: "
+            "someone with several records may be easier to recognise by all of them."
         ),
     )
 

@@ -125,4 +125,7 @@ def _coverage(summary: Summary) -> str:
         _wrap(f"not run: {row['attack']} ({row['threat_model']}): {row['reason']}")
         for row in summary.not_run
     ]
-    return "\n".join(run + not_run)
+    release = (
+        [f"Whoever gets the released model gets: {summary.release}."] if summary.release else []
+    )
+    return "\n".join(release + run + not_run)

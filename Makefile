@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
-.PHONY: audit test test-slow lint rust-test floors bench bench-peers wheel clean
+.PHONY: audit test test-slow lint rust-test floors bench bench-peers docs wheel clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -70,6 +70,11 @@ floors: $(VENV)/.package $(FLOORS)/.installed
 test-slow: $(VENV)/.test
 	$(BIN)/pytest -q -m slow
 
+bench: $(VENV)/.test
+	cargo bench --quiet -- --noplot
+	$(BIN)/pytest benchmarks/test_boundary.py -q --benchmark-enable --benchmark-max-time=0.5 \
+		--benchmark-columns=min,median,rounds --benchmark-sort=name
+
 # Its own environment: the peers bring torch, several GB, and pin older versions.
 $(PEERS)/.installed: $(UV) pyproject.toml
 	$(UV) venv --quiet --clear --python $(BIN)/python $(PEERS)
@@ -79,8 +84,15 @@ $(PEERS)/.installed: $(UV) pyproject.toml
 bench-peers: $(VENV)/.package $(PEERS)/.installed
 	PYTHONPATH=python $(PEERS)/bin/python benchmarks/peers.py
 
+# The reference, from the docstrings, into site/.
+DOCUMENTED := attacks base conditions datasets metrics plots report signals stats
+docs: $(VENV)/.package
+	$(UV) pip install --quiet --python $(BIN)/python --group docs
+	$(BIN)/pdoc --docformat numpy --output-directory site mia_sklearn \
+		$(addprefix mia_sklearn.,$(DOCUMENTED))
+
 wheel: $(VENV)/.test
 	$(BIN)/maturin build --release --out dist
 
 clean:
-	rm -rf $(VENV) $(FLOORS) $(PEERS) target dist audit-report
+	rm -rf $(VENV) $(FLOORS) $(PEERS) target dist site audit-report

@@ -14,7 +14,7 @@ from itertools import product
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import expit, ndtr, ndtri
+from scipy import special
 from scipy.stats import false_discovery_control, poisson
 from sklearn.base import ClassifierMixin, clone
 from sklearn.datasets import load_digits
@@ -45,9 +45,9 @@ def normal_scores(name: str, shift: float) -> Scores:
     return Scores(
         name,
         lambda rng, member: rng.normal(size=len(member)) + shift * member,
-        lambda alpha: float(ndtr(shift + ndtri(alpha))),
-        float(ndtr(shift / np.sqrt(2))),
-        float(2 * ndtr(shift / 2) - 1),
+        lambda alpha: float(special.ndtr(shift + special.ndtri(alpha))),
+        float(special.ndtr(shift / np.sqrt(2))),
+        float(2 * special.ndtr(shift / 2) - 1),
     )
 
 
@@ -149,7 +149,7 @@ def epsilon_power(n: int, replicates: int, seed: int = 0) -> dict[str, float]:
     bounds: dict[str, list[float]] = {"normal, shift 1": [], "randomised response, epsilon 2": []}
     for i in range(replicates):
         member = draw_membership(rng, n, 0.5, fixed=False)
-        answer = np.where(rng.uniform(size=n) < expit(2), member, ~member).astype(float)
+        answer = np.where(rng.uniform(size=n) < special.expit(2), member, ~member).astype(float)
         values = rng.normal(size=n) + member
         for found, score in zip(bounds.values(), (values, answer), strict=True):
             found.append(stats.one_run_epsilon(score[member], score[~member], random_state=i))

@@ -11,6 +11,7 @@ from ._advantage import (
     difference_interval,
 )
 from ._auc import auc_interval
+from ._combine import kost_mcdermott, stacked_p_values
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
 from ._p_values import pooled_p_values, rank_p_values, t_p_values
@@ -24,11 +25,13 @@ __all__ = [
     "best_advantage_interval",
     "difference_interval",
     "epsilon_bound",
+    "kost_mcdermott",
     "nonmembers_needed",
     "one_run_epsilon",
     "pooled_p_values",
     "rank_p_values",
     "references_needed",
+    "stacked_p_values",
     "t_p_values",
     "threshold_epsilon",
     "tpr_interval",

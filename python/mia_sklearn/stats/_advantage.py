@@ -14,7 +14,18 @@ __all__ = ["Advantage", "advantage_interval", "best_advantage_interval", "differ
 
 
 class Advantage(NamedTuple):
-    """TPR - FPR at one threshold."""
+    """TPR - FPR at one threshold.
+
+    Attributes
+    ----------
+    value : float
+    low, high : float
+        Ends of the confidence interval.
+    threshold : float
+        Scores at or above it are called members.
+    n_identified, n_false_alarms : int
+        Members, and non-members, called members.
+    """
 
     value: float
     low: float

@@ -110,6 +110,11 @@ def one_run_epsilon(
     float
         The bound, 0 where nothing is shown.
 
+    Raises
+    ------
+    ValueError
+        If scores are empty or not finite, or a level is out of range.
+
     Notes
     -----
     Holds where every record's membership was drawn independently of all else with probability
@@ -184,10 +189,24 @@ def threshold_epsilon(
     float
         The bound, 0 where nothing is shown.
 
+    Raises
+    ------
+    ValueError
+        If scores are empty or not finite, one side has a single score, or a level is out of
+        range.
+
     Notes
     -----
     Treats the records of one model as independent draws, which one training does not promise:
     it describes the average leak, where `one_run_epsilon` is a proper lower bound.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn.stats import threshold_epsilon
+    >>> rng = np.random.default_rng(0)
+    >>> 1 < threshold_epsilon(rng.normal(2, 1, 500), rng.normal(0, 1, 500)) < 4
+    True
     """
     members = check_scores(member_scores, "member_scores")
     nonmembers = check_scores(nonmember_scores, "nonmember_scores")

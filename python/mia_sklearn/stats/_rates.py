@@ -19,7 +19,19 @@ _THRESHOLD_SHARE = 0.7
 
 
 class OperatingPoint(NamedTuple):
-    """What an attack does at one false-positive rate, or at several (then arrays)."""
+    """What an attack does at one false-positive rate, or at several (then arrays).
+
+    Attributes
+    ----------
+    tpr : float
+        Share of members identified.
+    low, high : float
+        Ends of its confidence interval, NaN where withheld.
+    fpr : float
+        Share of non-members called members, at most the rate asked for.
+    n_identified, n_false_alarms : int
+        The same as counts.
+    """
 
     tpr: Any
     low: Any

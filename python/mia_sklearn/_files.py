@@ -219,6 +219,35 @@ def features_for(model: Any, X: Any, path: Path) -> Any:
     return X[list(names)]
 
 
+def column_of(name: str, X: Any, y: np.ndarray, path: Path) -> list[Any]:
+    """Return the values by which records are sliced: a column of the file, or its labels.
+
+    Parameters
+    ----------
+    name : str
+        A column, whether the model knows it or not; "label" stands for the labels.
+    X : DataFrame or ndarray
+        All columns of the file but the target.
+    y : ndarray of shape (n_records,)
+    path : Path
+        The file, for messages.
+
+    Returns
+    -------
+    list of length n_records
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    if name == "label":
+        return y.tolist()
+    if isinstance(X, np.ndarray) or name not in X.columns:
+        raise ValueError(f"--slices {name!r} is no column of {path}.")
+    return X[name].tolist()
+
+
 def _is_number(dtype: Any) -> bool:
     import pandas as pd
 

@@ -116,7 +116,7 @@ def _add_audit(commands: Any) -> None:
         nargs="+",
         default=[],
         metavar="COLUMN",
-        help="report each group of records apart",
+        help="report the groups of these columns apart; `label` is the class",
     )
     add(
         "--split",
@@ -132,6 +132,7 @@ def _add_audit(commands: Any) -> None:
 
     add = audit.add_argument_group("how").add_argument
     add("--references", type=int, default=16, metavar="N", help="reference models (default: 16)")
+    add("--queries", type=int, default=0, metavar="N", help="also ask perturbed copies of records")
     add("--attacks", nargs="+", metavar="NAME", help="default: those fixed in advance")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
     add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")
@@ -172,6 +173,7 @@ def _audit(args: argparse.Namespace) -> int:
     report = audit(
         **inputs,
         n_references=args.references,
+        n_queries=args.queries,
         attacks=args.attacks or "auto",
         split=args.split,
         release=args.release,
@@ -192,17 +194,20 @@ def _audit(args: argparse.Namespace) -> int:
 
 def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     """Read the model and the tables that `audit` takes."""
-    from ._files import features_for, read_model, read_records
+    from ._files import column_of, features_for, read_model, read_records
 
     trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}
     model = read_model(args.model, **trust)
     inputs: dict[str, Any] = {"model": model}
     if args.estimator is not None:
         inputs["estimator"] = read_model(args.estimator, **trust)
+    slices: dict[str, list[Any]] = {name: [] for name in args.slices}
     for name, path in (("train", args.train), ("test", args.test)):
         X, y = read_records(path, args.target)
         inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, X, path), y
-    return inputs
+        for column, values in slices.items():
+            values.extend(column_of(column, X, y, path))
+    return inputs | {"slices": slices or None}
 
 
 def _conditions(args: argparse.Namespace) -> list[Condition]:
@@ -213,7 +218,7 @@ def _conditions(args: argparse.Namespace) -> list[Condition]:
         raise ValueError(
             "--strict needs a condition: add --fail-if, such as --fail-if 'auc > 0.6'."
         )
-    known = args.attacks or [info.name for info in all_attacks()]
+    known = args.attacks or ["gap", *(info.name for info in all_attacks())]
     return [parse(text, known) for text in args.fail_if]
 
 

@@ -215,6 +215,21 @@ def test_pooled_counts_equal_their_twin(typed):
     np.testing.assert_array_equal(counts, np.array(expected, dtype=float))
 
 
+@pytest.mark.parametrize("shape", ["heavy tails", "tied", "infinite", "too wide"])
+def test_pooled_counts_of_uneven_numbers_equal_their_twin(shape):
+    rng = np.random.default_rng(2)
+    t = {
+        "heavy tails": rng.standard_cauchy(1_500),
+        "tied": rng.integers(0, 4, 1_500).astype(float),
+        "infinite": np.concatenate([rng.normal(size=900), np.repeat([-np.inf, np.inf], 300)]),
+        "too wide": 1.7e308 * np.linspace(-1, 1, 1_501),
+    }[shape]
+    pool = rng.choice(np.append(t, [-np.inf, -0.5, 1.5, np.inf]), size=(900, 20))
+    counts, total = _rust.pooled_counts(t, pool)
+    assert total == pool.size
+    np.testing.assert_array_equal(counts, pool.size - np.searchsorted(np.sort(pool.ravel()), t))
+
+
 def _all_kernels(signal, references):
     t, each = _rust.leave_one_out_t(signal, references)
     counts, total = _rust.pooled_counts(signal, references)

@@ -1,8 +1,42 @@
 """The membership-inference privacy audit for scikit-learn models."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._audit import audit
+    from ._observe import FunctionTarget, observe, top_posteriors
+    from .references import ReferenceModels
+    from .report import AuditReport
+
 __version__ = "0.1.0"
 
-from .observe import observe, top_posteriors
-from .references import ReferenceModels
+# Loaded at first use: importing the package costs no more than importing scikit-learn. The
+# modules of functions are private, since `mia_sklearn.audit` can be one thing only.
+_HOMES = {
+    "AuditReport": "report",
+    "FunctionTarget": "_observe",
+    "ReferenceModels": "references",
+    "audit": "_audit",
+    "observe": "_observe",
+    "top_posteriors": "_observe",
+}
 
-__all__ = ["ReferenceModels", "__version__", "observe", "top_posteriors"]
+__all__ = [
+    "AuditReport",
+    "FunctionTarget",
+    "ReferenceModels",
+    "audit",
+    "observe",
+    "top_posteriors",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
 from ._data import is_frame, numeric_features, take_rows
@@ -31,6 +30,8 @@ class Neighborhood:
     """
 
     def __init__(self, X: Any, labels: np.ndarray, n_neighbors: int) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
         features = numeric_features(X, one_hot=True)
         n = len(labels)
         self.n_neighbors = min(n_neighbors, n - 1)
@@ -117,6 +118,8 @@ def perturbed_copies(X: Any, labels: np.ndarray, n_queries: int, random_state: A
 
 
 def _nearest_of_another_class(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    from sklearn.neighbors import NearestNeighbors
+
     partner = np.arange(len(labels))
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone, is_regressor
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -23,7 +23,15 @@ __all__ = ["Job", "check_trainable", "configured", "prefers_threads", "single_th
 
 _VALUES_PER_CHUNK = 2**24
 # Their work is done outside the interpreter lock.
-_THREADED_PACKAGES = ("sklearn.ensemble", "sklearn.tree", "xgboost", "lightgbm", "catboost")
+_THREADED_PACKAGES = (
+    "sklearn.ensemble",
+    "sklearn.neighbors",
+    "sklearn.svm",
+    "sklearn.tree",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,14 @@ def _fit(job: Job, rows: np.ndarray, seed: int) -> Any:
         name: take_rows(value, rows) if _is_per_record(value, n_trainable) else value
         for name, value in job.fit_params.items()
     }
-    return configured(job.estimator, seed).fit(X, y, **params)
+    try:
+        return configured(job.estimator, seed).fit(X, y, **params)
+    except ValueError:
+        seen, codes = np.unique(y, return_inverse=True)
+        if y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
+            raise
+        # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
+        return _Renamed(configured(job.estimator, seed).fit(X, codes, **params), seen)
 
 
 def _answer(model: Any, job: Job) -> np.ndarray:
@@ -97,6 +112,14 @@ class _OneClass:
 
     def predict_proba(self, X: Any) -> np.ndarray:
         return np.ones((n_rows(X), 1))
+
+
+class _Renamed:
+    """A model trained on the positions of its classes, answering for the classes themselves."""
+
+    def __init__(self, model: Any, classes: np.ndarray) -> None:
+        self.classes_ = classes
+        self.predict_proba = model.predict_proba
 
 
 def _is_per_record(value: Any, n_trainable: int) -> bool:
@@ -146,8 +169,8 @@ def single_threaded() -> Any:
 
 def prefers_threads(estimator: Any) -> bool:
     """Tell whether training runs well in threads, which need no start-up and no copies."""
-    while hasattr(estimator, "steps"):
-        estimator = estimator.steps[-1][1]
+    while hasattr(estimator, "steps") or hasattr(getattr(estimator, "estimator", None), "fit"):
+        estimator = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator.estimator
     return type(estimator).__module__.startswith(_THREADED_PACKAGES)
 
 
@@ -170,11 +193,10 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
                 "itself. Drop fit_params or pass an estimator."
             )
         return
-    if is_regressor(estimator):
-        raise ValueError(f"estimator must be a classifier, got {type(estimator).__name__}.")
-    if not hasattr(estimator, "get_params") or not hasattr(estimator, "predict"):
+    if not hasattr(estimator, "get_params") or not _may_classify(estimator):
         raise ValueError(
-            f"estimator must have fit, predict and get_params, got {type(estimator).__name__}."
+            "estimator must be a classifier with fit, predict and get_params, got "
+            f"{type(estimator).__name__}."
         )
     fresh = clone(estimator)
     for part in _parts(fresh):
@@ -186,15 +208,25 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             )
 
 
+def _may_classify(estimator: Any) -> bool:
+    if hasattr(estimator, "__sklearn_tags__"):
+        kind = get_tags(estimator).estimator_type
+    else:
+        kind = getattr(estimator, "_estimator_type", None)
+    # An unfitted stack has no predict yet.
+    return kind == "classifier" or (kind is None and hasattr(estimator, "predict"))
+
+
 def _stays_fitted(part: Any) -> bool:
     from sklearn.frozen import FrozenEstimator
 
     params = part.get_params(deep=False)
-    if isinstance(part, FrozenEstimator) or params.get("prefit") is True:
+    asks_for_it = params.get("prefit") is True or str(params.get("cv")) == "prefit"
+    has_learned = any(name.endswith("_") and not name.startswith("__") for name in vars(part))
+    if isinstance(part, FrozenEstimator) or asks_for_it or has_learned:
         return True
-    if isinstance(params.get("cv"), str) and params["cv"] == "prefit":
-        return True
-    if any(name.endswith("_") and not name.startswith("__") for name in vars(part)):
+    owners = [getattr(value, "__self__", None) for value in params.values()]
+    if any(hasattr(owner, "get_params") and _stays_fitted(owner) for owner in owners):
         return True
     # A composite of transformers without a state calls itself fitted.
     if len(_parts(part)) > 1 or not hasattr(part, "fit") or not get_tags(part).requires_fit:

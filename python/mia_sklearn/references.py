@@ -137,8 +137,9 @@ class ReferenceModels(BaseEstimator):
 
     *Cores.* Every nested `n_jobs` is set to 1 and numerical libraries get one thread: models
     run beside each other instead, which is faster and keeps sums in the same order whatever
-    `n_jobs`. Trees and their ensembles run in threads, which start at once and share the
-    records; everything else runs in processes. `joblib.parallel_config` overrides this.
+    `n_jobs`. Trees, ensembles, neighbours and support vector machines, which compute outside
+    the interpreter lock, run in threads, which start at once and share the records; everything
+    else runs in processes. `joblib.parallel_config` overrides this.
 
     *The cache* has one file for each model, written whole or not at all as soon as the model has
     answered, and one of all models together. Files are named by all that shapes an answer:

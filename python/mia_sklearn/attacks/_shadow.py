@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils._param_validation import HasMethods, Interval
 
+from .._cores import map_on_cores
 from .._observations import Reader
 from ..base import BaseAttack
 
@@ -114,19 +115,23 @@ class ShadowAttack(BaseAttack):
 
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         features = self._features(table)
-        self.estimators_: dict[float | None, Any] = {}
         self._rate = float(logit(member.mean()))
         labels = table.column("label") if self.per_class else np.full(len(table), np.nan)
         shared = ~np.isfinite(labels)
+        jobs: list[tuple[float | None, np.ndarray]] = []
         for label in np.unique(labels[~shared]):
-            rows = labels == label
+            rows = np.flatnonzero(labels == label)
             positives = member[rows].sum()
-            if min(positives, rows.sum() - positives) < _LEAST_OF_EACH:
-                shared |= rows
-                continue
-            self.estimators_[float(label)] = self._classifier().fit(features[rows], member[rows])
+            if min(positives, len(rows) - positives) < _LEAST_OF_EACH:
+                shared[rows] = True
+            else:
+                jobs.append((float(label), rows))
         if shared.any():
-            self.estimators_[None] = self._classifier().fit(features, member)
+            jobs.append((None, np.arange(len(table))))
+        fitted = map_on_cores(
+            lambda job: self._classifier().fit(features[job[1]], member[job[1]]), jobs
+        )
+        self.estimators_ = {label: model for (label, _), model in zip(jobs, fitted, strict=True)}
 
     def _classifier(self) -> Any:
         if self.estimator is not None:
@@ -145,14 +150,18 @@ class ShadowAttack(BaseAttack):
         score = np.full(len(table), self._rate)
         common = self.estimators_.get(None)
         labels = table.column("label") if self.per_class else np.full(len(table), np.nan)
+        jobs = []
         left = np.ones(len(table), dtype=bool)
         for label, classifier in self.estimators_.items():
             rows = labels == label
             if label is not None and rows.any():
-                score[rows] = _log_odds(classifier, features[rows])
+                jobs.append((rows, classifier))
                 left &= ~rows
         if common is not None and left.any():
-            score[left] = _log_odds(common, features[left])
+            jobs.append((left, common))
+        answers = map_on_cores(lambda job: _log_odds(job[1], features[job[0]]), jobs)
+        for (rows, _), answer in zip(jobs, answers, strict=True):
+            score[rows] = answer
         return score
 
     def _calibrate(self, table: Reader, member: np.ndarray) -> None:

@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
+from .._cores import map_on_cores
 from .._observations import Reader, block_slots, n_blocks
 from .._rust import kernel_log_density
 from ..base import BaseAttack
@@ -131,7 +132,9 @@ class StackedAttack(BaseAttack):
             empty is not None and empty.any(axis=1).all() and empty.any(axis=0).all()
         )
         features = self._features(table, (None, None))
-        self.estimators_ = [model.fit(features, member) for model in self._classifiers()]
+        self.estimators_ = map_on_cores(
+            lambda model: model.fit(features, member), self._classifiers()
+        )
         self._rate = float(logit(member.mean()))
 
     def _classifiers(self) -> list[Any]:
@@ -140,7 +143,7 @@ class StackedAttack(BaseAttack):
         rng = check_random_state(self.random_state)
         return [
             HistGradientBoostingClassifier(
-                max_iter=150,
+                max_iter=100,
                 learning_rate=0.06,
                 max_leaf_nodes=16,
                 min_samples_leaf=200,
@@ -176,7 +179,8 @@ class StackedAttack(BaseAttack):
             rest = _select(table, whole)
             blocks = n_blocks(table)
             chosen = np.unique(np.linspace(0, blocks - 1, self.max_masks).round().astype(int))
-            parts = [self._log_odds(rest, block_slots(rest, int(block))) for block in chosen]
+            slots = [block_slots(rest, int(block)) for block in chosen]
+            parts = map_on_cores(lambda skips: self._log_odds(rest, skips), slots)
             score[whole] = np.mean(parts, axis=0)
         return score
 

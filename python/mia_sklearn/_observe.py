@@ -43,7 +43,7 @@ class FunctionTarget:
     Examples
     --------
     >>> import numpy as np
-    >>> from mia_sklearn.observe import FunctionTarget
+    >>> from mia_sklearn import FunctionTarget
     >>> target = FunctionTarget(lambda X: np.full((len(X), 2), 0.5), classes=["a", "b"])
     >>> target.predict_proba(np.zeros((3, 1))).shape, target.n_queries_
     ((3, 2), 3)
@@ -220,7 +220,7 @@ def observe(
         )
     log_proba = log_posteriors(target, X, references.classes_).astype(np.float32)
     labels = references.labels_[positions]
-    query_phi = _ask_copies(target, references, positions, n_queries) if n_queries else None
+    query_phi = ask_copies(target, references, positions, n_queries) if n_queries else None
     table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
     return place(table, log_proba, labels, positions, query_phi=query_phi)
 
@@ -315,7 +315,7 @@ def _locate(references: ReferenceModels, X: Any, y: np.ndarray, rows: Any) -> np
     return found
 
 
-def _ask_copies(
+def ask_copies(
     target: Any, references: ReferenceModels, rows: np.ndarray, n_queries: int
 ) -> np.ndarray:
     if n_queries > references.n_queries:

@@ -1,0 +1,212 @@
+"""Controls of an audit: would the attacks find something where there is nothing to find?"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import mannwhitneyu, norm
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+
+from ._cores import map_on_cores
+from ._data import numeric_features, take_rows
+from ._observations import ReferenceTable, shadow_observations
+from ._observe import place
+from .metrics import Estimate, roc_auc
+from .references import ReferenceModels
+
+_CONTROL_ROWS = 16_000
+_SHIFT_ROWS = 6_000
+_CEILING_ROWS = 4_000
+# Spread of an attack's AUC over targets of one kind, beyond what the records explain.
+_SPREAD_OVER_TARGETS = 0.01
+_ALARM = 0.01
+
+
+class Control(NamedTuple):
+    """One row of the report's table of controls."""
+
+    control: str
+    value: float
+    low: float
+    high: float
+    p_value: float
+    passed: bool | None
+    note: str
+
+
+def distribution_shift(
+    X: Any, y: np.ndarray, member: np.ndarray, *, confidence: float, seed: int
+) -> tuple[Control, Estimate]:
+    """Try to tell train from test records without the model, by cross-validated boosting."""
+    rng = np.random.default_rng(seed)
+    chosen = _balanced_sample(member, _SHIFT_ROWS, rng)
+    features = numeric_features(take_rows(X, chosen), one_hot=False)
+    if not isinstance(features, np.ndarray):
+        features = features.toarray()
+    codes = np.unique(y[chosen], return_inverse=True)[1]
+    # Many features (pixels, bags of words) are sampled: a shift seldom hides in few of them.
+    if features.shape[1] > 100:
+        features = features[:, np.sort(rng.permutation(features.shape[1])[:100])]
+    table = np.column_stack([features, codes])
+    answer = member[chosen]
+    score = np.empty(len(answer))
+    folds = min(3, int(answer.sum()), int((~answer).sum()))
+    if folds < 2:
+        nothing = Estimate(np.nan, np.nan, np.nan, int(answer.sum()), int((~answer).sum()))
+        blank = Control("shift", np.nan, np.nan, np.nan, np.nan, None, "too few records to test")
+        return blank, nothing
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    parts = list(split.split(table, answer))
+
+    def judge(part: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        train, test = part
+        model = HistGradientBoostingClassifier(
+            max_iter=30, max_leaf_nodes=8, early_stopping=False, random_state=seed
+        )
+        # Folds differ in level, which would tell on their pooled ranks.
+        return _ranks(model.fit(table[train], answer[train]).decision_function(table[test]))
+
+    for (_, test), ranks in zip(parts, map_on_cores(judge, parts), strict=True):
+        score[test] = ranks
+    estimate = roc_auc(answer, score, confidence=confidence)
+    passed = bool(np.isnan(estimate.low) or estimate.low <= 0.5)
+    note = (
+        "Train and test records told apart without the model: cross-validated AUC of boosted "
+        "trees on features and label; at chance it is 0.5."
+    )
+    return (
+        Control("shift", estimate.value, estimate.low, estimate.high, np.nan, passed, note),
+        estimate,
+    )
+
+
+def reference_control(attack: Any, table: ReferenceTable, member: np.ndarray) -> Control:
+    """Score references with the headline attack against the *target's* membership.
+
+    Their training sets are independent of it, so the mean score of a record must tell nothing.
+    Membership is exchangeable given the records, and the mean scores are one number per record:
+    the rank-sum test is the permutation test of the AUC.
+    """
+    refs = table.references
+    models = _first_block(refs)
+    scores = np.mean([attack.decision_function(_play(table, model)) for model in models], axis=0)
+    result = mannwhitneyu(scores[member], scores[~member], method="asymptotic")
+    auc = roc_auc(member, scores)
+    passed = bool(result.pvalue >= _ALARM)
+    note = (
+        f"{len(models)} references scored by the headline attack against the target's membership, "
+        "of which they know nothing: the AUC must be at chance, 0.5."
+    )
+    return Control("references", auc.value, auc.low, auc.high, float(result.pvalue), passed, note)
+
+
+def pipeline_control(
+    attack: Any, table: ReferenceTable, *, seed: int, confidence: float
+) -> Control:
+    """Attack references that the attack has not learned from, as if they were the target.
+
+    The AUC must agree with cross-validation on shadow observations, grouped by record. When
+    shadow observations tell their answer, cross-validation is too good and this is not.
+    """
+    refs = table.references
+    held = _first_block(refs)
+    others = np.setdiff1d(np.arange(refs.n_models_), held)
+    observations, membership = shadow_observations(
+        refs,
+        max_rows=_CONTROL_ROWS,
+        random_state=seed,
+        models=others,
+        without=held,
+    )
+    fitted = clone(attack).fit(observations, membership)
+    played = []
+    for model in held[:2]:
+        rows = np.flatnonzero(refs.labelled_[model])
+        score = fitted.decision_function(_play(table, model))[rows]
+        played.append(roc_auc(refs.membership_[model, rows] > 0, score, confidence=confidence))
+    score = np.empty(len(membership))
+    groups = observations.index.get_level_values("row")
+    for train, test in GroupKFold(2).split(observations, membership, groups):
+        fold = clone(attack).fit(observations.iloc[train], membership[train])
+        score[test] = _ranks(fold.decision_function(observations.iloc[test]))
+    crossed = roc_auc(membership, score, confidence=confidence)
+    value = float(np.mean([estimate.value for estimate in played]))
+    z = norm.ppf(0.5 + confidence / 2)
+    errors = [(estimate.high - estimate.low) / (2 * z) for estimate in (*played[:1], crossed)]
+    error = float(np.sqrt(np.sum(np.square(errors)) + _SPREAD_OVER_TARGETS**2))
+    p_value = float(2 * norm.sf(abs(value - crossed.value) / error))
+    note = (
+        f"{len(held[:2])} references attacked as if each were the target, by the headline attack "
+        f"fitted without them: the AUC must agree with the {crossed.value:.3f} of cross-validation "
+        "on the other references' observations."
+    )
+    return Control(
+        "pipeline", value, value - z * error, value + z * error, p_value, p_value >= _ALARM, note
+    )
+
+
+def memorising_ceiling(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int) -> Control:
+    """Say what loss-thresholding would show on these records if the model memorised them.
+
+    A 1-nearest neighbour without duplicates answers its own records right with loss 0, and the
+    share `a` of the others: AUC 1 - a/2.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = _balanced_sample(member, _CEILING_ROWS, rng)
+    records = take_rows(X, chosen)
+    features = numeric_features(records, one_hot=True)
+    inside = member[chosen]
+    codes = np.unique(y[chosen], return_inverse=True)[1]
+    neighbor = KNeighborsClassifier(1).fit(features[inside], codes[inside])
+    accuracy = float(neighbor.score(features[~inside], codes[~inside]))
+    note = (
+        "What the loss threshold alone would show if the model memorised its training records: "
+        f"AUC 1 - a/2 of a 1-nearest neighbour with test accuracy a = {accuracy:.3f}."
+    )
+    return Control("ceiling", 1 - accuracy / 2, np.nan, np.nan, np.nan, None, note)
+
+
+def _play(table: ReferenceTable, model: int) -> Any:
+    """Observe a reference on all records as the target is observed, its block left empty."""
+    refs = table.references
+    rows = np.arange(refs.n_pool_)
+    own = refs.block_[model]
+    absent = np.flatnonzero(refs.block_ == own) if own >= 0 else np.array([model])
+    query_phi = None
+    if table.n_queries:
+        query_phi = np.stack([refs.query_phi(q)[model, rows] for q in range(table.n_queries)])
+    return place(
+        table,
+        refs.outputs_[model, rows],
+        refs.labels_[rows],
+        rows,
+        without=absent,
+        query_phi=query_phi,
+    )
+
+
+def _first_block(refs: ReferenceModels) -> np.ndarray:
+    return np.flatnonzero(refs.block_ == refs.block_[0]) if refs.n_blocks_ else np.arange(1)
+
+
+def _balanced_sample(member: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return at most `size` positions, in shares of members and non-members as they are."""
+    if len(member) <= size:
+        return np.arange(len(member))
+    share = size / len(member)
+    parts = []
+    for side in (member, ~member):
+        places = np.flatnonzero(side)
+        parts.append(rng.permutation(places)[: max(1, round(share * len(places)))])
+    return np.sort(np.concatenate(parts))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    ordered = np.sort(values)
+    below = np.searchsorted(ordered, values, side="left")
+    upto = np.searchsorted(ordered, values, side="right")
+    return (below + upto) / (2 * len(values))

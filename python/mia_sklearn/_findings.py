@@ -1,0 +1,377 @@
+"""What an audit has to say, in plain words with stable codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import t as student_t
+
+from .metrics import Estimate
+from .report import Finding
+from .stats import nonmembers_needed, references_needed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ._controls import Control
+    from .references import ReferenceModels
+
+_LISTED_AT = 0.1
+_DIFFERS_AT = 0.001
+_STRONG_AUC = 0.6
+
+
+@dataclass
+class Facts:
+    """What the findings are drawn from, beside the report's tables."""
+
+    pool: Any
+    plan: Any
+    confidence: float
+    split: str | None
+    seed: int
+    search_note: str = ""
+    shift: Estimate | None = None
+    headline: str = ""
+    references: ReferenceModels | None = None
+    train_accuracy: float = float("nan")
+    test_accuracy: float = float("nan")
+    correct: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+
+    def accuracies(self, log_proba: np.ndarray, pool: Any, audited: Any, target: Any) -> None:
+        """Learn how often the target is right on members and on non-members."""
+        predicted = np.asarray(target.classes_)[log_proba.argmax(axis=1)]
+        self.correct = predicted == pool.y[audited]
+        member = pool.member[audited]
+        self.train_accuracy = float(self.correct[member].mean())
+        self.test_accuracy = float(self.correct[~member].mean())
+
+
+def findings(
+    facts: Facts, metrics: pd.DataFrame, records: pd.DataFrame, controls: list[Control]
+) -> list[Finding]:
+    """Return all findings of an audit.
+
+    Parameters
+    ----------
+    facts : Facts
+    metrics, records : DataFrame
+        As in `AuditReport`.
+    controls : list of Control
+
+    Returns
+    -------
+    list of Finding
+    """
+    found: list[Finding | None] = [
+        _leak(facts, metrics),
+        _exposed(records),
+        _overfit(facts),
+        _shift(facts),
+        *_failed_controls(controls),
+        _overlap(facts),
+        _duplicates(facts),
+        _differing_references(facts),
+        _saturated(facts),
+        _few_records(facts, metrics),
+        _few_references(facts, records),
+        _unaudited(facts),
+        _dropped(facts),
+        _search(facts),
+        _no_references(facts),
+    ]
+    return [finding for finding in found if finding is not None]
+
+
+def _leak(facts: Facts, metrics: pd.DataFrame) -> Finding:
+    own = metrics[(metrics["attack"] == facts.headline) & (metrics["slice"] == "all")]
+    auc = own[own["metric"] == "auc"].iloc[0]
+    rates = own[(own["metric"] == "tpr") & own["high"].notna()].sort_values("at")
+    singled = rates[rates["low"] > rates["at"]]
+    if len(singled):
+        rate = singled.iloc[0]
+        return Finding(
+            "SINGLED_OUT",
+            "serious",
+            "Some people's records can be recognised as training records",
+            f"Someone with this access can name {int(rate['n_identified']):,} of "
+            f"{int(rate['n_members']):,} training records while wrongly naming "
+            f"{int(rate['n_false_alarms']):,} of {int(rate['n_nonmembers']):,} others. For a person "
+            "among them, the model gives away that they are in the data, and with it whatever "
+            "being in the data says about them.",
+            "Make the model remember less: stronger regularisation, larger leaves, fewer trees "
+            "grown to purity, early stopping, more data; release labels or fewer digits; or train "
+            "with differential privacy. Then audit again.",
+        )
+    if auc["low"] > 0.5:
+        strong = auc["low"] > _STRONG_AUC
+        return Finding(
+            "TELLS_APART",
+            "serious" if strong else "warning",
+            "Training records can be told from others better than by chance",
+            f"Given one training record and one other, the attack picks the right one "
+            f"{100 * auc['estimate']:.1f} % of the time ({100 * auc['low']:.1f} to "
+            f"{100 * auc['high']:.1f} %). No single record was recognised with few false alarms, "
+            "so what a person in the data loses is a little deniability.",
+            "Decide whether this is acceptable for these people and this use; regularise and audit "
+            "again if it is not.",
+        )
+    return Finding(
+        "NOT_SHOWN",
+        "info",
+        "The attacks that were run did not tell training records from others",
+        f"The headline attack's AUC is {auc['estimate']:.3f} ({auc['low']:.3f} to "
+        f"{auc['high']:.3f}); chance is 0.5. This is evidence about these attacks on these "
+        "records, not a proof about all.",
+        "See which attacks were not run, and audit again after each change of model or data.",
+    )
+
+
+def _exposed(records: pd.DataFrame) -> Finding | None:
+    members = records[records["member"] == 1]
+    listed = members[members["q_value"] <= _LISTED_AT]
+    if not len(listed):
+        return None
+    others = records.loc[records["member"] == 0, "p_value"]
+    rate = float((others <= listed["p_value"].max()).mean())
+    return Finding(
+        "EXPOSED_RECORDS",
+        "serious",
+        f"{len(listed):,} training records stand out one by one",
+        f"Their answers are unusual for records that a model has not trained on, on average over "
+        f"records; at most {100 * _LISTED_AT:.0f} % of the list are expected to be errors. By the "
+        f"same rule {100 * rate:.2g} % of the non-members would have been listed.",
+        "Look at these records first (the table of most exposed records): rare or mislabelled "
+        "people carry most of the risk. Dropping them is no cure in itself, since others take "
+        "their place; audit again.",
+    )
+
+
+def _overfit(facts: Facts) -> Finding | None:
+    gap = facts.train_accuracy - facts.test_accuracy
+    n1, n0 = facts.plan.audited.size, max(1, int((~facts.pool.member[facts.plan.audited]).sum()))
+    error = np.sqrt(0.25 / max(1, n1 - n0) + 0.25 / n0)
+    if gap <= 2.6 * error:
+        return None
+    return Finding(
+        "OVERFITTED",
+        "warning" if gap > 0.1 else "info",
+        f"The model is right on {100 * facts.train_accuracy:.1f} % of its training records and "
+        f"{100 * facts.test_accuracy:.1f} % of others",
+        "It answers its training records differently from other people's, which is what "
+        "membership attacks read.",
+        "Reduce the gap: regularise, stop earlier, or use more data.",
+    )
+
+
+def _shift(facts: Facts) -> Finding | None:
+    shift = facts.shift
+    if shift is None or not shift.low > 0.5:
+        return None
+    return Finding(
+        "SHIFT",
+        "serious",
+        "Train and test records differ without the model",
+        f"A classifier that never saw the model tells them apart with AUC {shift.value:.3f} "
+        f"({shift.low:.3f} to {shift.high:.3f}). Any attack may be measuring that difference "
+        "instead of what the model remembers, and p-values and epsilon do not hold.",
+        "Audit with a random split of one set of records: train a copy of the model on a random "
+        "part, and give the rest as test records.",
+    )
+
+
+def _failed_controls(controls: list[Control]) -> list[Finding]:
+    texts = {
+        "references": (
+            "REFERENCE_CONTROL",
+            "Reference models appear to know who was in the target's training set",
+            "They cannot: their training sets were drawn independently. The records themselves "
+            "tell train from test.",
+            "Audit with a random split of one set of records.",
+        ),
+        "pipeline": (
+            "PIPELINE_CONTROL",
+            "The attack does not carry over from references to a target",
+            "Attacking a reference as if it were the target gives another AUC than "
+            "cross-validation on shadow observations. The attack's numbers cannot be trusted.",
+            "Use more references or more records; if that does not help, report it as an error.",
+        ),
+    }
+    found = []
+    for control in controls:
+        if control.control in texts and control.passed is False:
+            code, title, explanation, remedy = texts[control.control]
+            numbers = f" (AUC {control.value:.3f}, p = {control.p_value:.2g}.)"
+            found.append(Finding(code, "serious", title, explanation + numbers, remedy))
+    return found
+
+
+def _overlap(facts: Facts) -> Finding | None:
+    n = facts.pool.n_overlap
+    if not n:
+        return None
+    return Finding(
+        "OVERLAP",
+        "warning",
+        f"{n:,} test records are training records too",
+        "They are members, and were left out of the non-members. A test score that counted them "
+        "was too good.",
+        "Split by person, without repetition.",
+    )
+
+
+def _duplicates(facts: Facts) -> Finding | None:
+    n = facts.pool.n_duplicates
+    if not n:
+        return None
+    return Finding(
+        "DUPLICATES",
+        "info",
+        f"{n:,} training records repeat others",
+        "Repeated records are remembered better, and the copies serve as references for one "
+        "another, so that their exposure is underestimated.",
+        "If the copies are one person's, keep one of them and audit again.",
+    )
+
+
+def _differing_references(facts: Facts) -> Finding | None:
+    refs = facts.references
+    if refs is None:
+        return None
+    right = refs.outputs_[:, : refs.n_pool_].argmax(axis=2) == refs.labels_[: refs.n_pool_]
+    trained = refs.membership_[:, : refs.n_pool_] > 0
+    differing = []
+    for name, mask, accuracy in (
+        ("training", trained, facts.train_accuracy),
+        ("other", ~trained, facts.test_accuracy),
+    ):
+        if not mask.any(axis=1).all():
+            continue
+        usual = np.array([right[k][mask[k]].mean() for k in range(refs.n_models_)])
+        n = max(1, int(mask[0].sum()))
+        sampling = usual.mean() * (1 - usual.mean()) / n
+        spread = np.sqrt(max(usual.var(ddof=1), sampling) * (1 + 1 / len(usual)) + 1e-12)
+        limit = student_t.isf(_DIFFERS_AT / 2, len(usual) - 1)
+        if abs(accuracy - usual.mean()) > max(limit * spread, 0.005):
+            differing.append(
+                f"{100 * accuracy:.1f} % of {name} records against {100 * usual.mean():.1f} %"
+            )
+    if not differing:
+        return None
+    return Finding(
+        "REFERENCES_DIFFER",
+        "warning",
+        "The target was not trained like its references",
+        f"It is right on {' and '.join(differing)} of theirs, more than chance explains. Attacks "
+        "learned from the references may miss what this model gives away, or invent it.",
+        "Give estimator= (and fit_params=) that trains as the model was trained, and check that "
+        "X_train, y_train are its training records.",
+    )
+
+
+def _saturated(facts: Facts) -> Finding | None:
+    refs = facts.references
+    if refs is None or refs.smoothing_ < 1e-6:
+        return None
+    return Finding(
+        "SATURATED",
+        "info",
+        "The model answers exactly 0 or 1",
+        f"Averages of votes and pure leaves cannot tell 0 from a little more. The posteriors are "
+        f"smoothed by {refs.smoothing_:g} before any logarithm; the amount was chosen from the "
+        "references' answers alone.",
+        "None needed. Larger leaves make fewer such answers, and leak less.",
+    )
+
+
+def _few_records(facts: Facts, metrics: pd.DataFrame) -> Finding | None:
+    own = metrics[(metrics["attack"] == facts.headline) & (metrics["slice"] == "all")]
+    withheld = own[(own["metric"] == "tpr") & own["high"].isna()]
+    if not len(withheld):
+        return None
+    n = int(own["n_nonmembers"].iloc[0])
+    needs = "; ".join(
+        f"{rate:g} needs {nonmembers_needed(rate, confidence=facts.confidence):,}"
+        for rate in withheld["at"]
+    )
+    return Finding(
+        "TOO_FEW_RECORDS",
+        "info",
+        f"{n:,} non-members cannot support every rate",
+        f"The upper ends for these false-positive rates are withheld: {needs} non-members.",
+        "Give more test records if these rates matter.",
+    )
+
+
+def _few_references(facts: Facts, records: pd.DataFrame) -> Finding | None:
+    refs = facts.references
+    if refs is None:
+        return None
+    members = int((records["member"] == 1).sum())
+    out = (refs.membership_[:, : refs.n_pool_] == 0).sum(axis=0)
+    needed = references_needed(members, max(1, members // 20), _LISTED_AT)
+    if int(np.median(out)) >= needed:
+        return None
+    return Finding(
+        "FEW_REFERENCES",
+        "info",
+        f"Each record has {int(np.median(out))} references that did not train on it",
+        f"A list of exposed records from each record's own ranks alone would need {needed:,}. The "
+        "p-values borrow from other records: they hold on average over records, not for each "
+        "person.",
+        "Raise n_references for p-values that rest on a person's own references.",
+    )
+
+
+def _unaudited(facts: Facts) -> Finding | None:
+    n = len(facts.plan.core)
+    if not n:
+        return None
+    return Finding(
+        "UNAUDITED_MEMBERS",
+        "info",
+        f"{n:,} training records were not audited",
+        "They stay in every reference's training set, so that references train on as many records "
+        "as the model did; nothing is said about them one by one. They were chosen at random.",
+        "Give more test records, or raise max_records, to audit more of them.",
+    )
+
+
+def _dropped(facts: Facts) -> Finding | None:
+    n = facts.plan.n_dropped
+    if not n:
+        return None
+    return Finding(
+        "UNUSED_NONMEMBERS",
+        "info",
+        f"{n:,} test records were not used",
+        "max_records leaves them out, at random.",
+        "Raise max_records to use them.",
+    )
+
+
+def _search(facts: Facts) -> Finding | None:
+    if not facts.search_note:
+        return None
+    return Finding(
+        "SEARCH",
+        "info",
+        "The references do not repeat the search",
+        f"{facts.search_note}. What the search itself gives away is not audited.",
+        "Give estimator= the search object to repeat it for every reference.",
+    )
+
+
+def _no_references(facts: Facts) -> Finding | None:
+    if facts.references is not None:
+        return None
+    return Finding(
+        "NO_REFERENCES",
+        "warning",
+        "Only the weakest attack was run",
+        "Without reference models the attack cannot tell a record that is easy for every model "
+        "from one that this model remembers.",
+        "Set n_references to 16.",
+    )

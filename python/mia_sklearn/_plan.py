@@ -1,0 +1,187 @@
+"""Which records an audit looks at, and which the references train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ._data import as_table, concat_rows, is_frame, n_rows, row_digests, take_rows
+from ._observe import check_labels
+
+_MOST_BLOCKS = 8
+
+
+@dataclass
+class Pool:
+    """All records of an audit: training records, then test records that are not among them.
+
+    Attributes
+    ----------
+    member : ndarray of bool
+    origin : ndarray of int
+        Position in `X_train` or `X_test`.
+    n_overlap : int
+        Test records that are training records too, and were left out.
+    n_duplicates : int
+        Training records that occur more than once, counted without the first.
+    """
+
+    X: Any
+    y: np.ndarray
+    member: np.ndarray
+    origin: np.ndarray
+    n_train: int
+    n_test: int
+    n_overlap: int
+    n_duplicates: int
+    sliced: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: values[rows] for name, values in self.sliced.items()}
+
+
+@dataclass
+class Plan:
+    """Which records are audited, and which members every reference trains on.
+
+    Attributes
+    ----------
+    audited, core : ndarray of int
+        Positions in the pool.
+    n_trained : int
+        Records that the target trained on.
+    n_dropped : int
+        Non-members that are neither audited nor trained on.
+    """
+
+    audited: np.ndarray
+    core: np.ndarray
+    n_trained: int
+    n_dropped: int
+
+
+def make_pool(target: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any) -> Pool:
+    tables, labels = [], []
+    for suffix, X, y in (("train", X_train, y_train), ("test", X_test, y_test)):
+        X, y = as_table(X, f"X_{suffix}"), np.asarray(y)
+        if y.ndim != 1:
+            raise ValueError(f"y_{suffix} must have one label per record, got shape {y.shape}.")
+        if n_rows(X) != len(y):
+            raise ValueError(
+                f"X_{suffix} and y_{suffix} must have one row per record, got {n_rows(X)} and "
+                f"{len(y)} rows."
+            )
+        if len(y) == 0:
+            raise ValueError(f"X_{suffix} holds no records.")
+        check_features(target, X, f"X_{suffix}")
+        _check_missing_labels(y, f"y_{suffix}")
+        check_labels(target, y, f"y_{suffix}")
+        tables.append(X)
+        labels.append(y)
+    if type(tables[0]) is not type(tables[1]):
+        raise ValueError(
+            f"X_train and X_test must be tables of one kind, got {type(tables[0]).__name__} and "
+            f"{type(tables[1]).__name__}."
+        )
+    if is_frame(tables[0]) and list(tables[0].columns) != list(tables[1].columns):
+        raise ValueError("X_train and X_test must have the same columns in the same order.")
+    if tables[0].shape[1:] != tables[1].shape[1:]:
+        raise ValueError(
+            f"X_train and X_test must have the same features, got shapes {tables[0].shape} and "
+            f"{tables[1].shape}."
+        )
+    if len(np.unique(labels[0])) < 2:
+        raise ValueError(
+            f"y_train holds one class only, {labels[0][0]!r}: nothing was learned that could be "
+            "told apart."
+        )
+    digests = [row_digests(X, y) for X, y in zip(tables, labels, strict=True)]
+    fresh = np.flatnonzero(~np.isin(digests[1], digests[0]))
+    if len(fresh) == 0:
+        raise ValueError(
+            "X_test holds no record that is not in X_train too: there are no non-members. Give "
+            "records that the model was not trained on."
+        )
+    n_train, n_test = len(labels[0]), len(labels[1])
+    test = take_rows(tables[1], fresh)
+    return Pool(
+        X=concat_rows(tables[0], test),
+        y=np.concatenate([labels[0], labels[1][fresh]]),
+        member=np.arange(n_train + len(fresh)) < n_train,
+        origin=np.concatenate([np.arange(n_train), fresh]),
+        n_train=n_train,
+        n_test=n_test,
+        n_overlap=n_test - len(fresh),
+        n_duplicates=n_train - len(np.unique(digests[0])),
+    )
+
+
+def check_features(model: Any, X: Any, name: str) -> None:
+    """Raise if a table has other columns than the model was fitted on."""
+    expected = getattr(model, "feature_names_in_", None)
+    if expected is not None and is_frame(X):
+        missing = [str(column) for column in expected if column not in set(X.columns)]
+        extra = [str(column) for column in X.columns if column not in set(expected)]
+        if missing or extra:
+            parts = [f"missing: {', '.join(missing[:5])}"] if missing else []
+            parts += [f"not known to it: {', '.join(extra[:5])}"] if extra else []
+            raise ValueError(
+                f"{name} has other columns than the model was fitted on ({'; '.join(parts)}). "
+                "Give the columns of its training data."
+            )
+        if list(expected) != list(X.columns):
+            raise ValueError(
+                f"{name} has the model's columns in another order; use "
+                f"{name}[model.feature_names_in_]."
+            )
+    n_features = getattr(model, "n_features_in_", None)
+    if n_features is not None and len(X.shape) == 2 and X.shape[1] != n_features:
+        raise ValueError(
+            f"{name} has {X.shape[1]} features, but the model was fitted on {n_features}."
+        )
+
+
+def _check_missing_labels(y: np.ndarray, name: str) -> None:
+    import pandas as pd
+
+    missing = np.flatnonzero(pd.isna(y))
+    if len(missing):
+        raise ValueError(f"{name} has no label in row {missing[0]}; drop such records.")
+
+
+def make_plan(pool: Pool, max_records: int | None, seed: int) -> Plan:
+    rng = np.random.default_rng([seed, 2])
+    members = np.flatnonzero(pool.member)
+    others = np.flatnonzero(~pool.member)
+    n_members = min(len(members), (_MOST_BLOCKS - 1) * len(others))
+    n_others = len(others)
+    if max_records is not None and n_members + n_others > max_records:
+        share = max_records / (n_members + n_others)
+        n_members = max(1, round(share * n_members))
+        n_others = max(1, max_records - n_members)
+    audited_members = np.sort(rng.permutation(members)[:n_members])
+    audited_others = np.sort(rng.permutation(others)[:n_others])
+    return Plan(
+        audited=np.concatenate([audited_members, audited_others]),
+        core=np.setdiff1d(members, audited_members),
+        n_trained=len(members),
+        n_dropped=len(others) - n_others,
+    )
+
+
+def in_pool_order(name: str, value: Any, pool: Pool, order: np.ndarray) -> Any:
+    if not (hasattr(value, "shape") or isinstance(value, (list, tuple))) or np.ndim(value) == 0:
+        return value
+    length = n_rows(value)
+    if length == pool.n_train + pool.n_test:
+        place_given = np.where(pool.member, pool.origin, pool.n_train + pool.origin)
+        values = value if hasattr(value, "shape") else np.asarray(value)
+        return take_rows(values, place_given[order])
+    if length in (pool.n_train, pool.n_test):
+        raise ValueError(
+            f"fit_params[{name!r}] has {length} entries; references train on test records too: "
+            f"give {pool.n_train} + {pool.n_test} entries, those of X_train first."
+        )
+    return value

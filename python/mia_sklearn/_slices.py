@@ -1,0 +1,79 @@
+"""Groups of records that a report looks at apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._data import is_frame, n_rows
+
+_MOST_VALUES = 12
+_LEAST_RECORDS = 1
+
+
+def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
+    """Return each slicing as one text per record of the pool.
+
+    Parameters
+    ----------
+    slices : None, str, list of str, or dict of str to array-like
+        Names of columns ("label" is the class), or values of the training records followed by
+        those of the test records.
+    pool : Pool
+
+    Returns
+    -------
+    dict of str to ndarray of str
+
+    Raises
+    ------
+    ValueError
+        If a column does not exist or values have the wrong length.
+    """
+    if slices is None:
+        return {}
+    if isinstance(slices, str):
+        slices = [slices]
+    given: dict[str, Any] = {}
+    if isinstance(slices, dict):
+        expected = pool.n_train + pool.n_test
+        place = np.where(pool.member, pool.origin, pool.n_train + pool.origin)
+        for name, values in slices.items():
+            if n_rows(values) != expected:
+                raise ValueError(
+                    f"slices[{name!r}] has {n_rows(values)} values; expected one per training "
+                    f"record, then one per test record: {expected}."
+                )
+            given[str(name)] = np.asarray(values)[place]
+    else:
+        for name in slices:
+            given[str(name)] = _column(name, pool)
+    return {name: _as_groups(name, values) for name, values in given.items()}
+
+
+def _column(name: str, pool: Any) -> np.ndarray:
+    if is_frame(pool.X) and name in pool.X.columns:
+        return pool.X[name].to_numpy()
+    if name == "label":
+        return pool.y
+    available = ["label", *(map(str, pool.X.columns) if is_frame(pool.X) else [])]
+    raise ValueError(
+        f"slices names the column {name!r}, which the records do not have; they have "
+        f"{', '.join(available[:20])}. Give a dict of values for anything else."
+    )
+
+
+def _as_groups(name: str, values: np.ndarray) -> np.ndarray:
+    import pandas as pd
+
+    series = pd.Series(values)
+    if pd.api.types.is_numeric_dtype(series) and series.nunique() > _MOST_VALUES:
+        series = pd.qcut(series, 4, duplicates="drop")
+    text = series.astype(object).where(series.notna(), "missing").astype(str)
+    if text.nunique() > 4 * _MOST_VALUES:
+        raise ValueError(
+            f"slices: {name!r} has {text.nunique()} values, too many to report apart. Group them "
+            "and give the groups as a dict."
+        )
+    return text.to_numpy(dtype=object)

@@ -137,8 +137,8 @@ def _add_audit(commands: Any) -> None:
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
     add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")
     add("--cache", type=Path, metavar="FOLDER", help="keep reference models, resume from them")
-    add("--jobs", type=int, default=-1, metavar="N", help="parallel jobs (default: all cores)")
-    add("--seed", type=int, default=0, metavar="N", help="default: 0")
+    add("--jobs", type=_jobs, default=-1, metavar="N", help="parallel jobs (default: all cores)")
+    add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
 
     add = audit.add_argument_group("result").add_argument
     add("--output", type=Path, metavar="FOLDER", help="write index.html, audit.json, records.csv")
@@ -161,6 +161,18 @@ def _add_audit(commands: Any) -> None:
         help="a type that a .skops file may hold; may be repeated",
     )
     add("--trust", action="store_true", help="load pickles: they run their author's code")
+
+
+def _jobs(text: str) -> int:
+    if int(text) == 0:
+        raise argparse.ArgumentTypeError("give 1 or more, or -1 for all cores.")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not 0 <= int(text) < 2**32:
+        raise argparse.ArgumentTypeError("give a whole number from 0 to 2**32 - 1.")
+    return int(text)
 
 
 def _audit(args: argparse.Namespace) -> int:

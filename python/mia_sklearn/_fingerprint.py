@@ -32,6 +32,7 @@ _NOT_BEHAVIOUR = {
     "__firstlineno__",
     "__module__",
     "__qualname__",
+    "__slotnames__",
     "__static_attributes__",
     "__weakref__",
     "_abc_impl",

@@ -79,14 +79,11 @@ def _blocks(n_records: int, size: int, n_models: int, entropy: int) -> Assignmen
     shape = (n_blocks * block_size, n_records)
     membership = np.zeros(shape, dtype=np.uint16)
     labelled = np.ones(shape, dtype=bool)
-    partitioned = n_records // block_size
-    trained = n_records - partitioned if holdout == "out" else partitioned
-    trims = abs(trained - size) > _TOLERATED_SIZE_ERROR * size
+    trims = not _is_close(n_records, block_size, holdout, size)
     for block in range(n_blocks):
         rng = _generator(entropy, block)
         parts = np.array_split(rng.permutation(n_records), block_size)
-        for position, part in enumerate(parts):
-            model = block * block_size + position
+        for model, part in enumerate(parts, start=block * block_size):
             membership[model, part] = 1
             if holdout == "out":
                 membership[model] = 1 - membership[model]
@@ -95,43 +92,42 @@ def _blocks(n_records: int, size: int, n_models: int, entropy: int) -> Assignmen
                 dropped = rng.choice(rows, size=len(rows) - size, replace=False)
                 membership[model, dropped] = 0
                 labelled[model, dropped] = False
-    if trims:
-        trained = size
+    trained = int(membership.sum(axis=1).max())
     block_of = np.repeat(np.arange(n_blocks), block_size)
     return Assignment(membership, labelled, block_of, block_size, holdout, trained)
 
 
 def _shape_of_block(n_records: int, size: int) -> tuple[int, str]:
-    """Return the number of models in a block and which of their sets partition the records."""
+    """Return the number of models in a block and which of their sets partition the records.
+
+    Where the nearest number does not give sets of about `size`, the one whose sets are larger:
+    their surplus is dropped.
+    """
     held_out = n_records - size
-    if size >= held_out:
-        ideal = n_records / held_out
-        block_size = _clip(round(ideal))
-        if _is_close(n_records - n_records / block_size, size):
-            return block_size, "out"
-        # The next larger block trains on more records than asked; the surplus is dropped.
-        block_size = ceil(ideal)
-        if block_size > _LARGEST_BLOCK:
-            most = floor(n_records * (1 - 1 / _LARGEST_BLOCK) / (1 - _TOLERATED_SIZE_ERROR))
-            raise ValueError(
-                f"train_size leaves {held_out} of {n_records} records out, fewer than blocks of "
-                f"{_LARGEST_BLOCK} models can. Train on at most {most} of them, or pass the "
-                "records that every model is to train on as core."
-            )
-        return block_size, "out"
-    ideal = n_records / size
+    holdout = "out" if size >= held_out else "in"
+    ideal = n_records / min(size, held_out)
     block_size = _clip(round(ideal))
-    if _is_close(n_records / block_size, size):
-        return block_size, "in"
-    return _clip(floor(ideal)), "in"
+    if _is_close(n_records, block_size, holdout, size):
+        return block_size, holdout
+    block_size = ceil(ideal) if holdout == "out" else _clip(floor(ideal))
+    if block_size > _LARGEST_BLOCK:
+        most = floor(n_records * (1 - 1 / _LARGEST_BLOCK))
+        raise ValueError(
+            f"train_size leaves {held_out} of {n_records} records out, fewer than blocks of "
+            f"{_LARGEST_BLOCK} models can. Train on {most} of them, or pass the records that "
+            "every model is to train on as core."
+        )
+    return block_size, holdout
 
 
 def _clip(block_size: int) -> int:
     return min(max(block_size, _SMALLEST_BLOCK), _LARGEST_BLOCK)
 
 
-def _is_close(actual: float, wanted: int) -> bool:
-    return abs(actual - wanted) <= _TOLERATED_SIZE_ERROR * wanted
+def _is_close(n_records: int, block_size: int, holdout: str, size: int) -> bool:
+    parts = (n_records // block_size, ceil(n_records / block_size))
+    trained = [n_records - part if holdout == "out" else part for part in parts]
+    return max(abs(n - size) for n in trained) <= max(1, _TOLERATED_SIZE_ERROR * size)
 
 
 def _records_per_model(train_size: Any, n_records: int, n_core: int, sampling: str) -> int:

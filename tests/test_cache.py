@@ -1,0 +1,396 @@
+"""The cache of reference models: whole files, named by content; runs that go on."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from mia_sklearn._cache import ArrayStore
+from mia_sklearn._fingerprint import fingerprint
+from mia_sklearn.references import ReferenceModels
+
+
+@pytest.fixture
+def data():
+    return make_classification(80, random_state=0)
+
+
+class Counted:
+    """Trains trees and counts them, in a way that its description leaves out."""
+
+    def __init__(self, depth=3, fail_at=None, error=KeyboardInterrupt):
+        self.depth, self.fail_at, self.error = depth, fail_at, error
+        self.trained = []
+
+    def __call__(self, X, y, seed):
+        if len(self.trained) == self.fail_at:
+            raise self.error
+        self.trained.append(seed)
+        return DecisionTreeClassifier(max_depth=self.depth, random_state=seed).fit(X, y)
+
+    def __reduce__(self):
+        return Counted, (self.depth,)
+
+
+def fit(folder, data, train, **options):
+    return ReferenceModels(train, 4, cache=folder, **{"random_state": 0, **options}).fit(*data)
+
+
+# --- resuming -------------------------------------------------------------------------------
+
+
+def test_second_run_trains_nothing_and_answers_the_same(tmp_path, data):
+    train = Counted()
+    first = fit(tmp_path, data, train)
+    assert len(train.trained) == 4
+    second = fit(tmp_path, data, train)
+    assert len(train.trained) == 4
+    assert np.array_equal(first.outputs_, second.outputs_)
+    assert np.array_equal(first.outputs_, fit(None, data, train).outputs_)
+    assert isinstance(first.outputs_, np.memmap) and not first.outputs_.flags.writeable
+    assert first.outputs_.dtype == np.float32
+
+
+def test_more_models_keep_the_first_ones(tmp_path, data):
+    train = Counted()
+    few = fit(tmp_path, data, train)
+    many = ReferenceModels(train, 10, cache=tmp_path, random_state=0).fit(*data)
+    assert len(train.trained) == 10
+    assert np.array_equal(few.outputs_, many.outputs_[:4])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("no")])
+def test_interrupted_run_leaves_finished_models(tmp_path, data, error):
+    with pytest.raises((KeyboardInterrupt, ValueError)):
+        fit(tmp_path, data, Counted(fail_at=3, error=error))
+    assert len(list(tmp_path.glob("model-*.npy"))) == 3
+    train = Counted()
+    resumed = fit(tmp_path, data, train)
+    assert len(train.trained) == 1
+    assert np.array_equal(resumed.outputs_, fit(None, data, Counted()).outputs_)
+
+
+def test_unseeded_run_resumes(tmp_path, data):
+    train = Counted()
+    first = fit(tmp_path, data, train, random_state=None)
+    second = fit(tmp_path, data, train, random_state=None)
+    assert len(train.trained) == 4
+    assert np.array_equal(first.membership_, second.membership_)
+
+
+def test_seed_and_cores_of_the_estimator_do_not_matter(tmp_path, data):
+    fit(tmp_path, data, RandomForestClassifier(3))
+    before = sorted(tmp_path.iterdir())
+    fit(tmp_path, data, RandomForestClassifier(3, random_state=5, n_jobs=2), n_jobs=2)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+X, Y = make_classification(80, random_state=0)
+OTHER = X.copy()
+OTHER[79, 19] += 1e-9
+CHANGES = {
+    "data": {"data": (OTHER, Y)},
+    "type of data": {"data": (X.astype(np.float32), Y)},
+    "order": {"data": (X[::-1], Y[::-1])},
+    "labels": {"data": (X, np.where(np.arange(80) == 0, 1 - Y, Y))},
+    "names of labels": {"data": (X, np.array(["a", "b"])[Y])},
+    "columns": {"data": (pd.DataFrame(X).add_prefix("a"), Y)},
+    "parameter": {"estimator": DecisionTreeClassifier(max_depth=2)},
+    "estimator": {"estimator": GaussianNB()},
+    "seed": {"random_state": 1},
+    "size": {"train_size": 0.75},
+    "sampling": {"sampling": "disjoint"},
+    "fit_params": {"fit": {"fit_params": {"sample_weight": np.ones(80)}}},
+    "classes": {"fit": {"classes": [1, 0]}},
+    "core": {"fit": {"core": (X[:1], Y[:1])}},
+    "population": {"fit": {"population": (X, Y)}},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_any_change_trains_anew(tmp_path, change):
+    def files(estimator=None, data=(X, Y), fit=(), **options):
+        options = {"random_state": 0, **options}
+        refs = ReferenceModels(estimator or DecisionTreeClassifier(), 4, cache=tmp_path, **options)
+        refs.fit(*data, **dict(fit))
+        return set(tmp_path.iterdir())
+
+    before = files()
+    after = files(**CHANGES[change])
+    assert len(after - before) >= 5
+
+
+def test_versions_are_part_of_the_name(tmp_path, data, monkeypatch):
+    train = Counted()
+    fit(tmp_path, data, train)
+    monkeypatch.setattr("sklearn.__version__", "99")
+    fit(tmp_path, data, train)
+    assert len(train.trained) == 8
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def test_files_are_private_plain_arrays(tmp_path, data):
+    refs = fit(tmp_path / "new" / "folder", data, Counted())
+    folder = tmp_path / "new" / "folder"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    files = list(folder.iterdir())
+    assert len(files) == 5
+    for file in files:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert np.isin(np.load(file, allow_pickle=False), refs.outputs_).all()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "longer", "swap"])
+@pytest.mark.parametrize("which", ["model-*", "outputs-*"])
+def test_damaged_file_is_noticed_and_made_anew(tmp_path, data, damage, which):
+    expected = np.array(fit(tmp_path, data, Counted()).outputs_)
+    files = sorted(tmp_path.glob(which))
+    content = bytearray(files[0].read_bytes())
+    if damage == "flip":
+        content[200] ^= 1
+    elif damage == "cut":
+        del content[-100:]
+    elif damage == "empty":
+        content = bytearray()
+    elif damage == "longer":
+        content += b"x"
+    else:
+        content = bytearray(sorted(tmp_path.glob("model-*"))[-1].read_bytes())
+    files[0].write_bytes(content)
+    if which == "model-*":
+        next(tmp_path.glob("outputs-*")).unlink()
+    train = Counted()
+    with pytest.warns(UserWarning, match="is damaged.*made anew"):
+        again = fit(tmp_path, data, train)
+    assert np.array_equal(again.outputs_, expected)
+    assert len(train.trained) == (which == "model-*")
+
+
+def test_write_is_all_or_nothing(tmp_path):
+    store = ArrayStore(tmp_path)
+
+    def parts():
+        yield np.zeros(3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.write("a", (6,), parts())
+    assert list(tmp_path.iterdir()) == []
+    assert store.read("a") is None
+    store.write("a", (2, 3), [np.arange(3), np.arange(3)])
+    assert np.array_equal(store.read("a"), [[0, 1, 2], [0, 1, 2]])
+
+
+def test_abandoned_files_go_and_those_of_other_runs_stay(tmp_path):
+    old, new = tmp_path / ".model-a.1.tmp", tmp_path / ".model-a.2.tmp"
+    for file in (old, new):
+        file.write_bytes(b"half")
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(old, (two_days_ago, two_days_ago))
+    ArrayStore(tmp_path)
+    assert list(tmp_path.iterdir()) == [new]
+
+
+def test_folder_that_cannot_be_written_is_refused_before_training(tmp_path, data):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        train = Counted()
+        with pytest.raises(ValueError, match=r"cache=.* is not a folder that can be written to"):
+            fit(folder, data, train)
+        assert train.trained == []
+
+
+# --- names ----------------------------------------------------------------------------------
+
+
+def _make(parameter):
+    offset = parameter
+
+    def function(X, scale=2, *, shift=0):
+        return X * scale + shift + offset + HELPERS["x"] + _helper(0)
+
+    return function
+
+
+def _helper(x):
+    return x + 1
+
+
+HELPERS = {"x": 1}
+
+
+class Own(BaseEstimator):
+    def __init__(self, value=1):
+        self.value = value
+
+
+class Plain:
+    def __init__(self, value):
+        self.value = value
+
+
+FRAME = pd.DataFrame({"n": [1.0, np.nan], "s": ["a", None], "c": pd.Categorical(["u", "v"])})
+DISTINCT = {
+    "none": None,
+    "false": False,
+    "zero": 0,
+    "zero float": 0.0,
+    "text": "0",
+    "bytes": b"0",
+    "list": [0],
+    "tuple": (0,),
+    "nested": [[0]],
+    "dict": {0: 0},
+    "dict order 1": {"a": 1, "b": 2},
+    "dict order 2": {"b": 2, "a": 1},
+    "set": {"a", "b", "c"},
+    "array": np.array([0]),
+    "array float": np.array([0.0]),
+    "array shape": np.array([[0]]),
+    "array text": np.array(["0"]),
+    "array objects": np.array([0, "0"], dtype=object),
+    "array other objects": np.array(["0", 0], dtype=object),
+    "sparse": sparse.csr_array(np.array([[0, 1]])),
+    "sparse other": sparse.csr_array(np.array([[1, 0]])),
+    "frame": FRAME,
+    "frame names": FRAME.rename(columns={"n": "m"}),
+    "frame value": FRAME.assign(n=[1.0, 2.0]),
+    "frame missing": FRAME.assign(s=["a", "None"]),
+    "frame categories": FRAME.assign(c=FRAME["c"].cat.reorder_categories(["v", "u"])),
+    "frame type": FRAME.assign(n=FRAME["n"].astype("float32")),
+    "series": FRAME["n"],
+    "lambda 1": lambda v: v + 1,
+    "lambda 2": lambda v: v + 2,
+    "lambda name": lambda v: np.log(v) + 0,
+    "lambda other name": lambda v: np.exp(v) + 0,
+    "lambda default": lambda v=1: v,
+    "lambda other default": lambda v=2: v,
+    "lambda set": lambda v: v in {"a", "b", "c", "d"},
+    "closure 1": _make(1),
+    "closure 2": _make(2),
+    "partial": functools.partial(_make(1), scale=3),
+    "partial other": functools.partial(_make(1), scale=4),
+    "ufunc": np.log1p,
+    "other ufunc": np.expm1,
+    "builtin": len,
+    "installed function": np.median,
+    "module": np,
+    "class": Own,
+    "other class": Plain,
+    "installed class": StandardScaler,
+    "method": Plain(1).__init__,
+    "object": Plain(1),
+    "object value": Plain(2),
+    "estimator": Own(1),
+    "estimator value": Own(2),
+    "estimator nested": Own(Own(2)),
+    "pipeline": make_pipeline(FunctionTransformer(_make(1)), LogisticRegression()),
+    "pipeline function": make_pipeline(FunctionTransformer(_make(2)), LogisticRegression()),
+    "generator": np.random.default_rng(0),
+    "generator state": np.random.default_rng(1),
+    "random state": np.random.RandomState(0),
+    "path": Path("a"),
+    "other path": Path("b"),
+}
+
+
+def test_everything_has_its_own_name():
+    names = {key: fingerprint(value, key) for key, value in DISTINCT.items()}
+    assert len(set(names.values())) == len(names)
+    # Whoever walks again, in whatever order, comes to the same.
+    for key in reversed(DISTINCT):
+        assert fingerprint(DISTINCT[key], "again") == names[key]
+
+
+def _digests():
+    return {key: fingerprint(value, key).hex() for key, value in DISTINCT.items()}
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_names_are_the_same_in_every_process(hash_seed):
+    script = (
+        "import importlib.util, json, sys\n"
+        "spec = importlib.util.spec_from_file_location(sys.argv[2], sys.argv[1])\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "sys.modules[sys.argv[2]] = module\n"
+        "spec.loader.exec_module(module)\n"
+        "print(json.dumps(module._digests()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, __file__, __name__],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == _digests()
+
+
+def test_code_and_globals_of_functions_count(monkeypatch):
+    before = fingerprint(_make(1), "f")
+    monkeypatch.setitem(HELPERS, "x", 2)
+    assert fingerprint(_make(1), "f") != before
+    monkeypatch.undo()
+    assert fingerprint(_make(1), "f") == before
+    monkeypatch.setitem(globals(), "_helper", lambda x: x)
+    assert fingerprint(_make(1), "f") != before
+
+
+def test_code_of_own_classes_and_modules_counts(tmp_path, monkeypatch):
+    file = tmp_path / "own_model.py"
+
+    def described(text):
+        file.write_text(text)
+        spec = importlib.util.spec_from_file_location("own_model", file)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "own_model", module)
+        # Its own line, or the byte code of the earlier text, written in the same second, serves.
+        exec(compile(text, file, "exec"), module.__dict__)
+        return fingerprint(module.Model(), "model"), fingerprint(module, "module")
+
+    text = (
+        "from sklearn.base import BaseEstimator\n"
+        "class Model(BaseEstimator):\n"
+        "    def fit(self, X, y):\n"
+        "        return super().fit(X, 1)\n"
+    )
+    one, again, other = described(text), described(text), described(text.replace("1", "2"))
+    assert one == again
+    assert one[0] != other[0] and one[1] != other[1]
+
+
+def test_objects_within_themselves_have_names():
+    loop = [1]
+    loop.append(loop)
+    longer = [1, 2]
+    longer.append(longer)
+    assert fingerprint(loop, "loop") == fingerprint(loop, "loop")
+    assert fingerprint(loop, "loop") != fingerprint(longer, "longer")
+
+
+def test_parameter_that_cannot_be_described_is_named(tmp_path, data):
+    model = make_pipeline(FunctionTransformer(kw_args={"on": (i for i in "ab")}), GaussianNB())
+    with pytest.raises(ValueError, match=r"estimator\.steps.*generator.*Drop cache="):
+        fingerprint(model, "estimator")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
@@ -60,7 +61,8 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
     # The process that started the job has limited its libraries already; a thread's share of
     # OpenMP is its own.
     elsewhere = os.getpid() != job.home
-    with threadpool_limits(1, user_api=None if elsewhere else "openmp"):
+    limits = threadpool_limits(1, user_api=None if elsewhere else "openmp")
+    with limits, parallel_config(backend="sequential", n_jobs=1):
         try:
             fitted = _fit(job, rows, seed)
             return model, _answer(fitted, job)
@@ -139,9 +141,9 @@ def configured(estimator: Any, seed: int) -> Any:
         if seeding:
             part.set_params(**{seeding: int(rng.integers(2**31 - 1))})
         cores = _first_of(("n_jobs", "thread_count"), known, names)
-        # Elsewhere than in scikit-learn, None stands for all cores.
-        if cores and (known.get(cores) is not None or not _is_sklearn(part)):
-            part.set_params(**{cores: 1})
+        if cores:
+            # None stands for what joblib is told, which is 1; in other libraries for all cores.
+            part.set_params(**{cores: None if _is_sklearn(part) else 1})
     return estimator
 
 

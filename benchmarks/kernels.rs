@@ -1,6 +1,7 @@
 //! Kernels on their own: `cargo bench`. Set RAYON_NUM_THREADS=1 for the cost of one core.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use _rust::kernels::tile::References;
 use _rust::kernels::{density, leave_one_out, pooled, rmia, statistics};
@@ -35,6 +36,8 @@ fn kernels(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("{RECORDS} records, {MODELS} references"));
     group.throughput(Throughput::Elements(RECORDS as u64));
     group.sample_size(40);
+    group.warm_up_time(Duration::from_millis(500));
+    group.measurement_time(Duration::from_secs(2));
     for (layout, table) in [("rows", &rows), ("columns", &columns)] {
         let references = References::new(table.view(), None).unwrap();
         group.bench_function(format!("reference_statistics, {layout}"), |b| {

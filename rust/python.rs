@@ -2,8 +2,8 @@
 
 use ndarray::Array2;
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray1,
-    PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray2,
+    PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -66,8 +66,8 @@ fn table<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Table<'py>> {
     }
 }
 
-/// One number per record; other types of number are converted.
-fn vector<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray1<'py, f64>> {
+/// A copy of a one-dimensional argument; other types of number are converted.
+fn vector(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
     let array = value
         .py()
         .import("numpy")?
@@ -79,7 +79,9 @@ fn vector<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArra
             array.ndim()
         )));
     }
-    Ok(readable(array)?.cast::<PyArray1<f64>>()?.try_readonly()?)
+    let array = readable(array)?;
+    let numbers = array.cast::<PyArray1<f64>>()?.try_readonly()?;
+    Ok(numbers.as_array().to_vec())
 }
 
 /// The array itself, or a copy of a field of packed records, which Rust cannot address.
@@ -113,7 +115,6 @@ fn reference_statistics<'py>(
     skip: Option<(usize, usize)>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
     let signal = vector("signal", signal)?;
-    let signal = signal.as_array().to_vec();
     let references = table("references", references)?;
     let numbers = with_references!(references, skip, |references| {
         py.detach(|| statistics::reference_statistics(&signal, references))?
@@ -131,8 +132,7 @@ fn kernel_log_density<'py>(
     skip: Option<(usize, usize)>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
     let signal = vector("signal", signal)?;
-    let signal = signal.as_array().to_vec();
-    let bandwidths = vector("bandwidths", bandwidths)?.as_array().to_vec();
+    let bandwidths = vector("bandwidths", bandwidths)?;
     let references = table("references", references)?;
     let numbers = with_references!(references, skip, |references| {
         py.detach(|| density::kernel_log_density(&signal, references, &bandwidths))?
@@ -147,10 +147,8 @@ fn rmia_scores<'py>(
     log_population: &Bound<'py, PyAny>,
     gamma: f64,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let log_ratios = vector("log_ratios", log_ratios)?.as_array().to_vec();
-    let log_population = vector("log_population", log_population)?
-        .as_array()
-        .to_vec();
+    let log_ratios = vector("log_ratios", log_ratios)?;
+    let log_population = vector("log_population", log_population)?;
     let scores = py.detach(|| rmia::rmia_scores(&log_ratios, &log_population, gamma))?;
     Ok(scores.into_pyarray(py))
 }
@@ -163,7 +161,7 @@ fn leave_one_out_t<'py>(
     signal: &Bound<'py, PyAny>,
     references: &Bound<'py, PyAny>,
 ) -> PyResult<VectorAndTable<'py>> {
-    let signal = vector("signal", signal)?.as_array().to_vec();
+    let signal = vector("signal", signal)?;
     let references = table("references", references)?;
     let (models, (target, each)) = with_references!(references, None, |references| {
         let models = references.models();
@@ -180,7 +178,7 @@ fn pooled_counts<'py>(
     t: &Bound<'py, PyAny>,
     pool: &Bound<'py, PyAny>,
 ) -> PyResult<(Bound<'py, PyArray1<f64>>, u64)> {
-    let t = vector("t", t)?.as_array().to_vec();
+    let t = vector("t", t)?;
     let (counts, total) = match table("pool", pool)? {
         Table::Single(pool) => {
             let pool = pool.as_array();

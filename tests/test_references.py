@@ -35,8 +35,8 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import threadpool_info
 
 from mia_sklearn._data import row_digests
+from mia_sklearn._estimators import configured, prefers_threads
 from mia_sklearn._sampling import assign, training_rows
-from mia_sklearn._training import configured, prefers_threads
 from mia_sklearn.references import ReferenceModels
 from mia_sklearn.signals import rescaled_logit
 
@@ -524,6 +524,7 @@ BAD = {
     ),
     "label table": ({}, {"y": np.zeros((20, 2))}, "one label per record"),
     "X flat": ({}, {"X": X_OK[:, 0]}, "X must be a table"),
+    "population alone": ({}, {"population": X_OK}, r"population must be a pair \(X, y\)"),
     "population lengths": ({}, {"population": (X_OK, Y_OK[:3])}, r"population\[0\] and popul"),
     "population features": ({}, {"population": (X_OK[:, :1], Y_OK)}, r"population\[0\] has"),
     "core kind": ({}, {"core": (pd.DataFrame(X_OK), Y_OK)}, r"core\[0\] must be a table of the"),

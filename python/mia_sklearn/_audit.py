@@ -23,12 +23,12 @@ from ._controls import (
 )
 from ._coverage import RELEASES, coverage
 from ._data import n_rows, take_rows
+from ._estimators import check_trainable
 from ._findings import Facts, findings
 from ._observations import ReferenceTable
 from ._observe import FunctionTarget, as_target, ask_copies, observe, place
 from ._plan import Plan, Pool, in_pool_order, make_plan, make_pool
 from ._slices import slice_columns
-from ._training import check_trainable
 from .attacks import StackedAttack, ThresholdAttack, all_attacks
 from .metrics import Estimate, compute
 from .references import ReferenceModels

@@ -1,38 +1,34 @@
-"""Train one reference model and ask it about every record."""
+"""Train reference models, keep what they answer on every record, and go on where it stopped."""
 
 from __future__ import annotations
 
-import inspect
+import hashlib
 import os
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy
+import sklearn
 from joblib import parallel_config
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from . import __version__
+from ._cache import ArrayStore
 from ._data import n_rows, take_rows
+from ._estimators import configured, prefers_threads
+from ._fingerprint import fingerprint
 from ._sampling import training_rows
 from .signals import log_posteriors
 
-__all__ = ["Job", "check_trainable", "configured", "prefers_threads", "single_threaded", "train"]
+__all__ = ["Job", "train", "train_all"]
 
 _VALUES_PER_CHUNK = 2**24
-# Their work is done outside the interpreter lock.
-_THREADED_PACKAGES = (
-    "sklearn.ensemble",
-    "sklearn.neighbors",
-    "sklearn.svm",
-    "sklearn.tree",
-    "xgboost",
-    "lightgbm",
-    "catboost",
-)
 
 
 @dataclass(frozen=True)
@@ -53,6 +49,21 @@ class Job:
     n_core: int
     copies: list[Any] = field(default_factory=list)
     home: int = field(default_factory=os.getpid)
+
+    @cached_property
+    def name(self) -> bytes:
+        """What tells these models from those of all other jobs, seeds and copies left aside."""
+        return _name(self)
+
+    @property
+    def n_records(self) -> int:
+        """Records that models are asked about."""
+        return n_rows(self.table) - self.n_core
+
+    @property
+    def n_answers(self) -> int:
+        """Records and copies that models are asked about."""
+        return self.n_records * (1 + len(self.copies))
 
 
 def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.ndarray]:
@@ -94,8 +105,8 @@ def _fit(job: Job, rows: np.ndarray, seed: int) -> Any:
 
 
 def _answer(model: Any, job: Job) -> np.ndarray:
-    n_records = n_rows(job.table) - job.n_core
-    answers = np.empty((n_records * (1 + len(job.copies)), len(job.classes)), dtype=np.float32)
+    n_records = job.n_records
+    answers = np.empty((job.n_answers, len(job.classes)), dtype=np.float32)
     width = max(1, int(np.prod(job.table.shape[1:])))
     step = max(1, _VALUES_PER_CHUNK // width)
     for place, table in enumerate((job.table, *job.copies)):
@@ -129,112 +140,100 @@ def _is_per_record(value: Any, n_trainable: int) -> bool:
     return is_array and n_rows(value) == n_trainable
 
 
-def configured(estimator: Any, seed: int) -> Any:
-    """Return a clone with its own seeds, which uses one core."""
-    estimator = clone(estimator)
-    rng = np.random.default_rng(seed)
-    for part in _parts(estimator):
-        # CatBoost lists only parameters that were given.
-        known = part.get_params(deep=False)
-        names = known.keys() | set(inspect.signature(type(part)).parameters)
-        seeding = _first_of(("random_state", "random_seed"), known, names)
-        if seeding:
-            part.set_params(**{seeding: int(rng.integers(2**31 - 1))})
-        cores = _first_of(("n_jobs", "thread_count"), known, names)
-        if cores:
-            # None stands for what joblib is told, which is 1; in other libraries for all cores.
-            part.set_params(**{cores: None if _is_sklearn(part) else 1})
-    return estimator
+def train_all(
+    job: Job,
+    membership: np.ndarray,
+    seeds: np.ndarray,
+    *,
+    store: ArrayStore | None,
+    n_jobs: int | None,
+    progress: bool,
+) -> np.ndarray:
+    """Return the answers of all models: those that the store has, and those trained now.
+
+    Parameters
+    ----------
+    job : Job
+    membership : ndarray of shape (n_models, n_trainable)
+    seeds : ndarray of shape (n_models,)
+    store : ArrayStore or None
+    n_jobs : int or None
+    progress : bool
+
+    Returns
+    -------
+    ndarray of shape (n_models, n_answers, n_classes), float32
+    """
+    shape = (len(seeds), job.n_answers, len(job.classes))
+
+    def train_these(models: Sequence[int], keep: Callable[[int, np.ndarray], None]) -> None:
+        prefer = "threads" if prefers_threads(job.estimator) else "processes"
+        parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
+        tasks = (delayed(train)(job, m, membership[m], int(seeds[m])) for m in models)
+        with threadpool_limits(1), _stopping(parallel(tasks)) as results:
+            shown = _with_progress(results, len(models), len(seeds)) if progress else results
+            for model, answer in shown:
+                keep(model, answer)
+
+    if store is None:
+        outputs = np.empty(shape, dtype=np.float32)
+        train_these(range(len(seeds)), outputs.__setitem__)
+        return outputs
+    common = job.name
+    if job.copies:
+        common += fingerprint(job.copies, "n_queries")
+    names = [
+        f"model-{_sha256(common, seed.tobytes(), counts.tobytes())}"
+        for seed, counts in zip(seeds, membership, strict=True)
+    ]
+    together = f"outputs-{_sha256(*map(str.encode, names))}"
+    stored = store.read(together)
+    if stored is not None:
+        return stored
+    missing = [model for model, name in enumerate(names) if store.read(name) is None]
+    train_these(missing, lambda model, answer: store.write(names[model], shape[1:], [answer]))
+    store.write(together, shape, (np.load(store.path(name), mmap_mode="r") for name in names))
+    return np.load(store.path(together), mmap_mode="r")
 
 
-def _is_sklearn(part: Any) -> bool:
-    return type(part).__module__.partition(".")[0] == "sklearn"
-
-
-def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[str]) -> str | None:
-    """Return the alias that was given, else the first that can be."""
-    return next((name for which in (known, names) for name in aliases if name in which), None)
-
-
-def _parts(estimator: Any) -> list[Any]:
-    """Return the estimator and all estimators nested in its parameters."""
-    nested = estimator.get_params(deep=True)
-    parts = [nested[name] for name in sorted(nested) if hasattr(nested[name], "get_params")]
-    unique = {id(part): part for part in [estimator, *parts] if not isinstance(part, type)}
-    return list(unique.values())
-
-
-def single_threaded() -> Any:
-    """Return a context in which this process's numerical libraries use one thread."""
-    return threadpool_limits(1)
-
-
-def prefers_threads(estimator: Any) -> bool:
-    """Tell whether training runs well in threads, which need no start-up and no copies."""
-    while hasattr(estimator, "steps") or hasattr(getattr(estimator, "estimator", None), "fit"):
-        estimator = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator.estimator
-    return type(estimator).__module__.startswith(_THREADED_PACKAGES)
-
-
-def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
-    """Refuse what cannot be trained anew, saying why and what to pass instead."""
-    if isinstance(estimator, type):
-        raise ValueError(
-            f"estimator must be an instance, got the class {estimator.__name__}. "
-            f"Pass {estimator.__name__}()."
-        )
-    if not hasattr(estimator, "fit"):
-        if not callable(estimator):
-            raise ValueError(
-                "estimator must be a classifier or a function (X, y, seed) that returns a "
-                f"fitted one, got {type(estimator).__name__}."
-            )
-        if fit_params:
-            raise ValueError(
-                "fit_params are passed to an estimator's fit; a function (X, y, seed) trains by "
-                "itself. Drop fit_params or pass an estimator."
-            )
-        return
-    if not hasattr(estimator, "get_params") or not _may_classify(estimator):
-        raise ValueError(
-            "estimator must be a classifier with fit, predict and get_params, got "
-            f"{type(estimator).__name__}."
-        )
-    fresh = clone(estimator)
-    for part in _parts(fresh):
-        if _stays_fitted(part):
-            raise ValueError(
-                f"{type(part).__name__} stays fitted when it is cloned, so that every reference "
-                "model would know what the target was trained on. Pass an estimator that trains "
-                "from scratch as estimator=."
-            )
-
-
-def _may_classify(estimator: Any) -> bool:
-    if hasattr(estimator, "__sklearn_tags__"):
-        kind = get_tags(estimator).estimator_type
-    else:
-        kind = getattr(estimator, "_estimator_type", None)
-    # An unfitted stack has no predict yet.
-    return kind == "classifier" or (kind is None and hasattr(estimator, "predict"))
-
-
-def _stays_fitted(part: Any) -> bool:
-    from sklearn.frozen import FrozenEstimator
-
-    params = part.get_params(deep=False)
-    asks_for_it = params.get("prefit") is True or str(params.get("cv")) == "prefit"
-    has_learned = any(name.endswith("_") and not name.startswith("__") for name in vars(part))
-    if isinstance(part, FrozenEstimator) or asks_for_it or has_learned:
-        return True
-    owners = [getattr(value, "__self__", None) for value in params.values()]
-    if any(hasattr(owner, "get_params") and _stays_fitted(owner) for owner in owners):
-        return True
-    # A composite of transformers without a state calls itself fitted.
-    if len(_parts(part)) > 1 or not hasattr(part, "fit") or not get_tags(part).requires_fit:
-        return False
+@contextmanager
+def _stopping(results: Any) -> Iterator[Iterable]:
+    """Cancel what is still to be trained when its consumer stops early."""
     try:
-        check_is_fitted(part)
-    except NotFittedError:
-        return False
-    return True
+        yield results
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed")
+            results.close()
+
+
+def _with_progress(results: Iterable, missing: int, total: int) -> Iterable:
+    from tqdm import tqdm
+
+    return tqdm(
+        results, total=total, initial=total - missing, desc="reference models", unit="model"
+    )
+
+
+def _sha256(*parts: bytes) -> str:
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part)
+    return sha.hexdigest()
+
+
+def _name(job: Job) -> bytes:
+    estimator = job.estimator
+    if hasattr(estimator, "fit"):
+        # Seeds and cores are set for each model: what the user gave does not matter.
+        estimator = configured(estimator, 0)
+    parts = {
+        "versions": (__version__, sklearn.__version__, np.__version__, scipy.__version__),
+        "estimator": estimator,
+        "X": job.table,
+        "y": job.labels,
+        "classes": job.classes,
+        "fit_params": job.fit_params,
+        "roles": (job.first, job.n_core),
+    }
+    return b"".join(fingerprint(value, name) for name, value in parts.items())

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import scipy
-import sklearn
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from . import __version__
 from ._cache import ArrayStore
-from ._data import as_table, concat_rows, is_frame, n_rows, row_digests
-from ._fingerprint import fingerprint
+from ._data import row_digests
+from ._estimators import check_trainable
 from ._observations import shadow_observations
 from ._pool import perturbed_copies
+from ._records import gather
 from ._sampling import SAMPLINGS, assign
-from ._training import Job, check_trainable, configured, prefers_threads, single_threaded, train
+from ._training import Job, train_all
 from .signals import choose_smoothing, rescaled_logit
 
 __all__ = ["ReferenceModels"]
@@ -238,38 +230,23 @@ class ReferenceModels(BaseEstimator):
         check_trainable(self.estimator, fit_params)
         self._check_parameters()
         store = None if self.cache is None else ArrayStore(self.cache)
-        pool, labels = _check_records(X, y, "X", "y")
-        tables, targets = [pool], [labels]
-        for name, extra in (("population", population), ("core", core)):
-            if extra is not None:
-                records, their_labels = _check_records(*extra, f"{name}[0]", f"{name}[1]")
-                _check_same_features(pool, records, name)
-                tables.append(records)
-                targets.append(their_labels)
-        table = concat_rows(*tables) if len(tables) > 1 else pool
-        target = np.concatenate(targets) if len(targets) > 1 else labels
-
-        self.n_pool_ = n_rows(pool)
-        self.n_population_ = 0 if population is None else n_rows(tables[1])
-        n_core = 0 if core is None else n_rows(tables[-1])
-        n_records = self.n_pool_ + self.n_population_
-        first = 0 if population is None else self.n_pool_
-        self.classes_ = np.unique(target) if classes is None else np.asarray(classes)
-        if len(np.unique(target[first:])) < 2:
-            raise ValueError(
-                "y must hold at least two classes among the records that models train on, "
-                f"got only {target[first]!r}."
-            )
-
-        job = Job(self.estimator, table, target, self.classes_, fit_params or {}, first, n_core)
-        common = b"" if store is None else _common_name(job)
-        if store is not None and self.random_state is None:
-            entropy = int.from_bytes(common[:4], "little") % _LARGEST_SEED
-        else:
-            entropy = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+        records = gather(X, y, population, core)
+        first, n_core = records.first, records.n_core
+        self.n_pool_, self.n_population_ = records.n_pool, records.n_population
+        self.classes_ = np.unique(records.labels) if classes is None else np.asarray(classes)
+        job = Job(
+            self.estimator,
+            records.table,
+            records.labels,
+            self.classes_,
+            fit_params or {},
+            first,
+            n_core,
+        )
+        entropy = self._entropy(job)
         assignment = assign(
             self.sampling,
-            n_records - first,
+            records.n_asked - first,
             self.train_size,
             n_core,
             n_models=self.n_models,
@@ -284,26 +261,28 @@ class ReferenceModels(BaseEstimator):
         self.membership_ = _behind(first, assignment.membership)
         self.labelled_ = _behind(first, assignment.labelled)
         self.seeds_ = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=self.n_models_)
-        self.labels_ = _positions(target[:n_records], self.classes_)
-        records = table if n_core == 0 else concat_rows(*tables[:-1])
-        self.digests_ = row_digests(records, target[:n_records])
-        self.X_ = records
+        self.X_ = records.asked
+        labels = records.labels[: records.n_asked]
+        self.labels_ = _positions(labels, self.classes_)
+        self.digests_ = row_digests(self.X_, labels)
         self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
         if self.n_queries:
-            copies = perturbed_copies(records, self.labels_, self.n_queries, self.query_seed_)
-            job.copies.extend(copies)
-            common += fingerprint(copies, "n_queries")
-
-        if store is None:
-            answers = self._train(job)
-        else:
-            answers = self._train_cached(job, store, common)
-        n_asked = len(self.labels_)
-        self.outputs_ = answers[:, :n_asked]
+            job.copies.extend(
+                perturbed_copies(self.X_, self.labels_, self.n_queries, self.query_seed_)
+            )
+        answers = train_all(
+            job,
+            assignment.membership,
+            self.seeds_,
+            store=store,
+            n_jobs=self.n_jobs,
+            progress=self.progress,
+        )
+        self.outputs_ = answers[:, : records.n_asked]
         self.query_outputs_ = None
         if self.n_queries:
-            self.query_outputs_ = answers[:, n_asked:].reshape(
-                self.n_models_, self.n_queries, n_asked, -1
+            self.query_outputs_ = answers[:, records.n_asked :].reshape(
+                self.n_models_, self.n_queries, records.n_asked, -1
             )
         self.smoothing_ = (
             choose_smoothing(_sample(self.outputs_))
@@ -385,6 +364,11 @@ class ReferenceModels(BaseEstimator):
             n_queries=n_queries,
         )
 
+    def _entropy(self, job: Job) -> int:
+        if self.cache is not None and self.random_state is None:
+            return int.from_bytes(job.name[:4], "little") % _LARGEST_SEED
+        return int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+
     def _check_parameters(self) -> None:
         if self.n_models < 2:
             raise ValueError(f"n_models must be at least 2, got {self.n_models!r}.")
@@ -398,127 +382,6 @@ class ReferenceModels(BaseEstimator):
             raise ValueError(
                 f"smoothing must be 'auto' or a number of at least 0, got {self.smoothing!r}."
             )
-
-    def _train(self, job: Job) -> np.ndarray:
-        outputs = np.empty(self._shape(), dtype=np.float32)
-        self._train_models(job, range(self.n_models_), outputs.__setitem__)
-        return outputs
-
-    def _train_cached(self, job: Job, store: ArrayStore, common: bytes) -> np.ndarray:
-        names = [
-            f"model-{_sha256(common, seed.tobytes(), counts.tobytes())}"
-            for seed, counts in zip(self.seeds_, self.membership_, strict=True)
-        ]
-        together = f"outputs-{_sha256(*map(str.encode, names))}"
-        shape = self._shape()
-        outputs = store.read(together)
-        if outputs is not None:
-            return outputs
-        missing = [model for model, name in enumerate(names) if store.read(name) is None]
-        self._train_models(
-            job, missing, lambda model, answer: store.write(names[model], shape[1:], [answer])
-        )
-        store.write(together, shape, (np.load(store.path(n), mmap_mode="r") for n in names))
-        return np.load(store.path(together), mmap_mode="r")
-
-    def _train_models(
-        self, job: Job, models: Sequence[int], keep: Callable[[int, np.ndarray], None]
-    ) -> None:
-        """Train models and hand over their answers as soon as there are any."""
-        prefer = "threads" if prefers_threads(self.estimator) else "processes"
-        parallel = Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator_unordered")
-        tasks = (
-            delayed(train)(job, m, self.membership_[m, job.first :], int(self.seeds_[m]))
-            for m in models
-        )
-        with single_threaded(), _stopping(parallel(tasks)) as results:
-            for model, answer in _with_progress(
-                results, self.n_models_, len(models), self.progress
-            ):
-                keep(model, answer)
-
-    def _shape(self) -> tuple[int, int, int]:
-        n_asked = len(self.labels_) * (1 + self.n_queries)
-        return self.n_models_, n_asked, len(self.classes_)
-
-
-@contextmanager
-def _stopping(results: Any) -> Iterator[Iterable]:
-    """Cancel what is still to be trained when its consumer stops early."""
-    try:
-        yield results
-    finally:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed")
-            results.close()
-
-
-def _with_progress(results: Iterable, total: int, missing: int, show: bool) -> Iterable:
-    if not show:
-        return results
-    from tqdm import tqdm
-
-    return tqdm(
-        results, total=total, initial=total - missing, desc="reference models", unit="model"
-    )
-
-
-def _sha256(*parts: bytes) -> str:
-    sha = hashlib.sha256()
-    for part in parts:
-        sha.update(part)
-    return sha.hexdigest()
-
-
-def _common_name(job: Job) -> bytes:
-    """Return what tells this job's models from those of all other jobs, seeds left aside."""
-    estimator = job.estimator
-    if hasattr(estimator, "fit"):
-        # Seeds and cores are set for each model: what the user gave does not matter.
-        estimator = configured(estimator, 0)
-    parts = {
-        "versions": (__version__, sklearn.__version__, np.__version__, scipy.__version__),
-        "estimator": estimator,
-        "X": job.table,
-        "y": job.labels,
-        "classes": job.classes,
-        "fit_params": job.fit_params,
-        "roles": (job.first, job.n_core),
-    }
-    return b"".join(fingerprint(value, name) for name, value in parts.items())
-
-
-def _check_records(X: Any, y: Any, X_name: str, y_name: str) -> tuple[Any, np.ndarray]:
-    import pandas as pd
-
-    table = as_table(X, X_name)
-    labels = np.asarray(y)
-    if labels.ndim != 1:
-        raise ValueError(f"{y_name} must have one label per record, got shape {labels.shape}.")
-    if n_rows(table) != len(labels):
-        raise ValueError(
-            f"{X_name} and {y_name} must have one row per record, got {n_rows(table)} and "
-            f"{len(labels)} rows."
-        )
-    if len(labels) == 0:
-        raise ValueError(f"{X_name} holds no records.")
-    missing = pd.isna(labels)
-    if missing.any():
-        raise ValueError(
-            f"{y_name} holds missing labels, first in row {missing.argmax()}. Drop these rows."
-        )
-    return table, labels
-
-
-def _check_same_features(pool: Any, other: Any, name: str) -> None:
-    if (is_frame(pool), sparse.issparse(pool)) != (is_frame(other), sparse.issparse(other)):
-        raise ValueError(f"{name}[0] must be a table of the same kind as X.")
-    if pool.shape[1:] != other.shape[1:]:
-        raise ValueError(
-            f"{name}[0] has records of shape {other.shape[1:]}, those of X have {pool.shape[1:]}."
-        )
-    if is_frame(pool) and list(pool.columns) != list(other.columns):
-        raise ValueError(f"{name}[0] must have the columns of X, in the same order.")
 
 
 def _behind(first: int, values: np.ndarray) -> np.ndarray:

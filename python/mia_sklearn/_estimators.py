@@ -1,0 +1,132 @@
+"""Estimators to train anew: which ones can be, with which seeds, on one core."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+__all__ = ["check_trainable", "configured", "prefers_threads"]
+
+# Their work is done outside the interpreter lock.
+_THREADED_PACKAGES = (
+    "sklearn.ensemble",
+    "sklearn.neighbors",
+    "sklearn.svm",
+    "sklearn.tree",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+)
+
+
+def configured(estimator: Any, seed: int) -> Any:
+    """Return a clone with its own seeds, which uses one core."""
+    estimator = clone(estimator)
+    rng = np.random.default_rng(seed)
+    for part in _parts(estimator):
+        # CatBoost lists only parameters that were given.
+        known = part.get_params(deep=False)
+        names = known.keys() | set(inspect.signature(type(part)).parameters)
+        seeding = _first_of(("random_state", "random_seed"), known, names)
+        if seeding:
+            part.set_params(**{seeding: int(rng.integers(2**31 - 1))})
+        cores = _first_of(("n_jobs", "thread_count"), known, names)
+        if cores:
+            # None stands for what joblib is told, which is 1; in other libraries for all cores.
+            part.set_params(**{cores: None if _is_sklearn(part) else 1})
+    return estimator
+
+
+def _is_sklearn(part: Any) -> bool:
+    return type(part).__module__.partition(".")[0] == "sklearn"
+
+
+def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[str]) -> str | None:
+    """Return the alias that was given, else the first that can be."""
+    return next((name for which in (known, names) for name in aliases if name in which), None)
+
+
+def _parts(estimator: Any) -> list[Any]:
+    """Return the estimator and all estimators nested in its parameters."""
+    nested = estimator.get_params(deep=True)
+    parts = [nested[name] for name in sorted(nested) if hasattr(nested[name], "get_params")]
+    unique = {id(part): part for part in [estimator, *parts] if not isinstance(part, type)}
+    return list(unique.values())
+
+
+def prefers_threads(estimator: Any) -> bool:
+    """Tell whether training runs well in threads, which need no start-up and no copies."""
+    while hasattr(estimator, "steps") or hasattr(getattr(estimator, "estimator", None), "fit"):
+        estimator = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator.estimator
+    return type(estimator).__module__.startswith(_THREADED_PACKAGES)
+
+
+def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
+    """Refuse what cannot be trained anew, saying why and what to pass instead."""
+    if isinstance(estimator, type):
+        raise ValueError(
+            f"estimator must be an instance, got the class {estimator.__name__}. "
+            f"Pass {estimator.__name__}()."
+        )
+    if not hasattr(estimator, "fit"):
+        if not callable(estimator):
+            raise ValueError(
+                "estimator must be a classifier or a function (X, y, seed) that returns a "
+                f"fitted one, got {type(estimator).__name__}."
+            )
+        if fit_params:
+            raise ValueError(
+                "fit_params are passed to an estimator's fit; a function (X, y, seed) trains by "
+                "itself. Drop fit_params or pass an estimator."
+            )
+        return
+    if not hasattr(estimator, "get_params") or not _may_classify(estimator):
+        raise ValueError(
+            "estimator must be a classifier with fit, predict and get_params, got "
+            f"{type(estimator).__name__}."
+        )
+    fresh = clone(estimator)
+    for part in _parts(fresh):
+        if _stays_fitted(part):
+            raise ValueError(
+                f"{type(part).__name__} stays fitted when it is cloned, so that every reference "
+                "model would know what the target was trained on. Pass an estimator that trains "
+                "from scratch as estimator=."
+            )
+
+
+def _may_classify(estimator: Any) -> bool:
+    if hasattr(estimator, "__sklearn_tags__"):
+        kind = get_tags(estimator).estimator_type
+    else:
+        kind = getattr(estimator, "_estimator_type", None)
+    # An unfitted stack has no predict yet.
+    return kind == "classifier" or (kind is None and hasattr(estimator, "predict"))
+
+
+def _stays_fitted(part: Any) -> bool:
+    from sklearn.frozen import FrozenEstimator
+
+    params = part.get_params(deep=False)
+    asks_for_it = params.get("prefit") is True or str(params.get("cv")) == "prefit"
+    has_learned = any(name.endswith("_") and not name.startswith("__") for name in vars(part))
+    if isinstance(part, FrozenEstimator) or asks_for_it or has_learned:
+        return True
+    owners = [getattr(value, "__self__", None) for value in params.values()]
+    if any(hasattr(owner, "get_params") and _stays_fitted(owner) for owner in owners):
+        return True
+    # A composite of transformers without a state calls itself fitted.
+    if len(_parts(part)) > 1 or not hasattr(part, "fit") or not get_tags(part).requires_fit:
+        return False
+    try:
+        check_is_fitted(part)
+    except NotFittedError:
+        return False
+    return True

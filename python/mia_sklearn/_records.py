@@ -1,0 +1,104 @@
+"""The records of an audit, checked and joined into one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ._data import as_table, concat_rows, is_frame, n_rows, take_rows
+
+__all__ = ["Records", "gather"]
+
+
+@dataclass(frozen=True)
+class Records:
+    """A pool, a population and a core, one behind the other."""
+
+    table: Any
+    labels: np.ndarray
+    n_pool: int
+    n_population: int
+    n_core: int
+
+    @property
+    def n_asked(self) -> int:
+        """Records that models answer on: all but the core."""
+        return self.n_pool + self.n_population
+
+    @property
+    def first(self) -> int:
+        """First row that models may train on: of the pool, or of the population if there is one."""
+        return self.n_pool if self.n_population else 0
+
+    @property
+    def asked(self) -> Any:
+        """The table without the core."""
+        return take_rows(self.table, slice(self.n_asked)) if self.n_core else self.table
+
+
+def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
+    """Check the tables and join them.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit together; names the argument.
+    """
+    pool, labels = _check_records(X, y, "X", "y")
+    tables, targets, sizes = [pool], [labels], []
+    for name, extra in (("population", population), ("core", core)):
+        if extra is None:
+            sizes.append(0)
+            continue
+        if not isinstance(extra, (tuple, list)) or len(extra) != 2:
+            raise ValueError(f"{name} must be a pair (X, y), got {type(extra).__name__}.")
+        records, their_labels = _check_records(extra[0], extra[1], f"{name}[0]", f"{name}[1]")
+        _check_same_features(pool, records, name)
+        tables.append(records)
+        targets.append(their_labels)
+        sizes.append(n_rows(records))
+    table = concat_rows(*tables) if len(tables) > 1 else pool
+    gathered = Records(table, np.concatenate(targets), n_rows(pool), *sizes)
+    trainable = np.unique(gathered.labels[gathered.first :])
+    if len(trainable) < 2:
+        raise ValueError(
+            "y must hold at least two classes among the records that models train on, got only "
+            f"{trainable[0]!r}."
+        )
+    return gathered
+
+
+def _check_records(X: Any, y: Any, X_name: str, y_name: str) -> tuple[Any, np.ndarray]:
+    import pandas as pd
+
+    table = as_table(X, X_name)
+    labels = np.asarray(y)
+    if labels.ndim != 1:
+        raise ValueError(f"{y_name} must have one label per record, got shape {labels.shape}.")
+    if n_rows(table) != len(labels):
+        raise ValueError(
+            f"{X_name} and {y_name} must have one row per record, got {n_rows(table)} and "
+            f"{len(labels)} rows."
+        )
+    if len(labels) == 0:
+        raise ValueError(f"{X_name} holds no records.")
+    missing = pd.isna(labels)
+    if missing.any():
+        raise ValueError(
+            f"{y_name} holds missing labels, first in row {missing.argmax()}. Drop these rows."
+        )
+    return table, labels
+
+
+def _check_same_features(pool: Any, other: Any, name: str) -> None:
+    if (is_frame(pool), sparse.issparse(pool)) != (is_frame(other), sparse.issparse(other)):
+        raise ValueError(f"{name}[0] must be a table of the same kind as X.")
+    if pool.shape[1:] != other.shape[1:]:
+        raise ValueError(
+            f"{name}[0] has records of shape {other.shape[1:]}, those of X have {pool.shape[1:]}."
+        )
+    if is_frame(pool) and list(pool.columns) != list(other.columns):
+        raise ValueError(f"{name}[0] must have the columns of X, in the same order.")

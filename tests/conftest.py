@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, norm
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
 
-from mia_sklearn import metrics
+from mia_sklearn import ReferenceModels, metrics, observe
 from mia_sklearn.report import AuditReport, Finding
 
 METRICS = ("auc", "tpr@0.1", "tpr@0.01", "tpr@0.001", "advantage", "accuracy", "epsilon")
@@ -156,3 +158,44 @@ def make_report():
         )
 
     return make
+
+
+# A target that memorises, and references like it.
+
+
+@pytest.fixture(scope="session")
+def pool():
+    """Records with noisy labels, which a forest can only memorise."""
+    X, y = make_classification(
+        900, 8, n_informative=4, n_classes=3, flip_y=0.3, class_sep=0.8, random_state=0
+    )
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def target_member(pool):
+    member = np.zeros(len(pool[1]), dtype=bool)
+    member[np.random.default_rng(1).permutation(len(member))[: len(member) // 2]] = True
+    return member
+
+
+@pytest.fixture(scope="session")
+def target(pool, target_member):
+    X, y = pool
+    return RandomForestClassifier(20, random_state=0).fit(X[target_member], y[target_member])
+
+
+@pytest.fixture(scope="session")
+def references(pool):
+    return ReferenceModels(RandomForestClassifier(20), n_models=8, random_state=0).fit(*pool)
+
+
+@pytest.fixture(scope="session")
+def shadow(references):
+    """Observations of acting references, and their membership."""
+    return references.shadow_observations(4000, random_state=0)
+
+
+@pytest.fixture(scope="session")
+def target_observations(target, pool, references):
+    return observe(target, *pool, references=references)

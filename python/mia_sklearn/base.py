@@ -46,6 +46,9 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     #: Column groups without which the attack cannot work.
     requires: ClassVar[tuple[str, ...]]
 
+    # Whether the score is the log-odds at the membership rate of `fit` already.
+    _answers_log_odds: ClassVar[bool] = False
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"columns": ["array-like", None]}
 
     @abstractmethod
@@ -93,7 +96,15 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         table = Reader(X, self._groups, self._names)
         member = member.astype(bool)
         self._fit(table, member)
-        self._calibrate(table, member)
+        if self._answers_log_odds:
+            self._slope, self._offset = 1.0, 0.0
+            self._blank = float(np.log(member.mean() / (1 - member.mean())))
+            return self
+        score = self._score(table)
+        if np.isnan(score).all():
+            raise ValueError("The observations hold no signal: every row lacks what is read.")
+        self._blank = float(np.nanmedian(score))
+        self._calibrate(np.where(np.isnan(score), self._blank, score), member)
         return self
 
     def _read_columns(self, n_columns: int) -> tuple[list[str], dict[str, np.ndarray]]:
@@ -132,9 +143,9 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _score(self, table: Reader) -> np.ndarray:
         """Return the raw score of each row; higher means member."""
 
-    def _calibrate(self, table: Reader, member: np.ndarray) -> None:
+    def _calibrate(self, score: np.ndarray, member: np.ndarray) -> None:
         """Learn the increasing map from the score to the log-odds of membership."""
-        self._slope, self._offset = _platt(self._score(table), member)
+        self._slope, self._offset = _platt(score, member)
 
     def score_observations(self, X: Any) -> np.ndarray:
         """Return the attack's own score, uncalibrated; higher means member.
@@ -146,6 +157,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         ndarray of shape (n_observations,), float64
+            Rows whose signal is missing get a score that says nothing.
         """
         check_is_fitted(self)
         X = validate_data(
@@ -155,7 +167,8 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             ensure_all_finite="allow-nan",
             reset=False,
         )
-        return np.asarray(self._score(Reader(X, self._groups, self._names)), dtype=np.float64)
+        score = np.asarray(self._score(Reader(X, self._groups, self._names)), dtype=np.float64)
+        return np.where(np.isnan(score), self._blank, score)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the log-odds of membership.
@@ -172,7 +185,8 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         ndarray of shape (n_observations,), float64
         """
-        return self._slope * self.score_observations(X) + self._offset
+        score = self.score_observations(X)
+        return self._slope * score + self._offset
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probabilities of non-membership and of membership.
@@ -199,7 +213,8 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         ndarray of shape (n_observations,)
         """
-        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+        member = self.decision_function(X) > 0
+        return self.classes_[member.astype(int)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

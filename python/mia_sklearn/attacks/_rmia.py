@@ -102,7 +102,10 @@ class RMIAAttack(BaseAttack):
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         online = self.mode == "online" or (self.mode == "auto" and "in" in table)
         self.mode_ = "online" if online else "offline"
-        self.population_ = np.sort(self._log_ratio(table)[~member])
+        log_ratio = self._log_ratio(table)[~member]
+        self.population_ = np.sort(log_ratio[np.isfinite(log_ratio)])
+        if len(self.population_) == 0:
+            raise ValueError("RMIAAttack needs non-members with a signal: its population is empty.")
 
     def _log_ratio(self, table: Reader) -> np.ndarray:
         phi = table.column("logit").astype(np.float64)

@@ -78,6 +78,8 @@ class ShadowAttack(BaseAttack):
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("label", "proba")
 
+    _answers_log_odds: ClassVar[bool] = True
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "per_class": ["boolean"],
@@ -163,10 +165,6 @@ class ShadowAttack(BaseAttack):
         for (rows, _), answer in zip(jobs, answers, strict=True):
             score[rows] = answer
         return score
-
-    def _calibrate(self, table: Reader, member: np.ndarray) -> None:
-        # The classifiers' answers are log-odds at the membership rate of `fit` already.
-        self._slope, self._offset = 1.0, 0.0
 
 
 def _log_odds(classifier: Any, features: np.ndarray) -> np.ndarray:

@@ -93,6 +93,8 @@ class StackedAttack(BaseAttack):
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("logit", "out")
 
+    _answers_log_odds: ClassVar[bool] = True
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "pool_features": ["boolean"],
@@ -131,11 +133,15 @@ class StackedAttack(BaseAttack):
         self._learned_masked = bool(
             empty is not None and empty.any(axis=1).all() and empty.any(axis=0).all()
         )
-        features = self._features(table, (None, None))
+        named = self._named_features(table, (None, None))
+        self.feature_names_ = list(named)
+        features = _stack(named)
+        # What is missing in every row (a spread of one reference) cannot be learned from.
+        self._seen = ~np.isnan(features).all(axis=0)
+        features = features[:, self._seen]
         self.estimators_ = map_on_cores(
             lambda model: model.fit(features, member), self._classifiers()
         )
-        self._rate = float(logit(member.mean()))
 
     def _classifiers(self) -> list[Any]:
         if self.estimator is not None:
@@ -185,7 +191,7 @@ class StackedAttack(BaseAttack):
         return score
 
     def _log_odds(self, table: Reader, skips: tuple[Skip, Skip]) -> np.ndarray:
-        features = self._features(table, skips)
+        features = _stack(self._named_features(table, skips))[:, self._seen]
         answers = []
         for model in self.estimators_:
             if hasattr(model, "decision_function"):
@@ -202,7 +208,7 @@ class StackedAttack(BaseAttack):
             for side, skip in zip(sides, skips, strict=False)
         ]
 
-    def _features(self, table: Reader, skips: tuple[Skip, Skip]) -> np.ndarray:
+    def _named_features(self, table: Reader, skips: tuple[Skip, Skip]) -> dict[str, np.ndarray]:
         phi = table.column("logit").astype(np.float64)
         sides = self._moments(table, skips)
         named: dict[str, np.ndarray] = {"logit": phi, "confidence": expit(phi)}
@@ -228,11 +234,7 @@ class StackedAttack(BaseAttack):
         if "query" in table:
             for place in table.groups["query"]:
                 named[table.names[place]] = table.values[:, place]  # type: ignore[index]
-        self.feature_names_ = list(named)
-        features = np.empty((len(table), len(named)), dtype=np.float32)
-        for j, values in enumerate(named.values()):
-            features[:, j] = values
-        return features
+        return named
 
     def _density_features(
         self, table: Reader, phi: np.ndarray, skips: tuple[Skip, Skip]
@@ -242,6 +244,13 @@ class StackedAttack(BaseAttack):
             return {f"out_density_{h}": out[:, j] for j, h in enumerate(_BANDWIDTHS)}
         ratio = kernel_log_density(phi, table["in"], _BANDWIDTHS, skips[1]) - out
         return {f"density_ratio_{h}": ratio[:, j] for j, h in enumerate(_BANDWIDTHS)}
+
+
+def _stack(named: dict[str, np.ndarray]) -> np.ndarray:
+    features = np.empty((len(next(iter(named.values()))), len(named)), dtype=np.float32)
+    for j, values in enumerate(named.values()):
+        features[:, j] = values
+    return features
 
 
 def _select(table: Reader, rows: np.ndarray) -> Reader:

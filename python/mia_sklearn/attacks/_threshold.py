@@ -140,8 +140,8 @@ class ThresholdAttack(BaseAttack):
             score[table.column("label") == value] += self._threshold - threshold
         return score
 
-    def _calibrate(self, table: Reader, member: np.ndarray) -> None:
-        super()._calibrate(table, member)
+    def _calibrate(self, score: np.ndarray, member: np.ndarray) -> None:
+        super()._calibrate(score, member)
         # The decision changes at the threshold, not where a logistic curve would put it.
         self._offset = 0.0
 

@@ -145,7 +145,9 @@ class ReferenceTable:
                     "neighbors= needs references trained on the pool itself, not on a population."
                 )
             self.neighborhood = Neighborhood(references.X_, references.labels_, neighbors)
-        if references.n_blocks_:
+        # With a population the pool's records are out of every model: blocks do not part them.
+        self.fixed_slots = bool(references.n_blocks_) and not references.n_population_
+        if self.fixed_slots:
             singles, others = references.n_blocks_, references.block_size_ - 1
             self.n_out, self.n_in = (
                 (singles, singles * others)
@@ -239,7 +241,7 @@ class ReferenceTable:
         self, slots: np.ndarray, phi: np.ndarray, rows: np.ndarray, absent: np.ndarray
     ) -> None:
         out, in_ = slots[:, : self.n_out], slots[:, self.n_out :]
-        if self.references.n_blocks_:
+        if self.fixed_slots:
             self._fill_blocks(out, in_, phi, rows, absent)
         else:
             self._fill_packed(out, in_, phi, rows, absent)

@@ -85,20 +85,21 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
         if has_decision:
             return _from_decision(model.decision_function(X), len(classes))
         return _from_labels(model.predict(X), classes)
-    probe = take_rows(X, np.arange(min(_PROBE_ROWS, n_rows(X))))
-    expected = np.asarray(model.predict_proba(probe), dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        if has_decision and _agree(
-            _from_decision(model.decision_function(probe), len(classes)), expected
-        ):
-            return _from_decision(model.decision_function(X), len(classes))
-        if hasattr(model, "predict_log_proba") and _agree(
-            np.asarray(model.predict_log_proba(probe)), expected
-        ):
-            answer = np.asarray(model.predict_log_proba(X), dtype=np.float64)
-            if np.isnan(answer).any():
-                raise ValueError("The model's predict_log_proba returned NaN.")
-            return answer
+    if has_decision or hasattr(model, "predict_log_proba"):
+        probe = take_rows(X, np.arange(min(_PROBE_ROWS, n_rows(X))))
+        expected = np.asarray(model.predict_proba(probe), dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            if has_decision and _agree(
+                _from_decision(model.decision_function(probe), len(classes)), expected
+            ):
+                return _from_decision(model.decision_function(X), len(classes))
+            if hasattr(model, "predict_log_proba") and _agree(
+                np.asarray(model.predict_log_proba(probe)), expected
+            ):
+                answer = np.asarray(model.predict_log_proba(X), dtype=np.float64)
+                if np.isnan(answer).any():
+                    raise ValueError("The model's predict_log_proba returned NaN.")
+                return answer
     return log_proba_from_proba(model.predict_proba(X))
 
 

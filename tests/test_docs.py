@@ -1,0 +1,53 @@
+"""What the README says of the code must be so."""
+
+import ast
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import mia_sklearn
+from mia_sklearn.attacks import all_attacks
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_finding_is_explained():
+    source = Path(mia_sklearn.__file__).with_name("_findings.py").read_text(encoding="utf-8")
+    constants = (
+        node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)
+    )
+    codes = {text for text in constants if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", str(text))}
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE)) == codes
+
+
+def test_every_attack_of_ours_is_explained():
+    for info in all_attacks():
+        if info.source == "mia-sklearn":
+            assert f"| `{info.attack.__name__}` |" in README
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_code_of_the_readme_names_what_exists(block):
+    for node in ast.walk(ast.parse(block)):
+        if isinstance(node, ast.ImportFrom):
+            module = import_module(node.module)
+            assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "examples/README.md"])
+def test_links_lead_somewhere(name):
+    page = ROOT / name
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_commands_of_the_documents_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(
+            r"(?:`|^)make ([a-z-]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE
+        ):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -24,10 +22,10 @@ from ._controls import (
 from ._coverage import RELEASES, coverage
 from ._data import n_rows, take_rows
 from ._estimators import check_trainable
-from ._findings import Facts, findings
-from ._observations import ReferenceTable
+from ._findings import findings
+from ._observations import ReferenceTable, group_columns
 from ._observe import FunctionTarget, as_target, ask_copies, observe, place
-from ._plan import Plan, Pool, in_pool_order, make_plan, make_pool
+from ._plan import Run, in_pool_order, make_plan, make_pool
 from ._slices import slice_columns
 from .attacks import StackedAttack, ThresholdAttack, all_attacks
 from .metrics import Estimate, compute
@@ -170,35 +168,41 @@ def audit(
     >>> report.info["n_members"], report.info["n_references"]
     (75, 4)
     """
-    clock = _Clock()
-    _check_options(split, release, confidence, n_references, max_records, n_queries)
+    _check_options(
+        split=split,
+        release=release,
+        confidence=confidence,
+        n_references=n_references,
+        max_records=max_records,
+        n_queries=n_queries,
+    )
     target = as_target(model, classes, query_budget)
     trainable, search_note = _what_to_train(target, estimator, fit_params, n_references)
     chosen = _resolve_attacks(attacks, release, n_references > 0)
     seed = _seed(random_state, cache)
     pool = make_pool(target, X_train, y_train, X_test, y_test)
     pool.sliced = slice_columns(slices, pool)
-    plan = make_plan(pool, max_records, seed)
-
-    with clock("target"):
-        log_proba = _ask_target(target, pool, plan)
-    audited = plan.audited
-    member = pool.member[audited]
-    X, y = take_rows(pool.X, audited), pool.y[audited]
-    facts = Facts(pool=pool, plan=plan, confidence=confidence, split=split, seed=seed)
-    facts.search_note = search_note
-
-    refs = None
+    run = Run(
+        target=target,
+        attacks=chosen,
+        headline=_headline(chosen, release),
+        pool=pool,
+        plan=make_plan(pool, max_records, seed),
+        split=split,
+        release=release,
+        confidence=float(confidence),
+        seed=seed,
+        n_queries=n_queries,
+        trainable=trainable,
+        search_note=search_note,
+    )
+    with run.timed("target"):
+        run.log_proba = _ask_target(run)
     if n_references:
-        with clock("references"):
-            refs = _train_references(
-                trainable,
-                X,
-                y,
-                pool,
-                plan,
+        with run.timed("references"):
+            run.references = _train_references(
+                run,
                 fit_params,
-                target,
                 n_models=n_references,
                 n_queries=n_queries,
                 n_jobs=n_jobs,
@@ -206,92 +210,33 @@ def audit(
                 random_state=None if random_state is None and cache is not None else seed,
                 progress=progress,
             )
-    with clock("attacks"):
-        table, observations, scores = _attack(
-            chosen, refs, target, log_proba, X, y, member, seed=seed, n_queries=n_queries
-        )
-    p_values = np.full(len(y), np.nan)
-    with clock("p_values"):
-        if refs is not None:
-            sizes_match = abs(refs.train_size_ / plan.n_trained - 1) <= _SIZE_TOLERANCE
-            if sizes_match and len(scores):
-                slots = [name for name in observations.columns if name.startswith("out_")]
-                slots = [name for name in slots if name.removeprefix("out_").isdigit()]
-                p_values = pooled_p_values(
-                    observations["logit"].to_numpy(), observations[slots].to_numpy()
-                )
-    headline = _headline(chosen, release)
-    rows: list[Control] = []
-    if controls:
-        with clock("controls"):
-            shift, facts.shift = distribution_shift(X, y, member, confidence=confidence, seed=seed)
-            rows.append(shift)
-            if refs is not None and table is not None:
-                attack = chosen[headline]
-                rows.append(reference_control(attack, table, member))
-                rows.append(pipeline_control(attack, table, seed=seed, confidence=confidence))
-            rows.append(memorising_ceiling(X, y, member, seed=seed))
-    with clock("metrics"):
-        epsilon_reason = _no_epsilon(split, facts.shift)
-        metrics = _metrics(
-            scores,
-            member,
-            pool.sliced_rows(audited),
-            headline,
-            confidence=confidence,
-            fixed_threshold=refs is not None,
-            epsilon_reason=epsilon_reason,
-        )
-    records = _records(pool, audited, scores, p_values)
-    facts.headline = headline
-    facts.references = refs
-    facts.accuracies(log_proba, pool, audited, target)
-    info = _info(
-        target,
-        trainable,
-        pool,
-        plan,
-        refs,
-        clock,
-        chosen,
-        headline,
-        facts=facts,
-        split=split,
-        release=release,
-        confidence=confidence,
-        seed=seed,
-        title=title,
-        n_queries=n_queries,
-    )
-    import pandas as pd
-
-    control_table = pd.DataFrame(rows, columns=list(Control._fields))
-    control_table["passed"] = control_table["passed"].astype("boolean").astype(object)
+    with run.timed("attacks"):
+        table, observations, scores = _attack(run)
+    with run.timed("p_values"):
+        p_values = _p_values(run, observations)
+    with run.timed("controls"):
+        checks = _controls(run, table) if controls else []
+    with run.timed("metrics"):
+        metrics = _metrics(run, scores)
+    records = _records(run, scores, p_values)
     return AuditReport(
         metrics=metrics,
         records=records,
-        findings=findings(facts, metrics, records, rows),
-        coverage=coverage(chosen, release, headline, with_references=refs is not None),
-        controls=control_table,
-        info=info,
+        findings=findings(run, metrics, records, checks),
+        coverage=coverage(chosen, release, run.headline, with_references=n_references > 0),
+        controls=_as_table(checks),
+        info=_info(run, title),
     )
 
 
-class _Clock:
-    """Seconds spent by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, phase: str) -> Any:
-        start = time.perf_counter()
-        yield
-        self.seconds[phase] = round(time.perf_counter() - start, 4)
-
-
 def _check_options(
-    split: Any, release: Any, confidence: Any, n_references: Any, max_records: Any, n_queries: Any
+    *,
+    split: Any,
+    release: Any,
+    confidence: Any,
+    n_references: Any,
+    max_records: Any,
+    n_queries: Any,
 ) -> None:
     if split not in _SPLITS:
         raise ValueError(f'split must be "random", "other" or None, got {split!r}.')
@@ -415,30 +360,22 @@ def _seed(random_state: Any, cache: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def _ask_target(target: Any, pool: Pool, plan: Plan) -> np.ndarray:
+def _ask_target(run: Run) -> np.ndarray:
     """Return the target's log-posteriors on the audited records, in its own classes."""
     answers = []
-    for name, rows in (
-        ("X_train", plan.audited[pool.member[plan.audited]]),
-        ("X_test", plan.audited[~pool.member[plan.audited]]),
-    ):
+    for name, side in (("X_train", run.member), ("X_test", ~run.member)):
+        records = take_rows(run.pool.X, run.plan.audited[side])
         try:
-            answers.append(log_posteriors(target, take_rows(pool.X, rows)))
+            answers.append(log_posteriors(run.target, records))
         except (ValueError, TypeError) as error:
             raise ValueError(f"The model could not answer {name}: {error}") from error
     return np.concatenate(answers).astype(np.float32)
 
 
 def _train_references(
-    trainable: Any,
-    X: Any,
-    y: np.ndarray,
-    pool: Pool,
-    plan: Plan,
-    fit_params: dict[str, Any] | None,
-    target: Any,
-    **options: Any,
+    run: Run, fit_params: dict[str, Any] | None, **options: Any
 ) -> ReferenceModels:
+    pool, plan = run.pool, run.plan
     core = None
     if len(plan.core):
         core = (take_rows(pool.X, plan.core), pool.y[plan.core])
@@ -446,48 +383,70 @@ def _train_references(
     params = {
         name: in_pool_order(name, value, pool, order) for name, value in (fit_params or {}).items()
     }
-    refs = ReferenceModels(trainable, train_size=plan.n_trained, **options)
-    return refs.fit(X, y, core=core, fit_params=params or None, classes=target.classes_)
+    references = ReferenceModels(run.trainable, train_size=plan.n_trained, **options)
+    return references.fit(
+        run.X, run.y, core=core, fit_params=params or None, classes=run.target.classes_
+    )
 
 
 def _attack(
-    chosen: dict[str, Any],
-    refs: ReferenceModels | None,
-    target: Any,
-    log_proba: np.ndarray,
-    X: Any,
-    y: np.ndarray,
-    member: np.ndarray,
-    *,
-    seed: int,
-    n_queries: int,
+    run: Run,
 ) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray]]:
     """Fit every attack where membership is known, and score the target's observations."""
-    for attack in chosen.values():
+    for attack in run.attacks.values():
         if "random_state" in attack.get_params(deep=False) and attack.random_state is None:
-            attack.set_params(random_state=seed)
+            attack.set_params(random_state=run.seed)
+    refs, y = run.references, run.y
     scores: dict[str, np.ndarray] = {}
     if refs is None:
         # Without references only the order of the scores is used, which no fit alters.
-        observations = observe(_Answered(target, log_proba), np.empty((len(y), 1)), y)
-        for name, attack in chosen.items():
-            scores[name] = attack.fit(observations, member).decision_function(observations)
+        answered = _Answered(run.target, run.log_proba)
+        observations = observe(answered, np.empty((len(y), 1)), y)
+        for name, attack in run.attacks.items():
+            scores[name] = attack.fit(observations, run.member).decision_function(observations)
         return None, observations, scores
-    neighbors = (
-        _NEIGHBORS if any("neighbor" in attack._required() for attack in chosen.values()) else 0
-    )
-    table = ReferenceTable(refs, neighbors=neighbors, n_queries=n_queries)
+    wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
+    extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
+    table = ReferenceTable(refs, **extras)
     rows = np.arange(len(y))
-    query_phi = ask_copies(target, refs, rows, n_queries) if n_queries else None
+    query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
     labels = refs.labels_[: len(y)]
-    observations = place(table, log_proba, labels, rows, query_phi=query_phi)
-    shadow, membership = refs.shadow_observations(
-        random_state=seed, neighbors=neighbors, n_queries=n_queries
-    )
-    for name, attack in chosen.items():
+    observations = place(table, run.log_proba, labels, rows, query_phi=query_phi)
+    shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
+    for name, attack in run.attacks.items():
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
     return table, observations, scores
+
+
+def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
+    """Return each record's p-value under "not trained on"; NaN where they would not hold."""
+    refs = run.references
+    if refs is None or abs(refs.train_size_ / run.plan.n_trained - 1) > _SIZE_TOLERANCE:
+        return np.full(len(observations), np.nan)
+    groups = group_columns(observations.columns)
+    values = observations.to_numpy()
+    return pooled_p_values(values[:, groups["logit"][0]], values[:, groups["out"]])
+
+
+def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
+    X, y, member = run.X, run.y, run.member
+    shift, run.shift = distribution_shift(X, y, member, confidence=run.confidence, seed=run.seed)
+    checks = [shift]
+    if table is not None:
+        attack = run.attacks[run.headline]
+        checks.append(reference_control(attack, table, member))
+        checks.append(pipeline_control(attack, table, seed=run.seed, confidence=run.confidence))
+    return [*checks, memorising_ceiling(X, y, member, seed=run.seed)]
+
+
+def _as_table(checks: list[Control]) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(checks, columns=list(Control._fields))
+    # True, False or missing, and no numbers.
+    table["passed"] = table["passed"].astype("boolean").astype(object)
+    return table
 
 
 class _Answered:
@@ -521,155 +480,121 @@ def _no_epsilon(split: str | None, shift: Estimate | None) -> str:
     return ""
 
 
-def _metrics(
-    scores: dict[str, np.ndarray],
-    member: np.ndarray,
-    sliced: dict[str, np.ndarray],
-    headline: str,
-    *,
-    confidence: float,
-    fixed_threshold: bool,
-    epsilon_reason: str,
-) -> pd.DataFrame:
+def _metrics(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     import pandas as pd
 
+    member = run.member
+    # The attacks' own threshold was fixed on the references; without them it is chosen here.
+    threshold = None if run.references is None else 0.0
+    reason = _no_epsilon(run.split, run.shift)
     rows = []
     for attack, score in scores.items():
-        rows += _metric_rows(
-            attack, "all", score, member, confidence, fixed_threshold, epsilon_reason
-        )
+        about = {"attack": attack, "slice": "all"}
+        rows += _metric_rows(about, score, member, run.confidence, threshold)
+        if reason:
+            nan = float("nan")
+            sizes = int(member.sum()), int((~member).sum())
+            rows.append(_row(about, "epsilon", Estimate(nan, nan, nan, *sizes, reason)))
+        else:
+            bound = compute("epsilon", member, score, confidence=run.confidence)
+            rows.append(_row(about, "epsilon", bound))
     groups = [
         (f"{name}={value}", values == value)
-        for name, values in sliced.items()
+        for name, values in run.pool.sliced_rows(run.plan.audited).items()
         for value in np.unique(values)
     ]
     for label, inside in groups:
-        both = member[inside].any() and (~member[inside]).any()
-        if both:
-            # Each group pays for the others: some will look bad by chance.
-            level = 1 - (1 - confidence) / len(groups)
-            rows += _metric_rows(
-                headline,
-                label,
-                scores[headline][inside],
-                member[inside],
-                level,
-                fixed_threshold,
-                None,
-            )
+        if member[inside].any() and (~member[inside]).any():
+            about = {"attack": run.headline, "slice": label}
+            # Each group pays for the others: of many, some look bad by chance.
+            level = 1 - (1 - run.confidence) / len(groups)
+            score = scores[run.headline][inside]
+            rows += _metric_rows(about, score, member[inside], level, threshold)
     return pd.DataFrame(rows)
 
 
 def _metric_rows(
-    attack: str,
-    name: str,
+    about: dict[str, str],
     score: np.ndarray,
     member: np.ndarray,
     confidence: float,
-    fixed_threshold: bool,
-    epsilon_reason: str | None,
+    threshold: float | None,
 ) -> list[dict[str, Any]]:
-    threshold = 0.0 if fixed_threshold else None
     wanted: list[tuple[str, dict[str, Any]]] = [("auc", {})]
     wanted += [(f"tpr@{rate}", {}) for rate in _FALSE_POSITIVE_RATES]
-    wanted += [("advantage", {"threshold": threshold}), ("accuracy", {"threshold": threshold})]
-    if epsilon_reason is not None:
-        wanted.append(("epsilon", {}))
-    rows = []
-    for metric, options in wanted:
-        if metric == "epsilon" and epsilon_reason:
-            nan = float("nan")
-            estimate = Estimate(
-                nan, nan, nan, int(member.sum()), int((~member).sum()), epsilon_reason
-            )
-        else:
-            estimate = compute(metric, member, score, confidence=confidence, **options)
-        kind, _, at = metric.partition("@")
-        rows.append(
-            {
-                "attack": attack,
-                "slice": name,
-                "metric": kind,
-                "at": float(at) if at else np.nan,
-                "estimate": estimate.value,
-                "low": estimate.low,
-                "high": estimate.high,
-                "n_members": estimate.n_members,
-                "n_nonmembers": estimate.n_nonmembers,
-                "fpr": _or_nan(estimate.fpr),
-                "n_identified": _or_nan(estimate.n_identified),
-                "n_false_alarms": _or_nan(estimate.n_false_alarms),
-                "note": estimate.note,
-            }
-        )
-    return rows
+    wanted += [(name, {"threshold": threshold}) for name in ("advantage", "accuracy")]
+    return [
+        _row(about, metric, compute(metric, member, score, confidence=confidence, **options))
+        for metric, options in wanted
+    ]
+
+
+def _row(about: dict[str, str], metric: str, estimate: Estimate) -> dict[str, Any]:
+    kind, _, at = metric.partition("@")
+    return {
+        **about,
+        "metric": kind,
+        "at": float(at) if at else np.nan,
+        "estimate": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n_members": estimate.n_members,
+        "n_nonmembers": estimate.n_nonmembers,
+        "fpr": _or_nan(estimate.fpr),
+        "n_identified": _or_nan(estimate.n_identified),
+        "n_false_alarms": _or_nan(estimate.n_false_alarms),
+        "note": estimate.note,
+    }
 
 
 def _or_nan(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _records(
-    pool: Pool, audited: np.ndarray, scores: dict[str, np.ndarray], p_values: np.ndarray
-) -> pd.DataFrame:
+def _records(run: Run, scores: dict[str, np.ndarray], p_values: np.ndarray) -> pd.DataFrame:
     import pandas as pd
     from scipy.stats import false_discovery_control
 
-    member = pool.member[audited]
+    audited, member = run.plan.audited, run.member
     q_values = np.full(len(audited), np.nan)
-    if member.any() and np.isfinite(p_values[member]).all():
+    if np.isfinite(p_values[member]).all():
         q_values[member] = false_discovery_control(p_values[member])
+    sliced = run.pool.sliced_rows(audited)
     return pd.DataFrame(
         {
             "set": np.where(member, "train", "test"),
-            "row": pool.origin[audited],
-            "label": pool.y[audited],
+            "row": run.pool.origin[audited],
+            "label": run.y,
             "member": member.astype(int),
             **scores,
-            **{f"slice_{name}": v for name, v in pool.sliced_rows(audited).items()},
+            **{f"slice_{name}": values for name, values in sliced.items()},
             "p_value": p_values,
             "q_value": q_values,
         }
     )
 
 
-def _info(
-    target: Any,
-    trainable: Any,
-    pool: Pool,
-    plan: Plan,
-    refs: ReferenceModels | None,
-    clock: _Clock,
-    chosen: dict[str, Any],
-    headline: str,
-    *,
-    facts: Facts,
-    split: str | None,
-    release: str,
-    confidence: float,
-    seed: int,
-    title: str | None,
-    n_queries: int,
-) -> dict[str, Any]:
-    name = getattr(getattr(target, "function", None), "__name__", None) or type(target).__name__
+def _info(run: Run, title: str | None) -> dict[str, Any]:
+    target, refs = run.target, run.references
+    name = getattr(getattr(target, "function", target), "__name__", type(target).__name__)
     info: dict[str, Any] = {
         "title": title or f"Membership inference audit of {name}",
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "headline": headline,
-        "attacks": list(chosen),
+        "headline": run.headline,
+        "attacks": list(run.attacks),
         "model": name,
-        "estimator": "none" if trainable is None else _describe(trainable),
-        "n_train": pool.n_train,
-        "n_test": pool.n_test,
-        "n_members": int(pool.member[plan.audited].sum()),
-        "n_nonmembers": int((~pool.member[plan.audited]).sum()),
-        "n_unaudited": len(plan.core),
-        "target_train_accuracy": facts.train_accuracy,
-        "target_test_accuracy": facts.test_accuracy,
-        "release": release,
-        "split": split or "not stated",
-        "confidence": float(confidence),
-        "random_state": seed,
+        "estimator": "none" if run.trainable is None else _describe(run.trainable),
+        "n_train": run.pool.n_train,
+        "n_test": run.pool.n_test,
+        "n_members": int(run.member.sum()),
+        "n_nonmembers": int((~run.member).sum()),
+        "n_unaudited": len(run.plan.core),
+        "target_train_accuracy": run.accuracy(member=True),
+        "target_test_accuracy": run.accuracy(member=False),
+        "release": run.release,
+        "split": run.split or "not stated",
+        "confidence": run.confidence,
+        "random_state": run.seed,
     }
     if refs is not None:
         info |= {
@@ -678,10 +603,10 @@ def _info(
             "block_size": refs.block_size_,
             "smoothing": refs.smoothing_,
         }
-    if n_queries:
-        info["queries_per_record"] = 1 + n_queries
-    info["timings"] = clock.seconds
+    if run.n_queries:
+        info["queries_per_record"] = 1 + run.n_queries
     packages = ("scikit-learn", "numpy", "scipy")
+    info["timings"] = run.seconds
     info["versions"] = {"mia-sklearn": __version__} | {p: version(p) for p in packages}
     return info
 

@@ -120,7 +120,9 @@ def pipeline_control(
         max_rows=_CONTROL_ROWS,
         random_state=seed,
         models=others,
-        without=held,
+        # With two blocks, no reference would be left to compare an acting one with. The held
+        # block's answers may serve for that: what is learned is the others' membership.
+        without=held if refs.n_blocks_ > 2 else None,
     )
     fitted = clone(attack).fit(observations, membership)
     played = []

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import t as student_t
 
-from .metrics import Estimate
 from .report import Finding
 from .stats import nonmembers_needed, references_needed
 
@@ -16,47 +14,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ._controls import Control
-    from .references import ReferenceModels
+    from ._plan import Run
 
 _LISTED_AT = 0.1
 _DIFFERS_AT = 0.001
 _STRONG_AUC = 0.6
 
 
-@dataclass
-class Facts:
-    """What the findings are drawn from, beside the report's tables."""
-
-    pool: Any
-    plan: Any
-    confidence: float
-    split: str | None
-    seed: int
-    search_note: str = ""
-    shift: Estimate | None = None
-    headline: str = ""
-    references: ReferenceModels | None = None
-    train_accuracy: float = float("nan")
-    test_accuracy: float = float("nan")
-    correct: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
-
-    def accuracies(self, log_proba: np.ndarray, pool: Any, audited: Any, target: Any) -> None:
-        """Learn how often the target is right on members and on non-members."""
-        predicted = np.asarray(target.classes_)[log_proba.argmax(axis=1)]
-        self.correct = predicted == pool.y[audited]
-        member = pool.member[audited]
-        self.train_accuracy = float(self.correct[member].mean())
-        self.test_accuracy = float(self.correct[~member].mean())
-
-
 def findings(
-    facts: Facts, metrics: pd.DataFrame, records: pd.DataFrame, controls: list[Control]
+    run: Run, metrics: pd.DataFrame, records: pd.DataFrame, controls: list[Control]
 ) -> list[Finding]:
     """Return all findings of an audit.
 
     Parameters
     ----------
-    facts : Facts
+    run : Run
     metrics, records : DataFrame
         As in `AuditReport`.
     controls : list of Control
@@ -66,27 +38,27 @@ def findings(
     list of Finding
     """
     found: list[Finding | None] = [
-        _leak(facts, metrics),
+        _leak(run, metrics),
         _exposed(records),
-        _overfit(facts),
-        _shift(facts),
+        _overfit(run),
+        _shift(run),
         *_failed_controls(controls),
-        _overlap(facts),
-        _duplicates(facts),
-        _differing_references(facts),
-        _saturated(facts),
-        _few_records(facts, metrics),
-        _few_references(facts, records),
-        _unaudited(facts),
-        _dropped(facts),
-        _search(facts),
-        _no_references(facts),
+        _overlap(run),
+        _duplicates(run),
+        _differing_references(run),
+        _saturated(run),
+        _few_records(run, metrics),
+        _few_references(run, records),
+        _unaudited(run),
+        _dropped(run),
+        _search(run),
+        _no_references(run),
     ]
     return [finding for finding in found if finding is not None]
 
 
-def _leak(facts: Facts, metrics: pd.DataFrame) -> Finding:
-    own = metrics[(metrics["attack"] == facts.headline) & (metrics["slice"] == "all")]
+def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
+    own = metrics[(metrics["attack"] == run.headline) & (metrics["slice"] == "all")]
     auc = own[own["metric"] == "auc"].iloc[0]
     rates = own[(own["metric"] == "tpr") & own["high"].notna()].sort_values("at")
     singled = rates[rates["low"] > rates["at"]]
@@ -98,8 +70,8 @@ def _leak(facts: Facts, metrics: pd.DataFrame) -> Finding:
             "Some people's records can be recognised as training records",
             f"Someone with this access can name {int(rate['n_identified']):,} of "
             f"{int(rate['n_members']):,} training records while wrongly naming "
-            f"{int(rate['n_false_alarms']):,} of {int(rate['n_nonmembers']):,} others. For a person "
-            "among them, the model gives away that they are in the data, and with it whatever "
+            f"{int(rate['n_false_alarms']):,} of {int(rate['n_nonmembers']):,} others. For a "
+            "person among them, the model gives away that they are in the data, and with it whatever "
             "being in the data says about them.",
             "Make the model remember less: stronger regularisation, larger leaves, fewer trees "
             "grown to purity, early stopping, more data; release labels or fewer digits; or train "
@@ -149,25 +121,25 @@ def _exposed(records: pd.DataFrame) -> Finding | None:
     )
 
 
-def _overfit(facts: Facts) -> Finding | None:
-    gap = facts.train_accuracy - facts.test_accuracy
-    n1, n0 = facts.plan.audited.size, max(1, int((~facts.pool.member[facts.plan.audited]).sum()))
-    error = np.sqrt(0.25 / max(1, n1 - n0) + 0.25 / n0)
-    if gap <= 2.6 * error:
+def _overfit(run: Run) -> Finding | None:
+    train, test = run.accuracy(member=True), run.accuracy(member=False)
+    sizes = np.array([run.member.sum(), (~run.member).sum()])
+    # Half is the largest variance that a share can have.
+    if train - test <= 2.6 * np.sqrt((0.25 / sizes).sum()):
         return None
     return Finding(
         "OVERFITTED",
-        "warning" if gap > 0.1 else "info",
-        f"The model is right on {100 * facts.train_accuracy:.1f} % of its training records and "
-        f"{100 * facts.test_accuracy:.1f} % of others",
+        "warning" if train - test > 0.1 else "info",
+        f"The model is right on {100 * train:.1f} % of its training records and "
+        f"{100 * test:.1f} % of others",
         "It answers its training records differently from other people's, which is what "
         "membership attacks read.",
         "Reduce the gap: regularise, stop earlier, or use more data.",
     )
 
 
-def _shift(facts: Facts) -> Finding | None:
-    shift = facts.shift
+def _shift(run: Run) -> Finding | None:
+    shift = run.shift
     if shift is None or not shift.low > 0.5:
         return None
     return Finding(
@@ -208,8 +180,8 @@ def _failed_controls(controls: list[Control]) -> list[Finding]:
     return found
 
 
-def _overlap(facts: Facts) -> Finding | None:
-    n = facts.pool.n_overlap
+def _overlap(run: Run) -> Finding | None:
+    n = run.pool.n_overlap
     if not n:
         return None
     return Finding(
@@ -222,8 +194,8 @@ def _overlap(facts: Facts) -> Finding | None:
     )
 
 
-def _duplicates(facts: Facts) -> Finding | None:
-    n = facts.pool.n_duplicates
+def _duplicates(run: Run) -> Finding | None:
+    n = run.pool.n_duplicates
     if not n:
         return None
     return Finding(
@@ -236,16 +208,16 @@ def _duplicates(facts: Facts) -> Finding | None:
     )
 
 
-def _differing_references(facts: Facts) -> Finding | None:
-    refs = facts.references
+def _differing_references(run: Run) -> Finding | None:
+    refs = run.references
     if refs is None:
         return None
     right = refs.outputs_[:, : refs.n_pool_].argmax(axis=2) == refs.labels_[: refs.n_pool_]
     trained = refs.membership_[:, : refs.n_pool_] > 0
     differing = []
     for name, mask, accuracy in (
-        ("training", trained, facts.train_accuracy),
-        ("other", ~trained, facts.test_accuracy),
+        ("training", trained, run.accuracy(member=True)),
+        ("other", ~trained, run.accuracy(member=False)),
     ):
         if not mask.any(axis=1).all():
             continue
@@ -271,8 +243,8 @@ def _differing_references(facts: Facts) -> Finding | None:
     )
 
 
-def _saturated(facts: Facts) -> Finding | None:
-    refs = facts.references
+def _saturated(run: Run) -> Finding | None:
+    refs = run.references
     if refs is None or refs.smoothing_ < 1e-6:
         return None
     return Finding(
@@ -286,14 +258,14 @@ def _saturated(facts: Facts) -> Finding | None:
     )
 
 
-def _few_records(facts: Facts, metrics: pd.DataFrame) -> Finding | None:
-    own = metrics[(metrics["attack"] == facts.headline) & (metrics["slice"] == "all")]
+def _few_records(run: Run, metrics: pd.DataFrame) -> Finding | None:
+    own = metrics[(metrics["attack"] == run.headline) & (metrics["slice"] == "all")]
     withheld = own[(own["metric"] == "tpr") & own["high"].isna()]
     if not len(withheld):
         return None
     n = int(own["n_nonmembers"].iloc[0])
     needs = "; ".join(
-        f"{rate:g} needs {nonmembers_needed(rate, confidence=facts.confidence):,}"
+        f"{rate:g} needs {nonmembers_needed(rate, confidence=run.confidence):,}"
         for rate in withheld["at"]
     )
     return Finding(
@@ -305,8 +277,8 @@ def _few_records(facts: Facts, metrics: pd.DataFrame) -> Finding | None:
     )
 
 
-def _few_references(facts: Facts, records: pd.DataFrame) -> Finding | None:
-    refs = facts.references
+def _few_references(run: Run, records: pd.DataFrame) -> Finding | None:
+    refs = run.references
     if refs is None:
         return None
     members = int((records["member"] == 1).sum())
@@ -325,8 +297,8 @@ def _few_references(facts: Facts, records: pd.DataFrame) -> Finding | None:
     )
 
 
-def _unaudited(facts: Facts) -> Finding | None:
-    n = len(facts.plan.core)
+def _unaudited(run: Run) -> Finding | None:
+    n = len(run.plan.core)
     if not n:
         return None
     return Finding(
@@ -339,8 +311,8 @@ def _unaudited(facts: Facts) -> Finding | None:
     )
 
 
-def _dropped(facts: Facts) -> Finding | None:
-    n = facts.plan.n_dropped
+def _dropped(run: Run) -> Finding | None:
+    n = run.plan.n_dropped
     if not n:
         return None
     return Finding(
@@ -352,20 +324,20 @@ def _dropped(facts: Facts) -> Finding | None:
     )
 
 
-def _search(facts: Facts) -> Finding | None:
-    if not facts.search_note:
+def _search(run: Run) -> Finding | None:
+    if not run.search_note:
         return None
     return Finding(
         "SEARCH",
         "info",
         "The references do not repeat the search",
-        f"{facts.search_note}. What the search itself gives away is not audited.",
+        f"{run.search_note}. What the search itself gives away is not audited.",
         "Give estimator= the search object to repeat it for every reference.",
     )
 
 
-def _no_references(facts: Facts) -> Finding | None:
-    if facts.references is not None:
+def _no_references(run: Run) -> Finding | None:
+    if run.references is not None:
         return None
     return Finding(
         "NO_REFERENCES",

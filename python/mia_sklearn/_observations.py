@@ -303,9 +303,9 @@ class ReferenceTable:
         sides = (means[:, :n_classes], means[:, n_classes:])
         for side, sums, chosen in zip(sides, self._sums, (~trained, trained), strict=True):
             total = sums[rows]
-            for model in np.flatnonzero(absent):
-                proba = np.exp(refs.outputs_[model, rows], dtype=np.float64)
-                total -= np.where(chosen[model][:, None], proba, 0.0)
+            for missing in np.flatnonzero(absent):
+                proba = np.exp(refs.outputs_[missing, rows], dtype=np.float64)
+                total -= np.where(chosen[missing][:, None], proba, 0.0)
             count = chosen[~absent].sum(axis=0)[:, None]
             with np.errstate(invalid="ignore", divide="ignore"):
                 side[:] = np.where(count > 0, np.maximum(total, 0.0) / count, np.nan)

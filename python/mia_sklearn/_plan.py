@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._data import as_table, concat_rows, is_frame, n_rows, row_digests, take_rows
 from ._observe import check_labels
+
+if TYPE_CHECKING:
+    from .metrics import Estimate
+    from .references import ReferenceModels
 
 _MOST_BLOCKS = 8
 
@@ -62,10 +69,74 @@ class Plan:
     n_dropped: int
 
 
+@dataclass
+class Run:
+    """What one audit knows while it goes on.
+
+    Attributes
+    ----------
+    target : fitted classifier
+    attacks : dict of str to attack
+        By name, in the order in which they run.
+    headline : str
+        The attack that makes the verdict.
+    trainable : estimator, callable or None
+        What the references train.
+    references : ReferenceModels or None
+    shift : Estimate or None
+        AUC with which train and test are told apart without the model.
+    log_proba : ndarray of shape (n_audited, n_classes), float32
+        The target's answers.
+    seconds : dict of str to float
+        Time spent by phase.
+    """
+
+    target: Any
+    attacks: dict[str, Any]
+    headline: str
+    pool: Pool
+    plan: Plan
+    split: str | None
+    release: str
+    confidence: float
+    seed: int
+    n_queries: int = 0
+    trainable: Any = None
+    search_note: str = ""
+    references: ReferenceModels | None = None
+    shift: Estimate | None = None
+    log_proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] = round(time.perf_counter() - start, 4)
+
+    @property
+    def X(self) -> Any:
+        """The audited records."""
+        return take_rows(self.pool.X, self.plan.audited)
+
+    @property
+    def y(self) -> np.ndarray:
+        return self.pool.y[self.plan.audited]
+
+    @property
+    def member(self) -> np.ndarray:
+        return self.pool.member[self.plan.audited]
+
+    def accuracy(self, member: bool) -> float:
+        """Return how often the target is right on audited members, or on non-members."""
+        predicted = np.asarray(self.target.classes_)[self.log_proba.argmax(axis=1)]
+        return float((predicted == self.y)[self.member == member].mean())
+
+
 def make_pool(target: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any) -> Pool:
     tables, labels = [], []
-    for suffix, X, y in (("train", X_train, y_train), ("test", X_test, y_test)):
-        X, y = as_table(X, f"X_{suffix}"), np.asarray(y)
+    for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
+        X, y = as_table(given, f"X_{suffix}"), np.asarray(given_labels)
         if y.ndim != 1:
             raise ValueError(f"y_{suffix} must have one label per record, got shape {y.shape}.")
         if n_rows(X) != len(y):

@@ -100,7 +100,11 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
                 if np.isnan(answer).any():
                     raise ValueError("The model's predict_log_proba returned NaN.")
                 return answer
-    return log_proba_from_proba(model.predict_proba(X))
+    proba = np.asarray(model.predict_proba(X))
+    if hasattr(model, "fit") and proba.ndim == 2:
+        # One-vs-rest answers all zeros where every part says no: no class before another.
+        proba = np.where(proba.any(axis=1, keepdims=True), proba, 1 / proba.shape[1])
+    return log_proba_from_proba(proba)
 
 
 def _agree(log_proba: np.ndarray, proba: np.ndarray) -> bool:

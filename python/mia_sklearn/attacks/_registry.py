@@ -16,7 +16,7 @@ __all__ = ["ENTRY_POINTS", "AttackInfo", "all_attacks"]
 
 ENTRY_POINTS = "mia_sklearn.attacks"
 
-_OWN = {
+_OWN: dict[str, type[BaseAttack]] = {
     "threshold": ThresholdAttack,
     "shadow": ShadowAttack,
     "lira": LiRAAttack,

@@ -177,7 +177,7 @@ class StackedAttack(BaseAttack):
             return self._log_odds(table, (None, None))
         empty = self._empty_blocks(table)
         assert empty is not None
-        whole = ~empty.any(axis=1)
+        whole = np.asarray(~empty.any(axis=1))
         score = np.empty(len(table))
         if not whole.all():
             score[~whole] = self._log_odds(_select(table, ~whole), (None, None))

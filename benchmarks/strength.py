@@ -1,0 +1,147 @@
+"""How strong each attack is: AUC and true positive rates over held-out targets.
+
+Targets train on a random half of the pool, in complementary pairs; references do too, and know
+nothing of the targets. All attacks read the same observations with their default parameters.
+`python benchmarks/strength.py` prints the whole table, `... forest lr --references 4 16` a part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from mia_sklearn import ReferenceModels, observe
+from mia_sklearn.attacks import (
+    LiRAAttack,
+    RMIAAttack,
+    ShadowAttack,
+    StackedAttack,
+    ThresholdAttack,
+)
+from mia_sklearn.datasets import load_adult, load_location30
+from mia_sklearn.metrics import roc_auc, tpr_at_fpr
+
+N_ADULT = 10_000
+N_TARGETS = 8
+RATES = (0.01, 0.001)
+
+
+def adult() -> tuple[np.ndarray, np.ndarray]:
+    data = load_adult()
+    rows = np.random.default_rng(0).permutation(len(data.data))[:N_ADULT]
+    frame, target = data.data.iloc[rows], np.asarray(data.target)[rows]
+    text = frame.select_dtypes(exclude="number").fillna("?")
+    numbers = StandardScaler().fit_transform(frame.select_dtypes("number"))
+    indicators = OneHotEncoder(sparse_output=False).fit_transform(text)
+    return np.hstack([numbers, indicators]).astype(np.float32), (target == ">50K").astype(int)
+
+
+def location() -> tuple[np.ndarray, np.ndarray]:
+    data = load_location30()
+    return np.asarray(data.data, dtype=np.float32), np.asarray(data.target)
+
+
+FAMILIES: dict[str, tuple[Any, Any]] = {
+    "forest": (RandomForestClassifier(100), adult),
+    "boosting": (HistGradientBoostingClassifier(), adult),
+    "tree": (DecisionTreeClassifier(), adult),
+    "knn": (KNeighborsClassifier(5), adult),
+    "lr": (LogisticRegression(max_iter=1000), location),
+    "mlp": (MLPClassifier((64,), alpha=0.0), location),
+}
+
+
+def attacks(tracks: str) -> dict[str, Any]:
+    chosen: dict[str, Any] = {
+        "loss threshold": ThresholdAttack(),
+        "Shokri": ShadowAttack(random_state=0),
+        "RMIA": RMIAAttack(),
+        "LiRA (as published)": LiRAAttack(variance="global"),
+        "LiRA (shrunk)": LiRAAttack(),
+        "stacked, L": StackedAttack(random_state=0),
+    }
+    if "R" in tracks:
+        chosen["stacked, R"] = StackedAttack(pool_features=True, random_state=0)
+    if "A" in tracks:
+        chosen["stacked, A + R" if "R" in tracks else "stacked, A"] = StackedAttack(
+            pool_features="R" in tracks, random_state=0
+        )
+    return chosen
+
+
+def columns_of(name: str, table: Any) -> Any:
+    """Keep the columns of the attacker's track."""
+    drop = [
+        column
+        for column in table
+        if (column.startswith("neighbor_") and "R" not in name.rpartition(", ")[2])
+        or (column.startswith("query_") and "A" not in name.rpartition(", ")[2])
+    ]
+    return table.drop(columns=drop)
+
+
+def measure(family: str, n_references: int, tracks: str, n_jobs: int) -> None:
+    estimator, load = FAMILIES[family]
+    X, y = load()
+    start = time.perf_counter()
+    n_queries = 10 if "A" in tracks else 0
+    references = ReferenceModels(
+        estimator, n_references, n_queries=n_queries, n_jobs=n_jobs, random_state=0
+    ).fit(X, y)
+    trained = time.perf_counter() - start
+    extras = {"neighbors": 6 if "R" in tracks else 0, "n_queries": n_queries}
+    shadow, membership = references.shadow_observations(random_state=0, **extras)
+    rng = np.random.default_rng(123)
+    targets = []
+    for pair in range(N_TARGETS // 2):
+        member = np.zeros(len(y), dtype=bool)
+        member[rng.permutation(len(y))[: len(y) // 2]] = True
+        for side, chosen in enumerate((member, ~member)):
+            model = clone(estimator)
+            if "random_state" in model.get_params():
+                model.set_params(random_state=1000 + 2 * pair + side)
+            model.fit(X[chosen], y[chosen])
+            targets.append((observe(model, X, y, references=references, **extras), chosen))
+    print(f"\n{family}, {n_references} references (trained in {trained:.1f} s)\n", flush=True)
+    print("| attack | AUC (sd) | TPR at 1 % (sd) | TPR at .1 % (sd) | fit s | score s |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, attack in attacks(tracks).items():
+        start = time.perf_counter()
+        attack.fit(columns_of(name, shadow), membership)
+        fitted = time.perf_counter() - start
+        rows = []
+        start = time.perf_counter()
+        scored = [(attack.decision_function(columns_of(name, o)), m) for o, m in targets]
+        seconds = (time.perf_counter() - start) / len(targets)
+        for score, member in scored:
+            rates = [tpr_at_fpr(member, score, rate).value for rate in RATES]
+            rows.append([roc_auc(member, score).value, *rates])
+        mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
+        cells = " | ".join(f"{m:.3f} ({s:.3f})" for m, s in zip(mean, spread, strict=True))
+        print(f"| {name} | {cells} | {fitted:.1f} | {seconds:.2f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("families", nargs="*", default=list(FAMILIES), choices=list(FAMILIES))
+    parser.add_argument("--references", nargs="+", type=int, default=[16])
+    parser.add_argument("--tracks", default="LR", help="L, plus R and A where wanted")
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    for family in args.families:
+        for n_references in args.references:
+            measure(family, n_references, args.tracks, args.jobs)
+
+
+if __name__ == "__main__":
+    main()

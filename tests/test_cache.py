@@ -148,6 +148,17 @@ def test_versions_are_part_of_the_name(tmp_path, data, monkeypatch):
     assert len(train.trained) == 8
 
 
+@pytest.mark.slow
+def test_killed_runs_go_on():
+    file = Path(__file__).parents[1] / "benchmarks" / "kill_resume.py"
+    spec = importlib.util.spec_from_file_location("kill_resume", file)
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    rows = benchmark.kill_and_resume(kills=5, n_jobs=2, seed=1)
+    assert len(rows) == 5
+    assert not any(again for *_, again in rows)
+
+
 # --- files ----------------------------------------------------------------------------------
 
 

@@ -32,6 +32,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, OneHotEncoder
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_info
 
 from mia_sklearn._data import row_digests
@@ -478,6 +479,11 @@ def test_estimators_that_stay_fitted_are_refused(data, kind):
 def test_estimators_without_a_memory_are_not(data, model):
     assert ReferenceModels(model, 2).fit(*data).n_models_ == 4
     assert ReferenceModels(clone(model).fit(*data), 2).fit(*data).n_models_ == 4
+
+
+@parametrize_with_checks([ReferenceModels(DecisionTreeClassifier(), 2)])
+def test_estimator_checks(estimator, check):
+    check(estimator)
 
 
 # --- errors ---------------------------------------------------------------------------------

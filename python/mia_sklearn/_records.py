@@ -65,8 +65,8 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
     trainable = np.unique(gathered.labels[gathered.first :])
     if len(trainable) < 2:
         raise ValueError(
-            "y must hold at least two classes among the records that models train on, got only "
-            f"{trainable[0]!r}."
+            "y must hold at least two classes among the records that models train on, got one "
+            f"class: {trainable[0]!r}."
         )
     return gathered
 

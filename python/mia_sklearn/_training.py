@@ -78,7 +78,8 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
             fitted = _fit(job, rows, seed)
             return model, _answer(fitted, job)
         except Exception as error:
-            kind = ValueError if isinstance(error, ValueError) else RuntimeError
+            kinds = (kind for kind in (ValueError, TypeError) if isinstance(error, kind))
+            kind = next(kinds, RuntimeError)
             raise kind(f"Reference model {model} could not be trained: {error}") from error
 
 

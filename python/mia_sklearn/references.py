@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._cache import ArrayStore
-from ._data import row_digests
+from ._data import row_digests, take_rows
 from ._estimators import check_trainable
 from ._observations import shadow_observations
 from ._pool import perturbed_copies
@@ -65,6 +65,10 @@ class ReferenceModels(BaseEstimator):
 
     Attributes
     ----------
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where the records are a data frame with text names.
     classes_ : ndarray of shape (n_classes,)
         Labels, in the order of the columns of `outputs_`.
     n_models_ : int
@@ -231,6 +235,7 @@ class ReferenceModels(BaseEstimator):
         self._check_parameters()
         store = None if self.cache is None else ArrayStore(self.cache)
         records = gather(X, y, population, core)
+        validate_data(self, take_rows(records.table, slice(1)), skip_check_array=True)
         first, n_core = records.first, records.n_core
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
         self.classes_ = np.unique(records.labels) if classes is None else np.asarray(classes)
@@ -363,6 +368,14 @@ class ReferenceModels(BaseEstimator):
             neighbors=neighbors,
             n_queries=n_queries,
         )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        asks = hasattr(self.estimator, "__sklearn_tags__")
+        inner = get_tags(self.estimator).input_tags if asks else None
+        tags.input_tags.sparse = inner is None or inner.sparse
+        tags.input_tags.allow_nan = inner is None or inner.allow_nan
+        return tags
 
     def _entropy(self, job: Job) -> int:
         if self.cache is not None and self.random_state is None:

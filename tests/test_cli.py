@@ -16,7 +16,6 @@ from mia_sklearn import AuditReport, ReferenceModels
 from mia_sklearn._files import features_for, read_records
 from mia_sklearn.cli import main
 
-TREE = "sklearn.tree._tree.Tree"
 LABELS = np.array(["<=50K", ">50K"])
 
 
@@ -34,7 +33,7 @@ def people(n, seed):
 
 
 def memoriser():
-    encode = make_column_transformer((OneHotEncoder(), ["city"]), remainder="passthrough")
+    encode = make_column_transformer((OneHotEncoder(), ["city"]), ("passthrough", ["age"]))
     return make_pipeline(encode, DecisionTreeClassifier(random_state=0))
 
 
@@ -79,7 +78,7 @@ def arguments(case, **changes):
         "train": case / "train.csv",
         "test": case / "test.csv",
         "target": "income",
-        "trust-type": TREE,
+        "trust-type": skops.io.get_untrusted_types(file=case / "model.skops"),
         "references": 4,
         "attacks": "threshold",
         "jobs": 1,
@@ -87,10 +86,11 @@ def arguments(case, **changes):
     given.update({name.replace("_", "-"): value for name, value in changes.items()})
     flat = ["audit"]
     for name, value in given.items():
-        if value is None:
-            continue
-        values = value if isinstance(value, list) else [] if value is True else [value]
-        flat += [f"--{name}", *values]
+        if value is True:
+            flat.append(f"--{name}")
+        elif value is not None:
+            for each in value if isinstance(value, list) else [value]:
+                flat += [f"--{name}", each]
     return flat
 
 
@@ -261,8 +261,8 @@ BAD_OPTIONS = {
     "test missing": ({"test": "nowhere.csv"}, "nowhere.csv is not a file"),
     "target not named": ({"target": None}, "with --target"),
     "target unknown": ({"target": "wage"}, "--target 'wage' is no column"),
-    "no types trusted": ({"trust-type": None}, f"--trust-type {TREE}"),
-    "other type trusted": ({"trust-type": "os.system"}, f"--trust-type {TREE}"),
+    "no types trusted": ({"trust-type": None}, "add: --trust-type sklearn."),
+    "other type trusted": ({"trust-type": "os.system"}, "add: --trust-type sklearn."),
     "unknown attack": ({"attacks": "crystal_ball"}, "crystal_ball"),
     "one reference": ({"references": 1}, "n_references"),
     "confidence": ({"confidence": 1.5}, "confidence"),
@@ -348,7 +348,7 @@ BAD_TABLES = {
     "unlabelled.csv": (b"age,city,income\n3,Ulm,>50K\n4,Ulm,\n", "1 of 2 records have no label"),
     "narrow.csv": (b"city,income\nUlm,>50K\n", "lacks columns that the model was fitted on: 'age'"),
     "unknown.csv": (b"age,city,income\n3,Ulm,medium\n", "medium"),
-    "damaged.parquet": (b"PAR1", "could not be read"),
+    "damaged.parquet": (b"PAR1", "damaged.parquet"),
     "damaged.npz": (b"PK\x03\x04", "could not be read"),
     "table.xlsx": (b"PK", "records are read from .csv"),
     "table": (b"", "records are read from .csv"),

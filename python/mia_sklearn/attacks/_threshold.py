@@ -108,7 +108,8 @@ class ThresholdAttack(BaseAttack):
         sign = SIGNALS[self.signal][1]
         if self.signal in _FROM_LOGIT:
             phi = table.column("logit").astype(np.float64)
-            return -np.logaddexp(0, -phi) if self.signal == "loss" else phi
+            with np.errstate(invalid="ignore"):
+                return -np.logaddexp(0, -phi) if self.signal == "loss" else phi
         with np.errstate(divide="ignore", invalid="ignore"):
             log_proba = np.log(np.maximum(table["proba"], 0.0))
         label = table.column("label")
@@ -148,9 +149,14 @@ class ThresholdAttack(BaseAttack):
 
 def _best_threshold(score: np.ndarray, member: np.ndarray) -> float:
     """Return the threshold of the largest difference of true and false positive rates."""
+    known = ~np.isnan(score)
+    if not known.any():
+        return float("nan")
+    score, member = score[known], member[known]
     order = np.argsort(-score, kind="stable")
     ordered, positive = score[order], member[order]
-    gain = np.cumsum(positive) / positive.sum() - np.cumsum(~positive) / (~positive).sum()
+    gain = np.cumsum(positive) / max(1, positive.sum())
+    gain -= np.cumsum(~positive) / max(1, (~positive).sum())
     # Cut only between different scores.
     last = np.append(ordered[1:] != ordered[:-1], True)
     best = int(np.flatnonzero(last)[gain[last].argmax()])

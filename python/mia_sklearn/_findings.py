@@ -71,8 +71,8 @@ def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
             f"Someone with this access can name {int(rate['n_identified']):,} of "
             f"{int(rate['n_members']):,} training records while wrongly naming "
             f"{int(rate['n_false_alarms']):,} of {int(rate['n_nonmembers']):,} others. For a "
-            "person among them, the model gives away that they are in the data, and with it whatever "
-            "being in the data says about them.",
+            "person among them, the model gives away that they are in the data, and with it "
+            "whatever being in the data says about them.",
             "Make the model remember less: stronger regularisation, larger leaves, fewer trees "
             "grown to purity, early stopping, more data; release labels or fewer digits; or train "
             "with differential privacy. Then audit again.",

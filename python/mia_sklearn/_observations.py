@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._pool import Neighborhood
+from ._pool import Evidence, Neighborhood
 from .signals import rescaled_logit
 from .stats._likelihood import GaussianRatio, Moments
 
@@ -231,8 +231,8 @@ class ReferenceTable:
         if self.neighborhood:
             assert pool_phi is not None
             pool = np.arange(self.references.n_pool_)
-            ratio, residual = self._ratio(pool_phi, self.phi, pool, absent)
-            self.neighborhood.fill(parts["neighbors"], rows, ratio, residual)
+            evidence = self._evidence(pool_phi, self.phi, pool, absent)
+            self.neighborhood.fill(parts["neighbors"], rows, evidence)
         if self.n_queries:
             assert query_phi is not None
             self._fill_queries(parts["queries"], query_phi, rows, absent)
@@ -310,10 +310,10 @@ class ReferenceTable:
             with np.errstate(invalid="ignore", divide="ignore"):
                 side[:] = np.where(count > 0, np.maximum(total, 0.0) / count, np.nan)
 
-    def _ratio(
+    def _evidence(
         self, own: np.ndarray, phi: np.ndarray, rows: np.ndarray, absent: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the likelihood ratio of `rows`, and phi above the middle of the references.
+    ) -> Evidence:
+        """Compare a model's phi on `rows` with its references'.
 
         A target has all blocks where an acting reference lacks its own: the target's values
         are averaged over leaving out each block in turn, so that both mean the same.
@@ -324,14 +324,16 @@ class ReferenceTable:
             turns = [refs.block_ == block for block in chosen]
         else:
             turns = [absent]
-        ratios, residuals = [], []
+        parts = []
         for turn in turns:
             slots = np.empty((len(rows), self.n_out + self.n_in), dtype=np.float32)
             self._fill_slots(slots, phi, rows, turn)
-            sides = [Moments(own, slots[:, : self.n_out]), Moments(own, slots[:, self.n_out :])]
-            ratios.append(GaussianRatio().fit(*sides).score(own, *sides))
-            residuals.append(own - (sides[0].mean + sides[1].mean) / 2)
-        return np.mean(ratios, axis=0), np.nan_to_num(np.mean(residuals, axis=0))
+            out, in_ = (Moments(own, s) for s in (slots[:, : self.n_out], slots[:, self.n_out :]))
+            ratio = GaussianRatio().fit(out, in_).score(own, out, in_)
+            parts.append(
+                (ratio, own - (out.mean + in_.mean) / 2, own - out.mean, in_.mean - out.mean)
+            )
+        return Evidence(own, *np.nan_to_num(np.mean(parts, axis=0)))
 
     def _fill_queries(
         self, target: np.ndarray, query_phi: np.ndarray, rows: np.ndarray, absent: np.ndarray
@@ -340,7 +342,7 @@ class ReferenceTable:
         for query, own in enumerate(query_phi):
             target[:, query] = own
             references = self.references.query_phi(query)
-            target[:, half + query] = self._ratio(own, references, rows, absent)[0]
+            target[:, half + query] = self._evidence(own, references, rows, absent).ratio
         for start in (0, half):
             target[:, start + half - 1] = target[:, start : start + half - 1].mean(axis=1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -11,8 +11,9 @@ from sklearn.utils import check_random_state
 from ._data import is_frame, numeric_features, take_rows
 
 _MEANS_OVER = (3, 5, 10, 15)
-_RATIO_LIMIT = 6.0
-_RESIDUAL_LIMIT = 4.0
+_SIDES_OVER = (3, 6, 15)
+_FAR, _NEAR = 6.0, 4.0  # limits of ratios and distances, of residuals
+_CLOSE = 1.0  # distance within which records share most of their features
 _NOISE = (0.1, 0.2, 0.3)  # standard deviations
 _CROSSOVER = 0.6
 
@@ -45,43 +46,76 @@ class Neighborhood:
         self.same = labels[self.index] == labels[:, None]
 
     def columns(self) -> list[str]:
-        names = [
-            f"neighbor_{kind}_{k}"
-            for kind in ("distance", "same", "ratio", "residual")
-            for k in range(self.n_neighbors)
-        ]
-        return names + [
-            f"neighbor_{kind}_mean_{k}"
-            for k in _MEANS_OVER
+        one_by_one = ("distance", "same", "ratio", "residual", "signed_logit", "gap")
+        names = [f"{kind}_{k}" for kind in one_by_one for k in range(self.n_neighbors)]
+        names += [
+            f"{kind}_mean_{size}"
+            for size in _MEANS_OVER
             for kind in ("ratio", "residual", "signed_ratio")
         ]
+        names += [
+            f"{kind}_{side}_{size}"
+            for size in _SIDES_OVER
+            for kind in ("ratio", "residual", "above_out")
+            for side in ("same", "different")
+        ]
+        return [f"neighbor_{name}" for name in (*names, "close", "close_ratio")]
 
-    def fill(
-        self, target: np.ndarray, rows: np.ndarray, ratio: np.ndarray, residual: np.ndarray
-    ) -> None:
+    def fill(self, target: np.ndarray, rows: np.ndarray, evidence: Evidence) -> None:
         """Write the columns of `rows`.
 
         Parameters
         ----------
         target : ndarray of shape (n_rows, n_columns)
         rows : ndarray of shape (n_rows,)
-        ratio, residual : ndarray of shape (n_pool,)
-            Every pool record's likelihood ratio, and its phi above the middle of its references.
+        evidence : Evidence
+            What is known of every pool record.
         """
         index, distance, same = self.index[rows], self.distance[rows], self.same[rows]
-        near = slice(0, self.n_neighbors)
-        ratios = np.clip(ratio, -_RATIO_LIMIT, _RATIO_LIMIT)[index]
-        residuals = np.clip(residual, -_RESIDUAL_LIMIT, _RESIDUAL_LIMIT)[index]
-        columns = [distance[:, near], same[:, near], ratios[:, near], residuals[:, near]]
-        weight = 1 / (distance + 0.1)
+        ratio = np.clip(evidence.ratio, -_FAR, _FAR)[index]
+        residual = np.clip(evidence.residual, -_NEAR, _NEAR)[index]
+        above_out = np.clip(evidence.above_out, -_FAR, _FAR)[index]
         sign = np.where(same, 1.0, -1.0)
+        near = slice(0, self.n_neighbors)
+        columns = [distance[:, near], same[:, near], ratio[:, near], residual[:, near]]
+        columns += [(sign * evidence.logit[index])[:, near], evidence.gap[index][:, near]]
+        weight = 1 / (distance + 0.1)
         for size in _MEANS_OVER:
-            total = weight[:, :size].sum(axis=1)
             columns += [
-                ((weight * value)[:, :size].sum(axis=1) / total)[:, None]
-                for value in (ratios, residuals, ratios * sign)
+                _weighted_mean(weight, value, size) for value in (ratio, residual, ratio * sign)
             ]
+        for size in _SIDES_OVER:
+            columns += [
+                _weighted_mean(np.where(side, weight, 0.0), value, size)
+                for value in (ratio, residual, above_out)
+                for side in (same, ~same)
+            ]
+        close = distance < _CLOSE
+        columns += [close.sum(axis=1)[:, None], (close * sign * ratio).sum(axis=1)[:, None]]
         target[:] = np.hstack(columns)
+
+
+class Evidence(NamedTuple):
+    """What one model's answers say of each pool record, against the references'.
+
+    Each an ndarray of shape (n_records,).
+    """
+
+    #: The model's phi.
+    logit: np.ndarray
+    #: Log-likelihood ratio of in against out.
+    ratio: np.ndarray
+    #: phi above the middle of the in and out references.
+    residual: np.ndarray
+    #: phi above the mean of the out references.
+    above_out: np.ndarray
+    #: Mean of the in references above that of the out references.
+    gap: np.ndarray
+
+
+def _weighted_mean(weight: np.ndarray, value: np.ndarray, size: int) -> np.ndarray:
+    total = weight[:, :size].sum(axis=1)
+    return ((weight * value)[:, :size].sum(axis=1) / (total + 1e-3))[:, None]
 
 
 def perturbed_copies(X: Any, labels: np.ndarray, n_queries: int, random_state: Any) -> list[Any]:

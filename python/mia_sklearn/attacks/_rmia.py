@@ -117,7 +117,8 @@ class RMIAAttack(BaseAttack):
         if self.mode_ == "offline":
             average = ((1 + self.offline_a) * average + 1 - self.offline_a) / 2
         average = np.where(empty.all(axis=0), expit(phi), average)
-        return -np.logaddexp(0, -phi) - np.log(np.maximum(average, np.finfo(float).tiny))
+        with np.errstate(invalid="ignore"):
+            return -np.logaddexp(0, -phi) - np.log(np.maximum(average, np.finfo(float).tiny))
 
     def _score(self, table: Reader) -> np.ndarray:
         log_ratio = self._log_ratio(table)

@@ -140,10 +140,10 @@ class StackedAttack(BaseAttack):
         self._seen = ~np.isnan(features).all(axis=0)
         features = features[:, self._seen]
         self.estimators_ = map_on_cores(
-            lambda model: model.fit(features, member), self._classifiers()
+            lambda model: model.fit(features, member), self._classifiers(len(table))
         )
 
-    def _classifiers(self) -> list[Any]:
+    def _classifiers(self, n_rows: int) -> list[Any]:
         if self.estimator is not None:
             return [clone(self.estimator)]
         rng = check_random_state(self.random_state)
@@ -152,7 +152,7 @@ class StackedAttack(BaseAttack):
                 max_iter=100,
                 learning_rate=0.06,
                 max_leaf_nodes=16,
-                min_samples_leaf=200,
+                min_samples_leaf=int(np.clip(n_rows // 100, 20, 200)),
                 l2_regularization=5.0,
                 max_features=0.5,
                 early_stopping=False,
@@ -258,7 +258,8 @@ def _select(table: Reader, rows: np.ndarray) -> Reader:
 
 
 def _probability_ratios(phi: np.ndarray, sides: list[Moments]) -> dict[str, np.ndarray]:
-    log_proba = -np.logaddexp(0, -phi)
+    with np.errstate(invalid="ignore"):
+        log_proba = -np.logaddexp(0, -phi)
     tiny = np.finfo(np.float64).tiny
     means = {name: side.mean_probability for name, side in zip(("out", "in"), sides, strict=False)}
     ratios = {

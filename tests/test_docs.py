@@ -44,6 +44,14 @@ def test_links_lead_somewhere(name):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
+def test_the_map_names_files_that_exist():
+    package = Path(mia_sklearn.__file__).parent
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`([\w/]+\.(?:py|rs))`", page):
+        if "yours" not in name:
+            assert (package / name).exists() or (ROOT / name).exists(), name
+
+
 def test_commands_of_the_documents_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for name in ("README.md", "CONTRIBUTING.md"):

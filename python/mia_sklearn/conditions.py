@@ -335,8 +335,8 @@ def _decide(
     else:
         interval = f"{percent} interval {low:.4g} to {high:.4g}"
     words = {
-        "holds": "all of it on the right side of the bound",
-        "violated": "all of it on the wrong side of the bound",
+        "holds": "which satisfies the condition throughout",
+        "violated": "which nowhere satisfies the condition",
         "open": "which does not decide the condition",
     }
     note = f" ({estimate.note})" if estimate.note and outcome == "open" else ""

@@ -174,32 +174,32 @@ class StackedAttack(BaseAttack):
 
     def _score(self, table: Reader) -> np.ndarray:
         if not self._learned_masked:
-            return self._log_odds(table, (None, None))
+            return self._score_as_it_is(table)
         empty = self._empty_blocks(table)
         assert empty is not None
         whole = np.asarray(~empty.any(axis=1))
         score = np.empty(len(table))
         if not whole.all():
-            score[~whole] = self._log_odds(_select(table, ~whole), (None, None))
+            score[~whole] = self._score_as_it_is(_select(table, ~whole))
         if whole.any():
             rest = _select(table, whole)
             blocks = n_blocks(table)
             chosen = np.unique(np.linspace(0, blocks - 1, self.max_masks).round().astype(int))
-            slots = [block_slots(rest, int(block)) for block in chosen]
-            parts = map_on_cores(lambda skips: self._log_odds(rest, skips), slots)
-            score[whole] = np.mean(parts, axis=0)
+
+            def masked(block: int) -> np.ndarray:
+                features = self._features(rest, block_slots(rest, block))
+                return np.mean([_log_odds(m, features) for m in self.estimators_], axis=0)
+
+            score[whole] = np.mean(map_on_cores(masked, chosen.tolist()), axis=0)
         return score
 
-    def _log_odds(self, table: Reader, skips: tuple[Skip, Skip]) -> np.ndarray:
-        features = _stack(self._named_features(table, skips))[:, self._seen]
-        answers = []
-        for model in self.estimators_:
-            if hasattr(model, "decision_function"):
-                answers.append(model.decision_function(features))
-            else:
-                proba = model.predict_proba(features)[:, 1]
-                answers.append(logit(np.clip(proba, 1e-12, 1 - 1e-12)))
+    def _score_as_it_is(self, table: Reader) -> np.ndarray:
+        features = self._features(table, (None, None))
+        answers = map_on_cores(lambda model: _log_odds(model, features), self.estimators_)
         return np.mean(answers, axis=0)
+
+    def _features(self, table: Reader, skips: tuple[Skip, Skip]) -> np.ndarray:
+        return _stack(self._named_features(table, skips))[:, self._seen]
 
     def _moments(self, table: Reader, skips: tuple[Skip, Skip]) -> list[Moments]:
         sides = ("out", "in") if self._online else ("out",)
@@ -244,6 +244,13 @@ class StackedAttack(BaseAttack):
             return {f"out_density_{h}": out[:, j] for j, h in enumerate(_BANDWIDTHS)}
         ratio = kernel_log_density(phi, table["in"], _BANDWIDTHS, skips[1]) - out
         return {f"density_ratio_{h}": ratio[:, j] for j, h in enumerate(_BANDWIDTHS)}
+
+
+def _log_odds(model: Any, features: np.ndarray) -> np.ndarray:
+    if hasattr(model, "decision_function"):
+        return model.decision_function(features)
+    proba = model.predict_proba(features)[:, 1]
+    return logit(np.clip(proba, 1e-12, 1 - 1e-12))
 
 
 def _stack(named: dict[str, np.ndarray]) -> np.ndarray:

@@ -120,12 +120,15 @@ def main() -> None:
     model = forest(None)
     seconds, (score, half) = timed(lambda: art_black_box(model, records))
     print(row("ART black box, half the records", seconds, half, score), flush=True)
+    phases = []
     for attacks in (["threshold", "lira", "rmia"], "auto"):
         seconds, report = timed(lambda: ours(attacks))  # noqa: B023
         for name in report.info["attacks"]:
             scored = report.records[name].to_numpy()
             whole = f"audit({attacks!r}), {name}"
             print(row(whole, seconds, report.records["member"].to_numpy(), scored), flush=True)
+        phases.append(f"audit({attacks!r}): {report.info['timings']}")
+    print("\nSeconds by phase:", *phases, sep="\n")
 
 
 if __name__ == "__main__":

@@ -180,6 +180,12 @@ def test_estimator_replaces_a_clone_of_the_model(case, run, tmp_path):
     assert result.code == 0
 
 
+def test_an_audit_without_references(case, run, monkeypatch):
+    monkeypatch.setattr(ReferenceModels, "fit", _forbidden)
+    result = run(*arguments(case, references=0, attacks=None, fail_if="auc > 0.55", quiet=True))
+    assert result.code == 1
+
+
 def test_slices_are_reported_apart(case, run, tmp_path):
     run(*arguments(case, slices="city", output=tmp_path / "out"))
     slices = set(AuditReport.load(tmp_path / "out").metrics["slice"])

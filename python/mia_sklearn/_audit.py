@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 
 from . import __version__
@@ -449,7 +449,7 @@ def _as_table(checks: list[Control]) -> pd.DataFrame:
     return table
 
 
-class _Answered:
+class _Answered(ClassifierMixin, BaseEstimator):
     """A target that was asked already."""
 
     def __init__(self, target: Any, log_proba: np.ndarray) -> None:

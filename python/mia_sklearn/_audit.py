@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 
 from . import __version__
@@ -19,7 +18,7 @@ from ._controls import (
     pipeline_control,
     reference_control,
 )
-from ._coverage import RELEASES, coverage
+from ._coverage import RELEASES, choose_attacks, coverage, headline_of
 from ._data import n_rows, take_rows
 from ._estimators import check_trainable
 from ._findings import findings
@@ -27,7 +26,6 @@ from ._observations import ReferenceTable, group_columns
 from ._observe import FunctionTarget, as_target, ask_copies, observe, place
 from ._plan import Run, in_pool_order, make_plan, make_pool
 from ._slices import slice_columns
-from .attacks import StackedAttack, ThresholdAttack, all_attacks
 from .metrics import Estimate, compute
 from .references import ReferenceModels
 from .report import AuditReport
@@ -42,7 +40,6 @@ __all__ = ["audit"]
 
 _NEIGHBORS = 6
 _FALSE_POSITIVE_RATES = ("0.001", "0.01", "0.1")
-_HEADLINES = ("stacked", "lira", "rmia", "shadow", "threshold")
 _SIZE_TOLERANCE = 0.05
 _SPLITS = ("random", "other", None)
 
@@ -178,14 +175,14 @@ def audit(
     )
     target = as_target(model, classes, query_budget)
     trainable, search_note = _what_to_train(target, estimator, fit_params, n_references)
-    chosen = _resolve_attacks(attacks, release, n_references > 0)
+    chosen = choose_attacks(attacks, release, n_references > 0)
     seed = _seed(random_state, cache)
     pool = make_pool(target, X_train, y_train, X_test, y_test)
     pool.sliced = slice_columns(slices, pool)
     run = Run(
         target=target,
         attacks=chosen,
-        headline=_headline(chosen, release),
+        headline=headline_of(chosen, release),
         pool=pool,
         plan=make_plan(pool, max_records, seed),
         split=split,
@@ -282,74 +279,6 @@ def _what_to_train(
             )
     check_trainable(estimator, fit_params)
     return estimator, note
-
-
-def _resolve_attacks(attacks: Any, release: str, with_references: bool) -> dict[str, Any]:
-    """Return the attacks to run by name, unfitted and checked."""
-    known = {info.name: info.attack for info in all_attacks()}
-    if isinstance(attacks, str):
-        if attacks == "auto":
-            names = ["threshold"]
-            if with_references:
-                names += ["shadow", "lira", "rmia", "stacked"]
-            attacks = (["gap"] if release == "labels" else []) + names
-        else:
-            attacks = [attacks]
-    if isinstance(attacks, Mapping):
-        attacks = list(attacks.items())
-    if not isinstance(attacks, Iterable):
-        attacks = [attacks]
-    chosen: dict[str, Any] = {}
-    for entry in attacks:
-        name, attack = _named(entry, known)
-        if name in chosen:
-            raise ValueError(f"attacks names {name!r} twice; give pairs (name, attack).")
-        chosen[name] = attack
-    if not chosen:
-        raise ValueError('attacks is empty: give "auto" or at least one attack.')
-    for name, attack in chosen.items():
-        needs = set(attack._required()) & {"out", "in", "neighbor", "query"}
-        if needs and not with_references:
-            raise ValueError(
-                f"The attack {name!r} needs reference models: give n_references of at least 2."
-            )
-    return chosen
-
-
-def _named(entry: Any, known: dict[str, Any]) -> tuple[str, Any]:
-    if isinstance(entry, tuple) and len(entry) == 2:
-        name, attack = entry
-        return str(name), _checked_attack(attack)
-    if isinstance(entry, str):
-        if entry == "gap":
-            return entry, ThresholdAttack("correctness")
-        if entry == "stacked-pool":
-            return entry, StackedAttack(pool_features=True)
-        if entry not in known:
-            names = ", ".join([*known, "gap", "stacked-pool"])
-            raise ValueError(f"Unknown attack {entry!r} in attacks; choose from {names}.")
-        return entry, known[entry]()
-    attack = _checked_attack(entry)
-    for name, known_class in known.items():
-        if type(attack) is known_class:
-            return name, attack
-    return type(attack).__name__, attack
-
-
-def _checked_attack(attack: Any) -> Any:
-    needed = ("fit", "decision_function", "get_params", "_required")
-    if isinstance(attack, type) or not all(hasattr(attack, name) for name in needed):
-        raise ValueError(
-            f"attacks must hold names or attacks (instances of BaseAttack), got {attack!r}."
-        )
-    return clone(attack)
-
-
-def _headline(chosen: dict[str, Any], release: str) -> str:
-    """Return the attack that makes the verdict: fixed by what is run, not by what it finds."""
-    if release == "labels" and "gap" in chosen:
-        return "gap"
-    return next((name for name in _HEADLINES if name in chosen), next(iter(chosen)))
 
 
 def _seed(random_state: Any, cache: Any) -> int:

@@ -1,15 +1,20 @@
-"""Which attacks an audit ran, which it did not, and what each attacker can do and knows."""
+"""Which attacks an audit runs, which it does not, and what each attacker can do and knows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .attacks import all_attacks
+from sklearn.base import clone
+
+from .attacks import StackedAttack, ThresholdAttack, all_attacks
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RELEASES = ("labels", "posteriors", "weights")
+# The strongest attack of those that run makes the verdict, whatever it finds.
+_HEADLINES = ("stacked", "lira", "rmia", "shadow", "threshold")
 
 # What each release lets an attacker do; a release allows all that a weaker one allows.
 _ALLOWED = {
@@ -38,6 +43,74 @@ _ELSEWHERE = (
     ("gradient norm", "white-box", _NO_KNOWLEDGE),
     ("white-box network", "white-box", "some members and some non-members"),
 )
+
+
+def choose_attacks(attacks: Any, release: str, with_references: bool) -> dict[str, Any]:
+    """Return the attacks to run by name, unfitted and checked."""
+    known = {info.name: info.attack for info in all_attacks()}
+    if isinstance(attacks, str):
+        if attacks == "auto":
+            names = ["threshold"]
+            if with_references:
+                names += ["shadow", "lira", "rmia", "stacked"]
+            attacks = (["gap"] if release == "labels" else []) + names
+        else:
+            attacks = [attacks]
+    if isinstance(attacks, Mapping):
+        attacks = list(attacks.items())
+    if not isinstance(attacks, Iterable):
+        attacks = [attacks]
+    chosen: dict[str, Any] = {}
+    for entry in attacks:
+        name, attack = _named(entry, known)
+        if name in chosen:
+            raise ValueError(f"attacks names {name!r} twice; give pairs (name, attack).")
+        chosen[name] = attack
+    if not chosen:
+        raise ValueError('attacks is empty: give "auto" or at least one attack.')
+    for name, attack in chosen.items():
+        needs = set(attack._required()) & {"out", "in", "neighbor", "query"}
+        if needs and not with_references:
+            raise ValueError(
+                f"The attack {name!r} needs reference models: give n_references of at least 2."
+            )
+    return chosen
+
+
+def _named(entry: Any, known: dict[str, Any]) -> tuple[str, Any]:
+    if isinstance(entry, tuple) and len(entry) == 2:
+        name, attack = entry
+        return str(name), _checked_attack(attack)
+    if isinstance(entry, str):
+        if entry == "gap":
+            return entry, ThresholdAttack("correctness")
+        if entry == "stacked-pool":
+            return entry, StackedAttack(pool_features=True)
+        if entry not in known:
+            names = ", ".join([*known, "gap", "stacked-pool"])
+            raise ValueError(f"Unknown attack {entry!r} in attacks; choose from {names}.")
+        return entry, known[entry]()
+    attack = _checked_attack(entry)
+    for name, known_class in known.items():
+        if type(attack) is known_class:
+            return name, attack
+    return type(attack).__name__, attack
+
+
+def _checked_attack(attack: Any) -> Any:
+    needed = ("fit", "decision_function", "get_params", "_required")
+    if isinstance(attack, type) or not all(hasattr(attack, name) for name in needed):
+        raise ValueError(
+            f"attacks must hold names or attacks (instances of BaseAttack), got {attack!r}."
+        )
+    return clone(attack)
+
+
+def headline_of(chosen: dict[str, Any], release: str) -> str:
+    """Return the attack that makes the verdict: fixed by what is run, not by what it finds."""
+    if release == "labels" and "gap" in chosen:
+        return "gap"
+    return next((name for name in _HEADLINES if name in chosen), next(iter(chosen)))
 
 
 def threat_model_of(attack: Any) -> str:

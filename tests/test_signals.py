@@ -113,7 +113,7 @@ def test_leading_axes_are_models(shape):
     "model",
     [
         LogisticRegression(max_iter=10_000),
-        SGDClassifier(loss="log_loss", random_state=0),
+        SGDClassifier(loss="log_loss", alpha=1.0, random_state=0),
         GradientBoostingClassifier(n_estimators=5, random_state=0),
         GaussianNB(),
         RandomForestClassifier(5, random_state=0),

@@ -285,6 +285,8 @@ def _seed(random_state: Any, cache: Any) -> int:
     if random_state is None and cache is not None:
         return 0
     if isinstance(random_state, (int, np.integer)):
+        if random_state < 0:
+            raise ValueError(f"random_state must not be negative, got {random_state}.")
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
@@ -360,7 +362,7 @@ def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
 
 def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
     X, y, member = run.X, run.y, run.member
-    shift, run.shift = distribution_shift(X, y, member, confidence=run.confidence, seed=run.seed)
+    shift, run.shift = distribution_shift(X, y, member, seed=run.seed)
     checks = [shift]
     if table is not None:
         attack = run.attacks[run.headline]

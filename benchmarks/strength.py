@@ -133,12 +133,15 @@ def measure(family: str, n_references: int, tracks: str, n_jobs: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("families", nargs="*", default=list(FAMILIES), choices=list(FAMILIES))
+    parser.add_argument("families", nargs="*", help=f"of {', '.join(FAMILIES)}; all by default")
     parser.add_argument("--references", nargs="+", type=int, default=[16])
     parser.add_argument("--tracks", default="LR", help="L, plus R and A where wanted")
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
-    for family in args.families:
+    unknown = set(args.families) - set(FAMILIES)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(FAMILIES)}")
+    for family in args.families or FAMILIES:
         for n_references in args.references:
             measure(family, n_references, args.tracks, args.jobs)
 

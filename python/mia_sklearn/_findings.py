@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._plan import Run
 
 _LISTED_AT = 0.1
+_LEAST_TO_POOL = 3  # references without a record that pooled p-values take
 _DIFFERS_AT = 0.001
 _STRONG_AUC = 0.6
 
@@ -282,17 +283,26 @@ def _few_references(run: Run, records: pd.DataFrame) -> Finding | None:
     if refs is None:
         return None
     members = int((records["member"] == 1).sum())
-    out = (refs.membership_[:, : refs.n_pool_] == 0).sum(axis=0)
+    out = int(np.median((refs.membership_[:, : refs.n_pool_] == 0).sum(axis=0)))
     needed = references_needed(members, max(1, members // 20), _LISTED_AT)
-    if int(np.median(out)) >= needed:
+    if out >= needed:
         return None
+    if out < _LEAST_TO_POOL:
+        meaning = (
+            f"With fewer than {_LEAST_TO_POOL}, a p-value is a rank among them and cannot fall "
+            f"below 1/{out + 1}: no record can stand out."
+        )
+    else:
+        meaning = (
+            "The p-values borrow from other records: they hold on average over records, not for "
+            "each person."
+        )
     return Finding(
         "FEW_REFERENCES",
-        "info",
-        f"Each record has {int(np.median(out))} references that did not train on it",
-        f"A list of exposed records from each record's own ranks alone would need {needed:,}. The "
-        "p-values borrow from other records: they hold on average over records, not for each "
-        "person.",
+        "warning" if out < _LEAST_TO_POOL else "info",
+        f"Each record has {out} references that did not train on it",
+        "A list of exposed records from each record's own ranks alone would need "
+        f"{needed:,}. {meaning}",
         "Raise n_references for p-values that rest on a person's own references.",
     )
 

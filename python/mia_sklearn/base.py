@@ -250,7 +250,7 @@ def _platt(score: np.ndarray, member: np.ndarray) -> tuple[float, float]:
             ]
         )
         step = np.linalg.solve(hessian, gradient)
-        step *= min(1.0, 5.0 / np.abs(step).max())
+        step *= 5.0 / max(5.0, np.abs(step).max())
         slope, offset = slope + step[0], offset + step[1]
         if np.abs(step).max() < 1e-9:
             break

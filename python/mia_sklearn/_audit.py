@@ -293,6 +293,8 @@ def _seed(random_state: Any, cache: Any) -> int:
 
 def _ask_target(run: Run) -> np.ndarray:
     """Return the target's log-posteriors on the audited records, in its own classes."""
+    if isinstance(run.target, FunctionTarget):
+        run.target.check_budget(len(run.y) * (1 + run.n_queries))
     answers = []
     for name, side in (("X_train", run.member), ("X_test", ~run.member)):
         records = take_rows(run.pool.X, run.plan.audited[side])

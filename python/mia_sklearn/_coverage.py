@@ -98,12 +98,14 @@ def _named(entry: Any, known: dict[str, Any]) -> tuple[str, Any]:
 
 
 def _checked_attack(attack: Any) -> Any:
-    needed = ("fit", "decision_function", "get_params", "_required")
+    needed = ("fit", "decision_function", "get_params", "_required", "_check_parameters")
     if isinstance(attack, type) or not all(hasattr(attack, name) for name in needed):
         raise ValueError(
             f"attacks must hold names or attacks (instances of BaseAttack), got {attack!r}."
         )
-    return clone(attack)
+    attack = clone(attack)
+    attack._check_parameters()
+    return attack
 
 
 def headline_of(chosen: dict[str, Any], release: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["check_trainable", "configured", "prefers_threads"]
+__all__ = ["check_trainable", "configured", "may_classify", "prefers_threads"]
 
 # Their work is done outside the interpreter lock.
 _THREADED_PACKAGES = (
@@ -70,6 +70,11 @@ def prefers_threads(estimator: Any) -> bool:
 
 def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
     """Refuse what cannot be trained anew, saying why and what to pass instead."""
+    if fit_params is not None and not isinstance(fit_params, Mapping):
+        raise ValueError(
+            "fit_params must be a dict of arguments of fit, such as sample_weight, got "
+            f"{type(fit_params).__name__}."
+        )
     if isinstance(estimator, type):
         raise ValueError(
             f"estimator must be an instance, got the class {estimator.__name__}. "
@@ -87,11 +92,12 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
                 "itself. Drop fit_params or pass an estimator."
             )
         return
-    if not hasattr(estimator, "get_params") or not _may_classify(estimator):
+    if not hasattr(estimator, "get_params") or not may_classify(estimator):
         raise ValueError(
             "estimator must be a classifier with fit, predict and get_params, got "
             f"{type(estimator).__name__}."
         )
+    _check_fit_params(estimator, fit_params or {})
     fresh = clone(estimator)
     for part in _parts(fresh):
         if _stays_fitted(part):
@@ -102,7 +108,20 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             )
 
 
-def _may_classify(estimator: Any) -> bool:
+def _check_fit_params(estimator: Any, fit_params: Mapping[str, Any]) -> None:
+    taken = inspect.signature(estimator.fit).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return
+    unknown = [name for name in fit_params if name not in taken]
+    if unknown:
+        raise ValueError(
+            f"fit_params holds {unknown[0]!r}, which fit of {type(estimator).__name__} does not "
+            f"take; it takes {', '.join(taken)}."
+        )
+
+
+def may_classify(estimator: Any) -> bool:
+    """Tell whether an estimator is a classifier, as far as it says what it is."""
     if hasattr(estimator, "__sklearn_tags__"):
         kind = get_tags(estimator).estimator_type
     else:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._data import as_table, n_rows, row_digests, take_rows
+from ._estimators import may_classify
 from ._observations import ReferenceTable, as_frame
 from ._pool import perturbed_copies
 from .references import ReferenceModels
@@ -75,12 +76,7 @@ class FunctionTarget:
     def predict_proba(self, X: Any) -> np.ndarray:
         """Ask the function about records, within the budget."""
         n = n_rows(X)
-        if self.query_budget is not None and self.n_queries_ + n > self.query_budget:
-            raise ValueError(
-                f"query_budget allows {self.query_budget} queries; {self.n_queries_} were made "
-                f"and {n} more are needed. Raise query_budget, or audit fewer records "
-                "(max_records=)."
-            )
+        self.check_budget(n)
         self.n_queries_ += n
         proba = np.asarray(self.function(X), dtype=np.float64)
         if proba.shape != (n, len(self.classes_)):
@@ -89,6 +85,15 @@ class FunctionTarget:
                 f"column per class: ({n}, {len(self.classes_)})."
             )
         return proba
+
+    def check_budget(self, n: int) -> None:
+        """Raise if `n` more queries would go over the budget."""
+        if self.query_budget is not None and self.n_queries_ + n > self.query_budget:
+            raise ValueError(
+                f"query_budget allows {self.query_budget} queries; {self.n_queries_} were made "
+                f"and {n} more are needed. Raise query_budget, or audit fewer records "
+                "(max_records=)."
+            )
 
 
 def as_target(model: Any, classes: Any = None, query_budget: int | None = None) -> Any:
@@ -117,7 +122,7 @@ def as_target(model: Any, classes: Any = None, query_budget: int | None = None) 
 
 def _check_fitted_classifier(model: Any) -> None:
     name = type(model).__name__
-    from sklearn.base import is_classifier, is_regressor
+    from sklearn.base import is_regressor
 
     if is_regressor(model):
         raise ValueError(f"model must be a classifier; {name} is a regressor.")
@@ -127,7 +132,7 @@ def _check_fitted_classifier(model: Any) -> None:
         classes = None
     if classes is None:
         # An estimator with no classes_ is unfitted, or is no classifier at all.
-        if is_classifier(model) or hasattr(model, "fit"):
+        if may_classify(model) and hasattr(model, "fit"):
             raise ValueError(f"model is not fitted: call fit on this {name} first.")
         raise ValueError(f"model must be a fitted classifier with classes_, got {name}.")
     if isinstance(classes, list):

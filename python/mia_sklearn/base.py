@@ -74,9 +74,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If the observations lack columns that the attack needs, or `y` has not two classes.
         """
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
-        )
+        self._check_parameters()
         X, y = validate_data(
             self, X, y, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
         )
@@ -106,6 +104,11 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         self._blank = float(np.nanmedian(score))
         self._calibrate(np.where(np.isnan(score), self._blank, score), member)
         return self
+
+    def _check_parameters(self) -> None:
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
 
     def _read_columns(self, n_columns: int) -> tuple[list[str], dict[str, np.ndarray]]:
         names = getattr(self, "feature_names_in_", self.columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,9 @@ import numpy as np
 
 def check_level(value: Any, name: str) -> float:
     """Return `value` as a float after checking that it lies strictly between 0 and 1."""
-    level = float(value)
-    if not 0 < level < 1:
+    if not isinstance(value, Real) or not 0 < float(value) < 1:
         raise ValueError(f"`{name}` must lie strictly between 0 and 1, got {value!r}.")
-    return level
+    return float(value)
 
 
 def check_scores(scores: Any, name: str) -> np.ndarray:

@@ -509,7 +509,7 @@ def _records(run: Run, scores: dict[str, np.ndarray], p_values: np.ndarray) -> p
 
 def _info(run: Run, title: str | None) -> dict[str, Any]:
     target, refs = run.target, run.references
-    name = getattr(getattr(target, "function", target), "__name__", type(target).__name__)
+    name = _name(target)
     info: dict[str, Any] = {
         "title": title or f"Membership inference audit of {name}",
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -542,6 +542,18 @@ def _info(run: Run, title: str | None) -> dict[str, Any]:
     info["timings"] = run.seconds
     info["versions"] = {"mia-sklearn": __version__} | {p: version(p) for p in packages}
     return info
+
+
+def _name(target: Any) -> str:
+    """Return what a person would call the model: its class, and what it wraps."""
+    if isinstance(target, FunctionTarget):
+        return getattr(target.function, "__name__", "function")
+    name = type(target).__name__
+    if hasattr(target, "steps"):
+        return f"{name} of {_name(target.steps[-1][1])}"
+    if hasattr(target, "best_estimator_"):
+        return f"{name} of {_name(target.best_estimator_)}"
+    return name
 
 
 def _describe(estimator: Any) -> str:

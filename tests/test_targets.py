@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -29,6 +30,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels, audit
+from mia_sklearn.cli import main
 
 ATTACKS = ["threshold", "shadow", "lira", "rmia", "stacked"]
 TREE = DecisionTreeClassifier(random_state=0)
@@ -393,3 +395,50 @@ def test_largest_number_of_records(data, max_records, members):
 def test_a_dozen_records(data):
     X, y = data
     assert complete(run(TREE.fit(X[:6], y[:6]), X[:12], y[:12], 6, controls=True))
+
+
+# -- From files to a verdict -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"),
+    [("auc > 0.55", 1), ("auc < 0.55", 0), ("tpr@0.001 > 0.0001", 3), ("auc > lots", 2)],
+)
+def test_command_line_on_a_raw_frame(tmp_path, capsys, condition, code):
+    X, y = people()
+    model = on_people().fit(X[:120], y[:120])
+    skops.io.dump(model, tmp_path / "model.skops")
+    frame = X.assign(income=y)
+    frame[:120].to_csv(tmp_path / "train.csv", index=False)
+    frame[120:].to_csv(tmp_path / "test.csv", index=False)
+    paths = [f"--{name}={tmp_path / name}.csv" for name in ("train", "test")]
+    options = ["--target=income", "--references=4", "--jobs=1", "--split=random", "--strict"]
+    outputs = [f"--output={tmp_path / 'report'}", f"--cache={tmp_path / 'cache'}"]
+    types = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
+    trust = [f"--trust-type={name}" for name in types]
+    arguments = [f"--model={tmp_path / 'model.skops'}", *paths, *options, *outputs, *trust]
+    assert main(["audit", *arguments, f"--fail-if={condition}", "--slices", "city"]) == code
+    if code != 2:
+        report = AuditReport.load(tmp_path / "report")
+        assert complete(report)
+        assert set(report.records["label"]) == {"<=50K", ">50K"}
+        assert report.verdict in capsys.readouterr().out
+
+
+def test_hostile_names_reach_the_report_as_text(tmp_path):
+    script, formula = "<script>alert(1)</script>", "=cmd|' /C calc'!A0"
+    X, y = people()
+    X = X.rename(columns={"city": script}).assign(**{script: X["city"].replace("Ulm", script)})
+    y = y.replace(">50K", formula).replace("<=50K", script)
+    encode = OneHotEncoder(handle_unknown="ignore")
+    columns = make_column_transformer((encode, [script, "level"]), remainder="passthrough")
+    model = make_pipeline(columns, DecisionTreeClassifier(random_state=0)).fit(X[:120], y[:120])
+    report = run(model, X, y, slices=[script, "label"], attacks="lira", title=script)
+    report.save(tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "Content-Security-Policy" in page
+    cells = pd.read_csv(tmp_path / "records.csv")
+    assert not cells["label"].str.startswith("=").any()
+    assert set(AuditReport.load(tmp_path).records["label"]) == {script, formula}

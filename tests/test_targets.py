@@ -18,6 +18,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
@@ -390,6 +391,27 @@ def test_largest_number_of_records(data, max_records, members):
     assert len(report.records) == max_records
     assert report.info["n_members"] == members
     assert {"UNAUDITED_MEMBERS", "UNUSED_NONMEMBERS"} <= codes(report)
+
+
+def test_a_column_without_values(data):
+    X, y = data[0].copy(), data[1]
+    X[:, 0], X[1:, 1] = np.nan, np.nan
+    model = make_pipeline(SimpleImputer(keep_empty_features=True), TREE).fit(X[:120], y[:120])
+    attacks = ["lira", "stacked-pool"]
+    assert complete(run(model, X, y, attacks=attacks, controls=True, n_queries=2), attacks)
+
+
+class Foreign:
+    """A model that knows nothing of scikit-learn but its manners."""
+
+    classes_ = [0, 1, 2]  # noqa: RUF012
+
+    def predict(self, X):
+        return (X[:, 0] > 0).astype(int)
+
+
+def test_models_of_other_houses(data):
+    assert complete(run(Foreign(), *data, estimator=TREE, controls=True))
 
 
 def test_a_dozen_records(data):

@@ -56,7 +56,9 @@ def distribution_shift(
     # Many features (pixels, bags of words) are sampled: a shift seldom hides in few of them.
     if features.shape[1] > 100:
         features = features[:, np.sort(rng.permutation(features.shape[1])[:100])]
-    table = np.column_stack([features, codes])
+    # Boosting refuses columns without any value, which a fold may have. Below all is as good.
+    lowest = np.min(features, axis=0, initial=0.0, where=~np.isnan(features)) - 1
+    table = np.column_stack([np.where(np.isnan(features), lowest, features), codes])
     answer = member[chosen]
     score = np.empty(len(answer))
     folds = min(3, int(answer.sum()), int((~answer).sum()))

@@ -124,7 +124,7 @@ def _check_fitted_classifier(model: Any) -> None:
     name = type(model).__name__
     from sklearn.base import is_regressor
 
-    if is_regressor(model):
+    if hasattr(model, "__sklearn_tags__") and is_regressor(model):
         raise ValueError(f"model must be a classifier; {name} is a regressor.")
     try:
         classes = model.classes_
@@ -135,7 +135,7 @@ def _check_fitted_classifier(model: Any) -> None:
         if may_classify(model) and hasattr(model, "fit"):
             raise ValueError(f"model is not fitted: call fit on this {name} first.")
         raise ValueError(f"model must be a fitted classifier with classes_, got {name}.")
-    if isinstance(classes, list):
+    if any(np.ndim(label) for label in classes):
         raise ValueError("model answers several outputs; audit one single-output classifier.")
     if hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "steps"):
         check_is_fitted(model)

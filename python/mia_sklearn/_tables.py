@@ -1,0 +1,190 @@
+"""From a finished run to the tables of a report."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import __version__
+from ._controls import Control
+from ._observe import FunctionTarget
+from ._plan import Run
+from .metrics import Estimate, compute
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FALSE_POSITIVE_RATES = ("0.001", "0.01", "0.1")
+
+
+def _no_epsilon(split: str | None, shift: Estimate | None) -> str:
+    """Return why no lower bound on epsilon can be given; empty when it can."""
+    if split is None:
+        return (
+            'The bound holds for a random split only; say split="random" if train and test are one.'
+        )
+    if split != "random":
+        return "The bound holds for a random split only, and this split is not."
+    if shift is not None and shift.low > 0.5:
+        return "Train and test can be told apart without the model: the split does not look random."
+    return ""
+
+
+def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
+    import pandas as pd
+
+    member = run.member
+    # The attacks' own threshold was fixed on the references; without them it is chosen here.
+    threshold = None if run.references is None else 0.0
+    reason = _no_epsilon(run.split, run.shift)
+    rows = []
+    for attack, score in scores.items():
+        about = {"attack": attack, "slice": "all"}
+        rows += _metric_rows(about, score, member, run.confidence, threshold)
+        if reason:
+            nan = float("nan")
+            sizes = int(member.sum()), int((~member).sum())
+            rows.append(_row(about, "epsilon", Estimate(nan, nan, nan, *sizes, reason)))
+        else:
+            bound = compute("epsilon", member, score, confidence=run.confidence)
+            rows.append(_row(about, "epsilon", bound))
+    groups = [
+        (f"{name}={value}", values == value)
+        for name, values in run.pool.sliced_rows(run.plan.audited).items()
+        for value in np.unique(values)
+    ]
+    for label, inside in groups:
+        if member[inside].any() and (~member[inside]).any():
+            about = {"attack": run.headline, "slice": label}
+            # Each group pays for the others: of many, some look bad by chance.
+            level = 1 - (1 - run.confidence) / len(groups)
+            score = scores[run.headline][inside]
+            rows += _metric_rows(about, score, member[inside], level, threshold)
+    return pd.DataFrame(rows)
+
+
+def _metric_rows(
+    about: dict[str, str],
+    score: np.ndarray,
+    member: np.ndarray,
+    confidence: float,
+    threshold: float | None,
+) -> list[dict[str, Any]]:
+    wanted: list[tuple[str, dict[str, Any]]] = [("auc", {})]
+    wanted += [(f"tpr@{rate}", {}) for rate in _FALSE_POSITIVE_RATES]
+    wanted += [(name, {"threshold": threshold}) for name in ("advantage", "accuracy")]
+    return [
+        _row(about, metric, compute(metric, member, score, confidence=confidence, **options))
+        for metric, options in wanted
+    ]
+
+
+def _row(about: dict[str, str], metric: str, estimate: Estimate) -> dict[str, Any]:
+    kind, _, at = metric.partition("@")
+    return {
+        **about,
+        "metric": kind,
+        "at": float(at) if at else np.nan,
+        "estimate": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n_members": estimate.n_members,
+        "n_nonmembers": estimate.n_nonmembers,
+        "fpr": _or_nan(estimate.fpr),
+        "n_identified": _or_nan(estimate.n_identified),
+        "n_false_alarms": _or_nan(estimate.n_false_alarms),
+        "note": estimate.note,
+    }
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else float(value)
+
+
+def records_table(run: Run, scores: dict[str, np.ndarray], p_values: np.ndarray) -> pd.DataFrame:
+    import pandas as pd
+    from scipy.stats import false_discovery_control
+
+    audited, member = run.plan.audited, run.member
+    q_values = np.full(len(audited), np.nan)
+    if np.isfinite(p_values[member]).all():
+        q_values[member] = false_discovery_control(p_values[member])
+    sliced = run.pool.sliced_rows(audited)
+    return pd.DataFrame(
+        {
+            "set": np.where(member, "train", "test"),
+            "row": run.pool.origin[audited],
+            "label": run.y,
+            "member": member.astype(int),
+            **scores,
+            **{f"slice_{name}": values for name, values in sliced.items()},
+            "p_value": p_values,
+            "q_value": q_values,
+        }
+    )
+
+
+def info_of(run: Run, title: str | None) -> dict[str, Any]:
+    target, refs = run.target, run.references
+    name = _name(target)
+    info: dict[str, Any] = {
+        "title": title or f"Membership inference audit of {name}",
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "headline": run.headline,
+        "attacks": list(run.attacks),
+        "model": name,
+        "estimator": "none" if run.trainable is None else _describe(run.trainable),
+        "n_train": run.pool.n_train,
+        "n_test": run.pool.n_test,
+        "n_members": int(run.member.sum()),
+        "n_nonmembers": int((~run.member).sum()),
+        "n_unaudited": len(run.plan.core),
+        "target_train_accuracy": run.accuracy(member=True),
+        "target_test_accuracy": run.accuracy(member=False),
+        "release": run.release,
+        "split": run.split or "not stated",
+        "confidence": run.confidence,
+        "random_state": run.seed,
+    }
+    if refs is not None:
+        info |= {
+            "n_references": refs.n_models_,
+            "sampling": refs.sampling,
+            "block_size": refs.block_size_,
+            "smoothing": refs.smoothing_,
+        }
+    if run.n_queries:
+        info["queries_per_record"] = 1 + run.n_queries
+    packages = ("scikit-learn", "numpy", "scipy")
+    info["timings"] = run.seconds
+    info["versions"] = {"mia-sklearn": __version__} | {p: version(p) for p in packages}
+    return info
+
+
+def _name(target: Any) -> str:
+    """Return what a person would call the model: its class, and what it wraps."""
+    if isinstance(target, FunctionTarget):
+        return getattr(target.function, "__name__", "function")
+    name = type(target).__name__
+    if hasattr(target, "steps"):
+        return f"{name} of {_name(target.steps[-1][1])}"
+    if hasattr(target, "best_estimator_"):
+        return f"{name} of {_name(target.best_estimator_)}"
+    return name
+
+
+def _describe(estimator: Any) -> str:
+    text = " ".join(repr(estimator).split())
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def controls_table(checks: list[Control]) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(checks, columns=list(Control._fields))
+    # True, False or missing, and no numbers.
+    table["passed"] = table["passed"].astype("boolean").astype(object)
+    return table

@@ -351,7 +351,8 @@ def _attack(
 def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
     """Return each record's p-value under "not trained on"; NaN where they would not hold."""
     refs = run.references
-    if refs is None or abs(refs.train_size_ / run.plan.n_trained - 1) > _SIZE_TOLERANCE:
+    n_trained = run.plan.n_trained
+    if refs is None or abs(refs.train_size_ - n_trained) > _SIZE_TOLERANCE * n_trained:
         return np.full(len(observations), np.nan)
     groups = group_columns(observations.columns)
     values = observations.to_numpy()

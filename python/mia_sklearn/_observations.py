@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .references import ReferenceModels
 
 _MOST_MASKS = 8
+# What is told of each perturbed copy, fields of `Evidence`.
+_QUERY_KINDS = ("logit", "ratio", "above_out")
 
 # Column groups and the names that belong to each. A group that no pattern names is "other".
 _GROUPS = {
@@ -164,7 +166,7 @@ class ReferenceTable:
             "slots": self.n_out + self.n_in,
             "means": 2 * len(references.classes_) if self.many_classes else 0,
             "neighbors": len(self.neighborhood.columns()) if self.neighborhood else 0,
-            "queries": 2 * n_queries + (2 if n_queries else 0),
+            "queries": len(_QUERY_KINDS) * (n_queries + 1) if n_queries else 0,
         }
 
     def columns(self) -> list[str]:
@@ -178,7 +180,7 @@ class ReferenceTable:
         if self.n_queries:
             names += [
                 f"query_{kind}_{k}"
-                for kind in ("logit", "ratio")
+                for kind in _QUERY_KINDS
                 for k in (*range(self.n_queries), "mean")
             ]
         return names
@@ -338,13 +340,14 @@ class ReferenceTable:
     def _fill_queries(
         self, target: np.ndarray, query_phi: np.ndarray, rows: np.ndarray, absent: np.ndarray
     ) -> None:
-        half = self.n_queries + 1
         for query, own in enumerate(query_phi):
-            target[:, query] = own
             references = self.references.query_phi(query)
-            target[:, half + query] = self._evidence(own, references, rows, absent).ratio
-        for start in (0, half):
-            target[:, start + half - 1] = target[:, start : start + half - 1].mean(axis=1)
+            evidence = self._evidence(own, references, rows, absent)
+            for kind, name in enumerate(_QUERY_KINDS):
+                target[:, kind * (self.n_queries + 1) + query] = getattr(evidence, name)
+        for kind in range(len(_QUERY_KINDS)):
+            own = target[:, kind * (self.n_queries + 1) : (kind + 1) * (self.n_queries + 1)]
+            own[:, -1] = own[:, :-1].mean(axis=1)
 
 
 def shadow_observations(

@@ -15,7 +15,7 @@ _SIDES_OVER = (3, 6, 15)
 _FAR, _NEAR = 6.0, 4.0  # limits of ratios and distances, of residuals
 _CLOSE = 1.0  # distance within which records share most of their features
 _NOISE = (0.1, 0.2, 0.3)  # standard deviations
-_CROSSOVER = 0.6
+_CROSSOVER = 0.4  # share of features taken from the other record
 
 
 class Neighborhood:
@@ -122,7 +122,7 @@ def perturbed_copies(X: Any, labels: np.ndarray, n_queries: int, random_state: A
     """Return `n_queries` tables of perturbed copies of all records.
 
     Even ones add Gaussian noise of 0.1 to 0.3 standard deviations to numeric features; odd
-    ones take 60 % of the features from the nearest record of another class. Tables without
+    ones take 40 % of the features from the nearest record of another class. Tables without
     numeric features are crossed over only, binary features likewise.
 
     Parameters

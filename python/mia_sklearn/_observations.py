@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .references import ReferenceModels
 
 _MOST_MASKS = 8
+_VALUES_PER_STEP = 2**22
 # What is told of each perturbed copy, fields of `Evidence`.
 _QUERY_KINDS = ("logit", "ratio", "above_out")
 
@@ -257,24 +258,27 @@ class ReferenceTable:
         absent: np.ndarray,
     ) -> None:
         refs = self.references
-        others = refs.block_size_ - 1
+        size = refs.block_size_
         single, rest = (out, in_) if refs.holdout_ == "out" else (in_, out)
-        everyone = np.arange(len(rows))
-        for block in range(refs.n_blocks_):
-            models = np.flatnonzero(refs.block_ == block)
-            if absent[models].any():
-                single[:, block] = np.nan
-                rest[:, block * others : (block + 1) * others] = np.nan
-                continue
-            labelled = refs.labelled_[np.ix_(models, rows)]
-            values = np.where(labelled, phi[np.ix_(models, rows)], np.nan)
-            trained = refs.membership_[np.ix_(models, rows)] > 0
+        step = max(1, _VALUES_PER_STEP // refs.n_models_)
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            chosen = _as_slice(rows[part])
+            # Models are numbered block by block.
+            shape = (refs.n_blocks_, size, -1)
+            labelled = refs.labelled_[:, chosen].reshape(shape)
+            values = np.where(labelled, phi[:, chosen].reshape(shape), np.float32(np.nan))
+            trained = (refs.membership_[:, chosen] > 0).reshape(shape)
             alone = labelled & (trained == (refs.holdout_ == "in"))
             # A record that its own training set was trimmed of is alone in no model.
-            place = np.where(alone.any(axis=0), alone.argmax(axis=0), (~labelled).argmax(axis=0))
-            single[:, block] = values[place, everyone]
-            for k in range(others):
-                rest[:, block * others + k] = values[k + (k >= place), everyone]
+            place = np.where(alone.any(axis=1), alone.argmax(axis=1), (~labelled).argmax(axis=1))
+            single[part] = np.take_along_axis(values, place[:, None], axis=1)[:, 0].T
+            for k in range(size - 1):
+                other = (k + (k >= place))[:, None]
+                rest[part, k :: size - 1] = np.take_along_axis(values, other, axis=1)[:, 0].T
+        for block in np.unique(refs.block_[absent]):
+            single[:, block] = np.nan
+            rest[:, block * (size - 1) : (block + 1) * (size - 1)] = np.nan
 
     def _fill_packed(
         self,
@@ -348,6 +352,13 @@ class ReferenceTable:
         for kind in range(len(_QUERY_KINDS)):
             own = target[:, kind * (self.n_queries + 1) : (kind + 1) * (self.n_queries + 1)]
             own[:, -1] = own[:, :-1].mean(axis=1)
+
+
+def _as_slice(rows: np.ndarray) -> Any:
+    """Return consecutive rows as a slice, which needs no copy."""
+    first, last = int(rows[0]), int(rows[-1])
+    consecutive = last - first == len(rows) - 1 and (np.diff(rows) == 1).all()
+    return slice(first, last + 1) if consecutive else rows
 
 
 def shadow_observations(

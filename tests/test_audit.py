@@ -1,0 +1,180 @@
+"""What an audit promises beside its numbers: coverage, reproducibility, what it says of itself."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from sklearn.tree import DecisionTreeClassifier
+
+from mia_sklearn import AuditReport, audit
+from mia_sklearn.attacks import LiRAAttack, ThresholdAttack
+from mia_sklearn.metrics import compute
+
+TREE = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def halves(pool):
+    X, y = pool
+    return X[:450], y[:450], X[450:], y[450:]
+
+
+@pytest.fixture(scope="module")
+def model(halves):
+    return TREE.fit(*halves[:2])
+
+
+def run(model, halves, **options):
+    options = {"n_references": 4, "random_state": 0, "progress": False, **options}
+    return audit(model, *halves, **{"controls": False, **options})
+
+
+@pytest.fixture(scope="module")
+def report(model, halves):
+    return run(model, halves, split="random", slices="label", controls=True)
+
+
+def coverage_of(report):
+    return report.coverage.set_index("attack")
+
+
+def test_labels_release_makes_the_gap_attack_the_headline(model, halves):
+    report = run(model, halves, release="labels")
+    assert report.info["headline"] == report.attacks[0] == "gap"
+    coverage = coverage_of(report)
+    assert coverage.loc["gap", ["status", "threat_model"]].tolist() == ["run", "label-only"]
+    assert "upper bound" in coverage.loc["stacked", "reason"]
+    assert coverage.loc["perturbed copies", "status"] == "not run"
+    assert set(coverage.loc[coverage["status"] == "not run", "threat_model"]) == {"label-only"}
+
+
+@pytest.mark.parametrize(
+    ("release", "threat_models"),
+    [("posteriors", {"label-only", "black-box"}),
+     ("weights", {"label-only", "black-box", "white-box"})],
+)  # fmt: skip
+def test_coverage_names_what_the_release_allows(release, threat_models, model, halves):
+    coverage = coverage_of(run(model, halves, release=release, attacks="lira"))
+    assert coverage.loc["lira", "reason"] == "the headline, fixed in advance"
+    missed = coverage[coverage["status"] == "not run"]
+    assert set(missed["threat_model"]) == threat_models
+    assert {"threshold", "shadow", "rmia", "stacked", "stacked-pool", "gap"} <= set(missed.index)
+
+
+def test_headline_is_fixed_by_what_runs(model, halves):
+    weak_first = run(model, halves, attacks=["threshold", "rmia", "lira"])
+    assert weak_first.info["headline"] == "lira"
+    own = run(model, halves, attacks=[("mine", LiRAAttack(variance="global"))])
+    assert own.info["headline"] == "mine"
+    alone = run(model, halves, n_references=0)
+    assert (alone.info["headline"], alone.info["attacks"]) == ("threshold", ["threshold"])
+    assert alone.records["p_value"].isna().all()
+
+
+def test_attacks_given_are_not_fitted_themselves(model, halves):
+    attack = ThresholdAttack("margin")
+    run(model, halves, attacks=[attack])
+    assert not hasattr(attack, "classes_")
+
+
+def test_same_seed_same_report_whatever_the_cores_and_the_cache(report, model, halves, tmp_path):
+    options = {"split": "random", "slices": "label", "controls": True, "cache": tmp_path}
+    first = run(model, halves, n_jobs=2, **options)
+    again = run(model, halves, n_jobs=1, **options)
+    for other in (first, again):
+        for name in ("metrics", "records", "controls", "coverage"):
+            assert_frame_equal(getattr(other, name), getattr(report, name))
+        assert other.findings == report.findings
+
+
+def test_metrics_are_those_of_the_records(report):
+    member = report.records["member"].to_numpy()
+    own = report.metrics.query("attack == 'stacked' and slice == 'all'")
+    for row in own.itertuples():
+        name = row.metric if np.isnan(row.at) else f"{row.metric}@{row.at:g}"
+        options = {"threshold": 0.0} if row.metric in ("advantage", "accuracy") else {}
+        estimate = compute(name, member, report.records["stacked"].to_numpy(), **options)
+        np.testing.assert_equal(
+            [estimate.value, estimate.low, estimate.high], [row.estimate, row.low, row.high]
+        )
+
+
+def test_slices_share_the_confidence(report):
+    records, metrics = report.records, report.metrics
+    assert set(records["slice_label"]) == {"0", "1", "2"}
+    inside = records[records["slice_label"] == "1"]
+    expected = compute("auc", inside["member"], inside["stacked"], confidence=1 - 0.05 / 3)
+    row = metrics.query("slice == 'label=1' and metric == 'auc'").iloc[0]
+    assert (row["low"], row["high"]) == (expected.low, expected.high)
+    assert set(metrics.loc[metrics["slice"] != "all", "attack"]) == {"stacked"}
+
+
+def test_numeric_slices_are_cut_at_quartiles(model, halves):
+    values = np.arange(900.0)
+    report = run(model, halves, slices={"rank": values})
+    sizes = report.records["slice_rank"].value_counts()
+    assert sizes.tolist() == [225] * 4
+
+
+@pytest.mark.parametrize("split", [None, "other"])
+def test_epsilon_needs_a_random_split(split, model, halves):
+    report = run(model, halves, split=split, attacks="lira")
+    row = report.metrics.query("metric == 'epsilon'").iloc[0]
+    assert np.isnan(row["low"])
+    assert "random split" in row["note"]
+
+
+def test_epsilon_is_given_for_a_random_split(report):
+    row = report.metrics.query("metric == 'epsilon' and attack == 'stacked'").iloc[0]
+    assert row["low"] > 0.5
+
+
+def test_max_records_keeps_the_training_size(model, halves):
+    report = run(model, halves, max_records=300, attacks="lira")
+    info = report.info
+    assert info["n_members"] + info["n_nonmembers"] == len(report.records) == 300
+    assert info["n_unaudited"] == 450 - info["n_members"]
+    assert report.records["p_value"].notna().all()
+    codes = {finding.code for finding in report.findings}
+    assert {"UNAUDITED_MEMBERS", "UNUSED_NONMEMBERS"} <= codes
+
+
+def test_records_point_into_the_users_tables(report, halves):
+    _, y_train, _, y_test = halves
+    records = report.records
+    for name, labels in (("train", y_train), ("test", y_test)):
+        rows = records[records["set"] == name]
+        np.testing.assert_array_equal(labels[rows["row"]], rows["label"])
+    assert (records["member"] == (records["set"] == "train")).all()
+    assert records.loc[records["member"] == 0, "q_value"].isna().all()
+    assert records["p_value"].between(0, 1).all()
+
+
+def test_a_real_report_survives_its_folder(report, tmp_path):
+    report.save(tmp_path)
+    loaded = AuditReport.load(tmp_path)
+    for name in ("metrics", "records", "coverage", "controls"):
+        assert_frame_equal(getattr(loaded, name), getattr(report, name), check_exact=True)
+    assert (loaded.findings, loaded.info) == (report.findings, report.info)
+    assert str(loaded) == str(report)
+    assert loaded.check("auc <= 1").outcome == "pass"
+
+
+def test_controls_pass_and_are_told(report):
+    assert report.controls["control"].tolist() == ["shift", "references", "pipeline", "ceiling"]
+    assert report.controls["passed"].tolist()[:3] == [True, True, True]
+    assert pd.isna(report.controls["passed"].iloc[3])
+    assert report.failed_controls == []
+
+
+def test_words_that_promise_too_much_never_appear(report):
+    text = str(report).lower()
+    assert not any(word in text for word in ("anonymous", "compliant", " safe "))
+
+
+def test_a_stronger_attacker_is_named(model, halves):
+    report = run(model, halves, attacks=["stacked-pool"], n_queries=2)
+    row = coverage_of(report).loc["stacked-pool"]
+    assert row["track"] == "pool"
+    assert "whole training set" in row["knowledge"]
+    assert report.info["queries_per_record"] == 3

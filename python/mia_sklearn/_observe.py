@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._data import as_table, n_rows, row_digests, take_rows
+from ._data import n_rows, row_digests, take_rows
 from ._estimators import may_classify
 from ._observations import ReferenceTable, as_frame
 from ._pool import perturbed_copies
+from ._records import check_records
 from .references import ReferenceModels
 from .signals import log_posteriors, rescaled_logit
 
@@ -203,14 +204,7 @@ def observe(
     ['label', 'proba_0', 'proba_1', 'proba_2', 'logit', 'out_0', 'out_1']
     """
     target = as_target(model, classes, query_budget)
-    X = as_table(X)
-    y = np.asarray(y)
-    if y.ndim != 1 or len(y) != n_rows(X):
-        raise ValueError(
-            f"X and y must have one row per record, got {n_rows(X)} rows and y of shape {y.shape}."
-        )
-    if len(y) == 0:
-        raise ValueError("X holds no records.")
+    X, y = check_records(X, y)
     check_labels(target, y)
     if references is None:
         if neighbors or n_queries:

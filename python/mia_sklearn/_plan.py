@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._data import as_table, concat_rows, is_frame, n_rows, row_digests, take_rows
+from ._data import concat_rows, is_frame, n_rows, row_digests, take_rows
 from ._observe import check_labels
+from ._records import check_records, check_same_features
 
 if TYPE_CHECKING:
     from .metrics import Estimate
@@ -136,33 +137,12 @@ class Run:
 def make_pool(target: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any) -> Pool:
     tables, labels = [], []
     for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
-        X, y = as_table(given, f"X_{suffix}"), np.asarray(given_labels)
-        if y.ndim != 1:
-            raise ValueError(f"y_{suffix} must have one label per record, got shape {y.shape}.")
-        if n_rows(X) != len(y):
-            raise ValueError(
-                f"X_{suffix} and y_{suffix} must have one row per record, got {n_rows(X)} and "
-                f"{len(y)} rows."
-            )
-        if len(y) == 0:
-            raise ValueError(f"X_{suffix} holds no records.")
+        X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}")
         check_features(target, X, f"X_{suffix}")
-        _check_missing_labels(y, f"y_{suffix}")
         check_labels(target, y, f"y_{suffix}")
         tables.append(X)
         labels.append(y)
-    if type(tables[0]) is not type(tables[1]):
-        raise ValueError(
-            f"X_train and X_test must be tables of one kind, got {type(tables[0]).__name__} and "
-            f"{type(tables[1]).__name__}."
-        )
-    if is_frame(tables[0]) and list(tables[0].columns) != list(tables[1].columns):
-        raise ValueError("X_train and X_test must have the same columns in the same order.")
-    if tables[0].shape[1:] != tables[1].shape[1:]:
-        raise ValueError(
-            f"X_train and X_test must have the same features, got shapes {tables[0].shape} and "
-            f"{tables[1].shape}."
-        )
+    check_same_features(tables[0], tables[1], "X_train", "X_test")
     if len(np.unique(labels[0])) < 2:
         raise ValueError(
             f"y_train holds one class only, {labels[0][0]!r}: nothing was learned that could be "
@@ -212,14 +192,6 @@ def check_features(model: Any, X: Any, name: str) -> None:
         raise ValueError(
             f"{name} has {X.shape[1]} features, but the model was fitted on {n_features}."
         )
-
-
-def _check_missing_labels(y: np.ndarray, name: str) -> None:
-    import pandas as pd
-
-    missing = np.flatnonzero(pd.isna(y))
-    if len(missing):
-        raise ValueError(f"{name} has no label in row {missing[0]}; drop such records.")
 
 
 def make_plan(pool: Pool, max_records: int | None, seed: int) -> Plan:

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from ._data import as_table, concat_rows, is_frame, n_rows, take_rows
 
-__all__ = ["Records", "gather"]
+__all__ = ["Records", "check_records", "check_same_features", "gather"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
     ValueError
         If they do not fit together; names the argument.
     """
-    pool, labels = _check_records(X, y, "X", "y")
+    pool, labels = check_records(X, y, "X", "y")
     tables, targets, sizes = [pool], [labels], []
     for name, extra in (("population", population), ("core", core)):
         if extra is None:
@@ -55,8 +55,8 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
             continue
         if not isinstance(extra, (tuple, list)) or len(extra) != 2:
             raise ValueError(f"{name} must be a pair (X, y), got {type(extra).__name__}.")
-        records, their_labels = _check_records(extra[0], extra[1], f"{name}[0]", f"{name}[1]")
-        _check_same_features(pool, records, name)
+        records, their_labels = check_records(extra[0], extra[1], f"{name}[0]", f"{name}[1]")
+        check_same_features(pool, records, "X", f"{name}[0]")
         tables.append(records)
         targets.append(their_labels)
         sizes.append(n_rows(records))
@@ -71,7 +71,8 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
     return gathered
 
 
-def _check_records(X: Any, y: Any, X_name: str, y_name: str) -> tuple[Any, np.ndarray]:
+def check_records(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> tuple[Any, np.ndarray]:
+    """Return records and labels as a table and an array, or raise naming the argument."""
     import pandas as pd
 
     table = as_table(X, X_name)
@@ -87,18 +88,23 @@ def _check_records(X: Any, y: Any, X_name: str, y_name: str) -> tuple[Any, np.nd
         raise ValueError(f"{X_name} holds no records.")
     missing = pd.isna(labels)
     if missing.any():
-        raise ValueError(
-            f"{y_name} holds missing labels, first in row {missing.argmax()}. Drop these rows."
-        )
+        raise ValueError(f"{y_name} has no label in row {missing.argmax()}; drop such records.")
     return table, labels
 
 
-def _check_same_features(pool: Any, other: Any, name: str) -> None:
-    if (is_frame(pool), sparse.issparse(pool)) != (is_frame(other), sparse.issparse(other)):
-        raise ValueError(f"{name}[0] must be a table of the same kind as X.")
-    if pool.shape[1:] != other.shape[1:]:
+def check_same_features(one: Any, other: Any, one_name: str, other_name: str) -> None:
+    """Raise unless two tables are of one kind and have the same features."""
+    if (is_frame(one), sparse.issparse(one)) != (is_frame(other), sparse.issparse(other)):
         raise ValueError(
-            f"{name}[0] has records of shape {other.shape[1:]}, those of X have {pool.shape[1:]}."
+            f"{one_name} and {other_name} must be tables of one kind, got {type(one).__name__} "
+            f"and {type(other).__name__}."
         )
-    if is_frame(pool) and list(pool.columns) != list(other.columns):
-        raise ValueError(f"{name}[0] must have the columns of X, in the same order.")
+    if is_frame(one) and list(one.columns) != list(other.columns):
+        raise ValueError(
+            f"{one_name} and {other_name} must have the same columns in the same order."
+        )
+    if one.shape[1:] != other.shape[1:]:
+        raise ValueError(
+            f"{one_name} and {other_name} must have the same features, got records of shape "
+            f"{one.shape[1:]} and {other.shape[1:]}."
+        )

@@ -8,13 +8,13 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from .._observations import Reader
-from ..base import BaseAttack
-from ..stats._likelihood import GaussianRatio, Moments
+from ..stats._likelihood import GaussianRatio
+from ._by_references import ByReferences
 
 __all__ = ["LiRAAttack"]
 
 
-class LiRAAttack(BaseAttack):
+class LiRAAttack(ByReferences):
     r"""Likelihood-ratio attack (LiRA): is the answer more likely under in or out references?
 
     The rescaled logit phi of a record is modelled by a Gaussian over the references that did
@@ -65,33 +65,21 @@ class LiRAAttack(BaseAttack):
     True
     """
 
-    threat_model: ClassVar[str] = "black-box"
-    requires: ClassVar[tuple[str, ...]] = ("logit", "out")
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "mode": [StrOptions({"auto", "online", "offline"})],
         "variance": [StrOptions({"shrunk", "global", "per-record"})],
-        **BaseAttack._parameter_constraints,
+        **ByReferences._parameter_constraints,
     }
 
     def __init__(
         self, *, mode: str = "auto", variance: str = "shrunk", columns: Any = None
     ) -> None:
-        super().__init__(columns=columns)
-        self.mode = mode
+        super().__init__(mode=mode, columns=columns)
         self.variance = variance
 
-    def _required(self) -> tuple[str, ...]:
-        return ("logit", "out", "in") if self.mode == "online" else self.requires
-
     def _fit(self, table: Reader, member: np.ndarray) -> None:
-        online = self.mode == "online" or (self.mode == "auto" and "in" in table)
-        self.mode_ = "online" if online else "offline"
-        self._ratio = GaussianRatio(self.variance, online=online).fit(*self._moments(table))
-
-    def _moments(self, table: Reader) -> list[Moments]:
-        sides = ("out", "in") if self.mode_ == "online" else ("out",)
-        return [Moments(table.column("logit"), table[side]) for side in sides]
+        super()._fit(table, member)
+        ratio = GaussianRatio(self.variance, online=self.mode_ == "online")
+        self._ratio = ratio.fit(*self._moments(table))
 
     def _score(self, table: Reader) -> np.ndarray:
         return self._ratio.score(table.column("logit"), *self._moments(table))

@@ -7,17 +7,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import expit
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from .._observations import Reader
 from .._rust import rmia_scores
-from ..base import BaseAttack
-from ..stats._likelihood import Moments
+from ._by_references import ByReferences
 
 __all__ = ["RMIAAttack"]
 
 
-class RMIAAttack(BaseAttack):
+class RMIAAttack(ByReferences):
     r"""Robust membership inference attack (RMIA): compare with records of a population.
 
     A record's ratio is its probability of the true class under the target over the same
@@ -73,14 +72,10 @@ class RMIAAttack(BaseAttack):
     True
     """
 
-    threat_model: ClassVar[str] = "black-box"
-    requires: ClassVar[tuple[str, ...]] = ("logit", "out")
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "mode": [StrOptions({"auto", "online", "offline"})],
         "gamma": [Interval(Real, 0, None, closed="neither")],
         "offline_a": [Interval(Real, 0, 1, closed="both")],
-        **BaseAttack._parameter_constraints,
+        **ByReferences._parameter_constraints,
     }
 
     def __init__(
@@ -91,17 +86,12 @@ class RMIAAttack(BaseAttack):
         offline_a: float = 0.3,
         columns: Any = None,
     ) -> None:
-        super().__init__(columns=columns)
-        self.mode = mode
+        super().__init__(mode=mode, columns=columns)
         self.gamma = gamma
         self.offline_a = offline_a
 
-    def _required(self) -> tuple[str, ...]:
-        return ("logit", "out", "in") if self.mode == "online" else self.requires
-
     def _fit(self, table: Reader, member: np.ndarray) -> None:
-        online = self.mode == "online" or (self.mode == "auto" and "in" in table)
-        self.mode_ = "online" if online else "offline"
+        super()._fit(table, member)
         log_ratio = self._log_ratio(table)[~member]
         self.population_ = np.sort(log_ratio[np.isfinite(log_ratio)])
         if len(self.population_) == 0:
@@ -109,8 +99,7 @@ class RMIAAttack(BaseAttack):
 
     def _log_ratio(self, table: Reader) -> np.ndarray:
         phi = table.column("logit").astype(np.float64)
-        sides = ("out", "in") if self.mode_ == "online" else ("out",)
-        means = np.stack([Moments(phi, table[side]).mean_probability for side in sides])
+        means = np.stack([side.mean_probability for side in self._moments(table)])
         empty = np.isnan(means)
         count = np.maximum((~empty).sum(axis=0), 1)
         average = np.where(empty, 0.0, means).sum(axis=0) / count

@@ -101,10 +101,17 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
                     raise ValueError("The model's predict_log_proba returned NaN.")
                 return answer
     proba = np.asarray(model.predict_proba(X))
-    if hasattr(model, "fit") and proba.ndim == 2:
-        # One-vs-rest answers all zeros where every part says no: no class before another.
-        proba = np.where(proba.any(axis=1, keepdims=True), proba, 1 / proba.shape[1])
+    if _is_one_vs_rest(model):
+        # Where every part says no it answers zeros (older versions NaN): no class before another.
+        answered = (np.nan_to_num(proba) > 0).any(axis=1, keepdims=True)
+        proba = np.where(answered, proba, 1 / proba.shape[1])
     return log_proba_from_proba(proba)
+
+
+def _is_one_vs_rest(model: Any) -> bool:
+    while hasattr(model, "steps") or hasattr(model, "best_estimator_"):
+        model = model.steps[-1][1] if hasattr(model, "steps") else model.best_estimator_
+    return type(model).__module__ == "sklearn.multiclass"
 
 
 def _agree(log_proba: np.ndarray, proba: np.ndarray) -> bool:

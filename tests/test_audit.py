@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from scipy import sparse
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, audit
+from mia_sklearn._controls import distribution_shift
 from mia_sklearn.attacks import LiRAAttack, ThresholdAttack
 from mia_sklearn.metrics import compute
 
@@ -165,6 +167,18 @@ def test_controls_pass_and_are_told(report):
     assert report.controls["passed"].tolist()[:3] == [True, True, True]
     assert pd.isna(report.controls["passed"].iloc[3])
     assert report.failed_controls == []
+
+
+def test_shift_is_noticed_in_a_wide_sparse_table():
+    rng = np.random.default_rng(0)
+    words = (rng.random((600, 3000)) < 0.01).astype(float)
+    words[:, 7] = rng.random(600) < np.where(np.arange(600) < 300, 0.8, 0.2)
+    X, y = sparse.csr_matrix(words), rng.integers(0, 2, 600)
+    member = np.arange(600) < 300
+    control, _ = distribution_shift(X, y, member, seed=0)
+    assert not control.passed
+    quiet, _ = distribution_shift(X, y, rng.permutation(member), seed=0)
+    assert quiet.passed
 
 
 def test_words_that_promise_too_much_never_appear(report):

@@ -220,7 +220,8 @@ def _most_telling(features: Any, rng: np.random.Generator) -> np.ndarray:
     """
     n_features = features.shape[1]
     if sparse.issparse(features):
-        order = np.argsort(-features.getnnz(axis=0), kind="stable")
+        filled = np.bincount(features.tocsr().indices, minlength=n_features)
+        order = np.argsort(-filled, kind="stable")
         return features[:, np.sort(order[:_SHIFT_FEATURES])].toarray()
     if n_features <= _SHIFT_FEATURES:
         return features

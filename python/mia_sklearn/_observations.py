@@ -105,10 +105,6 @@ class Reader:
     def column(self, group: str) -> np.ndarray:
         return self.values[:, self.groups[group][0]]
 
-    def named(self, name: str) -> np.ndarray:
-        assert self.names is not None
-        return self.values[:, list(self.names).index(name)]
-
 
 def n_blocks(table: Reader) -> int:
     """Count the blocks of a table with fixed slots: each owns one in or one out column."""

@@ -9,7 +9,6 @@ import numpy as np
 from ._data import is_frame, n_rows
 
 _MOST_VALUES = 12
-_LEAST_RECORDS = 1
 
 
 def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:

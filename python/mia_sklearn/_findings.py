@@ -273,7 +273,7 @@ def _few_records(run: Run, metrics: pd.DataFrame) -> Finding | None:
         "TOO_FEW_RECORDS",
         "info",
         f"{n:,} non-members cannot support every rate",
-        f"The upper ends for these false-positive rates are withheld: {needs} non-members.",
+        f"The intervals for these false-positive rates are withheld: {needs} non-members.",
         "Give more test records if these rates matter.",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["check_trainable", "configured", "may_classify", "prefers_threads"]
+__all__ = [
+    "check_trainable",
+    "configured",
+    "is_module",
+    "is_net",
+    "last_step",
+    "may_classify",
+    "prefers_threads",
+]
 
 # Their work is done outside the interpreter lock.
 _THREADED_PACKAGES = (
@@ -24,6 +33,27 @@ _THREADED_PACKAGES = (
     "lightgbm",
     "catboost",
 )
+
+
+def last_step(estimator: Any) -> Any:
+    """Return what answers in the end: a pipeline's last step, a search's best estimator's."""
+    while hasattr(estimator, "steps") or hasattr(estimator, "best_estimator_"):
+        estimator = (
+            estimator.steps[-1][1] if hasattr(estimator, "steps") else (estimator.best_estimator_)
+        )
+    return estimator
+
+
+def is_net(estimator: Any) -> bool:
+    """Tell whether an estimator is, or ends in, a skorch net; without importing skorch."""
+    skorch = sys.modules.get("skorch")
+    return skorch is not None and isinstance(last_step(estimator), skorch.NeuralNet)
+
+
+def is_module(model: Any) -> bool:
+    """Tell whether a model is a bare torch module; without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
 
 
 def configured(estimator: Any, seed: int) -> Any:

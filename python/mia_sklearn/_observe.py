@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._data import n_rows, row_digests, take_rows
-from ._estimators import may_classify
+from ._estimators import is_module, is_net, may_classify
 from ._observations import ReferenceTable, as_frame
 from ._pool import perturbed_copies
 from ._records import check_records
@@ -97,8 +97,17 @@ class FunctionTarget:
             )
 
 
-def as_target(model: Any, classes: Any = None, query_budget: int | None = None) -> Any:
-    """Return a fitted classifier as it is, a plain function as a `FunctionTarget`.
+def as_target(
+    model: Any, classes: Any = None, query_budget: int | None = None, *, X: Any = None
+) -> Any:
+    """Return a fitted classifier as it is, a plain function and a network wrapped.
+
+    Parameters
+    ----------
+    model, classes, query_budget
+        As in `observe`.
+    X : table, default=None
+        Some records, which show what a network returns.
 
     Raises
     ------
@@ -107,6 +116,15 @@ def as_target(model: Any, classes: Any = None, query_budget: int | None = None) 
     """
     if isinstance(model, type):
         raise ValueError(f"model must be a fitted classifier, got the class {model.__name__}.")
+    if is_net(model):
+        from .torch import TorchTarget
+
+        return TorchTarget.from_estimator(model, X)
+    if is_module(model):
+        raise ValueError(
+            f"model is a torch module, which does not say what its columns mean: pass "
+            f"mia_sklearn.torch.TorchTarget({type(model).__name__.lower()}, classes=...)."
+        )
     if not hasattr(model, "predict") and not isinstance(model, FunctionTarget):
         if not callable(model):
             raise ValueError(
@@ -203,8 +221,8 @@ def observe(
     >>> observe(model, X, y, references=references.fit(X, y)).columns.tolist()[:7]
     ['label', 'proba_0', 'proba_1', 'proba_2', 'logit', 'out_0', 'out_1']
     """
-    target = as_target(model, classes, query_budget)
     X, y = check_records(X, y)
+    target = as_target(model, classes, query_budget, X=X)
     check_labels(target, y)
     if references is None:
         if neighbors or n_queries:

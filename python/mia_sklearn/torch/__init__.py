@@ -1,0 +1,14 @@
+"""Everything that needs torch: networks as targets, and what looks inside them."""
+
+try:
+    import skorch  # noqa: F401
+    import torch  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "mia_sklearn.torch needs torch and skorch, which are optional: "
+        "pip install 'mia-sklearn[torch]'."
+    ) from error
+
+from ._target import TorchTarget
+
+__all__ = ["TorchTarget"]

@@ -34,6 +34,12 @@ _GROUPS = {
     "in_mean": re.compile(r"in_mean_(\d+)"),
     "neighbor": re.compile(r"neighbor_.+"),
     "query": re.compile(r"query_.+"),
+    "grad_norm": re.compile(r"grad_norm(?:\..+)?(?:@\d+)?"),
+    "activation": re.compile(r"activation\..+\.\d+(?:@\d+)?"),
+    "gradient": re.compile(r"gradient\..+\.\d+_\d+(?:@\d+)?"),
+    # The same signal of several rounds of training, in the order of the rounds.
+    "round_logit": re.compile(r"logit@(\d+)"),
+    "round_proba": re.compile(r"proba_\d+@\d+"),
 }
 _HOW_TO_GET = {
     "label": "observe(model, X, y)",
@@ -43,6 +49,9 @@ _HOW_TO_GET = {
     "in": "observe(model, X, y, references=ReferenceModels(...).fit(X, y))",
     "neighbor": "observe(..., references=..., neighbors=6)",
     "query": "ReferenceModels(..., n_queries=10) and observe(..., n_queries=10)",
+    "grad_norm": 'observe(model, X, y, view="white-box")',
+    "activation": 'observe(model, X, y, view="white-box")',
+    "gradient": 'observe(model, X, y, view="white-box")',
 }
 
 

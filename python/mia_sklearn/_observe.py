@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ._estimators import is_module, is_net, may_classify
 from ._observations import ReferenceTable, as_frame
 from ._pool import perturbed_copies
 from ._records import check_records
+from ._white_box import white_box_columns
 from .references import ReferenceModels
 from .signals import log_posteriors, rescaled_logit
 
@@ -165,6 +166,8 @@ def observe(
     X: Any,
     y: Any,
     *,
+    view: str = "black-box",
+    layers: Sequence[str] | None = None,
     references: ReferenceModels | None = None,
     rows: Any = None,
     neighbors: int = 0,
@@ -174,7 +177,8 @@ def observe(
 ) -> pd.DataFrame:
     """Ask a target about records and lay its answers beside those of the references.
 
-    Threat model: black-box; each record is queried once, and `n_queries` times more.
+    Threat model: black-box; each record is queried once, and `n_queries` times more. With
+    `view="white-box"` the attacker holds the model.
 
     Parameters
     ----------
@@ -183,6 +187,17 @@ def observe(
     X : table of shape (n_records, n_features)
     y : array-like of shape (n_records,)
         The records' true labels.
+    view : {"black-box", "white-box"}, default="black-box"
+        "white-box" adds what the model shows inside, of networks (skorch, `TorchTarget`) and of
+        scikit-learn's `LogisticRegression`, `SGDClassifier(loss="log_loss")` and
+        `MLPClassifier`: `grad_norm` (Euclidean norm of the gradient of the record's own loss, by
+        all trainable parameters) and, for each layer, `grad_norm.<layer>`,
+        `activation.<layer>.<i>` (its output) and `gradient.<layer>.<row>_<column>` (by its
+        weight as a matrix, rows being outputs).
+    layers : sequence of str, default=None
+        The layers to look at, by default the last two with weights. Names as in torch's
+        `named_modules()`; "coef" for linear models, "layer0", "layer1", ... for `MLPClassifier`
+        (outputs before the activation function).
     references : fitted ReferenceModels, default=None
         Adds `out_*` and `in_*`: each record's references that did not, did train on it.
     rows : array-like of int of shape (n_records,), default=None
@@ -208,7 +223,8 @@ def observe(
     Raises
     ------
     ValueError
-        If the model is not fitted, a label is unknown to it, or a record is not in the pool.
+        If the model is not fitted, a label is unknown to it, a record is not in the pool, the
+        model has no gradients or no such layer, or the table would take over 4 GiB.
 
     Examples
     --------
@@ -224,6 +240,14 @@ def observe(
     X, y = check_records(X, y)
     target = as_target(model, classes, query_budget, X=X)
     check_labels(target, y)
+    if view not in ("black-box", "white-box"):
+        raise ValueError(f'view must be "black-box" or "white-box", got {view!r}.')
+    if view == "white-box":
+        inside = white_box_columns(target, X, class_indices(target, y), layers=layers)
+        options = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries}
+        return _beside(observe(target, X, y, references=references, **options), inside)
+    if layers is not None:
+        raise ValueError('layers= are looked at with view="white-box" only.')
     if references is None:
         if neighbors or n_queries:
             raise ValueError("neighbors= and n_queries= need references=.")
@@ -275,14 +299,26 @@ def _alone(target: Any, X: Any, y: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
     log_proba = log_posteriors(target, X)
-    position = {label: j for j, label in enumerate(np.asarray(target.classes_).tolist())}
-    labels = np.array([position[label] for label in y.tolist()])
+    labels = class_indices(target, y)
     values = np.empty((len(y), log_proba.shape[1] + 2), dtype=np.float32)
     values[:, 0] = labels
     values[:, 1:-1] = np.exp(log_proba)
     values[:, -1] = rescaled_logit(log_proba, labels, _SMOOTHING)
     names = ["label", *(f"proba_{c}" for c in range(log_proba.shape[1])), "logit"]
     return as_frame(values, names, pd.RangeIndex(len(y), name="row"))
+
+
+def _beside(observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]) -> pd.DataFrame:
+    import pandas as pd
+
+    names, values = inside
+    return pd.concat([observations, as_frame(values, names, observations.index)], axis=1)
+
+
+def class_indices(target: Any, y: np.ndarray) -> np.ndarray:
+    """Return the position of each label in the target's classes."""
+    position = {label: j for j, label in enumerate(np.asarray(target.classes_).tolist())}
+    return np.array([position[label] for label in y.tolist()])
 
 
 def check_labels(target: Any, y: np.ndarray, name: str = "y") -> None:

@@ -113,8 +113,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _read_columns(self, n_columns: int) -> tuple[list[str], dict[str, np.ndarray]]:
         names = getattr(self, "feature_names_in_", self.columns)
         if names is None:
-            first, rest = self._array_columns()
-            names = [first] + [f"{rest}_{k}" for k in range(n_columns - 1)]
+            names = self._array_names(n_columns)
         names = [str(name) for name in names]
         if len(names) != n_columns:
             raise ValueError(
@@ -133,6 +132,11 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _required(self) -> tuple[str, ...]:
         """Return the column groups that these parameters need."""
         return self.requires
+
+    def _array_names(self, n_columns: int) -> list[str]:
+        """Return the names of an unnamed array's columns."""
+        first, rest = self._array_columns()
+        return [first] + [f"{rest}_{k}" for k in range(n_columns - 1)]
 
     def _array_columns(self) -> tuple[str, str]:
         """Return the groups of the first and of the other columns of an unnamed array."""

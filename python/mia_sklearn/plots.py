@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import stats
+from ._drawing import COLORS, MEMBER, NONMEMBER, STYLES, axes_or_new, literal
+from ._gradient_display import GradientNormDisplay
 from .metrics import _split
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AttackRocDisplay", "ScoreDistributionDisplay"]
+__all__ = ["AttackRocDisplay", "GradientNormDisplay", "ScoreDistributionDisplay"]
 
-# Okabe and Ito's colours, which people with colour blindness tell apart; line styles repeat them.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_STYLES = ("-", "--", "-.", ":")
-_MEMBER, _NONMEMBER = "#D55E00", "#0072B2"
 _BAND_POINTS = 120
 
 
@@ -187,24 +185,24 @@ class AttackRocDisplay:
         """
         if bands not in ("first", "all", "none"):
             raise ValueError(f"bands must be 'first', 'all' or 'none', got {bands!r}.")
-        ax = _axes(ax)
+        ax = axes_or_new(ax)
         left = 0.5 / self.n_nonmembers
         bottom = 0.5 / self.n_members
         self.lines_ = []
         chance = np.geomspace(left, 1, 50)
         ax.plot(chance, chance, color="0.55", linewidth=1, label="chance")
         for i, (attack, (fpr, tpr)) in enumerate(self.curves.items()):
-            color = _COLORS[i % len(_COLORS)]
+            color = COLORS[i % len(COLORS)]
             (line,) = ax.plot(
                 np.maximum(fpr, left),
                 np.maximum(tpr, bottom),
                 drawstyle="steps-post",
                 color=color,
-                linestyle=_STYLES[i % len(_STYLES)],
+                linestyle=STYLES[i % len(STYLES)],
                 linewidth=2 if i == 0 else 1.3,
                 zorder=3 if i == 0 else 2,
                 # The name comes last: matplotlib leaves labels out that begin with "_".
-                label=f"AUC {self.auc[attack]:.3f}, {_literal(attack)}",
+                label=f"AUC {self.auc[attack]:.3f}, {literal(attack)}",
             )
             self.lines_.append(line)
             if bands == "all" or (bands == "first" and i == 0):
@@ -393,16 +391,16 @@ class ScoreDistributionDisplay:
         ScoreDistributionDisplay
             Itself.
         """
-        ax = _axes(ax)
+        ax = axes_or_new(ax)
         for share, color, style, label in (
-            (self.nonmembers, _NONMEMBER, "--", f"non-members ({self.n_nonmembers:,})"),
-            (self.members, _MEMBER, "-", f"members ({self.n_members:,})"),
+            (self.nonmembers, NONMEMBER, "--", f"non-members ({self.n_nonmembers:,})"),
+            (self.members, MEMBER, "-", f"members ({self.n_members:,})"),
         ):
             ax.stairs(100 * share, self.edges, fill=True, color=color, alpha=0.25)
             ax.stairs(100 * share, self.edges, color=color, linestyle=style, label=label)
         ax.set(
             xlim=(self.edges[0], self.edges[-1]),
-            xlabel=f"Score of {_literal(self.name)}: log-odds of membership",
+            xlabel=f"Score of {literal(self.name)}: log-odds of membership",
             ylabel="Share of records, %",
         )
         ax.set_ylim(bottom=0)
@@ -456,16 +454,3 @@ def _scored(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     else:
         score = np.asarray(estimator.predict_proba(X))[:, 1]
     return (np.asarray(y) == estimator.classes_[1]).astype(int), score
-
-
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    from matplotlib import pyplot as plt
-
-    return plt.subplots(figsize=(5.6, 4.4), layout="constrained")[1]
-
-
-def _literal(name: str) -> str:
-    """A name that matplotlib prints as it is: a dollar sign would start a formula."""
-    return name.replace("$", r"\$")

@@ -20,10 +20,20 @@ from ._data import n_rows, take_rows
 from ._estimators import check_trainable
 from ._findings import findings
 from ._observations import ReferenceTable, group_columns
-from ._observe import FunctionTarget, as_target, ask_copies, observe, place
+from ._observe import (
+    FunctionTarget,
+    as_target,
+    ask_copies,
+    beside,
+    class_indices,
+    observe,
+    place,
+)
 from ._plan import Run, in_pool_order, make_plan, make_pool
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
+from ._white_box import PARTS, has_gradients, looks_inside, white_box_columns
+from .attacks import GradientNormAttack
 from .references import ReferenceModels
 from .report import AuditReport
 from .signals import log_posteriors
@@ -85,7 +95,8 @@ def audit(
         Reference models; rounded up to whole blocks, at least two. 0 trains none, which leaves
         the weakest attack.
     attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
-        "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack. Names are those
+        "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, and the gradient
+        norm where the release is "weights" and the model has gradients. Names are those
         of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap".
     estimator : unfitted classifier or callable `(X, y, seed) -> fitted`, default=None
         What the references train; by default a clone of `model` (of `best_estimator_` for
@@ -171,7 +182,8 @@ def audit(
     )
     target = as_target(model, classes, query_budget)
     trainable, search_note = _what_to_train(target, estimator, fit_params, n_references)
-    chosen = choose_attacks(attacks, release, n_references > 0)
+    gradients = has_gradients(target)
+    chosen = choose_attacks(attacks, release, n_references > 0, gradients=gradients)
     seed = _seed(random_state, cache)
     pool = make_pool(target, X_train, y_train, X_test, y_test)
     pool.sliced = slice_columns(slices, pool)
@@ -216,7 +228,13 @@ def audit(
         metrics=metrics,
         records=records,
         findings=findings(run, metrics, records, checks),
-        coverage=coverage(chosen, release, run.headline, with_references=n_references > 0),
+        coverage=coverage(
+            chosen,
+            release,
+            run.headline,
+            with_references=n_references > 0,
+            gradients=gradients,
+        ),
         controls=controls_table(checks),
         info=info_of(run, title),
     )
@@ -327,13 +345,14 @@ def _attack(
             attack.set_params(random_state=run.seed)
     refs, y = run.references, run.y
     scores: dict[str, np.ndarray] = {}
+    outside = {name: a for name, a in run.attacks.items() if not looks_inside(a)}
     if refs is None:
         # Without references only the order of the scores is used, which no fit alters.
         answered = _Answered(run.target, run.log_proba)
         observations = observe(answered, np.empty((len(y), 1)), y)
-        for name, attack in run.attacks.items():
+        for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
-        return None, observations, scores
+        return None, observations, scores | _look_inside(run, observations)
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
     table = ReferenceTable(refs, **extras)
@@ -342,10 +361,34 @@ def _attack(
     labels = refs.labels_[: len(y)]
     observations = place(table, run.log_proba, labels, rows, query_phi=query_phi)
     shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
-    for name, attack in run.attacks.items():
+    for name, attack in outside.items():
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
-    return table, observations, scores
+    return table, observations, scores | _look_inside(run, observations)
+
+
+def _look_inside(run: Run, observations: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Score the records by what the target shows inside, as references never do.
+
+    These attacks rank without knowing any member, so that no fit alters the order.
+    """
+    attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
+    if not attacks:
+        return {}
+    norms_only = all(isinstance(attack, GradientNormAttack) for attack in attacks.values())
+    named = [attack.layer for attack in attacks.values() if getattr(attack, "layer", None)]
+    inside = white_box_columns(
+        run.target,
+        run.X,
+        class_indices(run.target, run.y),
+        layers=named or None,
+        parts=("grad_norm",) if norms_only else PARTS,
+    )
+    table = beside(observations, inside)
+    return {
+        name: attack.fit(table, run.member).decision_function(table)
+        for name, attack in attacks.items()
+    }
 
 
 def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
@@ -363,8 +406,8 @@ def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
     X, y, member = run.X, run.y, run.member
     shift, run.shift = distribution_shift(X, y, member, seed=run.seed)
     checks = [shift]
-    if table is not None:
-        attack = run.attacks[run.headline]
+    attack = run.attacks[run.headline]
+    if table is not None and not looks_inside(attack):
         checks.append(reference_control(attack, table, member))
         checks.append(pipeline_control(attack, table, seed=run.seed, confidence=run.confidence))
     return [*checks, memorising_ceiling(X, y, member, seed=run.seed)]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
 
-from .attacks import StackedAttack, ThresholdAttack, all_attacks
+from ._white_box import looks_inside
+from .attacks import AttackInfo, StackedAttack, ThresholdAttack, all_attacks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,19 +41,40 @@ _ELSEWHERE = (
     ("perturbed copies", "label-only", _WITH_REFERENCES),
     ("direct GMIA", "black-box", _WITH_REFERENCES),
     ("indirect GMIA", "black-box", _WITH_REFERENCES),
-    ("gradient norm", "white-box", _NO_KNOWLEDGE),
-    ("white-box network", "white-box", "some members and some non-members"),
 )
+# What attackers who look inside know, and why they are not run unless asked for.
+_INSIDE = {
+    "gradient-norm": (_NO_KNOWLEDGE, "not asked for"),
+    "unsupervised-white-box": (
+        "the record and its true label; other records of which some are members",
+        "not asked for",
+    ),
+    "white-box": (
+        "the record and its true label; some members and some non-members",
+        "needs records whose membership is known beside those that are audited: "
+        'fit it on observe(..., view="white-box")',
+    ),
+}
 
 
-def choose_attacks(attacks: Any, release: str, with_references: bool) -> dict[str, Any]:
-    """Return the attacks to run by name, unfitted and checked."""
-    known = {info.name: info.attack for info in all_attacks()}
+def choose_attacks(
+    attacks: Any, release: str, with_references: bool, *, gradients: bool = False
+) -> dict[str, Any]:
+    """Return the attacks to run by name, unfitted and checked.
+
+    Parameters
+    ----------
+    gradients : bool, default=False
+        Whether the target's gradients can be computed.
+    """
+    known = {info.name: info for info in all_attacks()}
     if isinstance(attacks, str):
         if attacks == "auto":
             names = ["threshold"]
             if with_references:
                 names += ["shadow", "lira", "rmia", "stacked"]
+            if release == "weights" and gradients:
+                names.append("gradient-norm")
             attacks = (["gap"] if release == "labels" else []) + names
         else:
             attacks = [attacks]
@@ -69,15 +91,31 @@ def choose_attacks(attacks: Any, release: str, with_references: bool) -> dict[st
     if not chosen:
         raise ValueError('attacks is empty: give "auto" or at least one attack.')
     for name, attack in chosen.items():
-        needs = set(attack._required()) & {"out", "in", "neighbor", "query"}
-        if needs and not with_references:
-            raise ValueError(
-                f"The attack {name!r} needs reference models: give n_references of at least 2."
-            )
+        _check_can_run(name, attack, with_references, gradients)
     return chosen
 
 
-def _named(entry: Any, known: dict[str, Any]) -> tuple[str, Any]:
+def _check_can_run(name: str, attack: Any, with_references: bool, gradients: bool) -> None:
+    if set(attack._required()) & {"out", "in", "neighbor", "query"} and not with_references:
+        raise ValueError(
+            f"The attack {name!r} needs reference models: give n_references of at least 2."
+        )
+    if looks_inside(attack) and not gradients:
+        raise ValueError(
+            f"The attack {name!r} looks at gradients, which this model does not have: networks "
+            "(skorch, TorchTarget), LogisticRegression, SGDClassifier(loss='log_loss') and "
+            "MLPClassifier do."
+        )
+    if looks_inside(attack) and not attack._ranks_without_members:
+        raise ValueError(
+            f"The attack {name!r} learns from records of the model itself whose membership is "
+            'known, which an audit does not set aside. Fit it on part of observe(..., view="white-'
+            'box") and score the rest; the audit runs "gradient-norm" and '
+            '"unsupervised-white-box".'
+        )
+
+
+def _named(entry: Any, known: dict[str, AttackInfo]) -> tuple[str, Any]:
     if isinstance(entry, tuple) and len(entry) == 2:
         name, attack = entry
         return str(name), _checked_attack(attack)
@@ -89,10 +127,11 @@ def _named(entry: Any, known: dict[str, Any]) -> tuple[str, Any]:
         if entry not in known:
             names = ", ".join([*known, "gap", "stacked-pool"])
             raise ValueError(f"Unknown attack {entry!r} in attacks; choose from {names}.")
-        return entry, known[entry]()
+        return entry, known[entry].attack()
     attack = _checked_attack(entry)
-    for name, known_class in known.items():
-        if type(attack) is known_class:
+    for name, info in known.items():
+        # By name first: asking for the class may load torch.
+        if type(attack).__name__ == info.class_name and type(attack) is info.attack:
             return name, attack
     return type(attack).__name__, attack
 
@@ -123,7 +162,12 @@ def threat_model_of(attack: Any) -> str:
 
 
 def coverage(
-    chosen: dict[str, Any], release: str, headline: str, *, with_references: bool
+    chosen: dict[str, Any],
+    release: str,
+    headline: str,
+    *,
+    with_references: bool,
+    gradients: bool = False,
 ) -> pd.DataFrame:
     """Lay out the attacks run and not run.
 
@@ -134,6 +178,8 @@ def coverage(
     release : {"labels", "posteriors", "weights"}
     headline : str
     with_references : bool
+    gradients : bool, default=False
+        Whether the target's gradients can be computed.
 
     Returns
     -------
@@ -144,7 +190,7 @@ def coverage(
     rows = []
     for name, attack in chosen.items():
         threat_model = threat_model_of(attack)
-        track, knowledge = _track(attack, with_references)
+        track, knowledge = _track(name, attack, with_references)
         reason = "the headline, fixed in advance" if name == headline else ""
         if threat_model not in _ALLOWED[release]:
             reason = f"needs more than this release gives ({release}): an upper bound"
@@ -153,9 +199,10 @@ def coverage(
         if info.name not in chosen and info.threat_model in _ALLOWED[release]:
             needs = {"out", "in"} & set(info.requires)
             reason = "needs reference models" if needs and not with_references else "not asked for"
-            rows.append(
-                (info.name, "not run", "record", info.threat_model, _WITH_REFERENCES, reason)
-            )
+            knowledge, reason = _INSIDE.get(info.name, (_WITH_REFERENCES, reason))
+            if info.threat_model == "white-box" and not gradients:
+                reason = "the model has no gradients"
+            rows.append((info.name, "not run", "record", info.threat_model, knowledge, reason))
     if "gap" not in chosen:
         rows.append(("gap", "not run", "record", "label-only", _NO_KNOWLEDGE, "not asked for"))
     if "stacked-pool" not in chosen and release != "labels":
@@ -181,8 +228,10 @@ def coverage(
     )
 
 
-def _track(attack: Any, with_references: bool) -> tuple[str, str]:
+def _track(name: str, attack: Any, with_references: bool) -> tuple[str, str]:
     if "neighbor" in attack._required():
         return "pool", _WITH_POOL
+    if looks_inside(attack):
+        return "record", _INSIDE.get(name, (_NO_KNOWLEDGE,))[0]
     # A threshold learned from shadow observations knows the references' answers too.
     return "record", _WITH_REFERENCES if with_references else _NO_KNOWLEDGE

@@ -245,7 +245,7 @@ def observe(
     if view == "white-box":
         inside = white_box_columns(target, X, class_indices(target, y), layers=layers)
         options = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries}
-        return _beside(observe(target, X, y, references=references, **options), inside)
+        return beside(observe(target, X, y, references=references, **options), inside)
     if layers is not None:
         raise ValueError('layers= are looked at with view="white-box" only.')
     if references is None:
@@ -308,7 +308,8 @@ def _alone(target: Any, X: Any, y: np.ndarray) -> pd.DataFrame:
     return as_frame(values, names, pd.RangeIndex(len(y), name="row"))
 
 
-def _beside(observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]) -> pd.DataFrame:
+def beside(observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]) -> pd.DataFrame:
+    """Lay white-box columns beside observations of the same records."""
     import pandas as pd
 
     names, values = inside

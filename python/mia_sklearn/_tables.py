@@ -12,6 +12,7 @@ from . import __version__
 from ._controls import Control
 from ._observe import FunctionTarget
 from ._plan import Run
+from ._white_box import looks_inside
 from .metrics import Estimate, compute
 
 if TYPE_CHECKING:
@@ -38,12 +39,15 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
 
     member = run.member
     # The attacks' own threshold was fixed on the references; without them it is chosen here.
-    threshold = None if run.references is None else 0.0
+    thresholds = {
+        name: None if run.references is None or looks_inside(attack) else 0.0
+        for name, attack in run.attacks.items()
+    }
     reason = _no_epsilon(run.split, run.shift)
     rows = []
     for attack, score in scores.items():
         about = {"attack": attack, "slice": "all"}
-        rows += _metric_rows(about, score, member, run.confidence, threshold)
+        rows += _metric_rows(about, score, member, run.confidence, thresholds[attack])
         if reason:
             nan = float("nan")
             sizes = int(member.sum()), int((~member).sum())
@@ -62,7 +66,7 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
             # Each group pays for the others: of many, some look bad by chance.
             level = 1 - (1 - run.confidence) / len(groups)
             score = scores[run.headline][inside]
-            rows += _metric_rows(about, score, member[inside], level, threshold)
+            rows += _metric_rows(about, score, member[inside], level, thresholds[run.headline])
     return pd.DataFrame(rows)
 
 

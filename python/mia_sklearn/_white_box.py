@@ -9,7 +9,7 @@ import numpy as np
 
 from ._estimators import last_step
 
-__all__ = ["PARTS", "has_gradients", "white_box_columns"]
+__all__ = ["PARTS", "has_gradients", "looks_inside", "white_box_columns"]
 
 #: The white-box column groups.
 PARTS = ("grad_norm", "activation", "gradient")
@@ -25,6 +25,11 @@ def has_gradients(target: Any) -> bool:
 
 def _is_torch_target(target: Any) -> bool:
     return hasattr(target, "module") and hasattr(target, "log_posteriors")
+
+
+def looks_inside(attack: Any) -> bool:
+    """Tell whether an attack needs white-box columns."""
+    return bool(set(attack._required()) & set(PARTS))
 
 
 def white_box_columns(

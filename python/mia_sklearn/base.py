@@ -46,6 +46,9 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     #: Column groups without which the attack cannot work.
     requires: ClassVar[tuple[str, ...]]
 
+    # Whether the order of the scores is the same whatever membership `fit` is told.
+    _ranks_without_members: ClassVar[bool] = False
+
     # Whether the score is the log-odds at the membership rate of `fit` already.
     _answers_log_odds: ClassVar[bool] = False
 

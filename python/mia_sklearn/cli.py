@@ -265,7 +265,10 @@ def _attacks(args: argparse.Namespace) -> int:
 
     rows = [("attack", "threat model", "columns it needs", "what it does", "from")]
     for info in all_attacks():
-        summary = (info.attack.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        try:
+            summary = (info.attack.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        except ImportError as error:
+            summary = str(error)
         needs = ", ".join(info.requires) or "-"
         rows.append((info.name, info.threat_model, needs, summary, info.source))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

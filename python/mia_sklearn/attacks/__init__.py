@@ -1,5 +1,11 @@
-"""Attacks: scikit-learn classifiers over observations that predict membership."""
+"""Attacks: scikit-learn classifiers over observations that predict membership.
 
+`WhiteBoxAttack` and `UnsupervisedWhiteBoxAttack` are networks: asking for them imports torch.
+"""
+
+from typing import Any
+
+from ._gradient_norm import GradientNormAttack
 from ._lira import LiRAAttack
 from ._registry import AttackInfo, all_attacks
 from ._rmia import RMIAAttack
@@ -7,8 +13,10 @@ from ._shadow import ShadowAttack
 from ._stacked import StackedAttack
 from ._threshold import ThresholdAttack, random_query_threshold
 
+# Without the networks, so that `import *` loads no torch.
 __all__ = [
     "AttackInfo",
+    "GradientNormAttack",
     "LiRAAttack",
     "RMIAAttack",
     "ShadowAttack",
@@ -17,3 +25,17 @@ __all__ = [
     "all_attacks",
     "random_query_threshold",
 ]
+
+_NETWORKS = ("UnsupervisedWhiteBoxAttack", "WhiteBoxAttack")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NETWORKS:
+        from .. import torch
+
+        return getattr(torch, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_NETWORKS])

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from pkgutil import resolve_name
 from typing import NamedTuple
 
 from ..base import BaseAttack
-from ._lira import LiRAAttack
-from ._rmia import RMIAAttack
-from ._shadow import ShadowAttack
-from ._stacked import StackedAttack
-from ._threshold import ThresholdAttack
 
 __all__ = ["ENTRY_POINTS", "AttackInfo", "all_attacks"]
 
 ENTRY_POINTS = "mia_sklearn.attacks"
-
-_OWN: dict[str, type[BaseAttack]] = {
-    "threshold": ThresholdAttack,
-    "shadow": ShadowAttack,
-    "lira": LiRAAttack,
-    "rmia": RMIAAttack,
-    "stacked": StackedAttack,
-}
 
 
 class AttackInfo(NamedTuple):
@@ -30,14 +18,48 @@ class AttackInfo(NamedTuple):
 
     #: Short name, as `audit(attacks=[...])` takes it.
     name: str
-    #: The class.
-    attack: type[BaseAttack]
+    #: Where the class is: its module and its name, with a colon between.
+    path: str
     #: What the attacker can see.
     threat_model: str
     #: Column groups of the observations without which it cannot work.
     requires: tuple[str, ...]
     #: The distribution that brings it.
-    source: str
+    source: str = "mia-sklearn"
+
+    @property
+    def class_name(self) -> str:
+        return self.path.rpartition(":")[2]
+
+    @property
+    def attack(self) -> type[BaseAttack]:
+        """The class, imported when it is asked for.
+
+        Raises
+        ------
+        ImportError
+            If it needs a package that is not installed; names the extra.
+        """
+        return resolve_name(self.path)
+
+
+_HOME = "mia_sklearn.attacks:"
+# What the classes say themselves, so that those that need torch are listed without it.
+_OWN = (
+    AttackInfo("threshold", _HOME + "ThresholdAttack", "black-box", ("logit",)),
+    AttackInfo("shadow", _HOME + "ShadowAttack", "black-box", ("label", "proba")),
+    AttackInfo("lira", _HOME + "LiRAAttack", "black-box", ("logit", "out")),
+    AttackInfo("rmia", _HOME + "RMIAAttack", "black-box", ("logit", "out")),
+    AttackInfo("stacked", _HOME + "StackedAttack", "black-box", ("logit", "out")),
+    AttackInfo("gradient-norm", _HOME + "GradientNormAttack", "white-box", ("grad_norm",)),
+    AttackInfo("white-box", _HOME + "WhiteBoxAttack", "white-box", ("grad_norm",)),
+    AttackInfo(
+        "unsupervised-white-box",
+        _HOME + "UnsupervisedWhiteBoxAttack",
+        "white-box",
+        ("grad_norm",),
+    ),
+)
 
 
 def all_attacks() -> list[AttackInfo]:
@@ -62,14 +84,12 @@ def all_attacks() -> list[AttackInfo]:
     >>> [info.name for info in all_attacks()][:3]
     ['threshold', 'shadow', 'lira']
     """
-    found = [
-        AttackInfo(name, attack, attack.threat_model, attack.requires, "mia-sklearn")
-        for name, attack in _OWN.items()
-    ]
+    found = list(_OWN)
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         attack = point.load()
         if not (isinstance(attack, type) and issubclass(attack, BaseAttack)):
             raise TypeError(f"Entry point {point.name!r} must name a subclass of BaseAttack.")
         source = point.dist.name if point.dist else point.value
-        found.append(AttackInfo(point.name, attack, attack.threat_model, attack.requires, source))
+        path = f"{point.module}:{point.attr}"
+        found.append(AttackInfo(point.name, path, attack.threat_model, attack.requires, source))
     return found

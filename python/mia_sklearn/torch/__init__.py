@@ -10,5 +10,7 @@ except ImportError as error:
     ) from error
 
 from ._target import TorchTarget
+from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
+from ._white_box_attack import WhiteBoxAttack
 
-__all__ = ["TorchTarget"]
+__all__ = ["TorchTarget", "UnsupervisedWhiteBoxAttack", "WhiteBoxAttack"]

@@ -157,7 +157,9 @@ def _check_fitted_classifier(model: Any) -> None:
         raise ValueError(f"model must be a fitted classifier with classes_, got {name}.")
     if any(np.ndim(label) for label in classes):
         raise ValueError("model answers several outputs; audit one single-output classifier.")
-    if hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "steps"):
+    if hasattr(model, "fit") and (
+        hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "steps")
+    ):
         check_is_fitted(model)
 
 

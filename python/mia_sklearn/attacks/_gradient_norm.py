@@ -9,6 +9,7 @@ import numpy as np
 
 from .._observations import Reader
 from ..base import BaseAttack
+from ._cut import best_threshold
 
 __all__ = ["GradientNormAttack"]
 
@@ -33,6 +34,9 @@ class GradientNormAttack(BaseAttack):
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
+    threshold_ : float
+        Gradient norm (over several rounds the geometric mean) below which a record is called a
+        member: the largest difference of true and false positive rates on the data of `fit`.
 
     See Also
     --------
@@ -91,7 +95,17 @@ class GradientNormAttack(BaseAttack):
                 f"layer={self.layer!r} asks for the column {wanted!r}; the observations hold "
                 f"{', '.join(known)}."
             )
+        self._threshold = best_threshold(self._minus_log_norm(table), member)
+        self.threshold_ = float(np.exp(-self._threshold))
 
     def _score(self, table: Reader) -> np.ndarray:
+        return self._minus_log_norm(table) - self._threshold
+
+    def _minus_log_norm(self, table: Reader) -> np.ndarray:
         norms = table.values[:, self._places].astype(np.float64)
         return -np.log(np.maximum(norms, _TINY)).mean(axis=1)
+
+    def _calibrate(self, score: np.ndarray, member: np.ndarray) -> None:
+        super()._calibrate(score, member)
+        # The decision changes at the threshold, not where a logistic curve would put it.
+        self._offset = 0.0

@@ -13,6 +13,7 @@ from .._data import is_frame, take_rows
 from .._observations import Reader
 from ..base import BaseAttack
 from ..signals import SIGNALS, log_posteriors, signal
+from ._cut import best_threshold
 
 __all__ = ["ThresholdAttack", "random_query_threshold"]
 
@@ -123,7 +124,7 @@ class ThresholdAttack(BaseAttack):
         if self.threshold is not None:
             self._threshold = sign * float(self.threshold)
         else:
-            self._threshold = _best_threshold(score, member)
+            self._threshold = best_threshold(score, member)
         self.threshold_ = sign * self._threshold
         self._by_class: dict[float, float] = {}
         if self.per_class and self.threshold is None:
@@ -132,7 +133,7 @@ class ThresholdAttack(BaseAttack):
                 rows = label == value
                 positives = member[rows].sum()
                 if min(positives, rows.sum() - positives) >= 10:
-                    self._by_class[float(value)] = _best_threshold(score[rows], member[rows])
+                    self._by_class[float(value)] = best_threshold(score[rows], member[rows])
         self.class_thresholds_ = {label: sign * t for label, t in self._by_class.items()}
 
     def _score(self, table: Reader) -> np.ndarray:
@@ -145,24 +146,6 @@ class ThresholdAttack(BaseAttack):
         super()._calibrate(score, member)
         # The decision changes at the threshold, not where a logistic curve would put it.
         self._offset = 0.0
-
-
-def _best_threshold(score: np.ndarray, member: np.ndarray) -> float:
-    """Return the threshold of the largest difference of true and false positive rates."""
-    known = ~np.isnan(score)
-    if not known.any():
-        return float("nan")
-    score, member = score[known], member[known]
-    order = np.argsort(-score, kind="stable")
-    ordered, positive = score[order], member[order]
-    gain = np.cumsum(positive) / max(1, positive.sum())
-    gain -= np.cumsum(~positive) / max(1, (~positive).sum())
-    # Cut only between different scores.
-    last = np.append(ordered[1:] != ordered[:-1], True)
-    best = int(np.flatnonzero(last)[gain[last].argmax()])
-    if best + 1 == len(ordered):
-        return float(ordered[-1])
-    return float((ordered[best] + ordered[best + 1]) / 2)
 
 
 def random_query_threshold(

@@ -209,7 +209,9 @@ def _play(table: ReferenceTable, model: int) -> Any:
 
 
 def _first_block(refs: ReferenceModels) -> np.ndarray:
-    return np.flatnonzero(refs.block_ == refs.block_[0]) if refs.n_blocks_ else np.arange(1)
+    """Return the models of the first block, those that diverged left aside."""
+    left = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
+    return left[refs.block_[left] == refs.block_[left[0]]] if refs.n_blocks_ else left[:1]
 
 
 def _most_telling(features: Any, rng: np.random.Generator) -> np.ndarray:

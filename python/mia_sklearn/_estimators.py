@@ -71,6 +71,10 @@ def configured(estimator: Any, seed: int) -> Any:
         if cores:
             # None stands for what joblib is told, which is 1; in other libraries for all cores.
             part.set_params(**{cores: None if _is_sklearn(part) else 1})
+        if is_net(part) and part is last_step(part):
+            from .torch._nets import make_fresh
+
+            make_fresh(part, seed)
     return estimator
 
 
@@ -84,9 +88,10 @@ def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[st
 
 
 def _parts(estimator: Any) -> list[Any]:
-    """Return the estimator and all estimators nested in its parameters."""
+    """Return the estimator and all estimators nested in its parameters, a net's callbacks not."""
     nested = estimator.get_params(deep=True)
-    parts = [nested[name] for name in sorted(nested) if hasattr(nested[name], "get_params")]
+    names = sorted(name for name in nested if "callbacks__" not in name)
+    parts = [nested[name] for name in names if hasattr(nested[name], "get_params")]
     unique = {id(part): part for part in [estimator, *parts] if not isinstance(part, type)}
     return list(unique.values())
 
@@ -128,6 +133,10 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             f"{type(estimator).__name__}."
         )
     _check_fit_params(estimator, fit_params or {})
+    if is_net(estimator):
+        from .torch._nets import check_net
+
+        check_net(last_step(estimator))
     fresh = clone(estimator)
     for part in _parts(fresh):
         if _stays_fitted(part):
@@ -163,6 +172,9 @@ def may_classify(estimator: Any) -> bool:
 def _stays_fitted(part: Any) -> bool:
     from sklearn.frozen import FrozenEstimator
 
+    if is_net(part) and not hasattr(part, "steps"):
+        # What its module has learned is drawn anew, see `configured`.
+        return False
     params = part.get_params(deep=False)
     asks_for_it = params.get("prefit") is True or str(params.get("cv")) == "prefit"
     has_learned = any(name.endswith("_") and not name.startswith("__") for name in vars(part))

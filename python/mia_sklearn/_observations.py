@@ -52,6 +52,7 @@ _HOW_TO_GET = {
     "grad_norm": 'observe(model, X, y, view="white-box")',
     "activation": 'observe(model, X, y, view="white-box")',
     "gradient": 'observe(model, X, y, view="white-box")',
+    "round_logit": "FederatedTraining(..., observers=[GlobalObserver(X, y)])",
 }
 
 
@@ -166,6 +167,7 @@ class ReferenceTable:
             out = references.membership_ == 0
             self.n_out = int(out.sum(axis=0).max())
             self.n_in = int((~out).sum(axis=0).max())
+        self._lost = np.isin(np.arange(references.n_models_), list(references.lost_))
         self._sums: tuple[np.ndarray, np.ndarray] | None = None
         self._widths = {
             "answer": 2 + len(references.classes_),
@@ -295,6 +297,7 @@ class ReferenceTable:
     ) -> None:
         trained = self.references.membership_[:, rows].T > 0
         values = phi[:, rows].T
+        absent = absent | self._lost
         for side, chosen in ((out, ~trained & ~absent), (in_, trained & ~absent)):
             order = np.argsort(~chosen, axis=1, kind="stable")[:, : side.shape[1]]
             packed = np.take_along_axis(values, order, axis=1)
@@ -304,7 +307,7 @@ class ReferenceTable:
         refs = self.references
         if self._sums is None:
             self._sums = (np.zeros(refs.outputs_.shape[1:]), np.zeros(refs.outputs_.shape[1:]))
-            for model in range(refs.n_models_):
+            for model in np.flatnonzero(~self._lost):
                 proba = np.exp(refs.outputs_[model], dtype=np.float64)
                 trained = refs.membership_[model] > 0
                 self._sums[0][~trained] += proba[~trained]
@@ -314,10 +317,10 @@ class ReferenceTable:
         sides = (means[:, :n_classes], means[:, n_classes:])
         for side, sums, chosen in zip(sides, self._sums, (~trained, trained), strict=True):
             total = sums[rows]
-            for missing in np.flatnonzero(absent):
+            for missing in np.flatnonzero(absent & ~self._lost):
                 proba = np.exp(refs.outputs_[missing, rows], dtype=np.float64)
                 total -= np.where(chosen[missing][:, None], proba, 0.0)
-            count = chosen[~absent].sum(axis=0)[:, None]
+            count = chosen[~absent & ~self._lost].sum(axis=0)[:, None]
             with np.errstate(invalid="ignore", divide="ignore"):
                 side[:] = np.where(count > 0, np.maximum(total, 0.0) / count, np.nan)
 
@@ -390,6 +393,7 @@ def shadow_observations(
     rng = check_random_state(random_state)
     table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
     acting = np.arange(references.n_models_) if models is None else np.asarray(models)
+    acting = acting[~np.isin(acting, list(references.lost_))]
     if max_rows < len(acting):
         acting = rng.choice(acting, size=max_rows, replace=False)
     share = np.full(len(acting), max_rows // len(acting))

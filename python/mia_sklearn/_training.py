@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
@@ -21,14 +21,20 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from . import __version__
 from ._cache import ArrayStore
 from ._data import n_rows, take_rows
-from ._estimators import configured, prefers_threads
+from ._estimators import configured, is_net, prefers_threads
 from ._fingerprint import fingerprint
 from ._sampling import training_rows
 from .signals import log_posteriors
 
-__all__ = ["Job", "train", "train_all"]
+__all__ = ["Job", "Lost", "train", "train_all"]
 
 _VALUES_PER_CHUNK = 2**24
+
+
+class Lost(NamedTuple):
+    """A network whose loss became NaN, and the epoch, counted from 1; 0 when it is not known."""
+
+    epoch: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,15 @@ class Job:
         """What tells these models from those of all other jobs, seeds and copies left aside."""
         return _name(self)
 
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Positions of the labels among the classes, which networks train on."""
+        position = {label: code for code, label in enumerate(self.classes.tolist())}
+        unknown = set(self.labels[self.first :].tolist()) - position.keys()
+        if unknown:
+            raise ValueError(f"y holds the label {min(unknown, key=str)!r}, not one of classes.")
+        return np.array([position.get(label, -1) for label in self.labels.tolist()])
+
     @property
     def n_records(self) -> int:
         """Records that models are asked about."""
@@ -66,7 +81,7 @@ class Job:
         return self.n_records * (1 + len(self.copies))
 
 
-def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.ndarray]:
+def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.ndarray | Lost]:
     """Train a model and return its number and its log-posteriors on all records but the core."""
     rows = training_rows(counts, job.n_core, seed)
     # The process that started the job has limited its libraries already; a thread's share of
@@ -76,7 +91,7 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
     with limits, parallel_config(backend="sequential", n_jobs=1):
         try:
             fitted = _fit(job, rows, seed)
-            return model, _answer(fitted, job)
+            return model, fitted if isinstance(fitted, Lost) else _answer(fitted, job)
         except Exception as error:
             kinds = (kind for kind in (ValueError, TypeError) if isinstance(error, kind))
             kind = next(kinds, RuntimeError)
@@ -86,15 +101,21 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
 def _fit(job: Job, rows: np.ndarray, seed: int) -> Any:
     X = take_rows(job.table, job.first + rows)
     y = job.labels[job.first + rows]
-    if (y == y[0]).all():
-        return _OneClass(y[:1])
-    if not hasattr(job.estimator, "fit"):
-        return job.estimator(X, y, seed)
     n_trainable = n_rows(job.table) - job.first
     params = {
         name: take_rows(value, rows) if _is_per_record(value, n_trainable) else value
         for name, value in job.fit_params.items()
     }
+    if is_net(job.estimator):
+        from .torch._nets import fit_net
+
+        net = configured(job.estimator, seed)
+        codes = job.codes[job.first + rows]
+        return fit_net(net, X, codes, classes=job.classes, seed=seed, params=params)
+    if (y == y[0]).all():
+        return _OneClass(y[:1])
+    if not hasattr(job.estimator, "fit"):
+        return job.estimator(X, y, seed)
     try:
         return configured(job.estimator, seed).fit(X, y, **params)
     except ValueError:
@@ -149,7 +170,7 @@ def train_all(
     store: ArrayStore | None,
     n_jobs: int | None,
     progress: bool,
-) -> np.ndarray:
+) -> tuple[np.ndarray, dict[int, int]]:
     """Return the answers of all models: those that the store has, and those trained now.
 
     Parameters
@@ -163,23 +184,59 @@ def train_all(
 
     Returns
     -------
-    ndarray of shape (n_models, n_answers, n_classes), float32
+    answers : ndarray of shape (n_models, n_answers, n_classes), float32
+        NaN throughout for models that were lost.
+    lost : dict of int to int
+        The models that were lost, and in which epoch; 0 when the store does not tell.
     """
     shape = (len(seeds), job.n_answers, len(job.classes))
+    epochs: dict[int, int] = {}
 
     def train_these(models: Sequence[int], keep: Callable[[int, np.ndarray], None]) -> None:
+        def keep_whole(model: int, answer: np.ndarray | Lost) -> None:
+            if isinstance(answer, Lost):
+                epochs[model] = answer.epoch
+                answer = np.full(shape[1:], np.nan, dtype=np.float32)
+            keep(model, answer)
+
+        if is_net(job.estimator) and models:
+            from .torch._ensemble import train_as_one
+
+            reason = train_as_one(
+                job, membership, seeds, models, keep_whole, n_jobs=n_jobs, progress=progress
+            )
+            if not reason:
+                return
+            warnings.warn(
+                f"The reference networks are trained one by one, not as one: {reason}.",
+                stacklevel=5,
+            )
         prefer = "threads" if prefers_threads(job.estimator) else "processes"
         parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
         tasks = (delayed(train)(job, m, membership[m], int(seeds[m])) for m in models)
         with threadpool_limits(1), _stopping(parallel(tasks)) as results:
             shown = _with_progress(results, len(models), len(seeds)) if progress else results
             for model, answer in shown:
-                keep(model, answer)
+                keep_whole(model, answer)
 
     if store is None:
-        outputs = np.empty(shape, dtype=np.float32)
-        train_these(range(len(seeds)), outputs.__setitem__)
-        return outputs
+        answers = np.empty(shape, dtype=np.float32)
+        train_these(range(len(seeds)), answers.__setitem__)
+    else:
+        answers = _stored(job, membership, seeds, store, train_these)
+    # A lost model answers every record with NaN: one record tells.
+    lost = np.flatnonzero(np.isnan(answers[:, 0, 0])).tolist()
+    return answers, {model: epochs.get(model, 0) for model in lost}
+
+
+def _stored(
+    job: Job,
+    membership: np.ndarray,
+    seeds: np.ndarray,
+    store: ArrayStore,
+    train_these: Callable[..., None],
+) -> np.ndarray:
+    """Return all answers as one file of the store, training what the store lacks."""
     common = job.name
     if job.copies:
         common += fingerprint(job.copies, "n_queries")
@@ -191,9 +248,11 @@ def train_all(
     stored = store.read(together)
     if stored is not None:
         return stored
+    shape = (job.n_answers, len(job.classes))
     missing = [model for model, name in enumerate(names) if store.read(name) is None]
-    train_these(missing, lambda model, answer: store.write(names[model], shape[1:], [answer]))
-    store.write(together, shape, (np.load(store.path(name), mmap_mode="r") for name in names))
+    train_these(missing, lambda model, answer: store.write(names[model], shape, [answer]))
+    answers = (np.load(store.path(name), mmap_mode="r") for name in names)
+    store.write(together, (len(names), *shape), answers)
     return np.load(store.path(together), mmap_mode="r")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._cache import ArrayStore
 from ._data import row_digests, take_rows
-from ._estimators import check_trainable
+from ._estimators import check_trainable, is_net
 from ._observations import shadow_observations
 from ._pool import perturbed_copies
-from ._records import gather
+from ._records import Records, gather
 from ._sampling import SAMPLINGS, assign
 from ._training import Job, train_all
 from .signals import choose_smoothing, rescaled_logit
@@ -109,6 +110,10 @@ class ReferenceModels(BaseEstimator):
         do not divide evenly.
     seeds_ : ndarray of shape (n_models,)
         The models' seeds.
+    lost_ : dict of int to int
+        Networks whose loss became NaN, by number, and the epoch (from 1; 0 where a cache does
+        not tell). Their `outputs_` are NaN, no row of theirs is labelled, and no attack reads
+        them.
     fit_time_ : float
         Seconds that `fit` took.
 
@@ -136,6 +141,16 @@ class ReferenceModels(BaseEstimator):
     `n_jobs`. Trees, ensembles, neighbours and support vector machines, which compute outside
     the interpreter lock, run in threads, which start at once and share the records; everything
     else runs in processes. `joblib.parallel_config` overrides this.
+
+    *Networks* (skorch classifiers) are trained together, as one network with stacked weights and
+    batches gathered by index. Each model keeps its own first weights, batches and dropout
+    masks, and equals the model that `torch.manual_seed(seed)` and skorch's `fit` give, to the
+    rounding of single precision (dropout: the same distribution, other draws). As many train at
+    a time as fit into memory, which changes results by rounding only. Convolutions on a CPU, and
+    what torch cannot stack, train one model per core in the same loop. `n_jobs` is the number of
+    cores then; None stands for as many as torch uses. Nets with callbacks that act, training
+    steps of their own or other sources of randomness train one by one, with a warning that
+    names the reason.
 
     *The cache* has one file for each model, written whole or not at all as soon as the model has
     answered, and one of all models together. Files are named by all that shapes an answer:
@@ -238,7 +253,7 @@ class ReferenceModels(BaseEstimator):
         validate_data(self, take_rows(records.table, slice(1)), skip_check_array=True)
         first, n_core = records.first, records.n_core
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
-        self.classes_ = np.unique(records.labels) if classes is None else np.asarray(classes)
+        self.classes_ = self._classes(records) if classes is None else np.asarray(classes)
         job = Job(
             self.estimator,
             records.table,
@@ -275,7 +290,7 @@ class ReferenceModels(BaseEstimator):
             job.copies.extend(
                 perturbed_copies(self.X_, self.labels_, self.n_queries, self.query_seed_)
             )
-        answers = train_all(
+        answers, self.lost_ = train_all(
             job,
             assignment.membership,
             self.seeds_,
@@ -283,6 +298,7 @@ class ReferenceModels(BaseEstimator):
             n_jobs=self.n_jobs,
             progress=self.progress,
         )
+        self._leave_out_lost()
         self.outputs_ = answers[:, : records.n_asked]
         self.query_outputs_ = None
         if self.n_queries:
@@ -290,7 +306,7 @@ class ReferenceModels(BaseEstimator):
                 self.n_models_, self.n_queries, records.n_asked, -1
             )
         self.smoothing_ = (
-            choose_smoothing(_sample(self.outputs_))
+            choose_smoothing(_sample(self.outputs_, self.lost_))
             if self.smoothing == "auto"
             else float(self.smoothing)
         )
@@ -377,6 +393,32 @@ class ReferenceModels(BaseEstimator):
         tags.input_tags.allow_nan = inner is None or inner.allow_nan
         return tags
 
+    def _classes(self, records: Records) -> np.ndarray:
+        if is_net(self.estimator):
+            from .torch._nets import net_classes
+
+            return net_classes(self.estimator, records.table, records.labels)
+        return np.unique(records.labels)
+
+    def _leave_out_lost(self) -> None:
+        """Warn of models whose loss became NaN, and learn nothing from them."""
+        if not self.lost_:
+            return
+        model, epoch = next(iter(self.lost_.items()))
+        where = f" in epoch {epoch}" if epoch else ""
+        advice = "Lower the learning rate, or clip the gradients."
+        if self.n_models_ - len(self.lost_) < 2:
+            raise ValueError(
+                f"{len(self.lost_)} of {self.n_models_} reference models diverged: the loss of "
+                f"model {model} became NaN{where}. {advice}"
+            )
+        warnings.warn(
+            f"{len(self.lost_)} of {self.n_models_} reference models are left out, since they "
+            f"diverged: the loss of model {model} became NaN{where}. {advice}",
+            stacklevel=3,
+        )
+        self.labelled_[list(self.lost_)] = False
+
     def _entropy(self, job: Job) -> int:
         if self.cache is not None and self.random_state is None:
             return int.from_bytes(job.name[:4], "little") % _LARGEST_SEED
@@ -409,7 +451,8 @@ def _positions(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.array([position.get(label, -1) for label in labels.tolist()], dtype=np.intp)
 
 
-def _sample(outputs: np.ndarray) -> np.ndarray:
+def _sample(outputs: np.ndarray, lost: dict[int, int]) -> np.ndarray:
     """Return whole models and evenly spaced records, few enough to look at quickly."""
-    models = outputs[:: max(1, len(outputs) // 16)]
+    kept = np.setdiff1d(np.arange(len(outputs)), list(lost))
+    models = outputs[kept[:: max(1, len(kept) // 16)]]
     return models[:, :: max(1, models.size // _SMOOTHING_SAMPLE)]

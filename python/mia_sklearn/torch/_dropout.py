@@ -1,0 +1,101 @@
+"""Dropout whose masks depend on the model, the step and the layer alone.
+
+Models of one batch draw no numbers from a common generator: what a model drops is the same
+whichever models train beside it, and on every device.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["HashedDropout", "step_keys"]
+
+_BITS = 2.0**32
+# Dropout of whole channels keeps these leading dimensions of its input.
+_LEADING = {F.dropout: None, F.dropout1d: 2, F.dropout2d: 2, F.dropout3d: 2}
+
+
+def _signed(value: int) -> int:
+    return (value + 2**31) % 2**32 - 2**31
+
+
+_FIRST, _SECOND, _LAYER = _signed(0x7FEB352D), _signed(0x846CA68B), _signed(0x9E3779B9)
+
+
+def _mixed(x: Tensor) -> Tensor:
+    """Scatter 32-bit integers over their whole range, equal ones alike.
+
+    The constants are those of C. Wellons' "lowbias32" (public domain). Shifts of signed numbers
+    keep their sign, which the masks remove.
+    """
+    x = x ^ ((x >> 16) & 0xFFFF)
+    x = x * _FIRST
+    x = x ^ ((x >> 15) & 0x1FFFF)
+    x = x * _SECOND
+    return x ^ ((x >> 16) & 0xFFFF)
+
+
+def step_keys(seeds: np.ndarray, step: int) -> np.ndarray:
+    """Return a number per model and step, from which the masks of that step come.
+
+    Parameters
+    ----------
+    seeds : ndarray of shape (n_models,), integer
+    step : int
+
+    Returns
+    -------
+    ndarray of shape (n_models,), int32
+    """
+    mixed = (seeds.astype(np.uint64) + np.uint64(step + 1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    return (mixed >> np.uint64(32)).astype(np.uint32).view(np.int32)
+
+
+class HashedDropout(TorchFunctionMode):
+    """Within it, every call of dropout takes its mask from a key.
+
+    Parameters
+    ----------
+    key : Tensor of shape (), int32
+        One model's key of one step; a batch of them under `vmap`.
+    """
+
+    def __init__(self, key: Tensor) -> None:
+        super().__init__()
+        self.key = key
+        self.layer = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func not in _LEADING:
+            return func(*args, **(kwargs or {}))
+        return self._drop(_LEADING[func], *args, **(kwargs or {}))
+
+    def _drop(
+        self,
+        leading: int | None,
+        input: Tensor,
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+    ) -> Tensor:
+        if not training or p == 0:
+            return input
+        self.layer += 1
+        if p == 1:
+            return input * 0.0
+        shape = input.shape
+        if leading is not None:
+            shape = input.shape[:leading] + (1,) * (input.ndim - leading)
+        places = torch.arange(shape.numel(), dtype=torch.int32, device=input.device)
+        bits = _mixed(_mixed(places) ^ (self.key + self.layer * _LAYER)).reshape(shape)
+        kept = bits >= _signed(round(p * _BITS) + 2**31)
+        return input * (kept.to(input.dtype) / (1 - p))

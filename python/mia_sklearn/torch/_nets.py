@@ -1,0 +1,173 @@
+"""skorch nets as reference models: trained anew, one at a time, on the positions of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from skorch import NeuralNetBinaryClassifier
+from torch import nn
+
+from .._data import is_frame, take_rows
+from .._estimators import last_step
+from .._training import Lost
+from ._target import TorchTarget, check_device, read_output
+
+__all__ = ["check_net", "fit_net", "make_fresh", "net_classes", "seeded", "targets_of"]
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators of torch and NumPy for a while, and put them back."""
+    before = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
+
+
+def check_net(net: Any) -> None:
+    """Refuse a net that cannot be trained anew, saying why.
+
+    Raises
+    ------
+    ValueError
+        If its device is absent, or its module is an instance that keeps what it has learned.
+    """
+    check_device(net.device)
+    if not hasattr(type(net), "classes_"):
+        raise ValueError(
+            f"estimator must be a classifier, got {type(net).__name__}. Use skorch's "
+            "NeuralNetClassifier or NeuralNetBinaryClassifier."
+        )
+    if isinstance(net.module, nn.Module):
+        kept = [
+            name or type(part).__name__
+            for name, part in net.module.named_modules()
+            if _own_tensors(part) and not hasattr(part, "reset_parameters")
+        ]
+        if kept:
+            raise ValueError(
+                f"The net's module is an instance whose parameters in {kept[0]!r} cannot be drawn "
+                "anew: reference models would begin with what the target has learned. Pass the "
+                "module's class (and its arguments as module__...), or add reset_parameters() to "
+                f"{kept[0]!r}."
+            )
+
+
+def _own_tensors(part: nn.Module) -> list[Any]:
+    return [*part.parameters(recurse=False), *part.buffers(recurse=False)]
+
+
+def make_fresh(net: Any, seed: int) -> None:
+    """Make a clone forget what the module of the original has learned, and print nothing."""
+    net.set_params(verbose=0, warm_start=False)
+    if isinstance(net.module, nn.Module):
+        with seeded(seed):
+            for part in net.module.modules():
+                reset: Any = getattr(part, "reset_parameters", None)
+                if reset is not None:
+                    reset()
+
+
+def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the label of each column of a net's module.
+
+    Labels that are positions of columns are taken as such, whether or not each occurs; others
+    are taken in their order.
+
+    Raises
+    ------
+    ValueError
+        If the module has not as many columns as there are classes.
+    """
+    net = last_step(estimator)
+    if isinstance(net, NeuralNetBinaryClassifier):
+        return _two_classes(labels)
+    given = getattr(net, "classes", None)
+    if given is not None and len(given):
+        return np.asarray(given)
+    found = np.unique(labels)
+    if hasattr(estimator, "steps") or is_frame(X):
+        return found
+    with seeded(0):
+        probe = clone(net)
+        make_fresh(probe, 0)
+        probe.initialize()
+        output = TorchTarget(probe.module_, [0, 1], device=net.device).output(
+            take_rows(X, slice(2))
+        )
+    n_columns = read_output(output, "logits").shape[1]
+    if found.dtype.kind in "iu" and found[0] >= 0 and found[-1] < n_columns:
+        return np.arange(n_columns)
+    if len(found) != n_columns:
+        raise ValueError(
+            f"y holds {len(found)} classes, but the net's module answers with {n_columns} columns. "
+            "Give the module one column per class, or name the columns' labels with the net's "
+            "classes=."
+        )
+    return found
+
+
+def _two_classes(labels: np.ndarray) -> np.ndarray:
+    found = np.unique(labels)
+    if len(found) > 2:
+        raise ValueError(
+            f"y holds {len(found)} classes; NeuralNetBinaryClassifier tells two apart. Use "
+            "NeuralNetClassifier."
+        )
+    return found if len(found) == 2 else np.array([0, 1])
+
+
+def targets_of(net: Any, codes: np.ndarray) -> np.ndarray:
+    """Return positions of classes in the type that a net's criterion takes."""
+    return codes.astype(np.float32 if isinstance(net, NeuralNetBinaryClassifier) else np.int64)
+
+
+def fit_net(
+    estimator: Any,
+    X: Any,
+    codes: np.ndarray,
+    *,
+    classes: np.ndarray,
+    seed: int,
+    params: dict[str, Any],
+) -> TorchTarget | Lost:
+    """Train a clone of a net, or of a pipeline that ends in one.
+
+    Parameters
+    ----------
+    estimator : unfitted net or Pipeline, `configured` for this model
+    X : table of shape (n_records, ...)
+    codes : ndarray of shape (n_records,)
+        Positions of the labels in `classes`.
+    classes : ndarray of shape (n_classes,)
+    seed : int
+    params : dict
+        Arguments of `fit`.
+
+    Returns
+    -------
+    TorchTarget, or Lost where the loss became NaN
+    """
+    net = last_step(estimator)
+    with seeded(seed):
+        estimator.fit(X, targets_of(net, codes), **params)
+    for epoch in net.history:
+        if any(np.isnan(batch.get("train_loss", 0.0)) for batch in epoch["batches"]):
+            return Lost(epoch["epoch"])
+    target = TorchTarget.from_estimator(estimator, X)
+    if len(target.classes_) != len(classes):
+        raise ValueError(
+            f"the module answers with {len(target.classes_)} columns, but there are {len(classes)} "
+            "classes"
+        )
+    target.classes_ = classes
+    return target

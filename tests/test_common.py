@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from mia_sklearn.attacks import (
     LiRAAttack,
     RMIAAttack,
+    RoundLossAttack,
     ShadowAttack,
     StackedAttack,
     ThresholdAttack,
@@ -38,6 +39,7 @@ ATTACKS = [
     LiRAAttack(variance="global"),
     RMIAAttack(),
     StackedAttack(_small_booster()),
+    RoundLossAttack(),
 ]
 
 

@@ -9,6 +9,7 @@ from ._gradient_norm import GradientNormAttack
 from ._lira import LiRAAttack
 from ._registry import AttackInfo, all_attacks
 from ._rmia import RMIAAttack
+from ._round_loss import RoundLossAttack
 from ._shadow import ShadowAttack
 from ._stacked import StackedAttack
 from ._threshold import ThresholdAttack, random_query_threshold
@@ -19,6 +20,7 @@ __all__ = [
     "GradientNormAttack",
     "LiRAAttack",
     "RMIAAttack",
+    "RoundLossAttack",
     "ShadowAttack",
     "StackedAttack",
     "ThresholdAttack",

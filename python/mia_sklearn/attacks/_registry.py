@@ -59,6 +59,7 @@ _OWN = (
         "white-box",
         ("grad_norm",),
     ),
+    AttackInfo("round-loss", _HOME + "RoundLossAttack", "federated", ("round_logit",)),
 )
 
 

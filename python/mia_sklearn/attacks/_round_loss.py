@@ -112,7 +112,8 @@ class RoundLossAttack(BaseAttack):
 
 def _features(phi: np.ndarray) -> np.ndarray:
     phi = np.clip(_filled(phi.astype(np.float64)), -_LARGEST_LOGIT, _LARGEST_LOGIT)
-    loss = np.logaddexp(0, -phi)
+    with np.errstate(invalid="ignore"):
+        loss = np.logaddexp(0, -phi)
     time = np.linspace(-1, 1, phi.shape[1])
     change = np.diff(phi, axis=1, prepend=phi[:, :1])
     summaries = [

@@ -9,8 +9,19 @@ except ImportError as error:
         "pip install 'mia-sklearn[torch]'."
     ) from error
 
+from ._federated import FederatedTraining
+from ._federated_hooks import FederatedObserver
+from ._federated_observers import GlobalObserver, LocalObserver
 from ._target import TorchTarget
 from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
 from ._white_box_attack import WhiteBoxAttack
 
-__all__ = ["TorchTarget", "UnsupervisedWhiteBoxAttack", "WhiteBoxAttack"]
+__all__ = [
+    "FederatedObserver",
+    "FederatedTraining",
+    "GlobalObserver",
+    "LocalObserver",
+    "TorchTarget",
+    "UnsupervisedWhiteBoxAttack",
+    "WhiteBoxAttack",
+]

@@ -96,6 +96,11 @@ def choose_attacks(
 
 
 def _check_can_run(name: str, attack: Any, with_references: bool, gradients: bool) -> None:
+    if getattr(attack, "threat_model", None) == "federated":
+        raise ValueError(
+            f"The attack {name!r} watches a training round by round, which an audit of a finished "
+            "model cannot: fit it on what an observer of mia_sklearn.torch.FederatedTraining saw."
+        )
     if set(attack._required()) & {"out", "in", "neighbor", "query"} and not with_references:
         raise ValueError(
             f"The attack {name!r} needs reference models: give n_references of at least 2."

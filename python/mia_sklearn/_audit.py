@@ -30,6 +30,7 @@ from ._observe import (
     place,
 )
 from ._plan import Run, in_pool_order, make_plan, make_pool
+from ._records import check_records
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
 from ._white_box import PARTS, has_gradients, looks_inside, white_box_columns
@@ -84,9 +85,9 @@ def audit(
 
     Parameters
     ----------
-    model : fitted classifier, or function `X -> posteriors`
-        The target. Any scikit-learn compatible classifier, pipelines and search objects
-        included.
+    model : fitted classifier, TorchTarget, or function `X -> posteriors`
+        The target. Any scikit-learn compatible classifier, pipelines, search objects and
+        skorch classifiers included; a bare torch module in `mia_sklearn.torch.TorchTarget`.
     X_train, y_train : table of shape (n_train, n_features), array-like of shape (n_train,)
         What the model was trained on: the members.
     X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
@@ -180,7 +181,8 @@ def audit(
         max_records=max_records,
         n_queries=n_queries,
     )
-    target = as_target(model, classes, query_budget)
+    shown, _ = check_records(X_train, y_train, "X_train", "y_train")
+    target = as_target(model, classes, query_budget, X=shown)
     trainable, search_note = _what_to_train(target, estimator, fit_params, n_references)
     gradients = has_gradients(target)
     chosen = choose_attacks(attacks, release, n_references > 0, gradients=gradients)
@@ -284,11 +286,18 @@ def _what_to_train(
                 "model is a plain function: references need estimator=, an unfitted classifier "
                 "like the one behind it. n_references=0 does without."
             )
-        estimator = target
-        if hasattr(target, "best_estimator_"):
-            estimator = target.best_estimator_
+        # A network's own estimator knows how it was trained.
+        estimator = getattr(target, "source", target)
+        if estimator is None:
+            raise ValueError(
+                "model holds a torch module, not how it was trained: references need estimator=, "
+                "an unfitted skorch classifier like it. n_references=0 does without."
+            )
+        if hasattr(estimator, "best_estimator_"):
+            search = type(estimator).__name__
+            estimator = estimator.best_estimator_
             note = (
-                f"{type(target).__name__}: references train clones of best_estimator_, with the "
+                f"{search}: references train clones of best_estimator_, with the "
                 "parameters that the search found, and do not search again"
             )
     check_trainable(estimator, fit_params)

@@ -23,6 +23,18 @@ def as_table(X: Any, name: str = "X") -> Any:
         return X
     if sparse.issparse(X):
         return X.tocsr()
+    if hasattr(X, "detach"):
+        # A torch tensor, of whatever device.
+        X = X.detach().cpu()
+    if (
+        hasattr(X, "__getitem__")
+        and not hasattr(X, "__array__")
+        and not isinstance(X, (list, tuple))
+    ):
+        raise ValueError(
+            f"{name} must be an array, a data frame or a sparse matrix, got {type(X).__name__}. "
+            "Pass the arrays that it holds, of a skorch Dataset dataset.X and dataset.y."
+        )
     X = np.asarray(X)
     if X.ndim < 2:
         raise ValueError(

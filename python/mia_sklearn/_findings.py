@@ -46,6 +46,7 @@ def findings(
         *_failed_controls(controls),
         _overlap(run),
         _duplicates(run),
+        _lost_references(run),
         _differing_references(run),
         _saturated(run),
         _few_records(run, metrics),
@@ -209,12 +210,29 @@ def _duplicates(run: Run) -> Finding | None:
     )
 
 
+def _lost_references(run: Run) -> Finding | None:
+    refs = run.references
+    if refs is None or not refs.lost_:
+        return None
+    model, epoch = next(iter(refs.lost_.items()))
+    where = f" in epoch {epoch}" if epoch else ""
+    return Finding(
+        "LOST_REFERENCES",
+        "warning",
+        f"{len(refs.lost_)} of {refs.n_models_} reference models diverged and are left out",
+        f"Their loss became NaN (that of model {model}{where}). Those that remain are the ones "
+        "that trained well; if the target was close to diverging too, it may be unlike them.",
+        "Lower the learning rate, or clip the gradients, of target and references alike.",
+    )
+
+
 def _differing_references(run: Run) -> Finding | None:
     refs = run.references
     if refs is None:
         return None
     right = refs.outputs_[:, : refs.n_pool_].argmax(axis=2) == refs.labels_[: refs.n_pool_]
     trained = refs.membership_[:, : refs.n_pool_] > 0
+    kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
     differing = []
     for name, mask, accuracy in (
         ("training", trained, run.accuracy(member=True)),
@@ -222,7 +240,7 @@ def _differing_references(run: Run) -> Finding | None:
     ):
         if not mask.any(axis=1).all():
             continue
-        usual = np.array([right[k][mask[k]].mean() for k in range(refs.n_models_)])
+        usual = np.array([right[k][mask[k]].mean() for k in kept])
         n = max(1, int(mask[0].sum()))
         sampling = usual.mean() * (1 - usual.mean()) / n
         spread = np.sqrt(max(usual.var(ddof=1), sampling) * (1 + 1 / len(usual)) + 1e-12)

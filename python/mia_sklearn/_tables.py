@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from importlib.metadata import version
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import __version__
 from ._controls import Control
+from ._estimators import is_net
 from ._observe import FunctionTarget
 from ._plan import Run
 from ._white_box import looks_inside
@@ -155,14 +157,16 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
     }
     if refs is not None:
         info |= {
-            "n_references": refs.n_models_,
+            "n_references": refs.n_models_ - len(refs.lost_),
             "sampling": refs.sampling,
             "block_size": refs.block_size_,
             "smoothing": refs.smoothing_,
         }
     if run.n_queries:
         info["queries_per_record"] = 1 + run.n_queries
-    packages = ("scikit-learn", "numpy", "scipy")
+    packages = ["scikit-learn", "numpy", "scipy"]
+    if hasattr(target, "module"):
+        packages += ["torch", "skorch"]
     info["timings"] = run.seconds
     info["versions"] = {"mia-sklearn": __version__} | {p: version(p) for p in packages}
     return info
@@ -172,6 +176,7 @@ def _name(target: Any) -> str:
     """Return what a person would call the model: its class, and what it wraps."""
     if isinstance(target, FunctionTarget):
         return getattr(target.function, "__name__", "function")
+    target = getattr(target, "source", None) or target
     name = type(target).__name__
     if hasattr(target, "steps"):
         return f"{name} of {_name(target.steps[-1][1])}"
@@ -181,8 +186,34 @@ def _name(target: Any) -> str:
 
 
 def _describe(estimator: Any) -> str:
-    text = " ".join(repr(estimator).split())
+    if is_net(estimator) and not hasattr(estimator, "steps"):
+        text = _net_with_parameters(estimator)
+    else:
+        text = " ".join(repr(estimator).split())
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _net_with_parameters(net: Any) -> str:
+    """A net prints its module; what it was trained with is in its parameters."""
+    usual: dict[str, Any] = {}
+    for base in reversed(type(net).__mro__):
+        if "__init__" in vars(base):
+            usual |= {name: p.default for name, p in signature(base.__init__).parameters.items()}
+    given = {
+        name: getattr(value, "__name__", value)
+        for name, value in net.get_params(deep=False).items()
+        if not name.startswith(("_", "callbacks", "verbose"))
+        and not (name in usual and _content(value) == _content(usual[name]))
+    }
+    order = ("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size")
+    names = [*(name for name in order if name in given), *sorted(given.keys() - {*order})]
+    text = ", ".join(f"{name}={given[name]}" for name in names)
+    return f"{type(net).__name__}({text})"
+
+
+def _content(value: Any) -> Any:
+    """Cloned parameters are other objects, of the same type with the same attributes."""
+    return (type(value), vars(value)) if hasattr(value, "__dict__") else value
 
 
 def controls_table(checks: list[Control]) -> pd.DataFrame:

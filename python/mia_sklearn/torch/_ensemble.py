@@ -191,12 +191,12 @@ def train_as_one(
         model = chosen[place]
         return job.first + training_rows(membership[model], job.n_core, int(seeds[model]))
 
+    epochs = ensemble.net.max_epochs
     bar = tqdm(
-        total=len(seeds),
-        initial=len(seeds) - len(chosen),
-        desc="reference models",
-        unit="model",
-        bar_format="{l_bar}{bar}| {n:.1f}/{total} [{elapsed}<{remaining}]",
+        total=len(seeds) * epochs,
+        initial=(len(seeds) - len(chosen)) * epochs,
+        desc=f"{len(seeds)} reference models",
+        unit="epoch",
         disable=not progress,
     )
     with bar:
@@ -320,7 +320,7 @@ class Ensemble:
         *,
         cores: int = 1,
         chunk_size: int | None = None,
-        advance: Callable[[float], None] = lambda models: None,
+        advance: Callable[[int], object] = lambda epochs: None,
     ) -> None:
         """Train models and hand over each one's log-posteriors as soon as its chunk is done.
 
@@ -338,7 +338,7 @@ class Ensemble:
         chunk_size : int, default=None
             Most models at a time; by default as many as the memory allows.
         advance : callable
-            Gets the number of models trained since it was last called, in parts of one.
+            Gets the number of epochs since it was last called, those of all models in all.
 
         Warns
         -----
@@ -369,7 +369,7 @@ class Ensemble:
         models: np.ndarray,
         rows: Callable[[int], np.ndarray],
         seeds: np.ndarray,
-        advance: Callable[[float], None],
+        advance: Callable[[int], object],
     ) -> list[tuple[int, np.ndarray | Lost]]:
         """Train a chunk; the halves of one that does not fit into memory."""
         used = [self._used(rows(int(model)), int(seeds[model])) for model in models]
@@ -393,7 +393,7 @@ class Ensemble:
         return [pair for part in parts for pair in self._train_halving(part, rows, seeds, advance)]
 
     def _train_chunk(
-        self, rows: np.ndarray, seeds: np.ndarray, advance: Callable[[float], None]
+        self, rows: np.ndarray, seeds: np.ndarray, advance: Callable[[int], object]
     ) -> list[np.ndarray | Lost]:
         chunk = _Stacked(self, seeds) if self.stacked else _Alone(self, seeds)
         lost = np.zeros(len(seeds), dtype=int)
@@ -415,7 +415,7 @@ class Ensemble:
                 for generator in chunk.generators:
                     _draw(generator)
             lost = np.where((lost == 0) & bad.cpu().numpy(), epoch + 1, lost)
-            advance(len(seeds) / self.net.max_epochs)
+            advance(len(seeds))
         answers = np.empty(
             (len(seeds), self.n_answers, len(self.target.classes_)), dtype=np.float32
         )

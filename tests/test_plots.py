@@ -6,13 +6,14 @@ import io
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_curve
 from sklearn.naive_bayes import GaussianNB
 
 from mia_sklearn import stats
-from mia_sklearn.plots import AttackRocDisplay, ScoreDistributionDisplay
+from mia_sklearn.plots import AttackRocDisplay, GradientNormDisplay, ScoreDistributionDisplay
 
 mpl.use("Agg")
 
@@ -177,3 +178,86 @@ def test_distribution_shares_sum_to_one(scores):
     assert len(frame) == 20
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert labels == ["non-members (800)", "members (800)"]
+
+
+# Over rounds.
+
+
+@pytest.fixture
+def rounds():
+    """Gradient norms and logits of 60 members and 40 others in rounds 1, 2 and 10."""
+    rng = np.random.default_rng(0)
+    member = np.repeat([1, 0], [60, 40])
+    table = pd.DataFrame({"label": np.zeros(100)})
+    for number in (10, 1, 2):
+        table[f"grad_norm@{number}"] = rng.gamma(2, 1 + 3 / number - member, size=100)
+        table[f"grad_norm.fc@{number}"] = table[f"grad_norm@{number}"] / 2
+        table[f"logit@{number}"] = rng.normal(number + member, size=100)
+    return table, member
+
+
+def test_rounds_are_drawn_in_their_order_with_quartiles(rounds):
+    table, member = rounds
+    display = GradientNormDisplay.from_observations(table, member)
+    frame = display.frame()
+    assert frame["round"].tolist() == [1, 2, 10]
+    expected = np.quantile(table["grad_norm@2"][:60], [0.25, 0.5, 0.75])
+    columns = ["members_low", "members", "members_high"]
+    np.testing.assert_allclose(frame.loc[1, columns].astype(float), expected)
+    others = np.quantile(table["grad_norm@10"][60:], [0.25, 0.5, 0.75])
+    columns = ["nonmembers_low", "nonmembers", "nonmembers_high"]
+    np.testing.assert_allclose(frame.loc[2, columns].astype(float), others)
+    lines = {line.get_label(): line for line in display.ax_.get_lines()}
+    assert list(lines) == ["non-members (40)", "members (60)"]
+    np.testing.assert_array_equal(lines["members (60)"].get_ydata(), frame["members"])
+    assert len(display.ax_.collections) == 2
+    assert display.ax_.get_ylim()[0] == 0
+
+
+def test_other_quantities_over_rounds(rounds):
+    table, member = rounds
+    whole = GradientNormDisplay.from_observations(table, member).frame()
+    layer = GradientNormDisplay.from_observations(table, member, quantity="grad_norm.fc").frame()
+    np.testing.assert_allclose(layer["members"], whole["members"] / 2)
+    loss = GradientNormDisplay.from_observations(table, member, quantity="loss")
+    expected = np.median(np.logaddexp(0, -table["logit@2"][:60]))
+    assert loss.frame()["members"][1] == pytest.approx(expected)
+    assert loss.ax_.get_ylabel().startswith("Loss")
+    logit = GradientNormDisplay.from_observations(table, member, quantity="logit")
+    assert logit.frame()["nonmembers"][0] == pytest.approx(np.median(table["logit@1"][60:]))
+
+
+def test_values_that_are_not_finite_are_left_out(rounds):
+    table, member = rounds
+    table.loc[0, "grad_norm@1"] = np.inf
+    table.loc[1, "grad_norm@1"] = np.nan
+    table.loc[60:, "grad_norm@2"] = np.nan
+    frame = GradientNormDisplay.from_observations(table, member).frame()
+    assert frame["members"][0] == pytest.approx(np.median(table["grad_norm@1"][2:60]))
+    assert np.isnan(frame["nonmembers"][1])
+    assert (
+        frame.drop(columns=["nonmembers", "nonmembers_low", "nonmembers_high"])
+        .notna()
+        .all(axis=None)
+    )
+
+
+def test_bad_observations_over_rounds(rounds):
+    table, member = rounds
+    with pytest.raises(ValueError, match=r"loss1@<round>\. Observed in rounds: grad_norm"):
+        GradientNormDisplay.from_observations(table, member, quantity="loss1")
+    with pytest.raises(ValueError, match="Observed in rounds: nothing"):
+        GradientNormDisplay.from_observations(table[["label"]], member)
+    with pytest.raises(ValueError, match=r"one label per record, got shape \(99,\)"):
+        GradientNormDisplay.from_observations(table, member[1:])
+    with pytest.raises(ValueError, match="two labels, got 1"):
+        GradientNormDisplay.from_observations(table, np.ones(100))
+
+
+def test_over_rounds_draws_into_axes_that_are_given(rounds):
+    from matplotlib import pyplot as plt
+
+    figure, ax = plt.subplots()
+    display = GradientNormDisplay.from_observations(*rounds, ax=ax)
+    assert (display.ax_, display.figure_) == (ax, figure)
+    figure.savefig(io.BytesIO())

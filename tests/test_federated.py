@@ -15,7 +15,7 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier  # noqa: E402
 from skorch.callbacks import LRScheduler  # noqa: E402
 from torch import nn  # noqa: E402
 
-from mia_sklearn import observe  # noqa: E402
+from mia_sklearn import audit, observe  # noqa: E402
 from mia_sklearn.attacks import RoundLossAttack  # noqa: E402
 from mia_sklearn.metrics import roc_auc  # noqa: E402
 from mia_sklearn.torch import (  # noqa: E402
@@ -23,6 +23,7 @@ from mia_sklearn.torch import (  # noqa: E402
     FederatedTraining,
     GlobalObserver,
     LocalObserver,
+    WhiteBoxAttack,
 )
 
 HALVES = [np.arange(40), np.arange(40, 80)]
@@ -131,7 +132,7 @@ def test_same_seed_same_models_and_global_generators_untouched(records):
     net = make_net(mlp(dropout=0.3), iterator_train__shuffle=True)
     torch.manual_seed(5)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    watcher = GlobalObserver(*records)
+    watcher = GlobalObserver(records[0][:9], records[1][:9])
     one = train(records, None, net=net, observers=[watcher], n_participants=3)
     assert torch.equal(before[0], torch.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
@@ -287,9 +288,9 @@ def test_ascent_raises_the_loss_of_the_target_records(records, kind):
 def overfitted(records):
     """What both attackers saw of 80 members and 80 others: random labels, learned by heart."""
     X, y = records
-    server, insider = GlobalObserver(X, y), LocalObserver(X, y)
+    server, insider = GlobalObserver(X, y, parts=()), LocalObserver(X, y, parts=())
     net = make_net(mlp(64), lr=0.3, optimizer__momentum=0.9)
-    train(records, net=net, observers=[server, insider], rounds=15, local_epochs=2)
+    train(records, net=net, observers=[server, insider], rounds=8, local_epochs=3)
     return server.observations(), insider.observations(), np.arange(160) < 80
 
 
@@ -309,6 +310,22 @@ def test_records_of_nobody_are_at_chance(overfitted):
     attack = RoundLossAttack().fit(observations[half], member[half])
     found = roc_auc(member[~half], attack.decision_function(observations[~half]))
     assert found.low < 0.5 < found.high
+
+
+def test_white_box_attack_reads_columns_of_rounds(records):
+    X, y = records
+    server = GlobalObserver(X, y, rounds=[1, 2], layers=["3"], parts=["grad_norm", "gradient"])
+    train(records, observers=[server])
+    observations, member = server.observations(), np.arange(160) < 80
+    attack = WhiteBoxAttack(max_epochs=2, random_state=0).fit(observations, member)
+    assert np.isfinite(attack.decision_function(observations)).all()
+
+
+def test_an_audit_refuses_federated_attacks_before_it_trains(records):
+    X, y = records
+    model = make_net(max_epochs=1).fit(X[:80], y[:80])
+    with pytest.raises(ValueError, match="'round-loss' watches a training round by round"):
+        audit(model, X[:80], y[:80], X[80:], y[80:], attacks=["round-loss"], n_references=0)
 
 
 # The attack on losses over rounds.

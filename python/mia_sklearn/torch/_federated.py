@@ -113,7 +113,7 @@ class FederatedTraining(BaseEstimator):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "net": "no_validation",
         "n_participants": [_POSITIVE],
         "rounds": [_POSITIVE],

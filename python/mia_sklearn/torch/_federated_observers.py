@@ -275,7 +275,7 @@ class GlobalObserver(_RecordObserver):
         first, *others = sorted(self._seen)
         mean = self._table(first)
         for number, other in enumerate(others, start=2):
-            mean += (self._table(other) - mean) / np.float32(number)
+            mean += (self._table(other) - mean) / number
         return mean
 
 

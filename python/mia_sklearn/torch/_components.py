@@ -116,7 +116,9 @@ class Components:
             inputs.pop("").astype(dtype),
             {name: values.astype(dtype) for name, values in inputs.items()},
             {
-                name: np.clip(values / self._matrix_widths[name], -_CLIP, _CLIP).astype(dtype)
+                name: np.clip(values / self._matrix_widths[name], -_CLIP, _CLIP).astype(
+                    dtype, copy=False
+                )
                 for name, values in matrices.items()
             },
             label,
@@ -159,13 +161,19 @@ class Components:
             vectors[f"activation {name}"] = values
             scalars.append(_log(np.linalg.norm(values, axis=1, keepdims=True), _TINY))
         for name, places in self._gradients.items():
-            values = table.values[:, places.ravel()].astype(np.float64).reshape(-1, *places.shape)
-            values[:, places < 0] = np.nan
-            norm = np.sqrt(np.nansum(values**2, axis=(1, 2)))
-            # The direction alone: the length is a scalar.
-            length = np.where(norm > 0, norm, 1.0)[:, None, None]
-            matrices[f"gradient {name}"] = np.nan_to_num(values) / length
-            scalars.append(_log(norm[:, None], _TINY))
+            values = table.values[:, places.ravel()]
+            values[:, places.ravel() < 0] = 0.0
+            missing = np.isnan(values).any(axis=1)
+            values[missing] = 0.0
+            # The direction alone: the length is a scalar. By its peak first, so that squares of
+            # small gradients do not vanish.
+            peak = np.maximum(values.max(axis=1), -values.min(axis=1))[:, None]
+            values /= np.where(peak > 0, peak, 1.0)
+            norm = np.linalg.norm(values, axis=1, keepdims=True)
+            values /= np.where(norm > 0, norm, 1.0)
+            matrices[f"gradient {name}"] = values.reshape(-1, *places.shape)
+            length = _log(peak, _TINY) + _log(norm, _TINY) * (norm > 0)
+            scalars.append(np.where(missing[:, None], np.nan, length))
         return np.hstack(scalars), vectors, matrices
 
 
@@ -215,5 +223,5 @@ def _summary(proba: np.ndarray, label: np.ndarray) -> np.ndarray:
 def _root_mean_square(values: np.ndarray) -> np.ndarray:
     width = np.sqrt((values**2).mean(axis=0))
     # Entries that hardly ever move are not blown up.
-    least = 1e-2 * np.sqrt((width**2).mean())
+    least = values.dtype.type(1e-2) * np.sqrt((width**2).mean())
     return np.maximum(width, least) if least > 0 else np.ones_like(width)

@@ -246,7 +246,8 @@ def _features(table: Reader) -> np.ndarray:
     features = [np.log(np.maximum(table.column("grad_norm").astype(np.float64), tiny))]
     if "logit" in table:
         logit = table.column("logit").astype(np.float64)
-        features += [np.logaddexp(0, -logit), expit(logit)]
+        with np.errstate(invalid="ignore"):
+            features += [np.logaddexp(0, -logit), expit(logit)]
     if "proba" in table and "label" in table:
         features.append((table["proba"].argmax(axis=1) == table.column("label")).astype(float))
     values = np.stack(features, axis=1)

@@ -79,9 +79,9 @@ class Encoder(nn.Module):
         self.vector = nn.ModuleList(
             nn.Linear(values.shape[1], component_size) for values in like.vectors.values()
         )
-        # A kernel as wide as a row looks at the gradient of one output at a time.
+        # A convolution whose kernel is one row: the gradient of one output at a time.
         self.matrix = nn.ModuleList(
-            nn.Conv1d(values.shape[2], component_size, 1) for values in like.matrices.values()
+            nn.Linear(values.shape[2], component_size) for values in like.matrices.values()
         )
         self.pooled = nn.ModuleList(
             nn.Linear(3 * component_size, component_size) for _ in self.matrix
@@ -101,12 +101,12 @@ class Encoder(nn.Module):
         for convolution, pooled, values in zip(
             self.matrix, self.pooled, batch.matrices.values(), strict=True
         ):
-            rows = F.relu(convolution(self._dropped(values.transpose(1, 2))))
+            rows = F.relu(convolution(values))
             # Of the last layer, the row of the record's own class says most.
-            known = (batch.label >= 0) & (batch.label < rows.shape[2])
-            own = rows[torch.arange(len(rows)), :, batch.label.clamp(0, rows.shape[2] - 1)]
-            parts = [own * known[:, None], rows.mean(dim=2), rows.amax(dim=2)]
-            answers.append(F.relu(pooled(torch.cat(parts, dim=1))))
+            known = (batch.label >= 0) & (batch.label < rows.shape[1])
+            own = rows[torch.arange(len(rows)), batch.label.clamp(0, rows.shape[1] - 1)]
+            parts = [own * known[:, None], rows.mean(dim=1), rows.amax(dim=1)]
+            answers.append(F.relu(pooled(self._dropped(torch.cat(parts, dim=1)))))
         return self.hidden(torch.cat(answers, dim=1))
 
     def _dropped(self, values: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mia_sklearn.attacks import (
+    GradientNormAttack,
     LiRAAttack,
     RMIAAttack,
     RoundLossAttack,
@@ -40,6 +41,7 @@ ATTACKS = [
     RMIAAttack(),
     StackedAttack(_small_booster()),
     RoundLossAttack(),
+    GradientNormAttack(),
 ]
 
 

@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mia_sklearn import ReferenceModels, audit, observe
 from mia_sklearn._white_box import white_box_columns
@@ -470,6 +471,13 @@ def test_nobody_is_found_where_nobody_trained(name, seen):
     attack = _attacks()[name].fit(strangers[known], member[known])
     estimate = roc_auc(member[~known], attack.decision_function(strangers[~known]), confidence=0.99)
     assert estimate.low < 0.5 < estimate.high
+
+
+@parametrize_with_checks(
+    [WhiteBoxAttack(n_networks=1, **SMALL), UnsupervisedWhiteBoxAttack(**SMALL)],
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
 
 
 def test_gradient_norm_of_a_model_that_answers_surely_is_nearly_perfect():

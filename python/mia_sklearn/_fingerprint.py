@@ -17,6 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from ._data import is_frame
+from ._estimators import is_module
 
 __all__ = ["fingerprint"]
 
@@ -121,6 +122,10 @@ class _Describer:
             return self._items("frame", [list(value.columns), *columns], name)
         if hasattr(value, "iloc"):
             return self._column(value, name)
+        if is_module(value):
+            return self._module(value, name)
+        if hasattr(value, "detach") and hasattr(value, "numpy"):
+            return self._array(value.detach().cpu().numpy(), name)
         if hasattr(value, "get_params"):
             params = value.get_params(deep=False)
             parts = [self.digest(params[key], f"{name}.{key}") for key in sorted(params)]
@@ -162,6 +167,17 @@ class _Describer:
         # There are several ways to be missing, one of which is not equal to itself.
         values[missing] = None
         return self._items("column", [*parts, values], name)
+
+    def _module(self, module: Any, name: str) -> bytes:
+        """Describe a torch module; its weights, which are drawn anew, by their shapes alone."""
+        own = dict(vars(module))
+        weights = [
+            (kind, key, tuple(tensor.shape), str(tensor.dtype), tensor.requires_grad)
+            for kind in ("_parameters", "_buffers")
+            for key, tensor in own.pop(kind).items()
+            if tensor is not None
+        ]
+        return self._items("module", [type(module), weights, own], name)
 
     def _class(self, cls: type, name: str) -> bytes:
         where = [cls.__module__, cls.__qualname__, _version(cls.__module__)]

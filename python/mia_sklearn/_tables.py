@@ -198,7 +198,9 @@ def _net_with_parameters(net: Any) -> str:
     usual: dict[str, Any] = {}
     for base in reversed(type(net).__mro__):
         if "__init__" in vars(base):
-            usual |= {name: p.default for name, p in signature(base.__init__).parameters.items()}
+            usual |= {
+                name: p.default for name, p in signature(vars(base)["__init__"]).parameters.items()
+            }
     given = {
         name: getattr(value, "__name__", value)
         for name, value in net.get_params(deep=False).items()

@@ -323,10 +323,7 @@ class ReferenceModels(BaseEstimator):
             Computed at the first call and kept.
         """
         if self._phi is None:
-            phi = np.empty(self.outputs_.shape[:2], dtype=np.float32)
-            for model, answer in enumerate(self.outputs_):
-                phi[model] = rescaled_logit(answer, self.labels_, self.smoothing_)
-            self._phi = phi
+            self._phi = self._rescaled(self.outputs_)
         return self._phi
 
     def query_phi(self, query: int) -> np.ndarray:
@@ -343,8 +340,15 @@ class ReferenceModels(BaseEstimator):
         """
         if self.query_outputs_ is None:
             raise ValueError("The models answered no copies: fit ReferenceModels(n_queries=...).")
-        answers = self.query_outputs_[:, query]
-        return rescaled_logit(answers, self.labels_, self.smoothing_).astype(np.float32)
+        return self._rescaled(self.query_outputs_[:, query])
+
+    def _rescaled(self, answers: np.ndarray) -> np.ndarray:
+        """Return the rescaled logits of all models, NaN for those that were lost."""
+        phi = np.full(answers.shape[:2], np.nan, dtype=np.float32)
+        for model, answer in enumerate(answers):
+            if model not in self.lost_:
+                phi[model] = rescaled_logit(answer, self.labels_, self.smoothing_)
+        return phi
 
     def shadow_observations(
         self,

@@ -53,9 +53,16 @@ def step_keys(seeds: np.ndarray, step: int) -> np.ndarray:
     -------
     ndarray of shape (n_models,), int32
     """
-    mixed = (seeds.astype(np.uint64) + np.uint64(step + 1)) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
+    mixed = _scattered(_scattered(seeds.astype(np.uint64)) + np.uint64(step))
     return (mixed >> np.uint64(32)).astype(np.uint32).view(np.int32)
+
+
+def _scattered(x: np.ndarray) -> np.ndarray:
+    """The steps of splitmix64 (S. Vigna, public domain)."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 class HashedDropout(TorchFunctionMode):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,139 +13,30 @@ import numpy as np
 import skorch
 import torch
 from joblib import effective_n_jobs
-from skorch import callbacks as known
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from .._estimators import configured
 from .._sampling import training_rows
 from .._training import Job, Lost
-from ._dropout import HashedDropout, step_keys
-from ._nets import seeded, targets_of
+from ._batchable import why_not_batched
+from ._chunks import ONE_AT_A_TIME, Alone, Stacked, draw, shuffled
+from ._dropout import HashedDropout
+from ._nets import targets_of
+from ._random import seeded
 from ._target import TorchTarget, as_input
 
-__all__ = ["Ensemble", "train_as_one", "why_not_batched"]
+__all__ = ["Ensemble", "train_as_one"]
 
 _CPU_BYTES = 2**30
 _GPU_SHARE = 0.5
-_ROWS_PER_ANSWER = 1024
+# More are hardly faster, and a run that is killed repeats a chunk.
+_MOST_MODELS = 128
 _PROBE_ROWS = 4
 _SEED_OF_PROBES = 0
-_ONE_AT_A_TIME = threading.Lock()
-
-# Their updates treat every number apart, so that stacked parameters are updated as each alone.
-_ELEMENTWISE = {
-    getattr(torch.optim, name)
-    for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam")
-}
 _FUSED = {torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW}
-# Callbacks that watch the training and change nothing.
-_WATCHING = (
-    known.BatchScoring,
-    known.EpochScoring,
-    known.EpochTimer,
-    known.PassthroughScoring,
-    known.PrintLog,
-    known.ProgressBar,
-)
-_LOADING = {
-    "batch_size",
-    "drop_last",
-    "num_workers",
-    "persistent_workers",
-    "pin_memory",
-    "prefetch_factor",
-    "shuffle",
-    "timeout",
-}
-# Methods of a net that say how it trains; a subclass that changes one trains one by one.
-_STEPS = (
-    "evaluation_step",
-    "fit",
-    "fit_loop",
-    "forward_iter",
-    "get_dataset",
-    "get_iterator",
-    "get_loss",
-    "get_params_for_optimizer",
-    "get_split_datasets",
-    "infer",
-    "initialize_optimizer",
-    "on_batch_begin",
-    "on_batch_end",
-    "on_epoch_begin",
-    "on_epoch_end",
-    "on_grad_computed",
-    "partial_fit",
-    "run_single_epoch",
-    "train_step",
-    "train_step_single",
-)
-
-
-def why_not_batched(estimator: Any, X: Any, fit_params: dict[str, Any]) -> str:
-    """Return why a net's models cannot be trained as one; empty when they can.
-
-    Parameters
-    ----------
-    estimator : unfitted net, or Pipeline that ends in one
-    X : table of shape (n_records, ...)
-    fit_params : dict
-
-    Returns
-    -------
-    str
-        The reason, to stand behind "because".
-    """
-    if hasattr(estimator, "steps"):
-        return "the steps of a Pipeline are fitted on each training set"
-    if fit_params:
-        return "fit_params go to the net's own fit"
-    if not isinstance(X, np.ndarray):
-        return f"records are a {type(X).__name__}, not an array"
-    net = configured(estimator, _SEED_OF_PROBES)
-    return _why_not_by_parameters(net) or _why_not_after_start(net)
-
-
-def _why_not_by_parameters(net: Any) -> str:
-    changed = [name for name in _STEPS if not _is_of_skorch(net, name)]
-    loading = sorted(net.get_params_for("iterator_train").keys() - _LOADING)
-    unknown = [
-        f"{name}={getattr(value, '__name__', value)}"
-        for name, value, allowed in (
-            ("iterator_train", net.iterator_train, {torch.utils.data.DataLoader}),
-            ("dataset", net.dataset, {skorch.dataset.Dataset}),
-            ("optimizer", net.optimizer, _ELEMENTWISE),
-        )
-        if value not in allowed
-    ]
-    reason = ""
-    if changed:
-        reason = f"{type(net).__name__} has a method {changed[0]} of its own"
-    elif unknown:
-        reason = f"{unknown[0]} is not known to update or load each model apart"
-    elif loading:
-        reason = f"iterator_train__{loading[0]} is not honoured"
-    elif net.compile:
-        reason = "compile=True compiles single networks"
-    return reason
-
-
-def _is_of_skorch(net: Any, name: str) -> bool:
-    return getattr(type(net), name).__module__.partition(".")[0] == "skorch"
-
-
-def _why_not_after_start(net: Any) -> str:
-    with seeded(_SEED_OF_PROBES):
-        net.initialize()
-    for _, callback in net.callbacks_:
-        if type(callback) not in _WATCHING:
-            return f"the callback {type(callback).__name__} may change the training"
-    if isinstance(net.criterion_, nn.Module) and any(True for _ in net.criterion_.parameters()):
-        return "the criterion has parameters of its own"
-    return ""
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
 def train_as_one(
@@ -276,7 +166,7 @@ class Ensemble:
             return False
         try:
             rows = np.arange(min(_PROBE_ROWS, len(self.y)))[None].repeat(2, axis=0)
-            chunk = _Stacked(self, np.array([0, 1]))
+            chunk = Stacked(self, np.array([0, 1]))
             chunk.step(torch.as_tensor(rows, device=self.device), 0)
             list(chunk.answers(_PROBE_ROWS))
         except (RuntimeError, ValueError, NotImplementedError):
@@ -293,7 +183,7 @@ class Ensemble:
             available = int(_GPU_SHARE * torch.cuda.mem_get_info(self.device)[0])
         else:
             available = _CPU_BYTES
-        return max(1, available // per_model)
+        return max(1, min(_MOST_MODELS, available // per_model))
 
     def _bytes_per_model(self, batch: int) -> int:
         saved: list[int] = []
@@ -372,12 +262,20 @@ class Ensemble:
         advance: Callable[[int], object],
     ) -> list[tuple[int, np.ndarray | Lost]]:
         """Train a chunk; the halves of one that does not fit into memory."""
-        used = [self._used(rows(int(model)), int(seeds[model])) for model in models]
+        used = [self.used(rows(int(model)), int(seeds[model])) for model in models]
         n = len(used[0])
         try:
             if all(len(own) == n for own in used):
-                found = self._train_chunk(np.stack(used), seeds[models], advance)
-                return list(zip(models.tolist(), found, strict=True))
+                chunk, lost = self.fit_chunk(np.stack(used), seeds[models], advance)
+                shape = (len(models), self.n_answers, len(self.target.classes_))
+                answers = np.empty(shape, dtype=np.float32)
+                chunk.answer(answers)
+                return [
+                    (model, Lost(epoch) if epoch else answer)
+                    for model, epoch, answer in zip(
+                        models.tolist(), lost.tolist(), answers, strict=True
+                    )
+                ]
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error) or len(models) == 1:
                 raise
@@ -392,10 +290,28 @@ class Ensemble:
         parts = np.array_split(models, 2)
         return [pair for part in parts for pair in self._train_halving(part, rows, seeds, advance)]
 
-    def _train_chunk(
-        self, rows: np.ndarray, seeds: np.ndarray, advance: Callable[[int], object]
-    ) -> list[np.ndarray | Lost]:
-        chunk = _Stacked(self, seeds) if self.stacked else _Alone(self, seeds)
+    def fit_chunk(
+        self,
+        rows: np.ndarray,
+        seeds: np.ndarray,
+        advance: Callable[[int], object] = lambda epochs: None,
+    ) -> tuple[Stacked | Alone, np.ndarray]:
+        """Train models together.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_models, n_rows)
+        seeds : ndarray of shape (n_models,)
+        advance : callable
+            Gets the number of models after each epoch.
+
+        Returns
+        -------
+        chunk : Stacked or Alone
+        lost : ndarray of shape (n_models,), int
+            The epoch, from 1, in which the loss became NaN; 0 where it did not.
+        """
+        chunk: Any = Stacked(self, seeds) if self.stacked else Alone(self, seeds)
         lost = np.zeros(len(seeds), dtype=int)
         records = torch.as_tensor(rows, device=self.device)
         n = rows.shape[1]
@@ -405,7 +321,7 @@ class Ensemble:
         for epoch in range(self.net.max_epochs):
             order = records
             if self.shuffle:
-                places = torch.stack([_shuffled(n, g) for g in chunk.generators])
+                places = torch.stack([shuffled(n, g) for g in chunk.generators])
                 order = torch.gather(records, 1, places.to(self.device))
             bad = torch.zeros(len(seeds), dtype=torch.bool, device=self.device)
             for start in range(0, stop, batch):
@@ -413,23 +329,16 @@ class Ensemble:
                 step += 1
             if self.net.train_split is not None:
                 for generator in chunk.generators:
-                    _draw(generator)
+                    draw(generator)
             lost = np.where((lost == 0) & bad.cpu().numpy(), epoch + 1, lost)
             advance(len(seeds))
-        answers = np.empty(
-            (len(seeds), self.n_answers, len(self.target.classes_)), dtype=np.float32
-        )
-        chunk.answer(answers)
-        return [
-            Lost(int(epoch)) if epoch else answer
-            for epoch, answer in zip(lost, answers, strict=True)
-        ]
+        return chunk, lost
 
-    def _used(self, rows: np.ndarray, seed: int) -> np.ndarray:
+    def used(self, rows: np.ndarray, seed: int) -> np.ndarray:
         """Return the rows that remain for training behind the net's own validation split."""
         if self.net.train_split is None:
             return rows
-        with _ONE_AT_A_TIME, seeded(seed):
+        with ONE_AT_A_TIME, seeded(seed):
             train, _ = self.net.get_split_datasets(rows[:, None], self.y[rows].cpu().numpy())
         places = np.asarray(train.indices) if hasattr(train, "indices") else slice(None)
         return rows[places]
@@ -437,14 +346,14 @@ class Ensemble:
     def _loss_alone(self, module: nn.Module, rows: Tensor, key: Tensor) -> Tensor:
         module.train()
         with HashedDropout(key):
-            return self._loss(module(self._gathered(rows)), self.y[rows])
+            return self.loss(module(self.gathered(rows)), self.y[rows])
 
-    def _gathered(self, rows: Tensor) -> Tensor:
+    def gathered(self, rows: Tensor) -> Tensor:
         """Return records by their numbers; a plain gather is far quicker than fancy indexing."""
         X = self.tables[0]
         return X.index_select(0, rows.reshape(-1)).reshape(*rows.shape, *X.shape[1:])
 
-    def _loss(self, output: Any, y: Tensor) -> Tensor:
+    def loss(self, output: Any, y: Tensor) -> Tensor:
         output = output[0] if isinstance(output, tuple) else output
         if isinstance(self.net, skorch.NeuralNetBinaryClassifier):
             output = output.reshape(-1)
@@ -460,142 +369,6 @@ class Ensemble:
             except (RuntimeError, TypeError):
                 pass
         return self.net.optimizer(*args, **options)
-
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
-
-
-class _Stacked:
-    """A chunk of models whose parameters are stacked along a first dimension."""
-
-    def __init__(self, ensemble: Ensemble, seeds: np.ndarray) -> None:
-        self.ensemble, self.seeds = ensemble, seeds
-        nets, self.generators = zip(*(_begin(ensemble, int(seed)) for seed in seeds), strict=True)
-        modules = [net.module_ for net in nets]
-        stacked, self.buffers = stack_module_state(modules)
-        trained = {name for name, p in modules[0].named_parameters() if p.requires_grad}
-        self.parameters = {
-            name: value.detach().requires_grad_(name in trained) for name, value in stacked.items()
-        }
-        self.optimizer = ensemble.optimizer(self.parameters)
-        self.losses = vmap(self._loss, in_dims=(0, 0, 0, 0, 0), randomness="error")
-
-    def _loss(self, parameters: Any, buffers: Any, x: Tensor, y: Tensor, key: Tensor) -> Tensor:
-        with HashedDropout(key):
-            output = functional_call(self.ensemble.template, (parameters, buffers), (x,))
-        return self.ensemble._loss(output, y)
-
-    def step(self, rows: Tensor, step: int) -> Tensor:
-        """Make one step on each model's own batch and return the losses."""
-        ensemble = self.ensemble
-        ensemble.template.train()
-        keys = torch.as_tensor(step_keys(self.seeds, step), device=ensemble.device)
-        y = ensemble.y[rows]
-        losses = self.losses(self.parameters, self.buffers, ensemble._gathered(rows), y, keys)
-        self.optimizer.zero_grad(set_to_none=True)
-        # The sum's gradient by one model's parameters is that of its own loss.
-        losses.sum().backward()
-        self.optimizer.step()
-        return losses.detach()
-
-    @torch.no_grad()
-    def answers(self, size: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield the outputs of all models on consecutive records, copies behind them."""
-        ensemble = self.ensemble
-        ensemble.template.eval()
-
-        def output(parameters: Any, buffers: Any, x: Tensor) -> Tensor:
-            found = functional_call(ensemble.template, (parameters, buffers), (x,))
-            return found[0] if isinstance(found, tuple) else found
-
-        outputs = vmap(output, in_dims=(0, 0, None), randomness="error")
-        for rows, x in _tables_by_rows(ensemble, size):
-            yield rows, outputs(self.parameters, self.buffers, x)
-
-    def answer(self, target: np.ndarray) -> None:
-        """Write the log-posteriors of all models."""
-        size = max(1, _ROWS_PER_ANSWER // (1 + len(self.seeds) // 16))
-        for rows, outputs in self.answers(size):
-            for own, output in zip(target, outputs, strict=True):
-                own[rows] = _log_posteriors(self.ensemble, output)
-
-
-class _Alone:
-    """One model, trained by itself in the fastest layout of memory."""
-
-    def __init__(self, ensemble: Ensemble, seeds: np.ndarray) -> None:
-        self.ensemble, self.seeds = ensemble, seeds
-        net, generator = _begin(ensemble, int(seeds[0]))
-        self.generators = (generator,)
-        self.images = ensemble.tables[0].ndim == 4
-        self.module = net.module_
-        if self.images:
-            self.module = self.module.to(memory_format=torch.channels_last)
-        self.optimizer = ensemble.optimizer(dict(self.module.named_parameters()))
-
-    def step(self, rows: Tensor, step: int) -> Tensor:
-        ensemble = self.ensemble
-        x = self._laid_out(ensemble._gathered(rows[0]))
-        self.module.train()
-        with HashedDropout(torch.as_tensor(step_keys(self.seeds, step)[0], device=x.device)):
-            output = self.module(x)
-        loss = ensemble._loss(output, ensemble.y[rows[0]])
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach().reshape(1)
-
-    @torch.no_grad()
-    def answer(self, target: np.ndarray) -> None:
-        self.module.eval()
-        for rows, x in _tables_by_rows(self.ensemble, _ROWS_PER_ANSWER):
-            output = self.module(self._laid_out(x))
-            output = output[0] if isinstance(output, tuple) else output
-            target[0][rows] = _log_posteriors(self.ensemble, output)
-
-    def _laid_out(self, x: Tensor) -> Tensor:
-        return x.contiguous(memory_format=torch.channels_last) if self.images else x
-
-
-def _begin(ensemble: Ensemble, seed: int) -> tuple[Any, torch.Generator]:
-    """Return a net with its first weights, and the random numbers that follow them.
-
-    A generator of its own goes on where skorch's would, so that a model meets the batches that
-    `torch.manual_seed(seed); net.fit(...)` would show it.
-    """
-    # Modules draw their weights from the generator of the process, whatever the thread.
-    with _ONE_AT_A_TIME:
-        net = configured(ensemble.estimator, seed)
-        with seeded(seed):
-            net.initialize()
-            state = torch.get_rng_state()
-    generator = torch.Generator()
-    generator.set_state(state)
-    return net, generator
-
-
-def _shuffled(n: int, generator: torch.Generator) -> Tensor:
-    """Return an order of n records, by the draws of a DataLoader."""
-    _draw(generator)
-    own = torch.Generator()
-    own.manual_seed(_draw(generator))
-    return torch.randperm(n, generator=own)
-
-
-def _draw(generator: torch.Generator) -> int:
-    return int(torch.empty((), dtype=torch.int64).random_(generator=generator).item())
-
-
-def _tables_by_rows(ensemble: Ensemble, size: int) -> Iterator[tuple[slice, Tensor]]:
-    n = ensemble.n_asked
-    for place, table in enumerate(ensemble.tables):
-        for start in range(0, n, size):
-            stop = min(start + size, n)
-            yield slice(place * n + start, place * n + stop), table[start:stop]
-
-
-def _log_posteriors(ensemble: Ensemble, output: Tensor) -> np.ndarray:
-    return ensemble.target.log_posteriors(output.double()).float().cpu().numpy()
 
 
 class _Draws(TorchDispatchMode):

@@ -16,7 +16,8 @@ from .._data import take_rows
 from .._estimators import is_net
 from .._records import check_records
 from ._federated_hooks import FederatedObserver, State, as_array, is_finite
-from ._nets import net_classes, seeded, targets_of
+from ._nets import net_classes, targets_of
+from ._random import seeded
 from ._target import TorchTarget, as_input, check_device
 
 if TYPE_CHECKING:

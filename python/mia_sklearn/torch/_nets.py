@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import clone
 from skorch import NeuralNetBinaryClassifier
 from torch import nn
@@ -15,22 +12,10 @@ from torch import nn
 from .._data import is_frame, take_rows
 from .._estimators import last_step
 from .._training import Lost
+from ._random import seeded
 from ._target import TorchTarget, check_device, read_output
 
-__all__ = ["check_net", "fit_net", "make_fresh", "net_classes", "seeded", "targets_of"]
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators of torch and NumPy for a while, and put them back."""
-    before = np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            np.random.set_state(before)  # noqa: NPY002
+__all__ = ["check_net", "fit_net", "make_fresh", "net_classes", "targets_of"]
 
 
 def check_net(net: Any) -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from .._data import is_frame, n_rows, take_rows
 from .._estimators import last_step
+from ._random import seeded
 
 __all__ = ["TorchTarget", "check_device", "read_output"]
 
@@ -181,8 +182,10 @@ class TorchTarget:
         -------
         Tensor of shape (n_records, ...), on the CPU
         """
-        answers = [a[0] if isinstance(a, tuple) else a for a in self._batches(self._prepared(X))]
-        return torch.cat(answers)
+        # Loading records draws a number, and some modules draw their noise.
+        with seeded(0):
+            answers = list(self._batches(self._prepared(X)))
+        return torch.cat([a[0] if isinstance(a, tuple) else a for a in answers])
 
     def log_posteriors(self, output: Tensor) -> Tensor:
         """Return the log-posteriors that an output of the module stands for, differentiably.

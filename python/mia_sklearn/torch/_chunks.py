@@ -1,0 +1,158 @@
+"""Networks in training: some with their weights stacked, or one by itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import functional_call, stack_module_state, vmap
+
+from .._estimators import configured
+from ._dropout import HashedDropout, step_keys
+from ._random import seeded
+
+if TYPE_CHECKING:
+    from ._ensemble import Ensemble
+
+__all__ = ["ONE_AT_A_TIME", "Alone", "Stacked", "draw", "shuffled"]
+
+_ROWS_PER_ANSWER = 1024
+# Modules draw their weights from the generator of the process, whatever the thread.
+ONE_AT_A_TIME = threading.Lock()
+
+
+class Stacked:
+    """A chunk of models whose parameters are stacked along a first dimension."""
+
+    def __init__(self, ensemble: Ensemble, seeds: np.ndarray) -> None:
+        self.ensemble, self.seeds = ensemble, seeds
+        nets, self.generators = zip(*(_begin(ensemble, int(seed)) for seed in seeds), strict=True)
+        modules = [net.module_ for net in nets]
+        stacked, self.buffers = stack_module_state(modules)
+        trained = {name for name, p in modules[0].named_parameters() if p.requires_grad}
+        self.parameters = {
+            name: value.detach().requires_grad_(name in trained) for name, value in stacked.items()
+        }
+        self.optimizer = ensemble.optimizer(self.parameters)
+        self.losses = vmap(self._loss, in_dims=(0, 0, 0, 0, 0), randomness="error")
+
+    def _loss(self, parameters: Any, buffers: Any, x: Tensor, y: Tensor, key: Tensor) -> Tensor:
+        with HashedDropout(key):
+            output = functional_call(self.ensemble.template, (parameters, buffers), (x,))
+        return self.ensemble.loss(output, y)
+
+    def step(self, rows: Tensor, step: int) -> Tensor:
+        """Make one step on each model's own batch and return the losses."""
+        ensemble = self.ensemble
+        ensemble.template.train()
+        keys = torch.as_tensor(step_keys(self.seeds, step), device=ensemble.device)
+        y = ensemble.y[rows]
+        losses = self.losses(self.parameters, self.buffers, ensemble.gathered(rows), y, keys)
+        self.optimizer.zero_grad(set_to_none=True)
+        # The sum's gradient by one model's parameters is that of its own loss.
+        losses.sum().backward()
+        self.optimizer.step()
+        return losses.detach()
+
+    @torch.no_grad()
+    def answers(self, size: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the outputs of all models on consecutive records, copies behind them."""
+        ensemble = self.ensemble
+        ensemble.template.eval()
+
+        def output(parameters: Any, buffers: Any, x: Tensor) -> Tensor:
+            found = functional_call(ensemble.template, (parameters, buffers), (x,))
+            return found[0] if isinstance(found, tuple) else found
+
+        outputs = vmap(output, in_dims=(0, 0, None), randomness="error")
+        for rows, x in _tables_by_rows(ensemble, size):
+            yield rows, outputs(self.parameters, self.buffers, x)
+
+    def answer(self, target: np.ndarray) -> None:
+        """Write the log-posteriors of all models."""
+        size = max(1, _ROWS_PER_ANSWER // (1 + len(self.seeds) // 16))
+        for rows, outputs in self.answers(size):
+            for own, output in zip(target, outputs, strict=True):
+                own[rows] = _log_posteriors(self.ensemble, output)
+
+
+class Alone:
+    """One model, trained by itself in the fastest layout of memory."""
+
+    def __init__(self, ensemble: Ensemble, seeds: np.ndarray) -> None:
+        self.ensemble, self.seeds = ensemble, seeds
+        net, generator = _begin(ensemble, int(seeds[0]))
+        self.generators = (generator,)
+        self.images = ensemble.tables[0].ndim == 4
+        self.module = net.module_
+        if self.images:
+            self.module = self.module.to(memory_format=torch.channels_last)
+        self.parameters = dict(self.module.named_parameters())
+        self.optimizer = ensemble.optimizer(self.parameters)
+
+    def step(self, rows: Tensor, step: int) -> Tensor:
+        ensemble = self.ensemble
+        x = self._laid_out(ensemble.gathered(rows[0]))
+        self.module.train()
+        with HashedDropout(torch.as_tensor(step_keys(self.seeds, step)[0], device=x.device)):
+            output = self.module(x)
+        loss = ensemble.loss(output, ensemble.y[rows[0]])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach().reshape(1)
+
+    @torch.no_grad()
+    def answer(self, target: np.ndarray) -> None:
+        self.module.eval()
+        for rows, x in _tables_by_rows(self.ensemble, _ROWS_PER_ANSWER):
+            output = self.module(self._laid_out(x))
+            output = output[0] if isinstance(output, tuple) else output
+            target[0][rows] = _log_posteriors(self.ensemble, output)
+
+    def _laid_out(self, x: Tensor) -> Tensor:
+        return x.contiguous(memory_format=torch.channels_last) if self.images else x
+
+
+def _begin(ensemble: Ensemble, seed: int) -> tuple[Any, torch.Generator]:
+    """Return a net with its first weights, and the random numbers that follow them.
+
+    A generator of its own goes on where skorch's would, so that a model meets the batches that
+    `torch.manual_seed(seed); net.fit(...)` would show it.
+    """
+    with ONE_AT_A_TIME:
+        net = configured(ensemble.estimator, seed)
+        with seeded(seed):
+            net.initialize()
+            state = torch.get_rng_state()
+    generator = torch.Generator()
+    generator.set_state(state)
+    return net, generator
+
+
+def shuffled(n: int, generator: torch.Generator) -> Tensor:
+    """Return an order of n records, by the draws of a DataLoader."""
+    draw(generator)
+    own = torch.Generator()
+    own.manual_seed(draw(generator))
+    return torch.randperm(n, generator=own)
+
+
+def draw(generator: torch.Generator) -> int:
+    return int(torch.empty((), dtype=torch.int64).random_(generator=generator).item())
+
+
+def _tables_by_rows(ensemble: Ensemble, size: int) -> Iterator[tuple[slice, Tensor]]:
+    n = ensemble.n_asked
+    for place, table in enumerate(ensemble.tables):
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            yield slice(place * n + start, place * n + stop), table[start:stop]
+
+
+def _log_posteriors(ensemble: Ensemble, output: Tensor) -> np.ndarray:
+    return ensemble.target.log_posteriors(output.double()).float().cpu().numpy()

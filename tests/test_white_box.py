@@ -27,6 +27,7 @@ from mia_sklearn.attacks import GradientNormAttack, all_attacks
 from mia_sklearn.metrics import roc_auc
 
 torch = pytest.importorskip("torch")
+from skorch import NeuralNetClassifier  # noqa: E402
 from torch import nn  # noqa: E402
 
 from mia_sklearn.torch import (  # noqa: E402
@@ -642,3 +643,25 @@ def test_audits_refuse_what_would_not_be_honest(target, attack, message):
     halves = (X_IRIS[::2], Y_IRIS[::2], X_IRIS[1::2], Y_IRIS[1::2])
     with pytest.raises(ValueError, match=message):
         audit(target, *halves, attacks=[attack], **OPTIONS)
+
+
+class Iris(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def test_a_skorch_net_in_a_pipeline_is_looked_into():
+    net = NeuralNetClassifier(Iris, criterion=nn.CrossEntropyLoss, max_epochs=2, verbose=0)
+    X, y = X_IRIS.astype(np.float32), Y_IRIS.astype(np.int64)
+    model = make_pipeline(StandardScaler(), net.set_params(train_split=None)).fit(X[::2], y[::2])
+    seen = observe(model, X, y, view="white-box", layers=["layers.3"])
+    assert seen.shape[1] == 5 + 2 + 3 + 24
+    module = TorchTarget(model[-1].module_, classes=range(3), outputs="logits")
+    expected = record_features(module, model[0].transform(X), y, layers=["layers.3"])[1]
+    np.testing.assert_allclose(seen.to_numpy()[:, 5:], expected, rtol=1e-5, atol=1e-7)
+    report = audit(model, X[::2], y[::2], X[1::2], y[1::2], release="weights", **OPTIONS)
+    assert "gradient-norm" in report.info["attacks"]

@@ -284,6 +284,24 @@ def test_ascent_raises_the_loss_of_the_target_records(records, kind):
     assert loss[1] > loss[0] + 0.05
 
 
+def test_ascent_in_some_rounds_only(records):
+    X, y = records
+    before, after = Watch(), Watch()
+    server = GlobalObserver(X, y, ascent=0.5, ascent_rounds=[2])
+    insider = LocalObserver(X, y, participant=1, ascent=0.5, ascent_rounds=[1])
+    train(records, observers=[before, server, insider, after])
+    for number, participant, sent, updated in ((1, 1, False, True), (2, 1, True, False)):
+        weights = [
+            torch.equal(one["0.weight"], other["0.weight"])
+            for one, other in (
+                (before.sent[number, participant], after.sent[number, participant]),
+                (before.updates[number, participant], after.updates[number, participant]),
+            )
+        ]
+        assert weights == [not sent, not updated]
+    assert_same(before.updates[1, 0], after.updates[1, 0])
+
+
 @pytest.fixture(scope="module")
 def overfitted(records):
     """What both attackers saw of 80 members and 80 others: random labels, learned by heart."""
@@ -435,6 +453,7 @@ def test_divergence_is_named_with_participant_and_round(records):
         (lambda X, y: GlobalObserver(X, y, participants=[]), "participants must lie between"),
         (lambda X, y: LocalObserver(X, y, participant=-1), "participant must lie between 0 and 1"),
         (lambda X, y: LocalObserver(X, y, rounds=[3]), "rounds must lie between 1 and 2"),
+        (lambda X, y: LocalObserver(X, y, ascent_rounds=[0]), "ascent_rounds must lie between 1"),
         (lambda X, y: LocalObserver(X, y, layers=["9"]), "9"),
         (lambda X, y: LocalObserver(X, y, parts=["weights"]), "parts must be"),
         (lambda X, y: GlobalObserver(X, y + 1), "labels that the model does not know: 3"),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .._data import is_frame
+from .._observations import as_frame
+from .._observe import _alone, check_labels
+from .._records import check_records
+from ._gradients import record_features
 from ._target import TorchTarget
 
-__all__ = ["FederatedObserver", "State", "as_array", "is_finite"]
+__all__ = ["FederatedObserver", "RecordObserver", "State", "as_array", "is_finite"]
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What passes between the server and a participant: tensors by name, as in `state_dict()`.
 State = dict[str, Tensor]
@@ -92,6 +100,121 @@ class FederatedObserver:
             Of the round that ends, from 1.
         state : dict of str to Tensor
         """
+
+
+class RecordObserver(FederatedObserver):
+    """Watches what a federation's models say of chosen records, round by round."""
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        ascent: float = 0.0,
+        ascent_rounds: Sequence[int] | None = None,
+        rounds: Sequence[int] | None = None,
+        layers: Sequence[str] | None = None,
+        parts: Sequence[str] = ("grad_norm",),
+    ) -> None:
+        if not (np.isfinite(ascent) and ascent >= 0):
+            raise ValueError(f"ascent must be 0 or a positive rate, got {ascent!r}.")
+        table, self.y = check_records(X, y)
+        self.X = as_array(table)
+        self.ascent = ascent
+        self.ascent_rounds = None if ascent_rounds is None else sorted(map(int, ascent_rounds))
+        self.rounds = None if rounds is None else sorted(map(int, rounds))
+        self.layers = layers
+        self.parts = tuple(parts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.y)} records, ascent={self.ascent:g})"
+
+    def begin(self, target: TorchTarget, n_participants: int, n_rounds: int) -> None:
+        """Prepare for a training, checking records and rounds against it."""
+        for name in ("rounds", "ascent_rounds"):
+            asked = getattr(self, name)
+            if asked is not None and not set(asked) <= set(range(1, n_rounds + 1)):
+                raise ValueError(f"{name} must lie between 1 and {n_rounds}, got {asked}.")
+        check_labels(target, self.y)
+        self._target = target
+        position = {label: code for code, label in enumerate(target.classes_.tolist())}
+        self._codes = np.array([position[label] for label in self.y.tolist()])
+        # Tables by who was seen, then by round; only these numbers are kept, no model.
+        self._seen: dict[int, dict[int, pd.DataFrame]] = {}
+        # Wrong layers, parts or records are named before the first round.
+        try:
+            self._read()
+        except RuntimeError as error:
+            raise ValueError(
+                f"The net does not take the target records of {self!r}: {error}"
+            ) from error
+
+    def _read(self) -> pd.DataFrame:
+        """Return the observations of the model that the scratch module holds."""
+        table = _alone(self._target, self.X, self.y)
+        if not self.parts:
+            return table
+        names, values = record_features(
+            self._target, self.X, self._codes, layers=self.layers, parts=self.parts
+        )
+        return table.join(as_frame(values, names, table.index))
+
+    def _see(self, who: int, number: int, state: State) -> None:
+        if self.rounds is None or number in self.rounds:
+            self._target.module.load_state_dict(state)
+            self._seen.setdefault(who, {})[number] = self._read()
+
+    def _table(self, who: int) -> pd.DataFrame:
+        import pandas as pd
+
+        seen = self._seen[who]
+        label = next(iter(seen.values()))[["label"]]
+        rounds = [
+            table.drop(columns="label").add_suffix(f"@{number}") for number, table in seen.items()
+        ]
+        return pd.concat([label, *rounds], axis=1)
+
+    def _check_trained(self) -> None:
+        if not getattr(self, "_seen", None):
+            raise ValueError(
+                f"{type(self).__name__} has seen no training: pass it as "
+                "FederatedTraining(net, observers=[...]) and call fit."
+            )
+
+    def _climbed(self, number: int, state: State) -> State:
+        """Return a model after a step that raises the loss of the records, in rounds that do."""
+        if not self.ascent or (self.ascent_rounds is not None and number not in self.ascent_rounds):
+            return state
+        target, module = self._target, self._target.module
+        module.load_state_dict(state)
+        was_training = module.training
+        module.eval()
+        X = target.inputs(self.X)
+        y = torch.as_tensor(self._codes, device=X.device)
+        params = [p for p in module.parameters() if p.requires_grad]
+        total = [torch.zeros_like(p) for p in params]
+        # cuDNN differentiates recurrent layers in training mode only.
+        with torch.backends.cudnn.flags(enabled=False):
+            for start in range(0, len(y), target.batch_size):
+                rows = slice(start, start + target.batch_size)
+                output = module(X[rows])
+                output = output[0] if isinstance(output, tuple) else output
+                log_proba = target.log_posteriors(output.double())
+                loss = -log_proba.gather(1, y[rows, None]).sum() / len(y)
+                parts = torch.autograd.grad(loss, params, materialize_grads=True)
+                total = [before + part for before, part in zip(total, parts, strict=True)]
+        with torch.no_grad():
+            for parameter, gradient in zip(params, total, strict=True):
+                # In double: a rate beyond what the parameters hold is told below.
+                parameter.copy_(parameter.double() + self.ascent * gradient.double())
+        module.train(was_training)
+        climbed = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        if not is_finite(climbed):
+            raise ValueError(
+                f"ascent={self.ascent:g} is too large: in round {number} the parameters are no "
+                "longer finite."
+            )
+        return climbed
 
 
 def as_array(table: Any) -> np.ndarray:

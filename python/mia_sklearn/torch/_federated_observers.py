@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from .._observations import as_frame
-from .._observe import _alone, check_labels
-from .._records import check_records
-from ._federated_hooks import FederatedObserver, State, as_array, is_finite
-from ._gradients import record_features
+from ._federated_hooks import RecordObserver, State
 from ._target import TorchTarget
 
 if TYPE_CHECKING:
@@ -21,117 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["GlobalObserver", "LocalObserver"]
 
 
-class _RecordObserver(FederatedObserver):
-    """Watches what a federation's models say of chosen records, round by round."""
-
-    def __init__(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        ascent: float = 0.0,
-        rounds: Sequence[int] | None = None,
-        layers: Sequence[str] | None = None,
-        parts: Sequence[str] = ("grad_norm",),
-    ) -> None:
-        if not (np.isfinite(ascent) and ascent >= 0):
-            raise ValueError(f"ascent must be 0 or a positive rate, got {ascent!r}.")
-        table, self.y = check_records(X, y)
-        self.X = as_array(table)
-        self.ascent = ascent
-        self.rounds = None if rounds is None else sorted({int(number) for number in rounds})
-        self.layers = layers
-        self.parts = tuple(parts)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.y)} records, ascent={self.ascent:g})"
-
-    def begin(self, target: TorchTarget, n_participants: int, n_rounds: int) -> None:
-        """Prepare for a training, checking records and rounds against it."""
-        if self.rounds is not None and not set(self.rounds) <= set(range(1, n_rounds + 1)):
-            raise ValueError(f"rounds must lie between 1 and {n_rounds}, got {self.rounds}.")
-        check_labels(target, self.y)
-        self._target = target
-        position = {label: code for code, label in enumerate(target.classes_.tolist())}
-        self._codes = np.array([position[label] for label in self.y.tolist()])
-        self._n_participants = n_participants
-        # Tables by who was seen, then by round; only these numbers are kept, no model.
-        self._seen: dict[int, dict[int, pd.DataFrame]] = {}
-        # Wrong layers, parts or records are named before the first round.
-        try:
-            self._read()
-        except RuntimeError as error:
-            raise ValueError(
-                f"The net does not take the target records of {self!r}: {error}"
-            ) from error
-
-    def _read(self) -> pd.DataFrame:
-        """Return the observations of the model that the scratch module holds."""
-        table = _alone(self._target, self.X, self.y)
-        if not self.parts:
-            return table
-        names, values = record_features(
-            self._target, self.X, self._codes, layers=self.layers, parts=self.parts
-        )
-        return table.join(as_frame(values, names, table.index))
-
-    def _see(self, who: int, number: int, state: State) -> None:
-        if self.rounds is None or number in self.rounds:
-            self._target.module.load_state_dict(state)
-            self._seen.setdefault(who, {})[number] = self._read()
-
-    def _table(self, who: int) -> pd.DataFrame:
-        import pandas as pd
-
-        seen = self._seen[who]
-        label = next(iter(seen.values()))[["label"]]
-        rounds = [
-            table.drop(columns="label").add_suffix(f"@{number}") for number, table in seen.items()
-        ]
-        return pd.concat([label, *rounds], axis=1)
-
-    def _check_trained(self) -> None:
-        if not getattr(self, "_seen", None):
-            raise ValueError(
-                f"{type(self).__name__} has seen no training: pass it as "
-                "FederatedTraining(net, observers=[...]) and call fit."
-            )
-
-    def _climbed(self, number: int, state: State) -> State:
-        """Return a model after a step that raises the loss of the records."""
-        target, module = self._target, self._target.module
-        module.load_state_dict(state)
-        was_training = module.training
-        module.eval()
-        X = target.inputs(self.X)
-        y = torch.as_tensor(self._codes, device=X.device)
-        params = [p for p in module.parameters() if p.requires_grad]
-        total = [torch.zeros_like(p) for p in params]
-        # cuDNN differentiates recurrent layers in training mode only.
-        with torch.backends.cudnn.flags(enabled=False):
-            for start in range(0, len(y), target.batch_size):
-                rows = slice(start, start + target.batch_size)
-                output = module(X[rows])
-                output = output[0] if isinstance(output, tuple) else output
-                log_proba = target.log_posteriors(output.double())
-                loss = -log_proba.gather(1, y[rows, None]).sum() / len(y)
-                parts = torch.autograd.grad(loss, params, materialize_grads=True)
-                total = [before + part for before, part in zip(total, parts, strict=True)]
-        with torch.no_grad():
-            for parameter, gradient in zip(params, total, strict=True):
-                # In double: a rate beyond what the parameters hold is told below.
-                parameter.copy_(parameter.double() + self.ascent * gradient.double())
-        module.train(was_training)
-        climbed = {name: value.detach().clone() for name, value in module.state_dict().items()}
-        if not is_finite(climbed):
-            raise ValueError(
-                f"ascent={self.ascent:g} is too large: in round {number} the parameters are no "
-                "longer finite."
-            )
-        return climbed
-
-
-class GlobalObserver(_RecordObserver):
+class GlobalObserver(RecordObserver):
     """An attacker who runs the server, and sees every participant's update.
 
     Threat model: federated, global. Passive by default: it reads each watched participant's
@@ -151,10 +36,12 @@ class GlobalObserver(_RecordObserver):
         Whom to watch (and to attack); everyone by default.
     ascent : float, default=0.0
         Rate gamma of gradient ascent on the mean loss of the target records; 0 is passive.
+    ascent_rounds : sequence of int, default=None
+        Rounds in which to climb, counted from 1; all by default.
     isolate : bool, default=False
         Send the watched participants their own previous model only.
     rounds : sequence of int, default=None
-        Rounds to record, counted from 1; all by default. Ascent and isolation are done in all.
+        Rounds to record, counted from 1; all by default.
     layers : sequence of str, default=None
         Layers to record; as in `observe(view="white-box")`.
     parts : sequence of {"grad_norm", "activation", "gradient"}, default=("grad_norm",)
@@ -207,12 +94,21 @@ class GlobalObserver(_RecordObserver):
         *,
         participants: Any = None,
         ascent: float = 0.0,
+        ascent_rounds: Sequence[int] | None = None,
         isolate: bool = False,
         rounds: Sequence[int] | None = None,
         layers: Sequence[str] | None = None,
         parts: Sequence[str] = ("grad_norm",),
     ) -> None:
-        super().__init__(X, y, ascent=ascent, rounds=rounds, layers=layers, parts=parts)
+        super().__init__(
+            X,
+            y,
+            ascent=ascent,
+            ascent_rounds=ascent_rounds,
+            rounds=rounds,
+            layers=layers,
+            parts=parts,
+        )
         self.participants = participants
         self.isolate = isolate
 
@@ -234,7 +130,7 @@ class GlobalObserver(_RecordObserver):
         if participant not in self._watched:
             return state
         state = self._previous.get(participant, state)
-        return self._climbed(number, state) if self.ascent else state
+        return self._climbed(number, state)
 
     def on_update(self, number: int, participant: int, state: State) -> State:
         """Record a watched participant's update and pass it on."""
@@ -279,7 +175,7 @@ class GlobalObserver(_RecordObserver):
         return mean
 
 
-class LocalObserver(_RecordObserver):
+class LocalObserver(RecordObserver):
     """An attacker who is one of the participants, and sees the global model of each round.
 
     Threat model: federated, local. Passive by default. With `ascent` it is active: to its own
@@ -297,8 +193,11 @@ class LocalObserver(_RecordObserver):
     ascent : float, default=0.0
         Rate gamma of gradient ascent on the mean loss of the target records; 0 is passive.
         The server's average leaves only the attacker's share of it.
+    ascent_rounds : sequence of int, default=None
+        Rounds in which to climb, counted from 1; all by default. After a round without, the
+        global model shows what the others have pulled back down.
     rounds : sequence of int, default=None
-        Rounds to record, counted from 1; all by default. Ascent is done in all.
+        Rounds to record, counted from 1; all by default.
     layers : sequence of str, default=None
         Layers to record; as in `observe(view="white-box")`.
     parts : sequence of {"grad_norm", "activation", "gradient"}, default=("grad_norm",)
@@ -346,11 +245,20 @@ class LocalObserver(_RecordObserver):
         *,
         participant: int = 0,
         ascent: float = 0.0,
+        ascent_rounds: Sequence[int] | None = None,
         rounds: Sequence[int] | None = None,
         layers: Sequence[str] | None = None,
         parts: Sequence[str] = ("grad_norm",),
     ) -> None:
-        super().__init__(X, y, ascent=ascent, rounds=rounds, layers=layers, parts=parts)
+        super().__init__(
+            X,
+            y,
+            ascent=ascent,
+            ascent_rounds=ascent_rounds,
+            rounds=rounds,
+            layers=layers,
+            parts=parts,
+        )
         self.participant = participant
 
     def begin(self, target: TorchTarget, n_participants: int, n_rounds: int) -> None:
@@ -364,9 +272,7 @@ class LocalObserver(_RecordObserver):
 
     def on_update(self, number: int, participant: int, state: State) -> State:
         """Return an update, the attacker's own with the step of ascent in it."""
-        if participant == self.participant and self.ascent:
-            return self._climbed(number, state)
-        return state
+        return self._climbed(number, state) if participant == self.participant else state
 
     def on_average(self, number: int, state: State) -> None:
         """Record the new global model."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,6 @@ _GPU_SHARE = 0.5
 _MOST_MODELS = 128
 _PROBE_ROWS = 4
 _SEED_OF_PROBES = 0
-_FUSED = {torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW}
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
@@ -362,13 +362,22 @@ class Ensemble:
     def optimizer(self, parameters: dict[str, Tensor]) -> torch.optim.Optimizer:
         args, options = self.net.get_params_for_optimizer("optimizer", list(parameters.items()))
         given = any("fused" in group or "foreach" in group for group in (options, *args[0]))
-        if self.net.optimizer in _FUSED and not given:
-            try:
-                # One pass over the weights in place of one for each operation.
-                return self.net.optimizer(*args, **options, fused=True)
-            except (RuntimeError, TypeError):
-                pass
+        if not given and _fuses(self.net.optimizer, self.device.type):
+            # One pass over the weights in place of one for each operation.
+            options["fused"] = True
         return self.net.optimizer(*args, **options)
+
+
+@cache
+def _fuses(optimizer: Any, device: str) -> bool:
+    """Tell whether this version of torch has a fused step for an optimizer."""
+    weight = torch.zeros(1, device=device, requires_grad=True)
+    weight.grad = torch.zeros_like(weight)
+    try:
+        optimizer([weight], lr=0.1, fused=True).step()
+    except (RuntimeError, TypeError):
+        return False
+    return True
 
 
 class _Draws(TorchDispatchMode):

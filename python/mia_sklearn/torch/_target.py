@@ -287,7 +287,10 @@ def as_input(X: Any, dtype: torch.dtype) -> Any:
             "in front of the net for example."
         )
     precision = np.dtype(str(dtype).removeprefix("torch."))
-    return X.astype(precision, copy=False) if X.dtype.kind == "f" else X
+    if X.dtype.kind == "f":
+        X = X.astype(precision, copy=False)
+    # torch warns of arrays that it could not write to, and writes to none.
+    return X if X.flags.writeable else X.copy()
 
 
 def check_device(device: Any) -> torch.device:

@@ -1,7 +1,7 @@
 """Federated training: what the server learns of one participant's records. Needs torch."""
 
 import numpy as np
-from sklearn.datasets import load_digits
+from sklearn.datasets import make_classification
 from skorch import NeuralNetClassifier
 from torch import nn
 
@@ -9,22 +9,23 @@ from mia_sklearn.attacks import RoundLossAttack
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.torch import FederatedTraining, GlobalObserver
 
-X, y = load_digits(return_X_y=True)
-X = (X / 16).astype(np.float32)
-rows = np.random.default_rng(0).permutation(len(y))
-participants = [rows[:100], rows[100:200], rows[200:300]]
+
+class Network(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(40, 256), nn.ReLU(), nn.Linear(256, 4))
+
+
+# One label in five is wrong, and can only be learned by heart.
+X, y = make_classification(800, 40, n_informative=10, n_classes=4, flip_y=0.2, random_state=0)
+X = X.astype(np.float32)
+participants = [np.arange(0, 200), np.arange(200, 400), np.arange(400, 600)]
 
 # Whose records are in question: those of participant 0, and as many that nobody holds.
-asked = np.concatenate([participants[0], rows[300:400]])
-member = np.arange(200) < 100
-known = np.arange(200) % 2 == 0  # the attacker knows of every other record what it is
+asked = np.concatenate([participants[0], np.arange(600, 800)])
+member = np.arange(400) < 200
+known = np.arange(400) % 2 == 0  # the attacker knows of every other record what it is
 
-net = NeuralNetClassifier(
-    nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10)),
-    criterion=nn.CrossEntropyLoss,
-    lr=0.2,
-    batch_size=16,
-)
+net = NeuralNetClassifier(Network, criterion=nn.CrossEntropyLoss, lr=0.05, batch_size=16)
 attackers = {
     "watches": GlobalObserver(X[asked], y[asked], participants=0, parts=()),
     "raises the loss": GlobalObserver(X[asked], y[asked], participants=0, parts=(), ascent=1.0),
@@ -32,7 +33,7 @@ attackers = {
 }
 for what, server in attackers.items():
     training = FederatedTraining(
-        net, rounds=10, local_epochs=2, observers=[server], random_state=0
+        net, rounds=8, local_epochs=5, observers=[server], random_state=0
     ).fit(X, y, participants=participants)
     seen = server.observations()
     attack = RoundLossAttack().fit(seen[known], member[known])

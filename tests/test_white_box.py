@@ -554,7 +554,7 @@ def test_early_stopping_keeps_the_best_epoch(seen):
     assert len(attack.n_epochs_) == 2
     assert all(1 <= epoch <= 12 for epoch in attack.n_epochs_)
     whole = WhiteBoxAttack(validation_fraction=0, **SMALL).fit(seen, MEMBER)
-    assert whole.n_epochs_ == [2, 2, 2]
+    assert whole.n_epochs_ == [2, 2, 2, 2]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is not there")

@@ -163,7 +163,7 @@ class Components:
         for name, places in self._gradients.items():
             values = table.values[:, places.ravel()]
             values[:, places.ravel() < 0] = 0.0
-            missing = np.isnan(values).any(axis=1)
+            missing: np.ndarray = np.isnan(values).any(axis=1)
             values[missing] = 0.0
             # The direction alone: the length is a scalar. By its peak first, so that squares of
             # small gradients do not vanish.

@@ -177,8 +177,8 @@ class UnsupervisedWhiteBoxAttack(BaseAttack):
             torch.manual_seed(int(rng.randint(2**31 - 1)))
             self._network = self._train(data, goal, rng).cpu().double()
         codes = self._codes(table)
-        # Each place of the code counts alike.
-        self._width = np.maximum(codes.std(axis=0), 1e-12)
+        # One unit for all places of the code: alike, those that hold noise would count as much.
+        self._width = max(float(np.sqrt(codes.var(axis=0).mean())), 1e-12)
         norm = table.column("grad_norm").astype(np.float64)
         self.centers_ = self._split(codes / self._width, norm, rng) * self._width
 
@@ -208,7 +208,7 @@ class UnsupervisedWhiteBoxAttack(BaseAttack):
         else:
             some = rng.permutation(len(codes))[:_MOST_COMPARED]
             codes, norm = codes[some], norm[some]
-            method = SpectralClustering(2, gamma=1 / codes.shape[1], random_state=rng)
+            method = SpectralClustering(2, gamma=1.0, random_state=rng)
             cluster = method.fit_predict(codes)
         sides = [cluster == k for k in (0, 1)]
         if not all(side.any() for side in sides):
@@ -240,6 +240,11 @@ def _mean(norm: np.ndarray) -> float:
     return float(np.nanmean(norm)) if not np.isnan(norm).all() else np.inf
 
 
+def _log_loss(logit: np.ndarray) -> np.ndarray:
+    # Of well known records, whose loss is exp(-logit) to the last digit, and of others.
+    return np.where(logit > 30, -logit, np.log(np.logaddexp(0, -np.minimum(logit, 30))))
+
+
 def _features(table: Reader) -> np.ndarray:
     """Return what the decoder is to find: gradient norm, loss, confidence, correctness."""
     tiny = float(np.finfo(np.float32).smallest_subnormal)
@@ -247,7 +252,7 @@ def _features(table: Reader) -> np.ndarray:
     if "logit" in table:
         logit = table.column("logit").astype(np.float64)
         with np.errstate(invalid="ignore"):
-            features += [np.logaddexp(0, -logit), expit(logit)]
+            features += [_log_loss(logit), expit(logit)]
     if "proba" in table and "label" in table:
         features.append((table["proba"].argmax(axis=1) == table.column("label")).astype(float))
     values = np.stack(features, axis=1)

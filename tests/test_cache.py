@@ -149,12 +149,13 @@ def test_versions_are_part_of_the_name(tmp_path, data, monkeypatch):
 
 
 @pytest.mark.slow
-def test_killed_runs_go_on():
+@pytest.mark.parametrize("networks", [False, True])
+def test_killed_runs_go_on(networks):
     file = Path(__file__).parents[1] / "benchmarks" / "kill_resume.py"
     spec = importlib.util.spec_from_file_location("kill_resume", file)
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
-    rows = benchmark.kill_and_resume(kills=5, n_jobs=2, seed=1)
+    rows = benchmark.kill_and_resume(kills=5, n_jobs=2, seed=1, networks=networks)
     assert len(rows) == 5
     assert not any(again for *_, again in rows)
 

@@ -163,8 +163,8 @@ class Components:
         for name, places in self._gradients.items():
             values = table.values[:, places.ravel()]
             values[:, places.ravel() < 0] = 0.0
-            missing: np.ndarray = np.isnan(values).any(axis=1)
-            values[missing] = 0.0
+            missing = np.isnan(values.sum(axis=1, keepdims=True))
+            values[missing[:, 0]] = 0.0
             # The direction alone: the length is a scalar. By its peak first, so that squares of
             # small gradients do not vanish.
             peak = np.maximum(values.max(axis=1), -values.min(axis=1))[:, None]
@@ -173,7 +173,7 @@ class Components:
             values /= np.where(norm > 0, norm, 1.0)
             matrices[f"gradient {name}"] = values.reshape(-1, *places.shape)
             length = _log(peak, _TINY) + _log(norm, _TINY) * (norm > 0)
-            scalars.append(np.where(missing[:, None], np.nan, length))
+            scalars.append(np.where(missing, np.nan, length))
         return np.hstack(scalars), vectors, matrices
 
 

@@ -100,12 +100,12 @@ class UnsupervisedWhiteBoxAttack(BaseAttack):
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from sklearn.neural_network import MLPClassifier
+    >>> from sklearn.linear_model import LogisticRegression
     >>> from mia_sklearn import observe
     >>> from mia_sklearn.torch import UnsupervisedWhiteBoxAttack
     >>> X, y = load_digits(return_X_y=True)
-    >>> model = MLPClassifier((16,), random_state=0).fit(X[:200], y[:200])
-    >>> observations = observe(model, X[:400], y[:400], view="white-box")
+    >>> model = LogisticRegression(max_iter=1000).fit(X[:200] / 16, y[:200])
+    >>> observations = observe(model, X[:400] / 16, y[:400], view="white-box")
     >>> attack = UnsupervisedWhiteBoxAttack(max_epochs=5, random_state=0)
     >>> attack.fit(observations, [0, 1] * 200).predict(observations).shape
     (400,)

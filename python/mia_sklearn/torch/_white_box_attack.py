@@ -104,7 +104,9 @@ class Encoder(nn.Module):
             rows = F.relu(convolution(values))
             # Of the last layer, the row of the record's own class says most.
             known = (batch.label >= 0) & (batch.label < rows.shape[1])
-            own = rows[torch.arange(len(rows)), batch.label.clamp(0, rows.shape[1] - 1)]
+            own = rows[
+                torch.arange(len(rows), device=rows.device), batch.label.clamp(0, rows.shape[1] - 1)
+            ]
             parts = [own * known[:, None], rows.mean(dim=1), rows.amax(dim=1)]
             answers.append(F.relu(pooled(self._dropped(torch.cat(parts, dim=1)))))
         return self.hidden(torch.cat(answers, dim=1))
@@ -213,12 +215,12 @@ class WhiteBoxAttack(BaseAttack):
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from sklearn.neural_network import MLPClassifier
+    >>> from sklearn.linear_model import LogisticRegression
     >>> from mia_sklearn import observe
     >>> from mia_sklearn.torch import WhiteBoxAttack
     >>> X, y = load_digits(return_X_y=True)
-    >>> model = MLPClassifier((16,), random_state=0).fit(X[:200], y[:200])
-    >>> observations = observe(model, X[:400], y[:400], view="white-box")
+    >>> model = LogisticRegression(max_iter=1000).fit(X[:200] / 16, y[:200])
+    >>> observations = observe(model, X[:400] / 16, y[:400], view="white-box")
     >>> known = [*range(100), *range(200, 300)]
     >>> attack = WhiteBoxAttack(max_epochs=5, random_state=0)
     >>> attack = attack.fit(observations.iloc[known], [1] * 100 + [0] * 100)

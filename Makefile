@@ -87,8 +87,8 @@ bench-peers: $(VENV)/.package $(PEERS)/.installed
 	PYTHONPATH=python $(PEERS)/bin/python benchmarks/peers.py
 
 # The reference, from the docstrings, into site/.
-DOCUMENTED := attacks base conditions datasets metrics plots report signals stats
-docs: $(VENV)/.package
+DOCUMENTED := attacks base conditions datasets metrics plots report signals stats torch
+docs: $(VENV)/.test
 	$(UV) pip install --quiet --python $(BIN)/python --group docs
 	$(BIN)/pdoc --docformat numpy --output-directory site mia_sklearn \
 		$(addprefix mia_sklearn.,$(DOCUMENTED))

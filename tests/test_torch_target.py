@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetRegressor  # noqa: E402
-from skorch.dataset import Dataset  # noqa: E402
+from skorch.dataset import Dataset, ValidSplit  # noqa: E402
 from torch import nn  # noqa: E402
 
 from mia_sklearn import ReferenceModels, audit, observe  # noqa: E402
@@ -215,6 +215,15 @@ def test_audit_of_images_and_sequences(module, shape):
     auc = report.metrics.query("attack == 'lira' and metric == 'auc'").iloc[0]
     # Random labels, which only the training records' can be known.
     assert auc["low"] > 0.5
+
+
+def test_records_that_the_net_kept_for_validation_are_told(records):
+    X, y = records
+    halves = (X[:60], y[:60], X[60:], y[60:])
+    for split, expected in ((ValidSplit(5), 1), (None, 0)):
+        net = classifier(train_split=split).fit(X[:60], y[:60])
+        report = audit(net, *halves, n_references=0, progress=False)
+        assert [f.code for f in report.findings].count("HELD_ASIDE") == expected
 
 
 # Bare modules.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import t as student_t
 
+from ._estimators import last_step
 from .report import Finding
 from .stats import nonmembers_needed, references_needed
 
@@ -54,6 +55,7 @@ def findings(
         _unaudited(run),
         _dropped(run),
         _search(run),
+        _held_aside(run),
         _no_references(run),
     ]
     return [finding for finding in found if finding is not None]
@@ -361,6 +363,24 @@ def _search(run: Run) -> Finding | None:
         "The references do not repeat the search",
         f"{run.search_note}. What the search itself gives away is not audited.",
         "Give estimator= the search object to repeat it for every reference.",
+    )
+
+
+def _held_aside(run: Run) -> Finding | None:
+    """skorch's default keeps a fifth of the training records for validation."""
+    source = getattr(run.target, "source", None)
+    split = None if source is None else last_step(source).train_split
+    if not hasattr(split, "cv"):
+        return None
+    return Finding(
+        "HELD_ASIDE",
+        "warning",
+        "The network did not learn from all of X_train",
+        f"Its train_split ({type(split).__name__}) keeps part of the records that fit is given for "
+        "validation. They count as members here although no step was made on them, so rates "
+        "among those that were learned are higher than these.",
+        "Train with train_split=None, or give as X_train what the network made its steps on and "
+        "predefined_split(validation) as train_split.",
     )
 
 

@@ -140,7 +140,10 @@ def run(name: str, seeds: int, *, records: int, epochs: int) -> None:
             learned = ~known if label.startswith("unsupervised") else known
             attack.fit(seen[learned], member[learned])
             score = attack.decision_function(seen[~known])
-            estimates = accuracy(member[~known], score, threshold=0.0), roc_auc(member[~known], score)
+            estimates = (
+                accuracy(member[~known], score, threshold=0.0),
+                roc_auc(member[~known], score),
+            )
             found.setdefault(label, []).append(estimates)
     title = EXPERIMENTS[name][0]
     train_right, test_right = np.mean(fit_accuracy, axis=0)
@@ -169,7 +172,7 @@ def _pooled(estimates: list[Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(EXPERIMENTS)}; all by default")
-    parser.add_argument("--seeds", type=int, default=3, help="networks that are attacked")
+    parser.add_argument("--seeds", type=int, default=1, help="networks that are attacked")
     parser.add_argument("--records", type=int, default=2000, help="members, and non-members")
     parser.add_argument("--epochs", type=int, default=100, help="of training, at most")
     args = parser.parse_args()

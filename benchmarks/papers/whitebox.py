@@ -1,8 +1,8 @@
 """What looking inside a network adds: white-box attacks beside black-box ones.
 
 After M. Nasr, R. Shokri and A. Houmansadr, "Comprehensive Privacy Analysis of Deep Learning",
-S&P 2019: a network is trained until it knows its records by heart. Supervised attackers know half of
-the members and as many non-members; all attacks are scored on the other halves.
+S&P 2019: a network is trained until it knows its records by heart. Supervised attackers know half
+of the members and as many non-members; all attacks are scored on the other halves.
 `python benchmarks/papers/whitebox.py` prints both tables, `... location --seeds 5` one of them.
 The folder of the data sets is read from MIA_SKLEARN_DATA.
 """

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ONE_AT_A_TIME", "Alone", "Stacked", "draw", "shuffled"]
 
-_ROWS_PER_ANSWER = 1024
+_ANSWERS_AT_ONCE = 2**16
+_ROWS_OF_ONE = 1024
 # Modules draw their weights from the generator of the process, whatever the thread.
 ONE_AT_A_TIME = threading.Lock()
 
@@ -74,10 +75,10 @@ class Stacked:
 
     def answer(self, target: np.ndarray) -> None:
         """Write the log-posteriors of all models."""
-        size = max(1, _ROWS_PER_ANSWER // (1 + len(self.seeds) // 16))
+        size = max(1, _ANSWERS_AT_ONCE // len(self.seeds))
         for rows, outputs in self.answers(size):
-            for own, output in zip(target, outputs, strict=True):
-                own[rows] = _log_posteriors(self.ensemble, output)
+            answers = _log_posteriors(self.ensemble, outputs.flatten(0, 1))
+            target[:, rows] = answers.reshape(*outputs.shape[:2], -1)
 
 
 class Alone:
@@ -109,7 +110,7 @@ class Alone:
     @torch.no_grad()
     def answer(self, target: np.ndarray) -> None:
         self.module.eval()
-        for rows, x in _tables_by_rows(self.ensemble, _ROWS_PER_ANSWER):
+        for rows, x in _tables_by_rows(self.ensemble, _ROWS_OF_ONE):
             output = self.module(self._laid_out(x))
             output = output[0] if isinstance(output, tuple) else output
             target[0][rows] = _log_posteriors(self.ensemble, output)

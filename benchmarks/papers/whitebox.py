@@ -172,7 +172,7 @@ def _pooled(estimates: list[Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(EXPERIMENTS)}; all by default")
-    parser.add_argument("--seeds", type=int, default=1, help="networks that are attacked")
+    parser.add_argument("--seeds", type=int, default=2, help="networks that are attacked")
     parser.add_argument("--records", type=int, default=2000, help="members, and non-members")
     parser.add_argument("--epochs", type=int, default=100, help="of training, at most")
     args = parser.parse_args()

@@ -122,10 +122,6 @@ class _Describer:
             return self._items("frame", [list(value.columns), *columns], name)
         if hasattr(value, "iloc"):
             return self._column(value, name)
-        if is_module(value):
-            return self._module(value, name)
-        if hasattr(value, "detach") and hasattr(value, "numpy"):
-            return self._array(value.detach().cpu().numpy(), name)
         if hasattr(value, "get_params"):
             params = value.get_params(deep=False)
             parts = [self.digest(params[key], f"{name}.{key}") for key in sorted(params)]
@@ -219,7 +215,11 @@ class _Describer:
         )
 
     def _object(self, value: Any, name: str) -> bytes:
-        """Describe an object by what pickle would keep of it."""
+        """Describe an object by what pickle would keep of it, what torch makes by its content."""
+        if is_module(value):
+            return self._module(value, name)
+        if hasattr(value, "detach") and hasattr(value, "numpy"):
+            return self._array(value.detach().cpu().numpy(), name)
         try:
             reducer = copyreg.dispatch_table.get(type(value))
             reduced = reducer(value) if reducer else value.__reduce_ex__(4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -19,9 +19,6 @@ from ._federated_hooks import FederatedObserver, State, as_array, is_finite
 from ._nets import net_classes, targets_of
 from ._random import seeded
 from ._target import TorchTarget, as_input, check_device
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["FederatedTraining"]
 

@@ -15,7 +15,8 @@ __all__ = ["seeded"]
 def seeded(seed: int) -> Iterator[None]:
     """Seed the global generators of torch and NumPy for a while, and put them back."""
     before = np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng():
+    # Named one by one: torch warns where it is to find out which of several are meant.
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
         try:

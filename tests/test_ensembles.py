@@ -22,8 +22,8 @@ from mia_sklearn._estimators import configured  # noqa: E402
 from mia_sklearn._training import Lost  # noqa: E402
 from mia_sklearn.torch import TorchTarget, _chunks, _ensemble  # noqa: E402
 from mia_sklearn.torch._batchable import why_not_batched  # noqa: E402
-from mia_sklearn.torch._dropout import HashedDropout, step_keys  # noqa: E402
 from mia_sklearn.torch._ensemble import Ensemble  # noqa: E402
+from mia_sklearn.torch._functions import TrainingFunctions, step_keys  # noqa: E402
 from mia_sklearn.torch._random import seeded  # noqa: E402
 from nets import Convolutional, Dense, Frail, Recurrent, Words, classifier  # noqa: E402
 
@@ -189,7 +189,7 @@ def test_training_sets_of_different_sizes(records, rows):
 
 
 def masks(key, shape, function=F.dropout, p=0.3, times=1):
-    with HashedDropout(torch.tensor(key, dtype=torch.int32)):
+    with TrainingFunctions(torch.tensor(key, dtype=torch.int32)):
         drawn = [function(torch.ones(shape), p, training=True) for _ in range(times)]
     return [mask.numpy() for mask in drawn]
 
@@ -222,7 +222,7 @@ def test_dropout_of_channels_drops_whole_ones():
 
 
 def test_nothing_is_dropped_outside_of_training():
-    with HashedDropout(torch.tensor(1, dtype=torch.int32)):
+    with TrainingFunctions(torch.tensor(1, dtype=torch.int32)):
         assert (F.dropout(torch.ones(50), 0.5, training=False) == 1).all()
         assert (F.dropout(torch.ones(50), 1.0, training=True) == 0).all()
 

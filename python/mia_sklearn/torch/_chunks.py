@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from .._estimators import configured
-from ._dropout import HashedDropout, step_keys
+from ._functions import TrainingFunctions, step_keys
 from ._random import seeded
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Stacked:
         self.losses = vmap(self._loss, in_dims=(0, 0, 0, 0, 0), randomness="error")
 
     def _loss(self, parameters: Any, buffers: Any, x: Tensor, y: Tensor, key: Tensor) -> Tensor:
-        with HashedDropout(key):
+        with TrainingFunctions(key, stacked=True):
             output = functional_call(self.ensemble.template, (parameters, buffers), (x,))
         return self.ensemble.loss(output, y)
 
@@ -99,7 +99,7 @@ class Alone:
         ensemble = self.ensemble
         x = self._laid_out(ensemble.gathered(rows[0]))
         self.module.train()
-        with HashedDropout(torch.as_tensor(step_keys(self.seeds, step)[0], device=x.device)):
+        with TrainingFunctions(torch.as_tensor(step_keys(self.seeds, step)[0], device=x.device)):
             output = self.module(x)
         loss = ensemble.loss(output, ensemble.y[rows[0]])
         self.optimizer.zero_grad(set_to_none=True)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from .._sampling import training_rows
 from .._training import Job, Lost
 from ._batchable import why_not_batched
 from ._chunks import ONE_AT_A_TIME, Alone, Stacked, draw, shuffled
-from ._dropout import HashedDropout
+from ._functions import TrainingFunctions
 from ._nets import targets_of
 from ._random import seeded
 from ._target import TorchTarget, as_input
@@ -236,23 +236,16 @@ class Ensemble:
             If a chunk does not fit into memory. It is halved.
         """
         side_by_side = 1 if self.stacked else cores
-        with _torch_threads(cores // side_by_side), ThreadPoolExecutor(side_by_side) as pool:
+        with _torch_threads(cores // side_by_side):
             # Models that train on equally many records go through the same steps.
             for size in np.unique(sizes):
                 models = np.flatnonzero(sizes == size)
                 most = chunk_size or self.chunk_size(int(size))
                 chunks = [models[k : k + most] for k in range(0, len(models), most)]
-                waiting = [
-                    pool.submit(self._train_halving, chunk, rows, seeds, advance)
-                    for chunk in chunks
-                ]
-                try:
-                    for done in waiting:
-                        for model, answer in done.result():
-                            keep(model, answer)
-                except BaseException:
-                    pool.shutdown(cancel_futures=True)
-                    raise
+                train = partial(self._train_halving, rows=rows, seeds=seeds, advance=advance)
+                for answers in _in_threads(train, chunks, side_by_side):
+                    for model, answer in answers:
+                        keep(model, answer)
 
     def _train_halving(
         self,
@@ -345,7 +338,7 @@ class Ensemble:
 
     def _loss_alone(self, module: nn.Module, rows: Tensor, key: Tensor) -> Tensor:
         module.train()
-        with HashedDropout(key):
+        with TrainingFunctions(key):
             return self.loss(module(self.gathered(rows)), self.y[rows])
 
     def gathered(self, rows: Tensor) -> Tensor:
@@ -391,6 +384,21 @@ class _Draws(TorchDispatchMode):
         if torch.Tag.nondeterministic_seeded in func.tags:
             self.drawn.append(str(func))
         return func(*args, **(kwargs or {}))
+
+
+def _in_threads(train: Callable[..., Any], chunks: Sequence[Any], n: int) -> Iterator[Any]:
+    """Yield what is trained of each chunk, in their order."""
+    if n == 1:
+        # torch's own threads are slower under any but the main thread.
+        yield from map(train, chunks)
+        return
+    with ThreadPoolExecutor(n) as pool:
+        waiting = [pool.submit(train, chunk) for chunk in chunks]
+        try:
+            yield from (done.result() for done in waiting)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 @contextmanager

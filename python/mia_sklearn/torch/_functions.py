@@ -1,7 +1,8 @@
-"""Dropout whose masks depend on the model, the step and the layer alone.
+"""What torch's functions do otherwise while networks train as one.
 
-Models of one batch draw no numbers from a common generator: what a model drops is the same
-whichever models train beside it, and on every device.
+Dropout: masks depend on the model, the step and the layer alone. Models of one batch draw no
+numbers from a common generator: what a model drops is the same whichever models train beside
+it, and on every device. Linear layers: the same product the other way round.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["HashedDropout", "step_keys"]
+__all__ = ["TrainingFunctions", "step_keys"]
 
 _BITS = 2.0**32
 # Dropout of whole channels keeps these leading dimensions of its input.
@@ -65,26 +66,32 @@ def _scattered(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
-class HashedDropout(TorchFunctionMode):
-    """Within it, every call of dropout takes its mask from a key.
+class TrainingFunctions(TorchFunctionMode):
+    """Within it dropout takes its masks from a key, and linear layers suit stacked weights.
 
     Parameters
     ----------
     key : Tensor of shape (), int32
         One model's key of one step; a batch of them under `vmap`.
+    stacked : bool, default=False
+        Whether weights are stacked, which only then have their gradients laid out.
     """
 
-    def __init__(self, key: Tensor) -> None:
+    def __init__(self, key: Tensor, *, stacked: bool = False) -> None:
         super().__init__()
         self.key = key
+        self.stacked = stacked
         self.layer = 0
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func not in _LEADING:
-            return func(*args, **(kwargs or {}))
-        return self._drop(_LEADING[func], *args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func in _LEADING:
+            return self._drop(_LEADING[func], *args, **kwargs)
+        if self.stacked and func is F.linear and args[0].ndim == 2:
+            return _linear(*args, **kwargs)
+        return func(*args, **kwargs)
 
     def _drop(
         self,
@@ -106,3 +113,13 @@ class HashedDropout(TorchFunctionMode):
         bits = _mixed(_mixed(places) ^ (self.key + self.layer * _LAYER)).reshape(shape)
         kept = bits >= _signed(round(p * _BITS) + 2**31)
         return input * (kept.to(input.dtype) / (1 - p))
+
+
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A linear layer, computed so that the gradient by the weight lies in memory as the weight.
+
+    Otherwise stacked gradients come transposed, and the optimizer's copies cost as much as the
+    products.
+    """
+    output = torch.mm(weight, input.T)
+    return (output if bias is None else output + bias[:, None]).T

@@ -156,4 +156,5 @@ def _tables_by_rows(ensemble: Ensemble, size: int) -> Iterator[tuple[slice, Tens
 
 
 def _log_posteriors(ensemble: Ensemble, output: Tensor) -> np.ndarray:
-    return ensemble.target.log_posteriors(output.double()).float().cpu().numpy()
+    # On the CPU: some devices know no double precision.
+    return ensemble.target.log_posteriors(output.cpu().double()).float().numpy()

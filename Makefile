@@ -13,6 +13,8 @@ FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' --ignore=tests/test_kern
 export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# One process per core, each with one thread: threads of several processes wait for each other.
+PARALLEL := -n auto
 
 .PHONY: audit test test-slow lint rust-test floors bench bench-peers docs wheel clean
 
@@ -47,7 +49,7 @@ rust-test:
 # Left to right, so that the quickest to fail comes first, under `make -j` too.
 test: lint
 	$(MAKE) rust-test
-	$(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL)
 	$(MAKE) floors
 
 # The oldest versions that pyproject.toml allows, on the oldest Python found that has wheels of
@@ -58,7 +60,7 @@ $(FLOORS)/.installed: $(UV) pyproject.toml
 		if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] > (3, 11))' 2>/dev/null; then \
 			$(UV) venv --quiet --clear --python "$$python" $(FLOORS) && \
 			$(UV) pip install --quiet --python $(FLOORS)/bin/python --resolution lowest-direct \
-				-r pyproject.toml 'pytest>=8' 'pytest-benchmark>=5' && \
+				-r pyproject.toml --extra torch 'pytest>=8' 'pytest-benchmark>=5' 'pytest-xdist>=3' && \
 			touch $@; exit; \
 		fi; \
 	done; echo 'No Python 3.10 or 3.11: the oldest versions have no wheels, skipped.'
@@ -66,7 +68,8 @@ $(FLOORS)/.installed: $(UV) pyproject.toml
 # Old versions warn of what newer ones have settled: warnings are errors on the newest only.
 floors: $(VENV)/.package $(FLOORS)/.installed
 	@if [ -e $(FLOORS)/.installed ]; then \
-		PYTHONPATH=python $(FLOORS)/bin/python -m pytest -q -W ignore $(FLOOR_TESTS); \
+		OMP_NUM_THREADS=1 PYTHONPATH=python $(FLOORS)/bin/python -m pytest -q $(PARALLEL) -W ignore \
+			$(FLOOR_TESTS); \
 	fi
 
 test-slow: $(VENV)/.test

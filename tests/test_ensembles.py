@@ -288,7 +288,7 @@ class Noisy(Dense):
     ("net", "reason"),
     [
         (classifier(callbacks=[EarlyStopping("train_loss")]), "the callback EarlyStopping"),
-        (classifier(optimizer=torch.optim.LBFGS), "optimizer=LBFGS"),
+        (classifier(optimizer=torch.optim.LBFGS, max_epochs=1), "optimizer=LBFGS"),
         (Acting(Dense, criterion=nn.CrossEntropyLoss, verbose=0), "a method train_step"),
         (classifier(iterator_train__sampler=None), "iterator_train__sampler"),
         (classifier(Noisy), "draws random numbers by aten.randn_like"),

@@ -263,6 +263,20 @@ def test_references_train_nets_as_one(records, monkeypatch):
     np.testing.assert_allclose(as_one.outputs_, apart.outputs_, atol=1e-4)
 
 
+@pytest.mark.parametrize("as_one", [True, False])
+def test_records_in_double_precision(as_one, records, monkeypatch):
+    X, y = records
+    if not as_one:
+        monkeypatch.setattr(_ensemble, "why_not_batched", lambda *_: "asked for")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        single, double = (
+            ReferenceModels(classifier(), 2, random_state=0).fit(X.astype(kind), y).outputs_
+            for kind in (np.float32, np.float64)
+        )
+    np.testing.assert_array_equal(single, double)
+
+
 def test_perturbed_copies_core_and_population(records):
     X, y = records
     references = ReferenceModels(classifier(), 4, n_queries=2, train_size=60, random_state=0)

@@ -13,7 +13,7 @@ from .._data import is_frame, take_rows
 from .._estimators import last_step
 from .._training import Lost
 from ._random import seeded
-from ._target import TorchTarget, check_device, read_output
+from ._target import TorchTarget, as_input, check_device, read_output
 
 __all__ = ["check_net", "fit_net", "make_fresh", "net_classes", "targets_of"]
 
@@ -143,6 +143,10 @@ def fit_net(
     TorchTarget, or Lost where the loss became NaN
     """
     net = last_step(estimator)
+    if net is estimator and isinstance(X, np.ndarray):
+        with seeded(seed):
+            weights = next(clone(net).initialize().module_.parameters(), None)
+        X = X if weights is None else as_input(X, weights.dtype)
     with seeded(seed):
         estimator.fit(X, targets_of(net, codes), **params)
     for epoch in net.history:

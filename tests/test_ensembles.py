@@ -11,7 +11,7 @@ pytest.importorskip("skorch")
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier  # noqa: E402
-from skorch.callbacks import EarlyStopping, EpochScoring  # noqa: E402
+from skorch.callbacks import EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler  # noqa: E402
 from skorch.dataset import ValidSplit  # noqa: E402
 from skorch.helper import predefined_split  # noqa: E402
 from torch import nn  # noqa: E402
@@ -99,6 +99,15 @@ def assert_equal_models(net, X, y, rows, *, stacked, atol=1e-5):
         {"train_split": ValidSplit(5, stratified=True)},
         {"callbacks": [("train_acc", EpochScoring("accuracy", on_train=True))]},
         {"callbacks": "disable"},
+        {"callbacks": [("lr", LRScheduler("StepLR", step_size=1, gamma=0.3))]},
+        {
+            "callbacks": [
+                LRScheduler("OneCycleLR", step_every="batch", max_lr=0.5, total_steps=18)
+            ],
+            "optimizer__momentum": 0.9,
+        },
+        {"callbacks": [GradientNormClipping(0.1)]},
+        {"callbacks": [GradientNormClipping(0.01, gradient_clip_norm_type=float("inf"))]},
         {"module": nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 3))},
         {"module": nn.Linear, "module__in_features": 20, "module__out_features": 3},
     ],
@@ -136,6 +145,13 @@ def test_other_inputs_equal_skorch(module, shape, stacked, rows):
         X = rng.integers(10, size=(200, *shape))
     y = rng.integers(3, size=200)
     assert_equal_models(classifier(module), X, y, rows, stacked=stacked)
+
+
+def test_clipped_convolutions_equal_skorch(rows):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 1, 8, 8)).astype(np.float32), rng.integers(3, size=200)
+    net = classifier(Convolutional, callbacks=[GradientNormClipping(0.1)])
+    assert_equal_models(net, X, y, rows, stacked=False)
 
 
 def test_stacked_convolutions_equal_skorch(monkeypatch, rows):
@@ -302,13 +318,14 @@ class Noisy(Dense):
     ("net", "reason"),
     [
         (classifier(callbacks=[EarlyStopping("train_loss")]), "the callback EarlyStopping"),
+        (classifier(callbacks=[LRScheduler("ReduceLROnPlateau")]), "the callback LRScheduler"),
         (classifier(optimizer=torch.optim.LBFGS, max_epochs=1), "optimizer=LBFGS"),
         (Acting(Dense, criterion=nn.CrossEntropyLoss, verbose=0), "a method train_step"),
         (classifier(iterator_train__sampler=None), "iterator_train__sampler"),
         (classifier(Noisy), "draws random numbers by aten.randn_like"),
         (make_pipeline(StandardScaler(), classifier()), "the steps of a Pipeline"),
     ],
-    ids=["callback", "optimizer", "step", "sampler", "noise", "pipeline"],
+    ids=["callback", "scheduler", "optimizer", "step", "sampler", "noise", "pipeline"],
 )
 def test_what_cannot_be_trained_as_one_is_named(net, reason, records):
     X, y = records

@@ -148,9 +148,10 @@ class ReferenceModels(BaseEstimator):
     rounding of single precision (dropout: the same distribution, other draws). As many train at
     a time as fit into memory, which changes results by rounding only. Convolutions on a CPU, and
     what torch cannot stack, train one model per core in the same loop. `n_jobs` is the number of
-    cores then; None stands for as many as torch uses. Nets with callbacks that act, training
-    steps of their own or other sources of randomness train one by one, with a warning that
-    names the reason.
+    cores then; None stands for as many as torch uses. Schedules of the learning rate and clipping
+    of the gradient's norm are followed; nets with other callbacks that act, training steps of
+    their own or other sources of randomness train one by one, with a warning that names the
+    reason.
 
     *The cache* has one file for each model, written whole or not at all as soon as the model has
     answered, and one of all models together. Files are named by all that shapes an answer:

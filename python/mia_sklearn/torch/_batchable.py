@@ -120,8 +120,18 @@ def _why_not_after_start(net: Any) -> str:
     with seeded(0):
         net.initialize()
     for _, callback in net.callbacks_:
-        if type(callback) not in _WATCHING:
+        if not _is_followed(callback):
             return f"the callback {type(callback).__name__} may change the training"
     if isinstance(net.criterion_, nn.Module) and any(True for _ in net.criterion_.parameters()):
         return "the criterion has parameters of its own"
     return ""
+
+
+def _is_followed(callback: Any) -> bool:
+    """Tell whether training as one does what a callback does."""
+    if type(callback) is known.LRScheduler:
+        policy = callback.policy_
+        # The others look at a model's own scores.
+        schedulers = torch.optim.lr_scheduler
+        return policy in vars(schedulers).values() and policy is not schedulers.ReduceLROnPlateau
+    return type(callback) in (*_WATCHING, known.GradientNormClipping)

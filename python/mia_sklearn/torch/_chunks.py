@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class Stacked:
         self.optimizer.zero_grad(set_to_none=True)
         # The sum's gradient by one model's parameters is that of its own loss.
         losses.sum().backward()
+        for most, order in ensemble.clippings:
+            _clip(self.parameters.values(), most, order)
         self.optimizer.step()
         return losses.detach()
 
@@ -104,6 +106,8 @@ class Alone:
         loss = ensemble.loss(output, ensemble.y[rows[0]])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        for most, order in ensemble.clippings:
+            torch.nn.utils.clip_grad_norm_(self.parameters.values(), most, order)
         self.optimizer.step()
         return loss.detach().reshape(1)
 
@@ -117,6 +121,16 @@ class Alone:
 
     def _laid_out(self, x: Tensor) -> Tensor:
         return x.contiguous(memory_format=torch.channels_last) if self.images else x
+
+
+def _clip(parameters: Iterable[Tensor], most: float, order: float) -> None:
+    """Scale each model's gradients down to a norm, as `clip_grad_norm_` does one model's."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norms = [torch.linalg.vector_norm(g.reshape(len(g), -1), ord=order, dim=1) for g in gradients]
+    norm = torch.linalg.vector_norm(torch.stack(norms), ord=order, dim=0)
+    scale = (most / (norm + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(scale.reshape(-1, *[1] * (gradient.ndim - 1)))
 
 
 def _begin(ensemble: Ensemble, seed: int) -> tuple[Any, torch.Generator]:

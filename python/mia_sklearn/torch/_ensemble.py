@@ -14,6 +14,7 @@ import numpy as np
 import skorch
 import torch
 from joblib import effective_n_jobs
+from skorch import callbacks as known
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
@@ -139,6 +140,16 @@ class Ensemble:
         self.batch_size = loading.get("batch_size", self.net.batch_size)
         self.shuffle = bool(loading.get("shuffle", False))
         self.drop_last = bool(loading.get("drop_last", False))
+        callbacks = [callback for _, callback in self.net.callbacks_]
+        self.schedules = [
+            callback for callback in callbacks if isinstance(callback, known.LRScheduler)
+        ]
+        self.clippings = [
+            (callback.gradient_clip_value, float(callback.gradient_clip_norm_type))
+            for callback in callbacks
+            if isinstance(callback, known.GradientNormClipping)
+            and callback.gradient_clip_value is not None
+        ]
         self.reason = self._why_not_at_random()
         self.stacked = not self.reason and self._can_stack()
 
@@ -310,6 +321,9 @@ class Ensemble:
         n = rows.shape[1]
         batch = n if self.batch_size == -1 else self.batch_size
         stop = n - n % batch if self.drop_last else n
+        schedulers = [
+            (s.step_every, s.policy_(chunk.optimizer, **s.kwargs)) for s in self.schedules
+        ]
         step = 0
         for epoch in range(self.net.max_epochs):
             order = records
@@ -319,10 +333,12 @@ class Ensemble:
             bad = torch.zeros(len(seeds), dtype=torch.bool, device=self.device)
             for start in range(0, stop, batch):
                 bad |= chunk.step(order[:, start : start + batch], step).isnan()
+                _advance(schedulers, "batch")
                 step += 1
             if self.net.train_split is not None:
                 for generator in chunk.generators:
                     draw(generator)
+            _advance(schedulers, "epoch")
             lost = np.where((lost == 0) & bad.cpu().numpy(), epoch + 1, lost)
             advance(len(seeds))
         return chunk, lost
@@ -359,6 +375,12 @@ class Ensemble:
             # One pass over the weights in place of one for each operation.
             options["fused"] = True
         return self.net.optimizer(*args, **options)
+
+
+def _advance(schedulers: list[tuple[str, Any]], every: str) -> None:
+    for when, scheduler in schedulers:
+        if when == every:
+            scheduler.step()
 
 
 @cache

@@ -16,6 +16,7 @@ from skorch.dataset import ValidSplit  # noqa: E402
 from skorch.helper import predefined_split  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
+from torch.optim.lr_scheduler import OneCycleLR  # noqa: E402
 
 from mia_sklearn import ReferenceModels, audit  # noqa: E402
 from mia_sklearn._estimators import configured  # noqa: E402
@@ -101,9 +102,7 @@ def assert_equal_models(net, X, y, rows, *, stacked, atol=1e-5):
         {"callbacks": "disable"},
         {"callbacks": [("lr", LRScheduler("StepLR", step_size=1, gamma=0.3))]},
         {
-            "callbacks": [
-                LRScheduler("OneCycleLR", step_every="batch", max_lr=0.5, total_steps=18)
-            ],
+            "callbacks": [LRScheduler(OneCycleLR, step_every="batch", max_lr=0.5, total_steps=18)],
             "optimizer__momentum": 0.9,
         },
         {"callbacks": [GradientNormClipping(0.1)]},

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -25,6 +22,7 @@ from .._training import Job, Lost
 from ._batchable import why_not_batched
 from ._chunks import ONE_AT_A_TIME, Alone, Stacked, draw, shuffled
 from ._functions import TrainingFunctions
+from ._machine import in_threads, is_out_of_memory, torch_threads
 from ._nets import targets_of
 from ._random import seeded
 from ._target import TorchTarget, as_input
@@ -247,14 +245,14 @@ class Ensemble:
             If a chunk does not fit into memory. It is halved.
         """
         side_by_side = 1 if self.stacked else cores
-        with _torch_threads(cores // side_by_side):
+        with torch_threads(cores // side_by_side):
             # Models that train on equally many records go through the same steps.
             for size in np.unique(sizes):
                 models = np.flatnonzero(sizes == size)
                 most = chunk_size or self.chunk_size(int(size))
                 chunks = [models[k : k + most] for k in range(0, len(models), most)]
                 train = partial(self._train_halving, rows=rows, seeds=seeds, advance=advance)
-                for answers in _in_threads(train, chunks, side_by_side):
+                for answers in in_threads(train, chunks, side_by_side):
                     for model, answer in answers:
                         keep(model, answer)
 
@@ -281,7 +279,7 @@ class Ensemble:
                     )
                 ]
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error) or len(models) == 1:
+            if not is_out_of_memory(error) or len(models) == 1:
                 raise
             warnings.warn(
                 f"{len(models)} networks at a time do not fit into the memory of {self.device}; "
@@ -406,33 +404,3 @@ class _Draws(TorchDispatchMode):
         if torch.Tag.nondeterministic_seeded in func.tags:
             self.drawn.append(str(func))
         return func(*args, **(kwargs or {}))
-
-
-def _in_threads(train: Callable[..., Any], chunks: Sequence[Any], n: int) -> Iterator[Any]:
-    """Yield what is trained of each chunk, in their order."""
-    if n == 1:
-        # torch's own threads are slower under any but the main thread.
-        yield from map(train, chunks)
-        return
-    with ThreadPoolExecutor(n) as pool:
-        waiting = [pool.submit(train, chunk) for chunk in chunks]
-        try:
-            yield from (done.result() for done in waiting)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _torch_threads(cores: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(cores, os.cpu_count() or 1)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "enough memory" in text

@@ -22,6 +22,7 @@ from .._white_box import (
     matrix_names,
     vector_names,
 )
+from ._machine import is_out_of_memory
 from ._target import TorchTarget
 
 __all__ = ["record_features"]
@@ -109,7 +110,7 @@ def record_features(
             try:
                 values[rows] = reading.table(rows)
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error) or chunk == 1:
+                if not is_out_of_memory(error) or chunk == 1:
                     raise
                 chunk = max(1, chunk // 2)
                 warnings.warn(
@@ -242,7 +243,7 @@ class _Reading:
                     )
                 return _Found(gradients, heard)
             except (RuntimeError, NotImplementedError, ValueError) as error:
-                if _is_out_of_memory(error):
+                if is_out_of_memory(error):
                     raise
                 self._batched = False
                 reason = str(error).strip().partition("\n")[0]
@@ -347,10 +348,3 @@ def _joint(norms: dict[str, Tensor], names: Iterable[str]) -> Tensor:
 
 def _stacked(records: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([record[name] for record in records]) for name in records[0]}
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    text = str(error)
-    return "DefaultCPUAllocator" in text or "out of memory" in text.lower()

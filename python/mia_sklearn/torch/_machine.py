@@ -1,0 +1,45 @@
+"""Threads and memory: what torch may use, and what to do where there is not enough."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+__all__ = ["in_threads", "is_out_of_memory", "torch_threads"]
+
+
+def in_threads(function: Callable[..., Any], chunks: Sequence[Any], n: int) -> Iterator[Any]:
+    """Yield a function's results on chunks of work, in their order."""
+    if n == 1:
+        # torch's own threads are slower under any but the main thread.
+        yield from map(function, chunks)
+        return
+    with ThreadPoolExecutor(n) as pool:
+        waiting = [pool.submit(function, chunk) for chunk in chunks]
+        try:
+            yield from (done.result() for done in waiting)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def torch_threads(cores: int) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(cores, os.cpu_count() or 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says so, of the CPU or of a GPU."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "enough memory" in text

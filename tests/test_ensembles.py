@@ -388,7 +388,7 @@ def test_a_chunk_that_does_not_fit_is_halved(records, rows, monkeypatch):
 
     def short_of_memory(self, *args):
         if len(self.seeds) > 2:
-            raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate")
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
         return step(self, *args)
 
     monkeypatch.setattr(_chunks.Stacked, "step", short_of_memory)

@@ -42,4 +42,5 @@ def torch_threads(cores: int) -> Iterator[None]:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says so, of the CPU or of a GPU."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "enough memory" in text
+    signs = ("out of memory", "allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(sign in text for sign in signs)

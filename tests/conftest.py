@@ -36,6 +36,16 @@ def _measure(attack, group, name, scores, confidence):
     }
 
 
+@pytest.fixture(scope="module")
+def one_torch_thread():
+    """Small networks are no faster on several threads, and crawl where others compute too."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def make_report():
     """Make a report of simulated scores: members score `gap` higher, a few of them far higher."""

@@ -31,13 +31,7 @@ from nets import Convolutional, Dense, Frail, Recurrent, Words, classifier  # no
 SEEDS = np.array([3, 1, 4, 15])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small networks are no faster on several, and crawl where others compute too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")

@@ -29,13 +29,7 @@ from mia_sklearn.torch._gradients import record_features  # noqa: E402
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Networks as small as these gain nothing by threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 # Gradients of networks.

@@ -22,12 +22,7 @@ from mia_sklearn.torch import TorchTarget  # noqa: E402
 from nets import Convolutional, Dense, Words, classifier  # noqa: E402
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")

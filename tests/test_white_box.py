@@ -38,13 +38,7 @@ X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 SMALL = {"component_size": 8, "hidden_sizes": (8,), "max_epochs": 2, "random_state": 0}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Networks as small as these gain nothing by threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,6 @@ from mia_sklearn.signals import log_posteriors, rescaled_logit  # noqa: E402
 from mia_sklearn.torch import TorchTarget  # noqa: E402
 from nets import Convolutional, Dense, Words, classifier  # noqa: E402
 
-
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 

@@ -105,8 +105,10 @@ class FederatedTraining(BaseEstimator):
     >>> from mia_sklearn.torch import FederatedTraining
     >>> X = np.random.default_rng(0).normal(size=(120, 5))
     >>> y = np.where(X[:, 0] > 0, "yes", "no")
-    >>> net = NeuralNetClassifier(nn.Linear(5, 2), criterion=nn.CrossEntropyLoss, lr=0.5)
-    >>> training = FederatedTraining(net, 3, rounds=5, random_state=0).fit(X, y)
+    >>> net = NeuralNetClassifier(
+    ...     nn.Linear, module__in_features=5, module__out_features=2,
+    ...     criterion=nn.CrossEntropyLoss, lr=0.5)
+    >>> training = FederatedTraining(net, 3, rounds=10, random_state=0).fit(X, y)
     >>> bool(training.history_["accuracy"].iloc[-1] > 0.9)
     True
     """

@@ -91,9 +91,12 @@ bench-peers: $(VENV)/.package $(PEERS)/.installed
 
 # The reference, from the docstrings, into site/.
 DOCUMENTED := attacks base conditions datasets metrics plots report signals stats torch
+# pdoc reads what a module holds, and the public names are loaded at first use only.
+LOADED := import mia_sklearn as m, pdoc.__main__ as p; \
+	vars(m).update({name: getattr(m, name) for name in m.__all__}); p.cli()
 docs: $(VENV)/.test
 	$(UV) pip install --quiet --python $(BIN)/python --group docs
-	$(BIN)/pdoc --docformat numpy --output-directory site mia_sklearn \
+	$(BIN)/python -c '$(LOADED)' --docformat numpy --output-directory site mia_sklearn \
 		$(addprefix mia_sklearn.,$(DOCUMENTED))
 
 wheel: $(VENV)/.test

@@ -20,7 +20,6 @@ from torch.optim.lr_scheduler import OneCycleLR  # noqa: E402
 
 from mia_sklearn import ReferenceModels, audit  # noqa: E402
 from mia_sklearn._estimators import configured  # noqa: E402
-from mia_sklearn._training import Lost  # noqa: E402
 from mia_sklearn.torch import TorchTarget, _chunks, _ensemble  # noqa: E402
 from mia_sklearn.torch._batchable import why_not_batched  # noqa: E402
 from mia_sklearn.torch._ensemble import Ensemble  # noqa: E402
@@ -286,6 +285,16 @@ def test_records_in_double_precision(as_one, records, monkeypatch):
     np.testing.assert_array_equal(single, double)
 
 
+def test_records_asked_about_may_have_labels_of_their_own(records):
+    X, y = records
+    labels = np.array(["a", "b", "c"])[y]
+    pool = X[:50], np.array(["another"] * 50)
+    references = ReferenceModels(classifier(), 4, random_state=0)
+    references.fit(*pool, population=(X[50:], labels[50:]), classes=["a", "b", "c"])
+    assert (references.labels_[:50] == -1).all()
+    assert np.isfinite(references.outputs_).all()
+
+
 def test_perturbed_copies_core_and_population(records):
     X, y = records
     references = ReferenceModels(classifier(), 4, n_queries=2, train_size=60, random_state=0)
@@ -455,10 +464,6 @@ def test_references_do_not_begin_with_what_the_target_learned(records):
     assert torch.equal(net.module_[0].weight, learned)
     right = (references.outputs_.argmax(axis=2) == y).mean()
     assert right < 0.6 < (net.predict(X) == y).mean()
-
-
-def test_lost_is_told_from_an_answer():
-    assert Lost(3).epoch == 3
 
 
 @pytest.mark.gpu

@@ -64,6 +64,12 @@ def concat_rows(*tables: Any) -> Any:
     return np.concatenate(tables)
 
 
+def positions(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return each label's position among the classes, -1 for a label that is none of them."""
+    position = {label: code for code, label in enumerate(classes.tolist())}
+    return np.array([position.get(label, -1) for label in labels.tolist()], dtype=np.intp)
+
+
 def row_digests(X: Any, y: Any = None) -> np.ndarray:
     """Return one 64-bit digest per record, equal for equal records.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._data import n_rows, row_digests, take_rows
+from ._data import n_rows, positions, row_digests, take_rows
 from ._estimators import is_module, is_net, may_classify
 from ._observations import ReferenceTable, as_frame
 from ._pool import perturbed_copies
@@ -320,8 +320,7 @@ def beside(observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]) -> 
 
 def class_indices(target: Any, y: np.ndarray) -> np.ndarray:
     """Return the position of each label in the target's classes."""
-    position = {label: j for j, label in enumerate(np.asarray(target.classes_).tolist())}
-    return np.array([position[label] for label in y.tolist()])
+    return positions(y, np.asarray(target.classes_))
 
 
 def check_labels(target: Any, y: np.ndarray, name: str = "y") -> None:

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from . import __version__
 from ._cache import ArrayStore
-from ._data import n_rows, take_rows
+from ._data import n_rows, positions, take_rows
 from ._estimators import configured, is_net, prefers_threads
 from ._fingerprint import fingerprint
 from ._sampling import training_rows
@@ -64,11 +64,12 @@ class Job:
     @cached_property
     def codes(self) -> np.ndarray:
         """Positions of the labels among the classes, which networks train on."""
-        position = {label: code for code, label in enumerate(self.classes.tolist())}
-        unknown = set(self.labels[self.first :].tolist()) - position.keys()
-        if unknown:
-            raise ValueError(f"y holds the label {min(unknown, key=str)!r}, not one of classes.")
-        return np.array([position.get(label, -1) for label in self.labels.tolist()])
+        codes = positions(self.labels, self.classes)
+        unknown = np.flatnonzero(codes[self.first :] < 0)
+        if len(unknown):
+            label = self.labels.tolist()[self.first + unknown[0]]
+            raise ValueError(f"y holds the label {label!r}, which is not one of classes.")
+        return codes
 
     @property
     def n_records(self) -> int:

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._cache import ArrayStore
-from ._data import row_digests, take_rows
+from ._data import positions, row_digests, take_rows
 from ._estimators import check_trainable, is_net
 from ._observations import shadow_observations
 from ._pool import perturbed_copies
@@ -284,7 +284,7 @@ class ReferenceModels(BaseEstimator):
         self.seeds_ = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=self.n_models_)
         self.X_ = records.asked
         labels = records.labels[: records.n_asked]
-        self.labels_ = _positions(labels, self.classes_)
+        self.labels_ = positions(labels, self.classes_)
         self.digests_ = row_digests(self.X_, labels)
         self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
         if self.n_queries:
@@ -449,11 +449,6 @@ def _behind(first: int, values: np.ndarray) -> np.ndarray:
     if first == 0:
         return values
     return np.hstack([np.zeros((len(values), first), dtype=values.dtype), values])
-
-
-def _positions(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    position = {label: j for j, label in enumerate(classes.tolist())}
-    return np.array([position.get(label, -1) for label in labels.tolist()], dtype=np.intp)
 
 
 def _sample(outputs: np.ndarray, lost: dict[int, int]) -> np.ndarray:

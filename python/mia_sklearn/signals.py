@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from ._data import n_rows, take_rows
+from ._estimators import last_step
 
 __all__ = [
     "SIGNALS",
@@ -109,9 +110,7 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
 
 
 def _is_one_vs_rest(model: Any) -> bool:
-    while hasattr(model, "steps") or hasattr(model, "best_estimator_"):
-        model = model.steps[-1][1] if hasattr(model, "steps") else model.best_estimator_
-    return type(model).__module__ == "sklearn.multiclass"
+    return type(last_step(model)).__module__ == "sklearn.multiclass"
 
 
 def _agree(log_proba: np.ndarray, proba: np.ndarray) -> bool:

@@ -18,7 +18,7 @@ from ._random import seeded
 if TYPE_CHECKING:
     from ._ensemble import Ensemble
 
-__all__ = ["ONE_AT_A_TIME", "Alone", "Stacked", "draw", "shuffled"]
+__all__ = ["ONE_AT_A_TIME", "Alone", "Stacked", "begin", "draw", "shuffled"]
 
 _ANSWERS_AT_ONCE = 2**16
 _ROWS_OF_ONE = 1024
@@ -31,7 +31,9 @@ class Stacked:
 
     def __init__(self, ensemble: Ensemble, seeds: np.ndarray) -> None:
         self.ensemble, self.seeds = ensemble, seeds
-        nets, self.generators = zip(*(_begin(ensemble, int(seed)) for seed in seeds), strict=True)
+        nets, self.generators = zip(
+            *(begin(ensemble.estimator, int(seed)) for seed in seeds), strict=True
+        )
         modules = [net.module_ for net in nets]
         stacked, self.buffers = stack_module_state(modules)
         trained = {name for name, p in modules[0].named_parameters() if p.requires_grad}
@@ -88,7 +90,7 @@ class Alone:
 
     def __init__(self, ensemble: Ensemble, seeds: np.ndarray) -> None:
         self.ensemble, self.seeds = ensemble, seeds
-        net, generator = _begin(ensemble, int(seeds[0]))
+        net, generator = begin(ensemble.estimator, int(seeds[0]))
         self.generators = (generator,)
         self.images = ensemble.tables[0].ndim == 4
         self.module = net.module_
@@ -133,14 +135,14 @@ def _clip(parameters: Iterable[Tensor], most: float, order: float) -> None:
         gradient.mul_(scale.reshape(-1, *[1] * (gradient.ndim - 1)))
 
 
-def _begin(ensemble: Ensemble, seed: int) -> tuple[Any, torch.Generator]:
+def begin(estimator: Any, seed: int) -> tuple[Any, torch.Generator]:
     """Return a net with its first weights, and the random numbers that follow them.
 
     A generator of its own goes on where skorch's would, so that a model meets the batches that
     `torch.manual_seed(seed); net.fit(...)` would show it.
     """
     with ONE_AT_A_TIME:
-        net = configured(ensemble.estimator, seed)
+        net = configured(estimator, seed)
         with seeded(seed):
             net.initialize()
             state = torch.get_rng_state()

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from .._estimators import configured
 from .._sampling import training_rows
 from .._training import Job, Lost
 from ._batchable import why_not_batched
-from ._chunks import ONE_AT_A_TIME, Alone, Stacked, draw, shuffled
+from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled
 from ._functions import TrainingFunctions
 from ._machine import in_threads, is_out_of_memory, torch_threads
 from ._nets import targets_of
@@ -91,7 +90,7 @@ def train_as_one(
     with bar:
         ensemble.train(
             rows,
-            membership[chosen].sum(axis=1, dtype=np.int64),
+            membership[chosen].sum(axis=1, dtype=np.int64) + job.n_core,
             seeds[chosen],
             lambda place, answer: keep(int(chosen[place]), answer),
             cores=torch.get_num_threads() if n_jobs is None else effective_n_jobs(n_jobs),
@@ -123,14 +122,16 @@ class Ensemble:
         self, estimator: Any, tables: Sequence[np.ndarray], codes: np.ndarray, n_asked: int
     ) -> None:
         self.estimator = estimator
-        self.net = self._start(_SEED_OF_PROBES)
+        self.net, _ = begin(estimator, _SEED_OF_PROBES)
         self.target = TorchTarget.from_estimator(self.net, tables[0])
         self.device = self.target.device
         self.tables = [
             torch.as_tensor(as_input(table, self.target.dtype), device=self.device)
             for table in tables
         ]
-        self.y = torch.as_tensor(targets_of(self.net, codes), device=self.device)
+        # Records that are asked about alone may have a label that is not among the classes.
+        targets = targets_of(self.net, np.maximum(codes, 0))
+        self.y = torch.as_tensor(targets, device=self.device)
         self.n_asked = n_asked
         self.n_answers = n_asked * len(tables)
         self.template = self.net.module_
@@ -151,16 +152,9 @@ class Ensemble:
         self.reason = self._why_not_at_random()
         self.stacked = not self.reason and self._can_stack()
 
-    def _start(self, seed: int) -> Any:
-        """Return a net as skorch would begin to train it with this seed."""
-        net = configured(self.estimator, seed)
-        with seeded(seed):
-            net.initialize()
-        return net
-
     def _why_not_at_random(self) -> str:
         """Draws from torch's own generator would mix the models' random numbers."""
-        net = self._start(_SEED_OF_PROBES)
+        net, _ = begin(self.estimator, _SEED_OF_PROBES)
         rows = torch.arange(min(_PROBE_ROWS, len(self.y)), device=self.device)
         watch = _Draws()
         with seeded(_SEED_OF_PROBES), watch:
@@ -201,7 +195,7 @@ class Ensemble:
             saved.append(tensor.numel() * tensor.element_size())
             return tensor
 
-        net = self._start(_SEED_OF_PROBES)
+        net, _ = begin(self.estimator, _SEED_OF_PROBES)
         rows = torch.arange(min(batch, len(self.y)), device=self.device)
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
             self._loss_alone(net.module_, rows, torch.zeros((), dtype=torch.int32))

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
-from .._data import take_rows
+from .._data import positions, take_rows
 from .._estimators import is_net
 from .._records import check_records
 from ._federated_hooks import FederatedObserver, State, as_array, is_finite
@@ -171,7 +171,10 @@ class FederatedTraining(BaseEstimator):
         seed = int(rng.randint(2**31 - 1))
         records = as_array(table)
         self.classes_ = net_classes(self.net, records[:_PROBE_ROWS], labels)
-        codes = _positions(labels, self.classes_)
+        codes = positions(labels, self.classes_)
+        if (codes < 0).any():
+            unknown = labels[codes < 0].tolist()[0]
+            raise ValueError(f"y holds the label {unknown!r}, which the net's classes do not name.")
         with seeded(_stream(seed)):
             nets = [_local_net(self.net) for _ in parts]
             records = as_input(records, next(nets[0].module_.parameters()).dtype)
@@ -288,14 +291,6 @@ def _wrapped(module: Any, read_as: TorchTarget, classes: np.ndarray) -> TorchTar
     target = TorchTarget(module, classes, outputs=read_as.outputs, device=read_as.device)
     target._nonlinearity = read_as._nonlinearity
     return target
-
-
-def _positions(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    position = {label: code for code, label in enumerate(classes.tolist())}
-    unknown = next((label for label in labels.tolist() if label not in position), None)
-    if unknown is not None:
-        raise ValueError(f"y holds the label {unknown!r}, which the net's classes do not name.")
-    return np.array([position[label] for label in labels.tolist()])
 
 
 def _stream(*key: int) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .._data import is_frame
 from .._observations import as_frame
-from .._observe import _alone, check_labels
+from .._observe import _alone, check_labels, class_indices
 from .._records import check_records
 from ._gradients import record_features
 from ._target import TorchTarget
@@ -137,8 +137,7 @@ class RecordObserver(FederatedObserver):
                 raise ValueError(f"{name} must lie between 1 and {n_rounds}, got {asked}.")
         check_labels(target, self.y)
         self._target = target
-        position = {label: code for code, label in enumerate(target.classes_.tolist())}
-        self._codes = np.array([position[label] for label in self.y.tolist()])
+        self._codes = class_indices(target, self.y)
         # Tables by who was seen, then by round; only these numbers are kept, no model.
         self._seen: dict[int, dict[int, pd.DataFrame]] = {}
         # Wrong layers, parts or records are named before the first round.

@@ -20,6 +20,8 @@ pub enum Error {
     },
     Empty(&'static str),
     HoldsNan(&'static str),
+    /// The caller asked a long kernel to stop.
+    Interrupted,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -48,6 +50,7 @@ impl fmt::Display for Error {
             }
             Self::Empty(name) => write!(f, "{name} is empty; pass at least one value."),
             Self::HoldsNan(name) => write!(f, "{name} holds NaN; drop those values first."),
+            Self::Interrupted => write!(f, "Interrupted."),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The Python module: converts arguments, releases the interpreter lock, calls a kernel.
 
+use std::sync::{Mutex, PoisonError};
+
 use ndarray::Array2;
 use numpy::{
     IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray2,
@@ -8,9 +10,9 @@ use numpy::{
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::kernels::tile::References;
-use crate::kernels::{density, leave_one_out, pooled, rmia, statistics};
+use crate::kernels::{density, leave_one_out, pooled, rmia, statistics, Pulse};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
@@ -104,6 +106,26 @@ fn rows<'py>(
     let array = Array2::from_shape_vec((records, width), numbers)
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
     Ok(array.into_pyarray(py))
+}
+
+/// Runs a long kernel without the interpreter lock; between its parts Ctrl-C is honoured.
+fn interruptible<T: Send>(
+    py: Python<'_>,
+    kernel: impl FnOnce(Pulse) -> Result<T> + Send,
+) -> PyResult<T> {
+    let raised = Mutex::new(None);
+    let result = py.detach(|| {
+        kernel(&|| {
+            Python::attach(|py| py.check_signals()).map_err(|error| {
+                *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Error::Interrupted
+            })
+        })
+    });
+    match raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(result?),
+    }
 }
 
 #[pyfunction]

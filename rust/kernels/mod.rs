@@ -10,6 +10,12 @@ pub mod statistics;
 mod testing;
 pub mod tile;
 
+use crate::error::Result;
+
+/// Asks whether to go on; an error ends the kernel, which hands it on. Long kernels call it several
+/// times a second, on the thread that called them.
+pub type Pulse<'a> = &'a dyn Fn() -> Result<()>;
+
 /// Compiles the body of a function for AVX-512 and AVX2 too, and picks the widest at run time.
 ///
 /// Rust never contracts a product and a sum into one rounding, so all of them answer the same bits.

@@ -34,6 +34,9 @@ _GROUPS = {
     "in_mean": re.compile(r"in_mean_(\d+)"),
     "neighbor": re.compile(r"neighbor_.+"),
     "query": re.compile(r"query_.+"),
+    # The signal of the record's class at other records, and that of the references there.
+    "enhancing": re.compile(r"enhancing_(\d+)"),
+    "enhancing_out": re.compile(r"enhancing_(\d+)_out_(\d+)"),
     "grad_norm": re.compile(r"grad_norm(?:\..+)?(?:@\d+)?"),
     "activation": re.compile(r"activation\..+\.\d+(?:@\d+)?"),
     "gradient": re.compile(r"gradient\..+\.\d+_\d+(?:@\d+)?"),
@@ -49,6 +52,8 @@ _HOW_TO_GET = {
     "in": "observe(model, X, y, references=ReferenceModels(...).fit(X, y))",
     "neighbor": "observe(..., references=..., neighbors=6)",
     "query": "ReferenceModels(..., n_queries=10) and observe(..., n_queries=10)",
+    "enhancing": "EnhancingRecords(...).observe(target, found)",
+    "enhancing_out": "EnhancingRecords(...).observe(target, found)",
     "grad_norm": 'observe(model, X, y, view="white-box")',
     "activation": 'observe(model, X, y, view="white-box")',
     "gradient": 'observe(model, X, y, view="white-box")',
@@ -68,12 +73,12 @@ def group_columns(names: Iterable[str]) -> dict[str, np.ndarray]:
     dict of str to ndarray of int
         Only the groups that are there.
     """
-    found: dict[str, list[tuple[int, int]]] = {}
+    found: dict[str, list[tuple[tuple[int, ...], int]]] = {}
     for position, name in enumerate(names):
         for group, pattern in _GROUPS.items():
             match = pattern.fullmatch(str(name))
             if match:
-                order = int(match.group(1)) if match.lastindex else position
+                order = tuple(map(int, match.groups())) or (position,)
                 found.setdefault(group, []).append((order, position))
                 break
     return {

@@ -26,9 +26,11 @@ from ._fingerprint import fingerprint
 from ._sampling import training_rows
 from .signals import log_posteriors
 
-__all__ = ["Job", "Lost", "train", "train_all"]
+__all__ = ["Job", "Lost", "fit_one", "train", "train_all"]
 
 _VALUES_PER_CHUNK = 2**24
+# Of the stored answers; answers of another layout are made anew.
+_LAYOUT = 2
 
 
 class Lost(NamedTuple):
@@ -77,13 +79,18 @@ class Job:
         return n_rows(self.table) - self.n_core
 
     @property
+    def n_columns(self) -> int:
+        """Numbers in an answer: a log-posterior for each class and, of networks, a normalizer."""
+        return len(self.classes) + is_net(self.estimator)
+
+    @property
     def n_answers(self) -> int:
         """Records and copies that models are asked about."""
         return self.n_records * (1 + len(self.copies))
 
 
 def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.ndarray | Lost]:
-    """Train a model and return its number and its log-posteriors on all records but the core."""
+    """Train a model and return its number and its answers on all records but the core."""
     rows = training_rows(counts, job.n_core, seed)
     # The process that started the job has limited its libraries already; a thread's share of
     # OpenMP is its own.
@@ -91,7 +98,7 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
     limits = threadpool_limits(1, user_api=None if elsewhere else "openmp")
     with limits, parallel_config(backend="sequential", n_jobs=1):
         try:
-            fitted = _fit(job, rows, seed)
+            fitted = fit_one(job, rows, seed)
             return model, fitted if isinstance(fitted, Lost) else _answer(fitted, job)
         except Exception as error:
             kinds = (kind for kind in (ValueError, TypeError) if isinstance(error, kind))
@@ -99,7 +106,8 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
             raise kind(f"Reference model {model} could not be trained: {error}") from error
 
 
-def _fit(job: Job, rows: np.ndarray, seed: int) -> Any:
+def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
+    """Return a model trained on some rows of the job's records, or `Lost`."""
     X = take_rows(job.table, job.first + rows)
     y = job.labels[job.first + rows]
     n_trainable = n_rows(job.table) - job.first
@@ -129,14 +137,18 @@ def _fit(job: Job, rows: np.ndarray, seed: int) -> Any:
 
 def _answer(model: Any, job: Job) -> np.ndarray:
     n_records = job.n_records
-    answers = np.empty((job.n_answers, len(job.classes)), dtype=np.float32)
+    answers = np.empty((job.n_answers, job.n_columns), dtype=np.float32)
+    n_classes = len(job.classes)
     width = max(1, int(np.prod(job.table.shape[1:])))
     step = max(1, _VALUES_PER_CHUNK // width)
     for place, table in enumerate((job.table, *job.copies)):
         own = answers[place * n_records : (place + 1) * n_records]
         for start in range(0, n_records, step):
             rows = slice(start, min(start + step, n_records))
-            own[rows] = log_posteriors(model, take_rows(table, rows), job.classes)
+            X = take_rows(table, rows)
+            own[rows, :n_classes] = log_posteriors(model, X, job.classes)
+            if job.n_columns > n_classes:
+                own[rows, n_classes] = model.log_normalizer(model.output(X).double())
     return answers
 
 
@@ -185,12 +197,12 @@ def train_all(
 
     Returns
     -------
-    answers : ndarray of shape (n_models, n_answers, n_classes), float32
+    answers : ndarray of shape (n_models, n_answers, n_columns), float32
         NaN throughout for models that were lost.
     lost : dict of int to int
         The models that were lost, and in which epoch; 0 when the store does not tell.
     """
-    shape = (len(seeds), job.n_answers, len(job.classes))
+    shape = (len(seeds), job.n_answers, job.n_columns)
     epochs: dict[int, int] = {}
 
     def train_these(models: Sequence[int], keep: Callable[[int, np.ndarray], None]) -> None:
@@ -249,7 +261,7 @@ def _stored(
     stored = store.read(together)
     if stored is not None:
         return stored
-    shape = (job.n_answers, len(job.classes))
+    shape = (job.n_answers, job.n_columns)
     missing = [model for model, name in enumerate(names) if store.read(name) is None]
     train_these(missing, lambda model, answer: store.write(names[model], shape, [answer]))
     answers = (np.load(store.path(name), mmap_mode="r") for name in names)
@@ -289,7 +301,7 @@ def _name(job: Job) -> bytes:
         # Seeds and cores are set for each model: what the user gave does not matter.
         estimator = configured(estimator, 0)
     parts = {
-        "versions": (__version__, sklearn.__version__, np.__version__, scipy.__version__),
+        "versions": (_LAYOUT, __version__, sklearn.__version__, np.__version__, scipy.__version__),
         "estimator": estimator,
         "X": job.table,
         "y": job.labels,

@@ -19,7 +19,12 @@ from ._pool import perturbed_copies
 from ._records import Records, gather
 from ._sampling import SAMPLINGS, assign
 from ._training import Job, train_all
-from .signals import choose_smoothing, rescaled_logit
+from .signals import (
+    LEAST_LOG_POSTERIOR,
+    centred_log_posteriors,
+    choose_smoothing,
+    rescaled_logit,
+)
 
 __all__ = ["ReferenceModels"]
 
@@ -91,6 +96,12 @@ class ReferenceModels(BaseEstimator):
     outputs_ : ndarray of shape (n_models, n_records, n_classes), dtype float32
         Natural logarithm of the models' posteriors; minus infinity for a class that a model
         never saw. Memory-mapped and read-only with a cache.
+    log_normalizers_ : ndarray of shape (n_models, n_records), dtype float32, or None
+        Of networks: what is added to `outputs_` to give the outputs before the soft-max.
+    features_ : ndarray of shape (n_records, n_models * n_classes), dtype float32
+        The models' outputs before the soft-max side by side, which say how similar records are
+        to models of this kind [2]_; log-posteriors less their mean over the classes where there
+        are no such outputs. Computed when asked for; models in `lost_` are left out.
     query_outputs_ : ndarray of shape (n_models, n_queries, n_records, n_classes) or None
         The same on perturbed copies of the records; None without queries.
     query_seed_ : int
@@ -300,12 +311,15 @@ class ReferenceModels(BaseEstimator):
             progress=self.progress,
         )
         self._leave_out_lost()
-        self.outputs_ = answers[:, : records.n_asked]
+        n_classes = len(self.classes_)
+        self.outputs_ = answers[:, : records.n_asked, :n_classes]
+        self.log_normalizers_ = None
+        if job.n_columns > n_classes:
+            self.log_normalizers_ = answers[:, : records.n_asked, n_classes]
         self.query_outputs_ = None
         if self.n_queries:
-            self.query_outputs_ = answers[:, records.n_asked :].reshape(
-                self.n_models_, self.n_queries, records.n_asked, -1
-            )
+            shape = (self.n_models_, self.n_queries, records.n_asked, job.n_columns)
+            self.query_outputs_ = answers[:, records.n_asked :].reshape(shape)[..., :n_classes]
         self.smoothing_ = (
             choose_smoothing(_sample(self.outputs_, self.lost_))
             if self.smoothing == "auto"
@@ -314,6 +328,21 @@ class ReferenceModels(BaseEstimator):
         self._phi: np.ndarray | None = None
         self.fit_time_ = time.perf_counter() - start
         return self
+
+    @property
+    def features_(self) -> np.ndarray:
+        check_is_fitted(self, "outputs_")
+        kept = [model for model in range(self.n_models_) if model not in self.lost_]
+        n_records, n_classes = self.outputs_.shape[1:]
+        features = np.empty((n_records, len(kept), n_classes), dtype=np.float32)
+        for place, model in enumerate(kept):
+            if self.log_normalizers_ is None:
+                own = centred_log_posteriors(self.outputs_[model], self.smoothing_)
+            else:
+                least = np.maximum(self.outputs_[model], LEAST_LOG_POSTERIOR)
+                own = least + self.log_normalizers_[model][:, None]
+            features[:, place] = own
+        return features.reshape(n_records, -1)
 
     def phi(self) -> np.ndarray:
         """Return every model's rescaled logit on every record.

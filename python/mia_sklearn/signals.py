@@ -13,6 +13,7 @@ from ._estimators import last_step
 
 __all__ = [
     "SIGNALS",
+    "centred_log_posteriors",
     "choose_smoothing",
     "log_posteriors",
     "log_proba_from_proba",
@@ -20,6 +21,8 @@ __all__ = [
     "signal",
 ]
 
+# What minus infinity stands for where log-posteriors are coordinates.
+LEAST_LOG_POSTERIOR = float(np.log(np.finfo(np.float32).tiny))
 _PROBE_ROWS = 64
 _SMOOTHING_OF_VOTES = 0.03
 _SMOOTHING_OF_SMOOTH_MODELS = 1e-12
@@ -230,6 +233,34 @@ def choose_smoothing(log_proba: np.ndarray) -> float:
         if min(saturated, zero) > _SATURATED_SHARE
         else (_SMOOTHING_OF_SMOOTH_MODELS)
     )
+
+
+def centred_log_posteriors(log_proba: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
+    """Return log-posteriors less their mean over the classes: logits up to what soft-max ignores.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n_records, n_classes)
+        Log-posteriors.
+    smoothing : float, default=0.0
+        Added to each posterior, so that votes of 0 and 1 stay apart from one another by a
+        distance that means something.
+
+    Returns
+    -------
+    ndarray of shape (n_records, n_classes), float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn.signals import centred_log_posteriors
+    >>> centred_log_posteriors(np.log([[0.8, 0.2]])).round(3)
+    array([[ 0.693, -0.693]])
+    """
+    log_proba = np.maximum(np.asarray(log_proba, dtype=np.float64), LEAST_LOG_POSTERIOR)
+    if smoothing:
+        log_proba = np.logaddexp(log_proba, np.log(smoothing))
+    return log_proba - log_proba.mean(axis=1, keepdims=True)
 
 
 def _entropy(log_proba: np.ndarray, label: np.ndarray) -> np.ndarray:

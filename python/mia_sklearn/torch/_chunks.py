@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,6 @@ class Stacked:
             name: value.detach().requires_grad_(name in trained) for name, value in stacked.items()
         }
         self.optimizer = ensemble.optimizer(self.parameters)
-        self.losses = vmap(self._loss, in_dims=(0, 0, 0, 0, 0), randomness="error")
 
     def _loss(self, parameters: Any, buffers: Any, x: Tensor, y: Tensor, key: Tensor) -> Tensor:
         with TrainingFunctions(key, stacked=True):
@@ -54,7 +54,8 @@ class Stacked:
         ensemble.template.train()
         keys = torch.as_tensor(step_keys(self.seeds, step), device=ensemble.device)
         y = ensemble.y[rows]
-        losses = self.losses(self.parameters, self.buffers, ensemble.gathered(rows), y, keys)
+        each = vmap(self._loss, in_dims=(0, 0, 0, 0, 0), randomness="error")
+        losses = each(self.parameters, self.buffers, ensemble.gathered(rows), y, keys)
         self.optimizer.zero_grad(set_to_none=True)
         # The sum's gradient by one model's parameters is that of its own loss.
         losses.sum().backward()
@@ -66,22 +67,32 @@ class Stacked:
     @torch.no_grad()
     def answers(self, size: int) -> Iterator[tuple[slice, Tensor]]:
         """Yield the outputs of all models on consecutive records, copies behind them."""
-        ensemble = self.ensemble
-        ensemble.template.eval()
+        for rows, x in _tables_by_rows(self.ensemble, size):
+            yield rows, self.outputs(x)
 
-        def output(parameters: Any, buffers: Any, x: Tensor) -> Tensor:
-            found = functional_call(ensemble.template, (parameters, buffers), (x,))
+    def outputs(self, x: Tensor) -> Tensor:
+        """Return the outputs of all models on some records: (n_models, n_records, ...)."""
+        template = self.ensemble.template.eval()
+
+        def output(parameters: Any, buffers: Any) -> Tensor:
+            found = functional_call(template, (parameters, buffers), (x,))
             return found[0] if isinstance(found, tuple) else found
 
-        outputs = vmap(output, in_dims=(0, 0, None), randomness="error")
-        for rows, x in _tables_by_rows(ensemble, size):
-            yield rows, outputs(self.parameters, self.buffers, x)
+        return vmap(output, randomness="error")(self.parameters, self.buffers)
+
+    def twin(self) -> Stacked:
+        """Return a copy that trains on from here by itself."""
+        twin = copy.copy(self)
+        twin.parameters, twin.buffers = copy.deepcopy((self.parameters, self.buffers))
+        twin.optimizer = _taken_over(self.ensemble, twin.parameters, self.optimizer)
+        twin.generators = tuple(_copied(g) for g in self.generators)
+        return twin
 
     def answer(self, target: np.ndarray) -> None:
-        """Write the log-posteriors of all models."""
+        """Write the log-posteriors of all models and their normalizers, the last column."""
         size = max(1, _ANSWERS_AT_ONCE // len(self.seeds))
         for rows, outputs in self.answers(size):
-            answers = _log_posteriors(self.ensemble, outputs.flatten(0, 1))
+            answers = _answers(self.ensemble, outputs.flatten(0, 1))
             target[:, rows] = answers.reshape(*outputs.shape[:2], -1)
 
 
@@ -115,14 +126,38 @@ class Alone:
 
     @torch.no_grad()
     def answer(self, target: np.ndarray) -> None:
-        self.module.eval()
         for rows, x in _tables_by_rows(self.ensemble, _ROWS_OF_ONE):
-            output = self.module(self._laid_out(x))
-            output = output[0] if isinstance(output, tuple) else output
-            target[0][rows] = _log_posteriors(self.ensemble, output)
+            target[0][rows] = _answers(self.ensemble, self.outputs(x)[0])
+
+    def outputs(self, x: Tensor) -> Tensor:
+        output = self.module.eval()(self._laid_out(x))
+        return (output[0] if isinstance(output, tuple) else output)[None]
+
+    def twin(self) -> Alone:
+        twin = copy.copy(self)
+        twin.module = copy.deepcopy(self.module)
+        twin.parameters = dict(twin.module.named_parameters())
+        twin.optimizer = _taken_over(self.ensemble, twin.parameters, self.optimizer)
+        twin.generators = tuple(_copied(g) for g in self.generators)
+        return twin
 
     def _laid_out(self, x: Tensor) -> Tensor:
         return x.contiguous(memory_format=torch.channels_last) if self.images else x
+
+
+def _copied(generator: torch.Generator) -> torch.Generator:
+    copied = torch.Generator()
+    copied.set_state(generator.get_state())
+    return copied
+
+
+def _taken_over(
+    ensemble: Ensemble, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> torch.optim.Optimizer:
+    """Return an optimizer of copied parameters that goes on from another's state."""
+    own = ensemble.optimizer(parameters)
+    own.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    return own
 
 
 def _clip(parameters: Iterable[Tensor], most: float, order: float) -> None:
@@ -171,6 +206,9 @@ def _tables_by_rows(ensemble: Ensemble, size: int) -> Iterator[tuple[slice, Tens
             yield slice(place * n + start, place * n + stop), table[start:stop]
 
 
-def _log_posteriors(ensemble: Ensemble, output: Tensor) -> np.ndarray:
+def _answers(ensemble: Ensemble, output: Tensor) -> np.ndarray:
     # On the CPU: some devices know no double precision.
-    return ensemble.target.log_posteriors(output.cpu().double()).float().numpy()
+    output = output.cpu().double()
+    target = ensemble.target
+    columns = (target.log_posteriors(output), target.log_normalizer(output)[:, None])
+    return torch.cat(columns, dim=1).float().numpy()

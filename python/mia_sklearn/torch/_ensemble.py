@@ -134,6 +134,8 @@ class Ensemble:
         self.y = torch.as_tensor(targets, device=self.device)
         self.n_asked = n_asked
         self.n_answers = n_asked * len(tables)
+        # The log-posteriors and their normalizer.
+        self.n_columns = len(self.target.classes_) + 1
         self.template = self.net.module_
         loading = self.net.get_params_for("iterator_train")
         self.batch_size = loading.get("batch_size", self.net.batch_size)
@@ -200,7 +202,7 @@ class Ensemble:
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
             self._loss_alone(net.module_, rows, torch.zeros((), dtype=torch.int32))
         weights = sum(p.numel() * p.element_size() for p in self.template.parameters())
-        answers = 4 * self.n_answers * max(2, len(self.target.classes_))
+        answers = 4 * self.n_answers * self.n_columns
         # Weights, gradients and two moments; activations, and as much again for their gradients.
         return 4 * weights + 2 * sum(saved) + answers + 1
 
@@ -225,8 +227,7 @@ class Ensemble:
             Their number.
         seeds : ndarray of shape (n_models,)
         keep : callable
-            Gets a model's number and its log-posteriors of shape (n_answers, n_classes), or
-            `Lost`.
+            Gets a model's number and its answers of shape (n_answers, n_columns), or `Lost`.
         cores : int, default=1
         chunk_size : int, default=None
             Most models at a time; by default as many as the memory allows.
@@ -263,7 +264,7 @@ class Ensemble:
         try:
             if all(len(own) == n for own in used):
                 chunk, lost = self.fit_chunk(np.stack(used), seeds[models], advance)
-                shape = (len(models), self.n_answers, len(self.target.classes_))
+                shape = (len(models), self.n_answers, self.n_columns)
                 answers = np.empty(shape, dtype=np.float32)
                 chunk.answer(answers)
                 return [

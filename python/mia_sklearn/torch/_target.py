@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from .._data import is_frame, n_rows, take_rows
 from .._estimators import last_step
+from ..signals import LEAST_LOG_POSTERIOR
 from ._random import seeded
 
 __all__ = ["TorchTarget", "check_device", "read_output"]
@@ -201,6 +202,24 @@ class TorchTarget:
         if self._nonlinearity is not None:
             output = self._nonlinearity(output)
         return read_output(output, self.outputs)
+
+    def log_normalizer(self, output: Tensor) -> Tensor:
+        """Return what, added to the log-posteriors, gives the outputs before the soft-max.
+
+        Parameters
+        ----------
+        output : Tensor of shape (n_records, n_columns)
+
+        Returns
+        -------
+        Tensor of shape (n_records,)
+            Where the module has no column of logits for each class, minus the mean of the
+            log-posteriors, which centres them.
+        """
+        columns = output.shape[1] if output.ndim == 2 else 1
+        if self._nonlinearity is None and self.outputs == "logits" and columns > 1:
+            return torch.logsumexp(output, dim=1)
+        return -self.log_posteriors(output).clamp(min=LEAST_LOG_POSTERIOR).mean(dim=1)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return log-posteriors.

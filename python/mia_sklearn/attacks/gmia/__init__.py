@@ -1,0 +1,6 @@
+"""The generalized attack of Long et al.: vulnerable records, asked about directly or not at all."""
+
+from ._enhancing import EnhancingRecords, FoundQueries
+from ._indirect import IndirectGMIAAttack
+
+__all__ = ["EnhancingRecords", "FoundQueries", "IndirectGMIAAttack"]

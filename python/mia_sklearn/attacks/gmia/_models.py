@@ -1,0 +1,98 @@
+"""Reference models that are kept, to be trained again with one record more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from joblib import parallel_config
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from tqdm import tqdm
+
+from ..._data import concat_rows, n_rows
+from ..._estimators import prefers_threads
+from ..._training import Job, Lost, fit_one
+from ...signals import log_posteriors
+
+__all__ = ["KeptModels"]
+
+
+class KeptModels:
+    """Models of any kind, trained one by one; taking in a record means training them anew.
+
+    Parameters
+    ----------
+    job : Job
+        What they share; its records are those that may be trained on.
+    rows : list of ndarray of int
+        Each model's training set.
+    seeds : ndarray of shape (n_models,)
+    n_jobs : int or None
+    progress : bool
+    """
+
+    #: Whether queries can be improved by following gradients.
+    gradients = False
+
+    def __init__(
+        self,
+        job: Job,
+        rows: list[np.ndarray],
+        seeds: np.ndarray,
+        *,
+        n_jobs: int | None,
+        progress: bool,
+    ) -> None:
+        self.job, self.rows, self.seeds, self.n_jobs = job, rows, seeds, n_jobs
+        prefer = "threads" if prefers_threads(job.estimator) else "processes"
+        parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator")
+        tasks = (
+            delayed(_trained)(job, model, own, int(seed))
+            for model, (own, seed) in enumerate(zip(rows, seeds, strict=True))
+        )
+        with threadpool_limits(1):
+            trained = parallel(tasks)
+            bar = tqdm(trained, total=len(rows), desc="reference models", disable=not progress)
+            self.models = list(bar)
+
+    def log_posteriors(self, X: Any) -> np.ndarray:
+        """Return the log-posteriors of all models on some records.
+
+        Returns
+        -------
+        ndarray of shape (n_models, n_records, n_classes), float32
+        """
+        answers = [log_posteriors(model, X, self.job.classes) for model in self.models]
+        return np.stack(answers).astype(np.float32)
+
+    def with_record(self, x: Any, label: Any, *, epochs: int) -> tuple[KeptModels, KeptModels]:
+        """Return the models with a record in their training sets, and those without to compare.
+
+        Parameters
+        ----------
+        x : table of one record
+        label : label
+        epochs : int
+            Not used: models that cannot be updated are trained anew.
+        """
+        last = n_rows(self.job.table)
+        job = replace(
+            self.job,
+            table=concat_rows(self.job.table, x),
+            labels=np.concatenate([self.job.labels, np.asarray([label])]),
+        )
+        rows = [np.append(own, last) for own in self.rows]
+        return KeptModels(job, rows, self.seeds, n_jobs=self.n_jobs, progress=False), self
+
+
+def _trained(job: Job, model: int, rows: np.ndarray, seed: int) -> Any:
+    with threadpool_limits(1, user_api=None), parallel_config(backend="sequential", n_jobs=1):
+        fitted = fit_one(job, rows, seed)
+    if isinstance(fitted, Lost):
+        raise ValueError(
+            f"Reference model {model} diverged: its loss became NaN in epoch {fitted.epoch}. Lower "
+            "the learning rate, or clip the gradients."
+        )
+    return fitted

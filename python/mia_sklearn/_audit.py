@@ -34,12 +34,13 @@ from ._records import check_records
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
 from ._white_box import PARTS, has_gradients, looks_inside, white_box_columns
-from .attacks import GradientNormAttack
+from .attacks import GMIAAttack, GradientNormAttack
 from .references import ReferenceModels
 from .report import AuditReport
 from .signals import log_posteriors
 from .stats import pooled_p_values
 from .stats._checks import check_level
+from .vulnerability import VulnerableRecords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,8 @@ def audit(
     attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
         "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, and the gradient
         norm where the release is "weights" and the model has gradients. Names are those
-        of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap".
+        of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap". "gmia" also marks
+        the vulnerable records.
     estimator : unfitted classifier or callable `(X, y, seed) -> fitted`, default=None
         What the references train; by default a clone of `model` (of `best_estimator_` for
         search objects).
@@ -225,7 +227,7 @@ def audit(
         checks = _controls(run, table) if controls else []
     with run.timed("metrics"):
         metrics = metrics_table(run, scores)
-    records = records_table(run, scores, p_values)
+    records = records_table(run, scores, p_values, _expected_neighbors(run))
     return AuditReport(
         metrics=metrics,
         records=records,
@@ -409,6 +411,21 @@ def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
     groups = group_columns(observations.columns)
     values = observations.to_numpy()
     return pooled_p_values(values[:, groups["logit"][0]], values[:, groups["out"]])
+
+
+def _expected_neighbors(run: Run) -> np.ndarray | None:
+    """Return how many neighbours of each record a training set holds; None unless GMIA is run."""
+    if run.references is None or not any(isinstance(a, GMIAAttack) for a in run.attacks.values()):
+        return None
+    features = run.references.features_[: len(run.y)]
+    # Where all references answer all classes alike there is no direction to compare.
+    somewhere = features.any(axis=1)
+    expected = np.full(len(features), np.nan)
+    if somewhere.sum() > 1:
+        train_size = max(1, round(run.plan.n_trained * somewhere.mean()))
+        run.vulnerable = VulnerableRecords(train_size=train_size)
+        expected[somewhere] = run.vulnerable.fit(features[somewhere]).expected_neighbors()
+    return expected
 
 
 def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:

@@ -37,13 +37,9 @@ _WITH_REFERENCES = (
 )
 _WITH_POOL = _WITH_REFERENCES + "; that the whole training set lies among the audited records"
 # Attacks of the literature that this version does not have.
-_ELSEWHERE = (
-    ("perturbed copies", "label-only", _WITH_REFERENCES),
-    ("direct GMIA", "black-box", _WITH_REFERENCES),
-    ("indirect GMIA", "black-box", _WITH_REFERENCES),
-)
-# What attackers who look inside know, and why they are not run unless asked for.
-_INSIDE = {
+_ELSEWHERE = (("perturbed copies", "label-only", _WITH_REFERENCES),)
+# What attackers know who look inside or elsewhere, and why they are not run unless asked for.
+_APART = {
     "gradient-norm": (_NO_KNOWLEDGE, "not asked for"),
     "unsupervised-white-box": (
         "the record and its true label; other records of which some are members",
@@ -53,6 +49,10 @@ _INSIDE = {
         "the record and its true label; some members and some non-members",
         "needs records whose membership is known beside those that are audited: "
         'fit it on observe(..., view="white-box")',
+    ),
+    "gmia-indirect": (
+        _WITH_REFERENCES,
+        "asks about other records than the one in question: fit it on what EnhancingRecords finds",
     ),
 }
 
@@ -100,6 +100,11 @@ def _check_can_run(name: str, attack: Any, with_references: bool, gradients: boo
         raise ValueError(
             f"The attack {name!r} watches a training round by round, which an audit of a finished "
             "model cannot: fit it on what an observer of mia_sklearn.torch.FederatedTraining saw."
+        )
+    if "enhancing" in attack._required():
+        raise ValueError(
+            f"The attack {name!r} asks about other records than those that are audited: find them "
+            "with EnhancingRecords, and fit the attack on its observations."
         )
     if set(attack._required()) & {"out", "in", "neighbor", "query"} and not with_references:
         raise ValueError(
@@ -204,7 +209,7 @@ def coverage(
         if info.name not in chosen and info.threat_model in _ALLOWED[release]:
             needs = {"out", "in"} & set(info.requires)
             reason = "needs reference models" if needs and not with_references else "not asked for"
-            knowledge, reason = _INSIDE.get(info.name, (_WITH_REFERENCES, reason))
+            knowledge, reason = _APART.get(info.name, (_WITH_REFERENCES, reason))
             if info.threat_model == "white-box" and not gradients:
                 reason = "the model has no gradients"
             rows.append((info.name, "not run", "record", info.threat_model, knowledge, reason))
@@ -237,6 +242,6 @@ def _track(name: str, attack: Any, with_references: bool) -> tuple[str, str]:
     if "neighbor" in attack._required():
         return "pool", _WITH_POOL
     if looks_inside(attack):
-        return "record", _INSIDE.get(name, (_NO_KNOWLEDGE,))[0]
+        return "record", _APART.get(name, (_NO_KNOWLEDGE,))[0]
     # A threshold learned from shadow observations knows the references' answers too.
     return "record", _WITH_REFERENCES if with_references else _NO_KNOWLEDGE

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ._plan import Run
 
 _LISTED_AT = 0.1
+# The cut-off for the p-values of vulnerable records.
+INFERRED_AT = 0.01
 _LEAST_TO_POOL = 3  # references without a record that pooled p-values take
 _DIFFERS_AT = 0.001
 _STRONG_AUC = 0.6
@@ -42,6 +44,7 @@ def findings(
     found: list[Finding | None] = [
         _leak(run, metrics),
         _exposed(records),
+        _vulnerable(run, records),
         _overfit(run),
         _shift(run),
         *_failed_controls(controls),
@@ -122,6 +125,26 @@ def _exposed(records: pd.DataFrame) -> Finding | None:
         "Look at these records first (the table of most exposed records): rare or mislabelled "
         "people carry most of the risk. Dropping them is no cure in itself, since others take "
         "their place; audit again.",
+    )
+
+
+def _vulnerable(run: Run, records: pd.DataFrame) -> Finding | None:
+    if run.vulnerable is None:
+        return None
+    members = records[(records["member"] == 1) & (records["vulnerable"] == 1)]
+    if not len(members):
+        return None
+    inferred = int((members["p_value"] <= INFERRED_AT).sum())
+    return Finding(
+        "VULNERABLE_RECORDS",
+        "warning" if inferred else "info",
+        f"{len(members):,} training records have next to no neighbours",
+        f"To models like this one they look like nobody else (fewer than {run.vulnerable.beta:g} "
+        f"neighbours expected in a training set), so that what the model learned from them can be "
+        f"told from what it learned from others, however well it generalises; {inferred:,} of "
+        f"them are recognised at p <= {INFERRED_AT:g}.",
+        "Ask whether the model needs these records: train without those that do not help it, or "
+        "collect more people like them. Then audit again.",
     )
 
 

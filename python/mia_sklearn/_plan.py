@@ -17,6 +17,7 @@ from ._records import check_records, check_same_features
 if TYPE_CHECKING:
     from .metrics import Estimate
     from .references import ReferenceModels
+    from .vulnerability import VulnerableRecords
 
 _MOST_BLOCKS = 8
 
@@ -84,6 +85,8 @@ class Run:
     trainable : estimator, callable or None
         What the references train.
     references : ReferenceModels or None
+    vulnerable : VulnerableRecords or None
+        What found the vulnerable records, where the attack on them is run.
     shift : Estimate or None
         AUC with which train and test are told apart without the model.
     log_proba : ndarray of shape (n_audited, n_classes), float32
@@ -105,6 +108,7 @@ class Run:
     trainable: Any = None
     search_note: str = ""
     references: ReferenceModels | None = None
+    vulnerable: VulnerableRecords | None = None
     shift: Estimate | None = None
     log_proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     seconds: dict[str, float] = field(default_factory=dict)

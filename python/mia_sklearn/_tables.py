@@ -110,7 +110,12 @@ def _or_nan(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def records_table(run: Run, scores: dict[str, np.ndarray], p_values: np.ndarray) -> pd.DataFrame:
+def records_table(
+    run: Run,
+    scores: dict[str, np.ndarray],
+    p_values: np.ndarray,
+    expected_neighbors: np.ndarray | None = None,
+) -> pd.DataFrame:
     import pandas as pd
     from scipy.stats import false_discovery_control
 
@@ -119,6 +124,13 @@ def records_table(run: Run, scores: dict[str, np.ndarray], p_values: np.ndarray)
     if np.isfinite(p_values[member]).all():
         q_values[member] = false_discovery_control(p_values[member])
     sliced = run.pool.sliced_rows(audited)
+    alone = {}
+    if expected_neighbors is not None:
+        beta = np.nan if run.vulnerable is None else run.vulnerable.beta
+        alone = {
+            "expected_neighbors": expected_neighbors,
+            "vulnerable": (expected_neighbors < beta).astype(int),
+        }
     return pd.DataFrame(
         {
             "set": np.where(member, "train", "test"),
@@ -129,6 +141,7 @@ def records_table(run: Run, scores: dict[str, np.ndarray], p_values: np.ndarray)
             **{f"slice_{name}": values for name, values in sliced.items()},
             "p_value": p_values,
             "q_value": q_values,
+            **alone,
         }
     )
 
@@ -161,6 +174,10 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
             "sampling": refs.sampling,
             "block_size": refs.block_size_,
             "smoothing": refs.smoothing_,
+        }
+    if run.vulnerable is not None:
+        info["vulnerable_records"] = {
+            name: getattr(run.vulnerable, name) for name in ("delta", "beta", "train_size")
         }
     if run.n_queries:
         info["queries_per_record"] = 1 + run.n_queries

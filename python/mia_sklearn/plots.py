@@ -8,13 +8,20 @@ import numpy as np
 
 from . import stats
 from ._drawing import COLORS, MEMBER, NONMEMBER, STYLES, axes_or_new, literal
+from ._gmia_displays import InfluenceDisplay, VulnerableRecordsDisplay
 from ._gradient_display import GradientNormDisplay
 from .metrics import _split
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AttackRocDisplay", "GradientNormDisplay", "ScoreDistributionDisplay"]
+__all__ = [
+    "AttackRocDisplay",
+    "GradientNormDisplay",
+    "InfluenceDisplay",
+    "ScoreDistributionDisplay",
+    "VulnerableRecordsDisplay",
+]
 
 _BAND_POINTS = 120
 

@@ -73,7 +73,8 @@ class AuditReport:
     records : DataFrame
         One row per audited record: ``set`` ("train" or "test"), ``row`` (its position there),
         ``label``, ``member`` (1 or 0), one column of scores per attack (log-odds of membership),
-        ``slice_*``, ``p_value``, ``q_value`` (NaN for non-members).
+        ``slice_*``, ``p_value``, ``q_value`` (NaN for non-members); where GMIA was run,
+        ``expected_neighbors`` (in a training set) and ``vulnerable`` (1 or 0).
     findings : list of Finding
     coverage : DataFrame
         One row per attack known: ``attack``, ``status`` ("run" or "not run"), ``track``,

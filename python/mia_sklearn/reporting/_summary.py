@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._findings import INFERRED_AT
 from . import _wording as wording
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 # The false discovery rate at which a record counts as standing out.
 LISTED_AT = 0.1
 N_SHOWN = 20
+# A model whose accuracy on its own records is no further above that on others.
+_GENERALISES = 0.05
 _SEVERITIES = ("serious", "warning", "info")
 _FACTS = {
     "model": "Model under audit",
@@ -38,7 +41,7 @@ _FACTS = {
     "timings": "Seconds spent",
     "versions": "Versions",
 }
-_SHOWN_ELSEWHERE = {"title", "created", "headline", "attacks"}
+_SHOWN_ELSEWHERE = {"title", "created", "headline", "attacks", "vulnerable_records"}
 
 Tone = Literal["shown", "not-shown", "open"]
 
@@ -67,6 +70,7 @@ class Summary:
     slices: list[dict[str, str]]
     exposed: list[dict[str, Any]]
     exposed_note: str
+    alone: dict[str, Any] | None
     controls: list[dict[str, str]]
     run: list[dict[str, str]]
     not_run: list[dict[str, str]]
@@ -106,6 +110,7 @@ def summarize(report: AuditReport) -> Summary:
         ],
         exposed=[_exposed(row, report) for _, row in report.most_exposed(N_SHOWN).iterrows()],
         exposed_note=exposed_note,
+        alone=_alone(report),
         controls=[_control(row) for row in report.controls.itertuples()],
         run=[row for row in coverage if row["status"] == "run"],
         not_run=[row for row in coverage if row["status"] != "run"],
@@ -322,6 +327,61 @@ def _listed(report: AuditReport) -> tuple[int | None, str]:
             "non-members would have been listed."
         )
     return int(listed.sum()), text
+
+
+def _alone(report: AuditReport) -> dict[str, Any] | None:
+    """What there is to say of vulnerable records; None where they were not looked for."""
+    records, info = report.records, report.info
+    if "vulnerable" not in records or "vulnerable_records" not in info:
+        return None
+    used = info["vulnerable_records"]
+    gap = info["target_train_accuracy"] - info["target_test_accuracy"]
+    generalises = gap <= _GENERALISES
+    found = records[records["vulnerable"] == 1]
+    members = found[found["member"] == 1].sort_values(["p_value", "expected_neighbors"])
+    note = (
+        f"A record is vulnerable when fewer than {used['beta']:g} of its neighbours are expected "
+        f"among {wording.count(used['train_size'])} training records, neighbours being records "
+        f"which the reference models see at a cosine distance below {used['delta']:g}. "
+    )
+    if found.empty:
+        least = records["expected_neighbors"].min()
+        note += f"No record is: the least expected number of neighbours is {least:.3g}."
+    else:
+        inferred = found["p_value"] <= INFERRED_AT
+        right = int((inferred & (found["member"] == 1)).sum())
+        note += (
+            f"{wording.count(len(members))} members and {wording.count(len(found) - len(members))} "
+            f"non-members are. At p <= {INFERRED_AT:g} the attack recognises "
+            f"{wording.count(right)} of these members and wrongly names "
+            f"{wording.count(int(inferred.sum()) - right)} of these non-members. "
+        )
+        note += (
+            "The model does about as well on other records as on its own "
+            f"({wording.percent(info['target_train_accuracy'])} and "
+            f"{wording.percent(info['target_test_accuracy'])} right): that protects none of them."
+            if generalises
+            else "The model overfits besides, so that others are at risk too."
+        )
+    return {
+        "title": (
+            "Records at risk although the model generalises"
+            if generalises
+            else "Records at risk because they stand alone"
+        ),
+        "note": note,
+        "records": [
+            {
+                "set": str(row["set"]),
+                "row": str(row["row"]),
+                "label": str(row["label"]),
+                "neighbors": f"{row['expected_neighbors']:.3g}",
+                "p": wording.small(row["p_value"]),
+                "q": wording.small(row["q_value"]),
+            }
+            for _, row in members.head(N_SHOWN).iterrows()
+        ],
+    }
 
 
 def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:

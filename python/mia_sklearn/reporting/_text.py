@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._summary import Summary, summarize
 
@@ -23,6 +23,7 @@ def render_text(report: AuditReport) -> str:
         _wrap(f"The attacker: {summary.attacker}") if summary.attacker else "",
         _section("What was found", _findings(summary)),
         _section("Who is exposed", _exposed(summary)),
+        _section(summary.alone["title"], _alone(summary.alone)) if summary.alone else "",
         _section(f"Measures, with {summary.confidence} intervals", _metrics(summary)),
         _section("Slices, headline attack", _slices(summary)),
         _section("Controls of the audit itself", _controls(summary)),
@@ -72,6 +73,15 @@ def _exposed(summary: Summary) -> str:
     ]
     table = _table(rows, ("set", "row", "label", "score", "p", "q"))
     return "\n".join(part for part in (_wrap(summary.exposed_note), table) if part)
+
+
+def _alone(alone: dict[str, Any]) -> str:
+    rows = [
+        (r["set"], r["row"], r["label"], r["neighbors"], r["p"] or "-", r["q"] or "-")
+        for r in alone["records"][:_N_EXPOSED]
+    ]
+    table = _table(rows, ("set", "row", "label", "neighbours", "p", "q"))
+    return "\n".join(part for part in (_wrap(alone["note"]), table) if part)
 
 
 def _metrics(summary: Summary) -> str:

@@ -14,7 +14,6 @@ from ...stats import combine_by_rank, kost_combine, pchip_p_values
 
 __all__ = ["IndirectGMIAAttack"]
 
-_FEWEST_REFERENCES = 2
 
 
 class IndirectGMIAAttack(BaseAttack):
@@ -50,7 +49,7 @@ class IndirectGMIAAttack(BaseAttack):
     Notes
     -----
     Correlations between queries, which "kost" needs, are those of the references' signals. With
-    K references no p-value is below 1 / (K + 1).
+    K references no p-value is below 1 / (K + 1): 99 are needed for .01.
 
     References
     ----------
@@ -95,11 +94,6 @@ class IndirectGMIAAttack(BaseAttack):
         -------
         ndarray of shape (n_records,), float64
             1 for records without queries.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than two references.
         """
         check_is_fitted(self)
         X = validate_data(
@@ -116,11 +110,6 @@ class IndirectGMIAAttack(BaseAttack):
             raise ValueError(
                 f"The observations name {n_slots} `enhancing_<q>_out_<k>` columns for {n_queries} "
                 "`enhancing_<q>` columns: every query needs the same references."
-            )
-        if n_slots < _FEWEST_REFERENCES * n_queries:
-            raise ValueError(
-                f"IndirectGMIAAttack compares with at least {_FEWEST_REFERENCES} references, got "
-                f"{n_slots // n_queries}: raise EnhancingRecords(n_references=)."
             )
 
     def _score(self, table: Reader) -> np.ndarray:

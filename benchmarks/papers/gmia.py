@@ -1,0 +1,655 @@
+"""The generalized membership inference attack (GMIA) on models that generalise well.
+
+After Y. Long et al., "Understanding Membership Inferences on Well-Generalized Learning Models",
+arXiv:1802.04889. A pool of records is split in two random halves, each of which trains a target,
+50 times: every record is in exactly 50 of 100 targets. The attacker has other records, trains 100
+references on bootstrap samples of them, and attacks the records that have next to no neighbours.
+
+`python benchmarks/papers/gmia.py adult` prints all its tables beside the paper's figures,
+`... cancer --table 1` one of them, `... mnist --pictures FOLDER` draws the figures too. Each table
+is printed with the published p-values (PCHIP, bootstrap references) and with valid ones
+(references trained on samples without replacement). `--cache FOLDER` keeps trained models. The
+folder of the data sets is read from MIA_SKLEARN_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import binomtest
+from sklearn.metrics import PrecisionRecallDisplay
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from mia_sklearn import ReferenceModels
+from mia_sklearn.attacks import EnhancingRecords, FoundQueries, IndirectGMIAAttack, ShadowAttack
+from mia_sklearn.datasets import load_adult, load_cancer, load_mnist
+from mia_sklearn.plots import InfluenceDisplay, VulnerableRecordsDisplay
+from mia_sklearn.signals import rescaled_logit
+from mia_sklearn.stats import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
+from mia_sklearn.vulnerability import VulnerableRecords
+
+P_VALUES: dict[str, Callable[..., np.ndarray]] = {
+    "pchip": pchip_p_values,
+    "rank": rank_p_values,
+    "t": t_p_values,
+    "pooled": pooled_p_values,
+}
+N_MODELS = 100
+LEVELS = (0.001, 0.01, 0.1)
+
+
+class Tiny(nn.Sequential):
+    """Hidden layers of 10 and 5 tanh units."""
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__(
+            *(nn.Linear(n_features, 10), nn.Tanh()),
+            *(nn.Linear(10, 5), nn.Tanh(), nn.Linear(5, 2)),
+        )
+
+
+class Linear(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(9, 2))
+
+
+class Dense(nn.Sequential):
+    """Two dense hidden layers, for images of 28 x 28 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            *(nn.Flatten(), nn.Linear(784, 64), nn.ReLU()),
+            *(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)),
+        )
+
+
+class Convolutional(nn.Sequential):
+    """Two convolutions with pooling, 1,024 dense units and dropout."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            *(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+            *(nn.Linear(64 * 49, 1024), nn.ReLU(), nn.Dropout(0.5), nn.Linear(1024, 10)),
+        )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the paper did on one data set.
+
+    Attributes
+    ----------
+    net : unfitted net
+        Its `max_epochs` give the paper's number of steps.
+    n_pool, train_size : int
+    criteria : list of (delta, beta, figures of the paper)
+        The first one is that of table 1.
+    direct : dict of cut-off to figures of the paper
+    indirect : dict of cut-off to figures of the paper, direct then indirect
+    theta : float
+    shokri : dict of threshold to figures of the paper
+    accuracy : str
+    """
+
+    key: str
+    name: str
+    net: Any
+    n_pool: int
+    train_size: int
+    criteria: list[tuple[float, float, str]]
+    direct: dict[float, str]
+    accuracy: str
+    theta: float = 0.9
+    indirect: dict[float, str] | None = None
+    shokri: dict[float, str] | None = None
+
+
+def adult_records() -> tuple[np.ndarray, np.ndarray]:
+    X, y = load_adult(return_X_y=True)
+    text = [name for name in X.columns if not pd.api.types.is_numeric_dtype(X[name])]
+    numbers = X.drop(columns=text)
+    standard = (numbers - numbers.mean()) / numbers.std()
+    indicators = pd.get_dummies(X[text].astype("string").fillna("?"))
+    values = np.hstack([standard.to_numpy(), indicators.to_numpy()]).astype(np.float32)
+    return values, (np.asarray(y) == ">50K").astype(np.int64)
+
+
+def cancer_records() -> tuple[np.ndarray, np.ndarray]:
+    X, y = load_cancer(return_X_y=True)
+    return np.asarray(X, dtype=np.float32), np.asarray(y, dtype=np.int64)
+
+
+def mnist_records() -> tuple[np.ndarray, np.ndarray]:
+    data = load_mnist(subset="train")
+    X = np.asarray(data.data, dtype=np.float32).reshape(-1, 1, 28, 28) / 255
+    return X, np.asarray(data.target).astype(np.int64)
+
+
+def network(module: Any, batch_size: int, steps: int, train_size: int, **options: Any) -> Any:
+    return NeuralNetClassifier(
+        module,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        batch_size=batch_size,
+        max_epochs=max(1, steps * batch_size // train_size),
+        iterator_train__shuffle=True,
+        train_split=None,
+        verbose=0,
+        **{"lr": 1e-3, **options},
+    )
+
+
+RECORDS = {"adult": adult_records, "cancer": cancer_records, "mnist": mnist_records}
+SETTINGS = {
+    "adult": Setting(
+        "adult",
+        "Adult, 10 + 5 tanh units",
+        network(Tiny, 100, 20_000, 10_000, module__n_features=108),
+        20_000,
+        10_000,
+        [
+            (0.4, 0.1, "13 records .7391 / .0523"),
+            (0.4, 0.5, "26 records .6800 / .0392"),
+            (0.3, 0.1, "53 records .6581 / .0291"),
+            (0.2, 0.1, "127 records .6621 / .0219"),
+        ],
+        {0.001: "- / 0", 0.002: "1 / .0031", 0.01: ".7391 / .0523"},
+        ".85 / .85",
+        0.9,
+        {0.01: "- / 0, then 1 / .14", 0.1: ".7083 / .34, then .75 / .24"},
+        {0.6: ".6667 / .0492", 0.7: "- / 0"},
+    ),
+    "cancer": Setting(
+        "cancer",
+        "Cancer, no hidden layer",
+        network(Linear, 10, 3_000, 100),
+        200,
+        100,
+        [
+            (0.1, 0.1, "5 records .8889 / .0320"),
+            (0.1, 1.0, "21 records .6875 / .0314"),
+            (0.05, 0.1, "33 records .6667 / .0260"),
+        ],
+        {0.001: "- / 0", 0.008: "1 / .024", 0.01: ".8889 / .032"},
+        ".95 / .94",
+        0.95,
+        {0.01: "1 / .06, then - / 0", 0.1: ".6667 / .52, then .8889 / .16"},
+        {0.8: ".5025 / .40", 0.9: "- / 0"},
+    ),
+    "mnist": Setting(
+        "mnist",
+        "MNIST, 64 + 32 dense units",
+        network(Dense, 50, 10_000, 10_000),
+        20_000,
+        10_000,
+        [
+            (0.2, 0.1, "16 records .9336 / .7388"),
+            (0.2, 1.0, "27 records .9505 / .6689"),
+            (0.2, 2.0, "52 records .9084 / .6831"),
+        ],
+        {0.0001: "1 / .2437", 0.001: ".9655 / .4550", 0.01: ".9336 / .7388"},
+        ".99 / .98",
+        0.8,
+        {0.01: ".9615 / 1, then 1 / .02", 0.1: ".8929 / 1, then .5238 / .22"},
+        {0.6: ".50 / .5625", 0.7: ".196 / .0625"},
+    ),
+}
+
+
+class Experiment:
+    """One data set under the paper's protocol, each part trained when it is asked for."""
+
+    def __init__(
+        self, setting: Setting, records: Any, *, seed: int, n_models: int, cache: Any, progress: bool
+    ) -> None:
+        self.setting, self.seed, self.n_models = setting, seed, n_models
+        self.options: dict[str, Any] = {
+            "cache": cache,
+            "progress": progress,
+            "smoothing": 0.0,
+            "n_jobs": torch.get_num_threads(),
+        }
+        X, y = records
+        order = np.random.default_rng(seed).permutation(len(X))
+        pool, background = order[: setting.n_pool], order[setting.n_pool :]
+        self.X, self.y = X[pool], y[pool]
+        self.background = X[background], y[background]
+        self.queries: tuple[np.ndarray, np.ndarray] | None = None
+
+    def references(self, sampling: str, n_models: int | None = None) -> ReferenceModels:
+        """Train references on the attacker's records and ask them about all."""
+        models = ReferenceModels(
+            self.setting.net,
+            n_models or self.n_models,
+            sampling=sampling,
+            train_size=self.setting.train_size,
+            random_state=self.seed,
+            **self.options,
+        )
+        return models.fit(self.X, self.y, population=self.background)
+
+    @cached_property
+    def bootstrap(self) -> ReferenceModels:
+        return self.references("bootstrap")
+
+    @cached_property
+    def valid(self) -> ReferenceModels:
+        """References on samples without replacement, as the target's training set is one."""
+        return self.references("block")
+
+    @cached_property
+    def targets(self) -> ReferenceModels:
+        """Train the targets: both halves of the pool, again and again."""
+        models = ReferenceModels(
+            self.setting.net, self.n_models, random_state=self.seed + 1, **self.options
+        )
+        if self.queries is None:
+            return models.fit(self.X, self.y)
+        # Targets train on the pool and are asked about the queries too.
+        return models.fit(*self.queries, population=(self.X, self.y))
+
+    @property
+    def n_asked(self) -> int:
+        return 0 if self.queries is None else len(self.queries[0])
+
+    @cached_property
+    def member(self) -> np.ndarray:
+        """Who trained which target: (n_pool, n_targets)."""
+        return self.targets.membership_[:, self.n_asked :].T > 0
+
+    @cached_property
+    def phi(self) -> np.ndarray:
+        """The targets' phi on the pool: (n_pool, n_targets)."""
+        return self.targets.phi()[:, self.n_asked :].T.astype(np.float64)
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        return self.bootstrap.features_
+
+    def vulnerable(self, delta: float, beta: float) -> np.ndarray:
+        """Return the vulnerable records of the pool, those with the fewest neighbours first."""
+        n = len(self.X)
+        found = VulnerableRecords(delta, beta, self.setting.train_size).fit(self.features[n:])
+        expected = found.expected_neighbors(self.features[:n])
+        order = np.argsort(expected, kind="stable")
+        return order[expected[order] < beta]
+
+    def p_values(self, rows: np.ndarray, method: str, references: ReferenceModels) -> np.ndarray:
+        """Return p-values of records under all targets: (n_rows, n_targets)."""
+        out = references.phi()[:, rows].T.astype(np.float64)
+        return P_VALUES[method](self.phi[rows], out)
+
+
+@dataclass(frozen=True)
+class Count:
+    """Inferences, right and wrong, out of so many members and non-members."""
+
+    right: int
+    wrong: int
+    members: int
+    others: int
+
+    @classmethod
+    def of(cls, called: np.ndarray, member: np.ndarray) -> Count:
+        return cls(
+            int((called & member).sum()),
+            int((called & ~member).sum()),
+            int(member.sum()),
+            int((~member).sum()),
+        )
+
+    def __str__(self) -> str:
+        precision = _share(self.right, self.right + self.wrong)
+        return (
+            f"{precision} | {_share(self.right, self.members)} | {self.right} | {self.wrong} | "
+            f"{_share(self.wrong, self.others)}"
+        )
+
+
+def _share(k: int, n: int) -> str:
+    if n == 0:
+        return "-"
+    low, high = binomtest(k, n).proportion_ci(method="wilson")
+    return f"{k / n:.4f} ({low:.3f}, {high:.3f})"
+
+
+HEAD = "precision | recall | right | wrong | false positives"
+RULE = "--- | --- | --- | --- | ---"
+
+
+def sides(experiment: Experiment) -> Iterator[tuple[str, str, ReferenceModels]]:
+    yield "published: pchip, bootstrap", "pchip", experiment.bootstrap
+    for method in ("rank", "pooled"):
+        yield f"valid: {method}, without replacement", method, experiment.valid
+
+
+def table_1(experiment: Experiment) -> None:
+    setting = experiment.setting
+    delta, beta, published = setting.criteria[0]
+    rows = experiment.vulnerable(delta, beta)
+    print(f"\nTable 1, direct inference: {len(rows)} vulnerable records at delta {delta}, beta {beta}")
+    print(f"(paper: {published.split(' .')[0]}); 95 % Wilson intervals of single inferences.\n")
+    print(f"| references and p-values | p <= | paper | {HEAD} |\n| --- | --- | --- | {RULE} |")
+    for name, method, references in sides(experiment):
+        p = experiment.p_values(rows, method, references)
+        for level in sorted({*setting.direct, *LEVELS}):
+            count = Count.of(p <= level, experiment.member[rows])
+            print(f"| {name} | {level:g} | {setting.direct.get(level, '')} | {count} |")
+    print("\nFalse positives over all records of the pool, vulnerable or not, by method:\n")
+    print("| references | p-values | " + " | ".join(f"p <= {level:g}" for level in LEVELS) + " |")
+    print("| --- | --- |" + " --- |" * len(LEVELS))
+    everyone = np.arange(len(experiment.X))
+    out = ~experiment.member
+    for kind, references in (
+        ("bootstrap", experiment.bootstrap),
+        ("without replacement", experiment.valid),
+    ):
+        for method in P_VALUES:
+            p = experiment.p_values(everyone, method, references)[out]
+            rates = " | ".join(f"{(p <= level).mean():.4f}" for level in LEVELS)
+            print(f"| {kind} | {method} | {rates} |")
+
+
+def table_2(experiment: Experiment) -> None:
+    print("\nTable 2, the selection of records, p <= .01.\n")
+    print(f"| delta | beta | paper | records | references and p-values | {HEAD} |")
+    print(f"| --- | --- | --- | --- | --- | {RULE} |")
+    for delta, beta, published in experiment.setting.criteria:
+        rows = experiment.vulnerable(delta, beta)
+        for name, method, references in sides(experiment):
+            if len(rows) == 0:
+                break
+            p = experiment.p_values(rows, method, references)
+            count = Count.of(p <= 0.01, experiment.member[rows])
+            print(f"| {delta} | {beta} | {published} | {len(rows)} | {name} | {count} |")
+        if len(rows) == 0:
+            print(f"| {delta} | {beta} | {published} | 0 | none is vulnerable | |")
+
+
+def search(experiment: Experiment) -> tuple[np.ndarray, list[FoundQueries]]:
+    """Find the queries about ten vulnerable records, before any target is trained."""
+    setting = experiment.setting
+    delta, beta, _ = setting.criteria[0]
+    rows = experiment.vulnerable(delta, beta)[:10]
+    searcher = EnhancingRecords(
+        setting.net,
+        experiment.n_models,
+        train_size=setting.train_size,
+        theta=setting.theta,
+        random_state=experiment.seed,
+        progress=experiment.options["progress"],
+    )
+    found = searcher.fit(*experiment.background).search(experiment.X[rows], experiment.y[rows])
+    asked = [one for one in found if len(one)]
+    if asked:
+        X = np.concatenate([one.queries for one in asked])
+        y = np.concatenate([[one.label] * len(one) for one in asked])
+        experiment.queries = X, y
+    return rows, found
+
+
+def table_3(experiment: Experiment, rows: np.ndarray, found: list[FoundQueries]) -> None:
+    setting = experiment.setting
+    print("\nTable 3, with and without asking about the record; ten vulnerable records.\n")
+    print("Published: direct pchip, indirect Kost and McDermott, both from bootstrap references;")
+    print("valid: direct rank (without replacement), indirect by rank.\n")
+    print(f"| record | queries | moved | best influence | attack | p <= | {HEAD} |")
+    print(f"| --- | --- | --- | --- | --- | --- | {RULE} |")
+    start = 0
+    for row, one in zip(rows, found, strict=True):
+        member = experiment.member[row]
+        p: dict[str, np.ndarray] = {
+            "direct, pchip": experiment.p_values(np.array([row]), "pchip", experiment.bootstrap)[0],
+            "direct, rank": experiment.p_values(np.array([row]), "rank", experiment.valid)[0],
+        }
+        stop = start + len(one)
+        if len(one):
+            code = np.full(len(one), one.label)
+            asked = [
+                rescaled_logit(answer[start:stop], code, 0.0)
+                for answer in experiment.targets.outputs_
+            ]
+            p |= indirect(np.asarray(asked), one)
+        start = stop
+        for attack, values in p.items():
+            for level in setting.indirect or {}:
+                count = Count.of(values <= level, member)
+                about = f"{row} | {len(one)} | {int(one.optimized.sum())} | {one.best_influence:.2f}"
+                print(f"| {about} | {attack} | {level:g} | {count} |")
+    for level, published in (setting.indirect or {}).items():
+        print(f"\npaper, one record, p <= {level:g}, direct then indirect: {published}")
+
+
+def indirect(asked: np.ndarray, one: FoundQueries) -> dict[str, np.ndarray]:
+    """Return the p-values of one record under all targets, by both combinations."""
+    n_queries = len(one)
+    references = np.broadcast_to(
+        one.out_signal.reshape(1, -1), (len(asked), one.out_signal.size)
+    )
+    names = [f"enhancing_{q}" for q in range(n_queries)]
+    names += [
+        f"enhancing_{q}_out_{k}" for q in range(n_queries) for k in range(one.out_signal.shape[1])
+    ]
+    table = pd.DataFrame(np.hstack([asked, references]), columns=names)
+    either = np.arange(len(table)) % 2  # Membership decides nothing about p-values.
+    return {
+        f"indirect, {combine}": IndirectGMIAAttack(combine=combine).fit(table, either).p_values(table)
+        for combine in ("kost", "rank")
+    }
+
+
+def table_6(experiment: Experiment) -> None:
+    inside, outside = accuracies(experiment)
+    print("\nTable 6, accuracy on training records and on others, mean and sd over targets.\n")
+    print("| paper | training | others |\n| --- | --- | --- |")
+    print(
+        f"| {experiment.setting.accuracy} | {inside.mean():.4f} ± {inside.std():.4f} | "
+        f"{outside.mean():.4f} ± {outside.std():.4f} |"
+    )
+
+
+def accuracies(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    answers = experiment.targets.outputs_[:, experiment.n_asked :]
+    right = (answers.argmax(axis=2) == experiment.y).T
+    member = experiment.member
+    return (
+        (right & member).sum(axis=0) / member.sum(axis=0),
+        (right & ~member).sum(axis=0) / (~member).sum(axis=0),
+    )
+
+
+def table_7(experiment: Experiment) -> None:
+    setting = experiment.setting
+    delta, beta, _ = setting.criteria[0]
+    rows = experiment.vulnerable(delta, beta)
+    X, y = experiment.background
+    shadows = ReferenceModels(
+        setting.net,
+        20,
+        sampling="disjoint",
+        train_size=setting.train_size,
+        random_state=experiment.seed,
+        **experiment.options,
+    ).fit(X, y)
+    attack = ShadowAttack(random_state=experiment.seed)
+    observations, member = shadows.shadow_observations(random_state=experiment.seed)
+    columns = ["label", *(name for name in observations if name.startswith("proba_"))]
+    attack.fit(observations[columns], member)
+    sure = np.empty((len(rows), experiment.n_models))
+    for model, answers in enumerate(experiment.targets.outputs_[:, experiment.n_asked :]):
+        values = np.column_stack([experiment.y[rows], np.exp(answers[rows])])
+        table = pd.DataFrame(values, columns=columns)
+        sure[:, model] = attack.predict_proba(table)[:, 1]
+    print(f"\nTable 7, Shokri's attack on the same {len(rows)} records, 20 shadow models.\n")
+    print(f"| confidence >= | paper | {HEAD} |\n| --- | --- | {RULE} |")
+    for level in sorted({*(setting.shokri or {}), 0.6, 0.7, 0.8}):
+        count = Count.of(sure >= level, experiment.member[rows])
+        print(f"| {level} | {(setting.shokri or {}).get(level, '')} | {count} |")
+
+
+def varied(
+    title: str,
+    experiment: Experiment,
+    variants: list[tuple[str, dict[str, Any], list[tuple[float, float, str]]]],
+) -> None:
+    """Print one table of networks trained otherwise."""
+    print(f"\n{title}, p <= .01, published p-values.\n")
+    print(f"| variant | training | others | delta | beta | paper | records | {HEAD} |")
+    print(f"| --- | --- | --- | --- | --- | --- | --- | {RULE} |")
+    for name, params, criteria in variants:
+        one = experiment
+        if params:
+            one = Experiment.__new__(Experiment)
+            kept = ("X", "y", "background", "queries", "options", "seed", "n_models")
+            vars(one).update({key: vars(experiment)[key] for key in kept})
+            net = experiment.setting.net
+            one.setting = replace(experiment.setting, net=_with(net, params))
+        inside, outside = (side.mean() for side in accuracies(one))
+        for delta, beta, published in criteria:
+            rows = one.vulnerable(delta, beta)
+            said = f"| {name} | {inside:.4f} | {outside:.4f} | {delta} | {beta} | {published} |"
+            if len(rows) == 0:
+                print(f"{said} 0 | none is vulnerable |")
+                continue
+            p = one.p_values(rows, "pchip", one.bootstrap)
+            print(f"{said} {len(rows)} | {Count.of(p <= 0.01, one.member[rows])} |", flush=True)
+
+
+def _with(net: Any, params: dict[str, Any]) -> Any:
+    from sklearn.base import clone
+
+    return clone(net).set_params(**params)
+
+
+def table_4(experiment: Experiment) -> None:
+    varied(
+        "Table 4, steps of training (MNIST)",
+        experiment,
+        [
+            (
+                "1,000 steps (paper .97 / .96)",
+                {"max_epochs": 5},
+                [(0.2, 0.1, "28 records .7227 / .0614"), (0.3, 0.1, "4 records 1 / .025")],
+            ),
+            ("10,000 steps (.99 / .98)", {}, [(0.2, 0.1, "16 records .9336 / .7388")]),
+        ],
+    )
+
+
+def table_5(experiment: Experiment) -> None:
+    varied(
+        "Table 5, L2 penalty (MNIST)",
+        experiment,
+        [
+            ("0 (paper .99 / .98)", {}, [(0.2, 2.0, "52 records .9084 / .6831")]),
+            (
+                "0.001 (.99 / .99)",
+                {"optimizer__weight_decay": 1e-3},
+                [(0.2, 2.0, "1 record 1 / .548")],
+            ),
+            (
+                "0.01 (.98 / .98)",
+                {"optimizer__weight_decay": 1e-2},
+                [(0.2, 2.0, "1 record .9336 / .04")],
+            ),
+        ],
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("data", choices=SETTINGS)
+    parser.add_argument("--table", type=int, action="append", choices=range(1, 8))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", type=int, default=N_MODELS, help="targets, and references")
+    parser.add_argument("--epochs", type=int, help="in place of the paper's number of steps")
+    parser.add_argument("--cnn", action="store_true", help="MNIST: the convolutional network")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cache", help="folder that keeps trained models")
+    parser.add_argument("--pictures", type=Path, help="folder for the figures")
+    parser.add_argument("--progress", action="store_true")
+    options = parser.parse_args()
+    setting = SETTINGS[options.data]
+    params: dict[str, Any] = {"device": options.device}
+    if options.epochs:
+        params["max_epochs"] = options.epochs
+    if options.cnn:
+        params |= {"module": Convolutional}
+        setting = replace(setting, name="MNIST, two convolutions and 1,024 dense units")
+    setting = replace(setting, net=_with(setting.net, params))
+    usual = [1, 2, 4, 5, 6] if options.data == "mnist" else [1, 2, 3, 6, 7]
+    tables = options.table or usual
+    start = time.perf_counter()
+    experiment = Experiment(
+        setting,
+        RECORDS[options.data](),
+        seed=options.seed,
+        n_models=options.models,
+        cache=options.cache,
+        progress=options.progress,
+    )
+    print(
+        f"# {setting.name}\n\n{options.models} targets of {setting.train_size:,} of "
+        f"{setting.n_pool:,} records, {options.models} references, {setting.net.max_epochs} epochs "
+        f"of batches of {setting.net.batch_size}, Adam, seed {options.seed}.",
+        flush=True,
+    )
+    rows, found = search(experiment) if 3 in tables else (None, None)
+    simple = {1: table_1, 2: table_2, 4: table_4, 5: table_5, 6: table_6, 7: table_7}
+    for table in sorted(set(tables)):
+        if table == 3:
+            table_3(experiment, rows, found)
+        else:
+            simple[table](experiment)
+    if options.pictures:
+        draw(experiment, found, options.pictures)
+    print(f"\n{time.perf_counter() - start:.0f} s on {torch.get_num_threads()} threads", flush=True)
+
+
+def draw(experiment: Experiment, found: list[FoundQueries] | None, folder: Path) -> None:
+    """Draw the paper's figures 8, 9, 12 and 14."""
+    folder.mkdir(parents=True, exist_ok=True)
+    setting, n = experiment.setting, len(experiment.X)
+    delta, beta, _ = setting.criteria[0]
+    rows = experiment.vulnerable(delta, beta)
+    figure, ax = plt.subplots(figsize=(5.6, 4.4), layout="constrained")
+    for name, method, references in sides(experiment):
+        p = experiment.p_values(rows, method, references)
+        PrecisionRecallDisplay.from_predictions(
+            experiment.member[rows].ravel(), -p.ravel(), name=name, ax=ax, drawstyle="steps-post"
+        )
+    ax.set(title="Figure 8: direct inference", ylim=(0, 1.02))
+    figure.savefig(folder / f"{setting.key}-precision-recall.png", dpi=110)
+    found_by = VulnerableRecords(delta, beta, setting.train_size).fit(experiment.features[n:])
+    p = experiment.p_values(np.arange(n), "rank", experiment.valid)
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    display = VulnerableRecordsDisplay.from_estimator(
+        found_by, experiment.features[:n], p_values=p, member=experiment.member, ax=axes[0]
+    )
+    display.plot(axes[1], quantity="precision")
+    display.plot(axes[2], quantity="recall")
+    figure.savefig(folder / f"{setting.key}-criteria.png", dpi=110)
+    if setting.key == "mnist" and len(rows):
+        images, labels = experiment.X[rows[:32]], experiment.y[rows[:32]]
+        figure = VulnerableRecordsDisplay.plot_images(images, [str(label) for label in labels])
+        figure.savefig(folder / "mnist-vulnerable.png", dpi=110)
+    if found:
+        InfluenceDisplay.from_found(found[0]).figure_.savefig(
+            folder / f"{setting.key}-influence.png", dpi=110
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -39,7 +39,6 @@ _WITH_POOL = _WITH_REFERENCES + "; that the whole training set lies among the au
 # Attacks of the literature that this version does not have.
 _ELSEWHERE = (
     ("perturbed copies", "label-only", _WITH_REFERENCES),
-    ("direct GMIA", "black-box", _WITH_REFERENCES),
     ("indirect GMIA", "black-box", _WITH_REFERENCES),
 )
 # What attackers who look inside know, and why they are not run unless asked for.

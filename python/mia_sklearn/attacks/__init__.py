@@ -13,10 +13,12 @@ from ._round_loss import RoundLossAttack
 from ._shadow import ShadowAttack
 from ._stacked import StackedAttack
 from ._threshold import ThresholdAttack, random_query_threshold
+from .gmia import GMIAAttack
 
 # Without the networks, so that `import *` loads no torch.
 __all__ = [
     "AttackInfo",
+    "GMIAAttack",
     "GradientNormAttack",
     "LiRAAttack",
     "RMIAAttack",

@@ -28,6 +28,7 @@ fn numbers(count: usize) -> Vec<f64> {
 
 fn kernels(criterion: &mut Criterion) {
     let signal = numbers(RECORDS);
+    let one = Array2::from_shape_vec((RECORDS, 1), signal.clone()).unwrap();
     let rows = Array2::from_shape_vec((RECORDS, MODELS), numbers(RECORDS * MODELS)).unwrap();
     let single = rows.mapv(|x| x as f32);
     let mut columns = Array2::zeros((RECORDS, MODELS).f());
@@ -48,7 +49,7 @@ fn kernels(criterion: &mut Criterion) {
             |b| b.iter(|| density::kernel_log_density(black_box(&signal), references, &[0.3, 1.0])),
         );
         group.bench_function(format!("leave_one_out_t, {layout}"), |b| {
-            b.iter(|| leave_one_out::leave_one_out_t(black_box(&signal), references))
+            b.iter(|| leave_one_out::leave_one_out_t(black_box(one.view()), references))
         });
     }
     let references = References::new(single.view(), None).unwrap();

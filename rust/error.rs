@@ -9,6 +9,11 @@ pub enum Error {
         found: usize,
         expected: usize,
     },
+    Shape {
+        name: &'static str,
+        found: (usize, usize),
+        expected: (usize, usize),
+    },
     Skip {
         start: usize,
         stop: usize,
@@ -36,6 +41,14 @@ impl fmt::Display for Error {
             } => write!(
                 f,
                 "{name} has {found} rows where {expected} were expected: one per record."
+            ),
+            Self::Shape {
+                name,
+                found,
+                expected,
+            } => write!(
+                f,
+                "{name} has shape {found:?} where that of signal was expected, {expected:?}."
             ),
             Self::Skip {
                 start,

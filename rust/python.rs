@@ -2,17 +2,17 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayD};
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray2,
-    PyUntypedArray, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods,
+    PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::kernels::tile::References;
-use crate::kernels::{density, leave_one_out, pooled, rmia, statistics, Pulse};
+use crate::kernels::{density, leave_one_out, pchip, pooled, ranks, rmia, statistics, Pulse};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
@@ -42,6 +42,22 @@ macro_rules! with_references {
     };
 }
 
+/// Calls a generic kernel with two tables, each in its own type.
+macro_rules! with_tables {
+    ($first:expr, $second:expr, |$a:ident, $b:ident| $call:expr) => {
+        match (&$first, &$second) {
+            (Table::Single(a), Table::Single(b)) => with_tables!(a, b => $a, $b, $call),
+            (Table::Single(a), Table::Double(b)) => with_tables!(a, b => $a, $b, $call),
+            (Table::Double(a), Table::Single(b)) => with_tables!(a, b => $a, $b, $call),
+            (Table::Double(a), Table::Double(b)) => with_tables!(a, b => $a, $b, $call),
+        }
+    };
+    ($first:ident, $second:ident => $a:ident, $b:ident, $call:expr) => {{
+        let ($a, $b) = ($first.as_array(), $second.as_array());
+        $call
+    }};
+}
+
 fn table<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Table<'py>> {
     let array = value.cast::<PyUntypedArray>().map_err(|_| {
         PyTypeError::new_err(format!(
@@ -68,22 +84,46 @@ fn table<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Table<'py>> {
     }
 }
 
-/// A copy of a one-dimensional argument; other types of number are converted.
-fn vector(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
+/// A copy of an argument of whatever dimension; other types of number are converted.
+fn numbers(value: &Bound<'_, PyAny>) -> PyResult<ArrayD<f64>> {
     let array = value
         .py()
         .import("numpy")?
         .call_method1("asarray", (value, "float64"))?;
-    let array = array.cast::<PyUntypedArray>()?;
-    if array.ndim() != 1 {
+    let array = readable(array.cast::<PyUntypedArray>()?)?;
+    let numbers = array.cast::<PyArrayDyn<f64>>()?.try_readonly()?;
+    Ok(numbers.as_array().to_owned())
+}
+
+/// A copy of a one-dimensional argument.
+fn vector(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
+    let numbers = numbers(value)?;
+    if numbers.ndim() != 1 {
         return Err(PyValueError::new_err(format!(
             "{name} must have one dimension, got {}.",
-            array.ndim()
+            numbers.ndim()
         )));
     }
-    let array = readable(array)?;
-    let numbers = array.cast::<PyArray1<f64>>()?.try_readonly()?;
-    Ok(numbers.as_array().to_vec())
+    Ok(numbers.iter().copied().collect())
+}
+
+/// A copy of signals, one or several per record, as a table, and their shape.
+fn signals(value: &Bound<'_, PyAny>) -> PyResult<(Array2<f64>, Vec<usize>)> {
+    let numbers = numbers(value)?;
+    let shape = numbers.shape().to_vec();
+    let (records, width) = match shape[..] {
+        [records] => (records, 1),
+        [records, width] => (records, width),
+        _ => {
+            return Err(PyValueError::new_err(format!(
+                "signal must have one or two dimensions, got {}.",
+                shape.len()
+            )))
+        }
+    };
+    let table = Array2::from_shape_vec((records, width), numbers.iter().copied().collect())
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok((table, shape))
 }
 
 /// The array itself, or a copy of a field of packed records, which Rust cannot address.
@@ -175,22 +215,60 @@ fn rmia_scores<'py>(
     Ok(scores.into_pyarray(py))
 }
 
-type VectorAndTable<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray2<f64>>);
+#[pyfunction]
+fn pchip_p_values<'py>(
+    py: Python<'py>,
+    signal: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    of_loss: bool,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let signal = table("signal", signal)?;
+    let references = table("references", references)?;
+    with_tables!(signal, references, |signal, references| {
+        let p = interruptible(py, |pulse| {
+            pchip::pchip_p_values(signal, references, of_loss, pulse)
+        })?;
+        rows(py, p, signal.nrows(), signal.ncols())
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (signal, references, places=None))]
+fn rank_p_values<'py>(
+    py: Python<'py>,
+    signal: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    places: Option<PyReadonlyArray2<'py, f64>>,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let signal = table("signal", signal)?;
+    let references = table("references", references)?;
+    let places = places.as_ref().map(|places| places.as_array());
+    with_tables!(signal, references, |signal, references| {
+        let p = interruptible(py, |pulse| {
+            ranks::rank_p_values(signal, references, places, pulse)
+        })?;
+        rows(py, p, signal.nrows(), signal.ncols())
+    })
+}
+
+type NumbersAndTable<'py> = (Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArray2<f64>>);
 
 #[pyfunction]
 fn leave_one_out_t<'py>(
     py: Python<'py>,
     signal: &Bound<'py, PyAny>,
     references: &Bound<'py, PyAny>,
-) -> PyResult<VectorAndTable<'py>> {
-    let signal = vector("signal", signal)?;
+) -> PyResult<NumbersAndTable<'py>> {
+    let (signal, shape) = signals(signal)?;
     let references = table("references", references)?;
     let (models, (target, each)) = with_references!(references, None, |references| {
         let models = references.models();
-        let result = py.detach(|| leave_one_out::leave_one_out_t(&signal, references))?;
+        let result = py.detach(|| leave_one_out::leave_one_out_t(signal.view(), references))?;
         (models, result)
     });
-    let each = rows(py, each, target.len(), models)?;
+    let target = ArrayD::from_shape_vec(shape, target)
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let each = rows(py, each, signal.nrows(), models)?;
     Ok((target.into_pyarray(py), each))
 }
 
@@ -219,6 +297,8 @@ fn pooled_counts<'py>(
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(reference_statistics, module)?)?;
     module.add_function(wrap_pyfunction!(kernel_log_density, module)?)?;
+    module.add_function(wrap_pyfunction!(pchip_p_values, module)?)?;
+    module.add_function(wrap_pyfunction!(rank_p_values, module)?)?;
     module.add_function(wrap_pyfunction!(rmia_scores, module)?)?;
     module.add_function(wrap_pyfunction!(leave_one_out_t, module)?)?;
     module.add_function(wrap_pyfunction!(pooled_counts, module)?)?;

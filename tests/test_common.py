@@ -15,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mia_sklearn.attacks import (
+    GMIAAttack,
     GradientNormAttack,
     LiRAAttack,
     RMIAAttack,
@@ -40,6 +41,7 @@ ATTACKS = [
     LiRAAttack(variance="global"),
     RMIAAttack(),
     StackedAttack(_small_booster()),
+    *(GMIAAttack(p_value=name) for name in ("pooled", "pchip", "rank", "t")),
     RoundLossAttack(),
     GradientNormAttack(),
 ]
@@ -61,6 +63,8 @@ def _attacks_by_name():
         "lira": LiRAAttack(),
         "rmia": RMIAAttack(),
         "stacked": StackedAttack(_small_booster()),
+        "gmia": GMIAAttack(),
+        "gmia, pchip": GMIAAttack(p_value="pchip"),
     }
 
 
@@ -198,6 +202,7 @@ def test_a_second_table_with_other_columns_is_refused(name, shadow, target_obser
     [
         (LiRAAttack(), "out_", "'out' by observe"),
         (LiRAAttack(mode="online"), "in_", "'in' by observe"),
+        (GMIAAttack(), "out_", "'out' by observe"),
         (RMIAAttack(), "logit", "'logit' by observe"),
         (ShadowAttack(), "proba_", "'proba' by observe"),
         (ShadowAttack(), "label", "'label' by observe"),
@@ -219,7 +224,7 @@ def test_wrong_number_of_names_is_refused():
 
 def test_registry_states_what_each_attack_needs():
     infos = {info.name: info for info in all_attacks()}
-    assert list(infos)[:5] == ["threshold", "shadow", "lira", "rmia", "stacked"]
+    assert list(infos)[:6] == ["threshold", "shadow", "lira", "rmia", "stacked", "gmia"]
     for info in infos.values():
         assert info.threat_model == info.attack.threat_model
         assert info.requires == info.attack.requires

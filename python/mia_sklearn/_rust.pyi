@@ -15,7 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "kernel_log_density",
     "leave_one_out_t",
+    "pchip_p_values",
     "pooled_counts",
+    "rank_p_values",
     "reference_statistics",
     "rmia_scores",
 ]
@@ -87,16 +89,54 @@ def leave_one_out_t(signal: ArrayLike, references: NDArray[Any]) -> tuple[_Numbe
 
     Parameters
     ----------
-    signal : array-like of shape (n_records,)
+    signal : array-like of shape (n_records,) or (n_records, n_targets)
     references : ndarray of shape (n_records, n_models)
 
     Returns
     -------
-    t : ndarray of shape (n_records,)
+    t : ndarray of the shape of signal
         (signal - mean) / (sd * sqrt(1 + 1 / K)) over the record's K references; NaN where K < 2 or
         the sd is 0.
     e : ndarray of shape (n_records, n_models)
         The same of each reference against the record's K - 1 others.
+    """
+
+def rank_p_values(
+    signal: NDArray[Any], references: NDArray[Any], places: _Numbers | None = None
+) -> _Numbers:
+    """Return each signal's place among its record's references. Ctrl-C is honoured.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (n_records, n_targets)
+    references : ndarray of shape (n_records, n_models)
+    places : float64 ndarray of shape (n_records, n_targets), default=None
+        Numbers in [0, 1): places among equal references, instead of the last.
+
+    Returns
+    -------
+    ndarray of shape (n_records, n_targets)
+        (1 + #{reference >= signal}) / (K + 1) for the record's K references, or
+        (#{reference > signal} + place * (1 + #{reference = signal})) / (K + 1); NaN for NaN.
+    """
+
+def pchip_p_values(signal: NDArray[Any], references: NDArray[Any], of_loss: bool) -> _Numbers:
+    """Read the smoothed distribution of each record's references. Ctrl-C is honoured.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (n_records, n_targets)
+    references : ndarray of shape (n_records, n_models)
+    of_loss : bool
+        Whether signals are rescaled logits and the distribution is that of log(1 + exp(-signal)).
+        Otherwise it is that of -signal.
+
+    Returns
+    -------
+    ndarray of shape (n_records, n_targets)
+        PCHIP through the share of references up to each distinct one; 0 beyond the largest signal,
+        1 beyond the smallest and without references; steps, no cubic, where fewer than three are
+        distinct. Infinite numbers stand for the largest finite ones. NaN for NaN.
     """
 
 def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Numbers, int]:

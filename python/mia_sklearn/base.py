@@ -169,6 +169,11 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ndarray of shape (n_observations,), float64
             Rows whose signal is missing get a score that says nothing.
         """
+        score = np.asarray(self._score(self._read(X)), dtype=np.float64)
+        return np.where(np.isnan(score), self._blank, score)
+
+    def _read(self, X: Any) -> Reader:
+        """Return checked observations for reading by the columns of `fit`."""
         check_is_fitted(self)
         X = validate_data(
             self,
@@ -177,8 +182,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             ensure_all_finite="allow-nan",
             reset=False,
         )
-        score = np.asarray(self._score(Reader(X, self._groups, self._names)), dtype=np.float64)
-        return np.where(np.isnan(score), self._blank, score)
+        return Reader(X, self._groups, self._names)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the log-odds of membership.

@@ -1,5 +1,7 @@
 //! Each record's signal standardised by its references, and each reference by the others.
 
+use ndarray::ArrayView2;
+
 use crate::error::Result;
 use crate::kernels::tile::{moments, Lanes, Moments, References, LANES};
 use crate::kernels::wide;
@@ -7,27 +9,32 @@ use crate::kernels::wide;
 /// Below this share of the sum of squares, removing one reference cancels too many digits.
 const CANCELLED: f64 = 1e-2;
 
-/// Returns `(t, e)`: the target's T per record, and per record and reference the reference's own T
-/// against the record's other references. NaN with fewer than two others, or when those are equal.
+/// Returns `(t, e)`: T per signal, a row per record, and per record and reference the reference's own
+/// T against the record's other references, which no signal changes. NaN with fewer than two others, or when those are equal.
 ///
 /// T is `(x - mean) / (sd * sqrt(1 + 1 / K))` for the K references that mean and sd are over.
 pub fn leave_one_out_t<T: Copy + Into<f64> + Sync>(
-    signal: &[f64],
+    signal: ArrayView2<'_, f64>,
     references: References<'_, T>,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
-    references.check_records("signal", signal.len())?;
+    let (records, targets) = signal.dim();
+    references.check_records("signal", records)?;
     let width = references.models();
-    let mut target = vec![f64::NAN; signal.len()];
-    let mut each = vec![f64::NAN; signal.len() * width];
+    let mut own = vec![f64::NAN; records * targets];
+    let mut each = vec![f64::NAN; records * width];
     references.for_each_tile(
-        [(&mut target, 1), (&mut each, width)],
-        |tile, first, [target, each]| {
+        [(&mut own, targets), (&mut each, width)],
+        |tile, first, [own, each]| {
             let of_all = moments(tile);
             let mut e = vec![[f64::NAN; LANES]; width];
             let fewest = tile_each(tile, &of_all, &mut e);
-            for (lane, t) in target.iter_mut().enumerate() {
+            let lanes = LANES.min(records - first);
+            for lane in 0..lanes {
                 let (mean, squares) = (of_all.mean[lane], of_all.squares[lane]);
-                *t = standardised(signal[first + lane] - mean, squares, of_all.count[lane]);
+                let ts = own[lane * targets..(lane + 1) * targets].iter_mut();
+                for (t, x) in ts.zip(signal.row(first + lane)) {
+                    *t = standardised(x - mean, squares, of_all.count[lane]);
+                }
                 let row = &mut each[lane * width..(lane + 1) * width];
                 for (number, value) in row.iter_mut().zip(&e) {
                     *number = value[lane];
@@ -39,7 +46,7 @@ pub fn leave_one_out_t<T: Copy + Into<f64> + Sync>(
             }
         },
     );
-    Ok((target, each))
+    Ok((own, each))
 }
 
 wide! {
@@ -126,11 +133,15 @@ mod tests {
         #[test]
         fn agrees_with_its_definition((signal, table) in records()) {
             let references = References::new(table.view(), None).unwrap();
-            let (t, e) = leave_one_out_t(&signal, references).unwrap();
+            let own = Array2::from_shape_fn((signal.len(), 2), |(i, j)| signal[i] + j as f64);
+            let (t, e) = leave_one_out_t(own.view(), references).unwrap();
             let e = Array2::from_shape_vec(table.dim(), e).unwrap();
             for i in 0..table.nrows() {
                 let row = table.row(i);
-                prop_assert!(close(t[i], definition(signal[i], &valid(row)), 1.0));
+                for j in 0..2 {
+                    let expected = definition(own[[i, j]], &valid(row));
+                    prop_assert!(close(t[2 * i + j], expected, 1.0));
+                }
                 for j in 0..row.len() {
                     let mut others = row.to_owned();
                     others[j] = f64::NAN;
@@ -145,7 +156,7 @@ mod tests {
     fn an_outlier_among_equals_has_no_t() {
         let table = array![[0.1, 0.1, 0.1, 1e8, 0.1]];
         let references = References::new(table.view(), None).unwrap();
-        let (_, e) = leave_one_out_t(&[0.0], references).unwrap();
+        let (_, e) = leave_one_out_t(array![[0.0]].view(), references).unwrap();
         assert!(e[3].is_nan());
         assert!(e.iter().enumerate().all(|(j, x)| j == 3 || x.is_finite()));
     }

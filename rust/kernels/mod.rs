@@ -3,8 +3,12 @@
 pub mod density;
 pub mod leave_one_out;
 pub mod math;
+pub mod pchip;
 pub mod pooled;
+pub mod ranks;
 pub mod rmia;
+pub mod rows;
+pub mod sorting;
 pub mod statistics;
 #[cfg(test)]
 mod testing;

@@ -13,13 +13,14 @@ from ._round_loss import RoundLossAttack
 from ._shadow import ShadowAttack
 from ._stacked import StackedAttack
 from ._threshold import ThresholdAttack, random_query_threshold
-from .gmia import EnhancingRecords, FoundQueries, IndirectGMIAAttack
+from .gmia import EnhancingRecords, FoundQueries, GMIAAttack, IndirectGMIAAttack
 
 # Without the networks, so that `import *` loads no torch.
 __all__ = [
     "AttackInfo",
     "EnhancingRecords",
     "FoundQueries",
+    "GMIAAttack",
     "GradientNormAttack",
     "IndirectGMIAAttack",
     "LiRAAttack",

@@ -51,6 +51,7 @@ _OWN = (
     AttackInfo("lira", _HOME + "LiRAAttack", "black-box", ("logit", "out")),
     AttackInfo("rmia", _HOME + "RMIAAttack", "black-box", ("logit", "out")),
     AttackInfo("stacked", _HOME + "StackedAttack", "black-box", ("logit", "out")),
+    AttackInfo("gmia", _HOME + "GMIAAttack", "black-box", ("logit", "out")),
     AttackInfo("gradient-norm", _HOME + "GradientNormAttack", "white-box", ("grad_norm",)),
     AttackInfo("white-box", _HOME + "WhiteBoxAttack", "white-box", ("grad_norm",)),
     AttackInfo(

@@ -11,10 +11,10 @@ from ._advantage import (
     difference_interval,
 )
 from ._auc import auc_interval
-from ._combine import kost_mcdermott, stacked_p_values
+from ._combine import combine_by_rank, kost_combine
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
-from ._p_values import pooled_p_values, rank_p_values, t_p_values
+from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
 from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
 
 __all__ = [
@@ -23,15 +23,16 @@ __all__ = [
     "advantage_interval",
     "auc_interval",
     "best_advantage_interval",
+    "combine_by_rank",
     "difference_interval",
     "epsilon_bound",
-    "kost_mcdermott",
+    "kost_combine",
     "nonmembers_needed",
     "one_run_epsilon",
+    "pchip_p_values",
     "pooled_p_values",
     "rank_p_values",
     "references_needed",
-    "stacked_p_values",
     "t_p_values",
     "threshold_epsilon",
     "tpr_interval",

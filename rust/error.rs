@@ -20,6 +20,8 @@ pub enum Error {
     },
     Empty(&'static str),
     HoldsNan(&'static str),
+    /// A row that is zero, or not finite.
+    NoDirection(usize),
     /// The caller asked a long kernel to stop.
     Interrupted,
 }
@@ -50,6 +52,10 @@ impl fmt::Display for Error {
             }
             Self::Empty(name) => write!(f, "{name} is empty; pass at least one value."),
             Self::HoldsNan(name) => write!(f, "{name} holds NaN; drop those values first."),
+            Self::NoDirection(row) => write!(
+                f,
+                "Row {row} is zero, NaN or infinite and has no direction; drop it."
+            ),
             Self::Interrupted => write!(f, "Interrupted."),
         }
     }

@@ -22,6 +22,8 @@ pub enum Error {
     HoldsNan(&'static str),
     /// A row that is zero, or not finite.
     NoDirection(usize),
+    /// Labels that do not number clusters from 0 on.
+    Label(i64),
     /// The caller asked a long kernel to stop.
     Interrupted,
 }
@@ -55,6 +57,10 @@ impl fmt::Display for Error {
             Self::NoDirection(row) => write!(
                 f,
                 "Row {row} is zero, NaN or infinite and has no direction; drop it."
+            ),
+            Self::Label(label) => write!(
+                f,
+                "labels must number clusters from 0 to n - 1, none of them empty, got {label}."
             ),
             Self::Interrupted => write!(f, "Interrupted."),
         }

@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::Array2;
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray2,
-    PyUntypedArray, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray1,
+    PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -234,6 +234,26 @@ fn average_linkage<'py>(py: Python<'py>, vectors: &Bound<'py, PyAny>) -> PyResul
     Ok((children.into_pyarray(py), tree.heights.into_pyarray(py)))
 }
 
+#[pyfunction]
+fn cluster_medoids<'py>(
+    py: Python<'py>,
+    vectors: &Bound<'py, PyAny>,
+    labels: PyReadonlyArray1<'py, i64>,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let labels = labels.as_array();
+    let medoids = match table("vectors", vectors)? {
+        Table::Single(vectors) => {
+            let vectors = vectors.as_array();
+            py.detach(|| linkage::cluster_medoids(vectors, labels))
+        }
+        Table::Double(vectors) => {
+            let vectors = vectors.as_array();
+            py.detach(|| linkage::cluster_medoids(vectors, labels))
+        }
+    }?;
+    Ok(medoids.into_pyarray(py))
+}
+
 /// Statistics kernels, compiled; `_rust.pyi` documents them.
 #[pymodule]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -243,5 +263,6 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(leave_one_out_t, module)?)?;
     module.add_function(wrap_pyfunction!(pooled_counts, module)?)?;
     module.add_function(wrap_pyfunction!(average_linkage, module)?)?;
+    module.add_function(wrap_pyfunction!(cluster_medoids, module)?)?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The clusters that are left, what they know of each other, and how they merge.
 
-use super::nearest::{Nearest, Neighbor, GONE};
+use super::nearest::{Nearest, GONE, KEPT};
 use super::panels::Panels;
 use super::search;
 use super::tree::Merge;
@@ -47,7 +47,7 @@ impl Forest {
             sizes: vec![1.0; n],
             ids: everyone(),
             panels: Panels::new(depth, 0),
-            lists: vec![Nearest::nobody(f64::NEG_INFINITY); n],
+            lists: vec![Nearest::unknown(); n],
             places: everyone(),
             successors: vec![GONE; n],
             records: everyone(),
@@ -150,9 +150,7 @@ impl Forest {
     }
 
     fn best(&self, place: usize) -> f64 {
-        self.lists[place]
-            .first()
-            .map_or(f64::NEG_INFINITY, |first| first.similarity)
+        self.lists[place].first().1
     }
 
     /// No cluster is more similar to the one at `place` than this.
@@ -170,11 +168,12 @@ impl Forest {
             if own == GONE {
                 continue;
             }
-            while let Some(first) = self.lists[place].first() {
-                if self.successors[first.id as usize] == GONE {
+            loop {
+                let (first, _) = self.lists[place].first();
+                if first == GONE || self.successors[first as usize] == GONE {
                     break;
                 }
-                let holder = self.holder(first.id);
+                let holder = self.holder(first);
                 let mut list = self.lists[place];
                 list.replace_first(holder, || self.similarity(place, holder));
                 list.lead(own);
@@ -188,16 +187,14 @@ impl Forest {
         let mut taken = vec![false; self.ids.len()];
         let mut pairs = Vec::new();
         for place in 0..self.ids.len() {
-            let Some(first) = self.lists[place].first() else {
-                continue;
-            };
-            if self.ids[place] == GONE || taken[place] || self.unsure(place) {
+            let (first, similarity) = self.lists[place].first();
+            if first == GONE || self.ids[place] == GONE || taken[place] || self.unsure(place) {
                 continue;
             }
-            let other = self.places[first.id as usize] as usize;
-            if !taken[other] && first.similarity >= self.ceiling(other) - self.rounding {
+            let other = self.places[first as usize] as usize;
+            if !taken[other] && similarity >= self.ceiling(other) - self.rounding {
                 (taken[place], taken[other]) = (true, true);
-                pairs.push((place, other, first.similarity));
+                pairs.push((place, other, similarity));
             }
         }
         pairs
@@ -237,8 +234,8 @@ impl Forest {
             );
         }
         self.left -= pairs.len();
-        let mut unions = vec![Nearest::nobody(f64::NEG_INFINITY); pairs.len()];
-        let work = pairs.len() * self.depth * super::nearest::KEPT;
+        let mut unions = vec![Nearest::unknown(); pairs.len()];
+        let work = pairs.len() * self.depth * KEPT;
         let tasks = pairs.iter().zip(&mut unions).collect();
         threads::for_each(
             tasks,
@@ -260,18 +257,18 @@ impl Forest {
         // The similarity of a union is a mean of its parts', and so is the bound.
         let weight = self.sizes[other] / self.sizes[place];
         let bound = lists[0].bound * (1.0 - weight) + lists[1].bound * weight;
-        let mut union = Nearest::nobody(bound);
+        let mut union = Nearest::below(bound);
         let mut known: Vec<u32> = lists
             .iter()
             .flat_map(|list| list.list())
-            .map(|neighbor| self.holder(neighbor.id))
+            .map(|(id, _)| self.holder(id))
             .filter(|&id| id != own)
             .collect();
         known.sort_unstable();
         known.dedup();
         for id in known {
             let similarity = self.similarity(place, id);
-            union.add(Neighbor { similarity, id });
+            union.add(id, similarity);
         }
         union.lead(own);
         union

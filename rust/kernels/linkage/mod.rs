@@ -37,14 +37,10 @@ where
         pulse()?;
         forest.look_up();
         let pairs = forest.pairs();
-        let few = pairs.len() * FEW < forest.len();
-        forest.merge(&pairs);
-        if few {
+        if pairs.is_empty() {
             forest.search_some(pulse)?;
         }
+        forest.merge(&pairs);
     }
     Ok(Tree::new(forest.into_merges()))
 }
-
-/// A round that merges fewer than one cluster in so many is followed by a search.
-const FEW: usize = 64;

@@ -8,7 +8,9 @@ pub const WIDTH: usize = LINES * LINE;
 /// Rows of a tile: one line of a panel against the whole of another.
 const ROWS: usize = LINE;
 
-type Tile = [f64; ROWS * WIDTH];
+/// The products of a vector with a panel's.
+type Products = [f64; WIDTH];
+type Tile = [Products; ROWS];
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -94,7 +96,7 @@ pub fn sweep(rows: Block<'_>, columns: Block<'_>, triangle: bool, finder: &mut i
             return unsafe { x86::sweep_avx2(rows, columns, triangle, finder) };
         }
     }
-    sweep_with(rows, columns, triangle, finder, plain);
+    sweep_with(rows, columns, triangle, finder, plain, plainly_exceeding);
 }
 
 #[inline(always)]
@@ -104,41 +106,30 @@ fn sweep_with(
     triangle: bool,
     finder: &mut impl Finder,
     multiply: impl Fn(&[Line], &[Line], &mut Tile),
+    exceeding: impl Fn(&Products, &Products, f64) -> u32,
 ) {
     let stride = rows.depth * LINES;
-    let mut tile = [0.0; ROWS * WIDTH];
+    let mut tile = [[0.0; WIDTH]; ROWS];
     for (j, right) in columns.lines.chunks_exact(stride).enumerate() {
+        let first = j * WIDTH;
         for (i, left) in rows.lines.chunks_exact(stride).enumerate() {
             if triangle && i > j {
                 break;
             }
             for part in 0..LINES {
                 multiply(&left[part..], right, &mut tile);
-                report(&tile, i * WIDTH + part * ROWS, j * WIDTH, finder);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn report(tile: &Tile, first_row: usize, first_column: usize, finder: &mut impl Finder) {
-    for (r, products) in tile.chunks_exact(WIDTH).enumerate() {
-        let row = first_row + r;
-        let (of_rows, of_columns) = finder.floors();
-        let (floor, floors) = (
-            of_rows[row],
-            &of_columns[first_column..first_column + WIDTH],
-        );
-        // Without branches, so that it becomes a few vector instructions: most rows have nothing.
-        let any = products
-            .iter()
-            .zip(floors)
-            .fold(false, |any, (x, own)| any | (*x > floor) | (x > own));
-        if any {
-            for (c, &x) in products.iter().enumerate() {
-                let (of_rows, of_columns) = finder.floors();
-                if x > of_rows[row] || x > of_columns[first_column + c] {
-                    finder.found(row, first_column + c, x);
+                for (r, products) in tile.iter().enumerate() {
+                    let row = i * WIDTH + part * ROWS + r;
+                    let (of_rows, of_columns) = finder.floors();
+                    let Some(floors) = of_columns[first..].first_chunk() else {
+                        return;
+                    };
+                    let mut bits = exceeding(products, floors, of_rows[row]);
+                    while bits != 0 {
+                        let column = bits.trailing_zeros() as usize;
+                        finder.found(row, first + column, products[column]);
+                        bits &= bits - 1;
+                    }
                 }
             }
         }
@@ -148,7 +139,7 @@ fn report(tile: &Tile, first_row: usize, first_column: usize, finder: &mut impl 
 /// The products of one line's vectors in `left` with a panel's in `right`.
 #[inline(always)]
 fn plain(left: &[Line], right: &[Line], tile: &mut Tile) {
-    for (r, products) in tile.chunks_exact_mut(WIDTH).enumerate() {
+    for (r, products) in tile.iter_mut().enumerate() {
         let mut sums = [[0.0; LINE]; LINES];
         for (a, b) in left.chunks(LINES).zip(right.chunks_exact(LINES)) {
             let x = a[0].0[r];
@@ -162,11 +153,23 @@ fn plain(left: &[Line], right: &[Line], tile: &mut Tile) {
     }
 }
 
+/// Bit c: product c exceeds its floor, or the one floor that is all products'.
+#[inline(always)]
+fn plainly_exceeding(products: &Products, floors: &Products, floor: f64) -> u32 {
+    let pairs = products.iter().zip(floors);
+    if pairs.clone().all(|(x, own)| !((*x > floor) | (x > own))) {
+        return 0;
+    }
+    pairs.enumerate().fold(0, |bits, (c, (x, own))| {
+        bits | (u32::from((*x > floor) | (x > own)) << c)
+    })
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{sweep_with, Block, Finder, Line, Tile, LINE, LINES, ROWS, WIDTH};
+    use super::{sweep_with, Block, Finder, Line, Products, Tile, LINE, LINES, ROWS, WIDTH};
 
     #[target_feature(enable = "avx512f")]
     pub fn sweep_avx512(
@@ -175,10 +178,16 @@ mod x86 {
         triangle: bool,
         finder: &mut impl Finder,
     ) {
-        sweep_with(rows, columns, triangle, finder, |left, right, tile| {
+        sweep_with(
+            rows,
+            columns,
+            triangle,
+            finder,
             // SAFETY: this function runs only where AVX-512 is.
-            unsafe { avx512(left, right, tile) }
-        });
+            |left, right, tile| unsafe { avx512(left, right, tile) },
+            // SAFETY: as before.
+            |products, floors, floor| unsafe { exceeding_avx512(products, floors, floor) },
+        );
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -188,10 +197,16 @@ mod x86 {
         triangle: bool,
         finder: &mut impl Finder,
     ) {
-        sweep_with(rows, columns, triangle, finder, |left, right, tile| {
+        sweep_with(
+            rows,
+            columns,
+            triangle,
+            finder,
             // SAFETY: this function runs only where AVX2 and FMA are.
-            unsafe { avx2(left, right, tile) }
-        });
+            |left, right, tile| unsafe { avx2(left, right, tile) },
+            // SAFETY: as before.
+            |products, floors, floor| unsafe { exceeding_avx2(products, floors, floor) },
+        );
     }
 
     /// The number of components, checked so that pointers stay within both panels.
@@ -226,7 +241,8 @@ mod x86 {
                 }
             }
         }
-        for (sum, out) in sums.as_flattened().iter().zip(tile.chunks_exact_mut(LINE)) {
+        let out = tile.as_flattened_mut().chunks_exact_mut(LINE);
+        for (sum, out) in sums.as_flattened().iter().zip(out) {
             // SAFETY: `out` has eight numbers.
             unsafe { _mm512_storeu_pd(out.as_mut_ptr(), *sum) };
         }
@@ -259,12 +275,38 @@ mod x86 {
                 }
             }
             for (r, sums) in sums.iter().enumerate() {
-                let out = &mut tile[(row + r) * WIDTH + column..][..HALF];
+                let out = &mut tile[row + r][column..][..HALF];
                 for (sum, out) in sums.iter().zip(out.chunks_exact_mut(4)) {
                     // SAFETY: `out` has four numbers.
                     unsafe { _mm256_storeu_pd(out.as_mut_ptr(), *sum) };
                 }
             }
         }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn exceeding_avx512(products: &Products, floors: &Products, floor: f64) -> u32 {
+        let floor = _mm512_set1_pd(floor);
+        let lines = products.chunks_exact(LINE).zip(floors.chunks_exact(LINE));
+        lines.enumerate().fold(0, |bits, (i, (x, own))| {
+            // SAFETY: both have eight numbers.
+            let (x, own) = unsafe { (_mm512_loadu_pd(x.as_ptr()), _mm512_loadu_pd(own.as_ptr())) };
+            let least = _mm512_min_pd(own, floor);
+            bits | (u32::from(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(x, least)) << (i * LINE))
+        })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn exceeding_avx2(products: &Products, floors: &Products, floor: f64) -> u32 {
+        let floor = _mm256_set1_pd(floor);
+        let parts = products.chunks_exact(4).zip(floors.chunks_exact(4));
+        parts.enumerate().fold(0, |bits, (i, (x, own))| {
+            // SAFETY: both have four numbers.
+            let (x, own) = unsafe { (_mm256_loadu_pd(x.as_ptr()), _mm256_loadu_pd(own.as_ptr())) };
+            let exceeding = _mm256_cmp_pd::<_CMP_GT_OQ>(x, _mm256_min_pd(own, floor));
+            bits | ((_mm256_movemask_pd(exceeding) as u32) << (i * 4))
+        })
     }
 }

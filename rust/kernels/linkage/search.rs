@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::nearest::{Nearest, Neighbor, GONE};
+use super::nearest::{Nearest, GONE};
 use super::panels::{sweep, Finder, Panels, WIDTH};
 use crate::error::Result;
 use crate::kernels::Pulse;
@@ -124,10 +124,7 @@ impl Finder for Game<'_> {
             return;
         };
         if similarity > self.floors.rows[row] {
-            self.rows[row].keep(Neighbor {
-                similarity,
-                id: column_id,
-            });
+            self.rows[row].keep(column_id, similarity);
             self.floors.rows[row] = self.rows[row].bound;
         }
         if similarity > self.floors.columns[column] {
@@ -136,10 +133,7 @@ impl Finder for Game<'_> {
             } else {
                 &mut *self.columns
             };
-            lists[column].keep(Neighbor {
-                similarity,
-                id: row_id,
-            });
+            lists[column].keep(row_id, similarity);
             self.floors.columns[column] = lists[column].bound;
         }
         if alone {
@@ -199,7 +193,7 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
         }
         let columns: Vec<usize> = (0..panels.count()).step_by(SPAN).collect();
         let rows: Vec<usize> = (0..questions.count()).step_by(ROWS).collect();
-        let nobody = Nearest::nobody(f64::NEG_INFINITY);
+        let nobody = Nearest::unknown();
         let mut found = vec![vec![nobody; slab.len()]; columns.len()];
         let mut tasks = Vec::with_capacity(rows.len() * columns.len());
         for (&column, found) in columns.iter().zip(&mut found) {
@@ -240,8 +234,8 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
         for i in 0..slab.len() {
             let mut all = nobody;
             for lists in &found {
-                for &neighbor in lists[i].list() {
-                    all.add(neighbor);
+                for (id, similarity) in lists[i].list() {
+                    all.add(id, similarity);
                 }
                 all.bound = all.bound.max(lists[i].bound);
             }
@@ -269,8 +263,10 @@ impl Finder for Asked<'_> {
         let place = self.first + column;
         let id = self.ids.get(place).copied().unwrap_or(GONE);
         if place != self.places[row] && id != GONE {
-            self.lists[row].keep(Neighbor { similarity, id });
-            self.floors.rows[row] = self.lists[row].bound;
+            if similarity > self.floors.rows[row] {
+                self.lists[row].keep(id, similarity);
+                self.floors.rows[row] = self.lists[row].bound;
+            }
         }
     }
 }

@@ -25,6 +25,10 @@ pub enum Error {
     },
     Empty(&'static str),
     HoldsNan(&'static str),
+    /// A row that is zero, or not finite.
+    NoDirection(usize),
+    /// Labels that do not number clusters from 0 on.
+    Label(i64),
     /// The caller asked a long kernel to stop.
     Interrupted,
 }
@@ -63,6 +67,14 @@ impl fmt::Display for Error {
             }
             Self::Empty(name) => write!(f, "{name} is empty; pass at least one value."),
             Self::HoldsNan(name) => write!(f, "{name} holds NaN; drop those values first."),
+            Self::NoDirection(row) => write!(
+                f,
+                "Row {row} is zero, NaN or infinite and has no direction; drop it."
+            ),
+            Self::Label(label) => write!(
+                f,
+                "labels must number clusters from 0 to n - 1, none of them empty, got {label}."
+            ),
             Self::Interrupted => write!(f, "Interrupted."),
         }
     }

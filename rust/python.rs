@@ -5,14 +5,16 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::{Array2, ArrayD};
 use numpy::{
     IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods,
-    PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods,
+    PyReadonlyArray1, PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::kernels::tile::References;
-use crate::kernels::{density, leave_one_out, pchip, pooled, ranks, rmia, statistics, Pulse};
+use crate::kernels::{
+    density, leave_one_out, linkage, pchip, pooled, ranks, rmia, statistics, Pulse,
+};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
@@ -292,6 +294,46 @@ fn pooled_counts<'py>(
     Ok((counts.into_pyarray(py), total))
 }
 
+type Linkage<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray1<f64>>);
+
+#[pyfunction]
+fn average_linkage<'py>(py: Python<'py>, vectors: &Bound<'py, PyAny>) -> PyResult<Linkage<'py>> {
+    let tree = match table("vectors", vectors)? {
+        Table::Single(vectors) => {
+            let vectors = vectors.as_array();
+            interruptible(py, |pulse| linkage::average_linkage(vectors, pulse))
+        }
+        Table::Double(vectors) => {
+            let vectors = vectors.as_array();
+            interruptible(py, |pulse| linkage::average_linkage(vectors, pulse))
+        }
+    }?;
+    let merges = tree.children.len();
+    let children = Array2::from_shape_vec((merges, 2), tree.children.into_flattened())
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok((children.into_pyarray(py), tree.heights.into_pyarray(py)))
+}
+
+#[pyfunction]
+fn cluster_medoids<'py>(
+    py: Python<'py>,
+    vectors: &Bound<'py, PyAny>,
+    labels: PyReadonlyArray1<'py, i64>,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let labels = labels.as_array();
+    let medoids = match table("vectors", vectors)? {
+        Table::Single(vectors) => {
+            let vectors = vectors.as_array();
+            py.detach(|| linkage::cluster_medoids(vectors, labels))
+        }
+        Table::Double(vectors) => {
+            let vectors = vectors.as_array();
+            py.detach(|| linkage::cluster_medoids(vectors, labels))
+        }
+    }?;
+    Ok(medoids.into_pyarray(py))
+}
+
 /// Statistics kernels, compiled; `_rust.pyi` documents them.
 #[pymodule]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -302,5 +344,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(rmia_scores, module)?)?;
     module.add_function(wrap_pyfunction!(leave_one_out_t, module)?)?;
     module.add_function(wrap_pyfunction!(pooled_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(average_linkage, module)?)?;
+    module.add_function(wrap_pyfunction!(cluster_medoids, module)?)?;
     Ok(())
 }

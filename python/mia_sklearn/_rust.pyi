@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "average_linkage",
+    "cluster_medoids",
     "kernel_log_density",
     "leave_one_out_t",
     "pchip_p_values",
@@ -154,4 +156,36 @@ def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Numbers, int]:
         Whole numbers; NaN for NaN.
     total : int
         Number of values of the pool that are not NaN.
+    """
+
+def average_linkage(vectors: NDArray[Any]) -> tuple[NDArray[np.int64], _Numbers]:
+    """Cluster vectors by average linkage on cosine distance, in memory for them and few more.
+
+    Ctrl-C ends it. What is zero, NaN or infinite has no direction and raises ValueError.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_vectors, n_features)
+
+    Returns
+    -------
+    children : ndarray of shape (n_vectors - 1, 2)
+        The two clusters of each merge, the lower number first; merge i makes `n_vectors + i`.
+    heights : ndarray of shape (n_vectors - 1,)
+        Mean cosine distance of the two, never decreasing.
+    """
+
+def cluster_medoids(vectors: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the vector of each cluster with the least mean cosine distance to the others.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_vectors, n_features)
+    labels : ndarray of shape (n_vectors,)
+        0 to `n_clusters - 1`, none of them missing.
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,)
+        Row numbers, the lowest among equals (within 1e-12).
     """

@@ -2,6 +2,7 @@
 
 pub mod density;
 pub mod leave_one_out;
+pub mod linkage;
 pub mod math;
 pub mod pchip;
 pub mod pooled;

@@ -1,0 +1,312 @@
+//! Products of many vectors with many: vectors side by side in panels, a tile of products at a time.
+
+/// Numbers of a cache line.
+const LINE: usize = 8;
+const LINES: usize = 3;
+/// Vectors of a panel.
+pub const WIDTH: usize = LINES * LINE;
+/// Rows of a tile: one line of a panel against the whole of another.
+const ROWS: usize = LINE;
+
+/// The products of a vector with a panel's.
+type Products = [f64; WIDTH];
+type Tile = [Products; ROWS];
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f64; LINE]);
+
+/// Vectors in groups of `WIDTH`: component by component, as the products read them.
+pub struct Panels {
+    depth: usize,
+    lines: Vec<Line>,
+}
+
+impl Panels {
+    /// Room for `count` vectors of `depth` components, at least one, all zero.
+    pub fn new(depth: usize, count: usize) -> Self {
+        let depth = depth.max(1);
+        let lines = vec![Line([0.0; LINE]); count.div_ceil(WIDTH) * depth * LINES];
+        Self { depth, lines }
+    }
+
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The number of panels.
+    pub fn count(&self) -> usize {
+        self.lines.len() / self.stride()
+    }
+
+    pub fn set(&mut self, place: usize, vector: impl Iterator<Item = f64>) {
+        let (panel, lane) = (place / WIDTH, place % WIDTH);
+        let first = panel * self.stride() + lane / LINE;
+        for (line, x) in self.lines[first..].iter_mut().step_by(LINES).zip(vector) {
+            line.0[lane % LINE] = x;
+        }
+    }
+
+    pub fn get(&self, place: usize) -> impl Iterator<Item = f64> + '_ {
+        let (panel, lane) = (place / WIDTH, place % WIDTH);
+        let first = panel * self.stride() + lane / LINE;
+        let lines = self.lines[first..].iter().step_by(LINES);
+        lines.take(self.depth).map(move |line| line.0[lane % LINE])
+    }
+
+    /// Some neighbouring panels.
+    pub fn block(&self, panels: std::ops::Range<usize>) -> Block<'_> {
+        let stride = self.stride();
+        Block {
+            depth: self.depth,
+            lines: &self.lines[panels.start * stride..panels.end * stride],
+        }
+    }
+
+    fn stride(&self) -> usize {
+        self.depth * LINES
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Block<'a> {
+    depth: usize,
+    lines: &'a [Line],
+}
+
+/// Takes what a sweep finds: row, column, their product; it may raise the floors.
+pub trait Finder {
+    /// What a product must exceed to be of use to a row, or to a column.
+    fn floors(&self) -> (&[f64], &[f64]);
+    fn found(&mut self, row: usize, column: usize, product: f64);
+}
+
+/// Hands `finder` each product that exceeds the floor of its row or of its column.
+///
+/// With `triangle`, rows and columns are the same, and panels below the diagonal are left out.
+pub fn sweep(rows: Block<'_>, columns: Block<'_>, triangle: bool, finder: &mut impl Finder) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the feature was just detected.
+            return unsafe { x86::sweep_avx512(rows, columns, triangle, finder) };
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the features were just detected.
+            return unsafe { x86::sweep_avx2(rows, columns, triangle, finder) };
+        }
+    }
+    sweep_with(rows, columns, triangle, finder, plain, plainly_exceeding);
+}
+
+#[inline(always)]
+fn sweep_with(
+    rows: Block<'_>,
+    columns: Block<'_>,
+    triangle: bool,
+    finder: &mut impl Finder,
+    multiply: impl Fn(&[Line], &[Line], &mut Tile),
+    exceeding: impl Fn(&Products, &Products, f64) -> u32,
+) {
+    let stride = rows.depth * LINES;
+    let mut tile = [[0.0; WIDTH]; ROWS];
+    for (j, right) in columns.lines.chunks_exact(stride).enumerate() {
+        let first = j * WIDTH;
+        for (i, left) in rows.lines.chunks_exact(stride).enumerate() {
+            if triangle && i > j {
+                break;
+            }
+            for part in 0..LINES {
+                multiply(&left[part..], right, &mut tile);
+                for (r, products) in tile.iter().enumerate() {
+                    let row = i * WIDTH + part * ROWS + r;
+                    let (of_rows, of_columns) = finder.floors();
+                    let Some(floors) = of_columns[first..].first_chunk() else {
+                        return;
+                    };
+                    let mut bits = exceeding(products, floors, of_rows[row]);
+                    while bits != 0 {
+                        let column = bits.trailing_zeros() as usize;
+                        finder.found(row, first + column, products[column]);
+                        bits &= bits - 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The products of one line's vectors in `left` with a panel's in `right`.
+#[inline(always)]
+fn plain(left: &[Line], right: &[Line], tile: &mut Tile) {
+    for (r, products) in tile.iter_mut().enumerate() {
+        let mut sums = [[0.0; LINE]; LINES];
+        for (a, b) in left.chunks(LINES).zip(right.chunks_exact(LINES)) {
+            let x = a[0].0[r];
+            for (sums, line) in sums.iter_mut().zip(b) {
+                for (sum, y) in sums.iter_mut().zip(&line.0) {
+                    *sum += x * y;
+                }
+            }
+        }
+        products.copy_from_slice(sums.as_flattened());
+    }
+}
+
+/// Bit c: product c exceeds its floor, or the one floor that is all products'.
+#[inline(always)]
+fn plainly_exceeding(products: &Products, floors: &Products, floor: f64) -> u32 {
+    let pairs = products.iter().zip(floors);
+    if pairs.clone().all(|(x, own)| !((*x > floor) | (x > own))) {
+        return 0;
+    }
+    pairs.enumerate().fold(0, |bits, (c, (x, own))| {
+        bits | (u32::from((*x > floor) | (x > own)) << c)
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{sweep_with, Block, Finder, Line, Products, Tile, LINE, LINES, ROWS, WIDTH};
+
+    #[target_feature(enable = "avx512f")]
+    pub fn sweep_avx512(
+        rows: Block<'_>,
+        columns: Block<'_>,
+        triangle: bool,
+        finder: &mut impl Finder,
+    ) {
+        sweep_with(
+            rows,
+            columns,
+            triangle,
+            finder,
+            // SAFETY: this function runs only where AVX-512 is.
+            |left, right, tile| unsafe { avx512(left, right, tile) },
+            // SAFETY: as before.
+            |products, floors, floor| unsafe { exceeding_avx512(products, floors, floor) },
+        );
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub fn sweep_avx2(
+        rows: Block<'_>,
+        columns: Block<'_>,
+        triangle: bool,
+        finder: &mut impl Finder,
+    ) {
+        sweep_with(
+            rows,
+            columns,
+            triangle,
+            finder,
+            // SAFETY: this function runs only where AVX2 and FMA are.
+            |left, right, tile| unsafe { avx2(left, right, tile) },
+            // SAFETY: as before.
+            |products, floors, floor| unsafe { exceeding_avx2(products, floors, floor) },
+        );
+    }
+
+    /// The number of components, checked so that pointers stay within both panels.
+    #[inline(always)]
+    fn depth(left: &[Line], right: &[Line]) -> usize {
+        let depth = right.len() / LINES;
+        assert!(left.len() > (depth.max(1) - 1) * LINES);
+        depth
+    }
+
+    /// Twenty-four sums in registers, each of eight numbers.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn avx512(left: &[Line], right: &[Line], tile: &mut Tile) {
+        let depth = depth(left, right);
+        let (left, right) = (left.as_ptr().cast::<f64>(), right.as_ptr().cast::<f64>());
+        let mut sums = [[_mm512_setzero_pd(); LINES]; ROWS];
+        for k in 0..depth {
+            // SAFETY: k < depth, and both panels hold that many components; lines are aligned.
+            unsafe {
+                let b = right.add(k * WIDTH);
+                let b = [
+                    _mm512_load_pd(b),
+                    _mm512_load_pd(b.add(LINE)),
+                    _mm512_load_pd(b.add(2 * LINE)),
+                ];
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let a = _mm512_set1_pd(*left.add(k * WIDTH + r));
+                    for (sum, b) in sums.iter_mut().zip(b) {
+                        *sum = _mm512_fmadd_pd(a, b, *sum);
+                    }
+                }
+            }
+        }
+        let out = tile.as_flattened_mut().chunks_exact_mut(LINE);
+        for (sum, out) in sums.as_flattened().iter().zip(out) {
+            // SAFETY: `out` has eight numbers.
+            unsafe { _mm512_storeu_pd(out.as_mut_ptr(), *sum) };
+        }
+    }
+
+    /// Four quarters of the tile, each of twelve sums of four numbers.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2(left: &[Line], right: &[Line], tile: &mut Tile) {
+        const HALF: usize = WIDTH / 2;
+        let depth = depth(left, right);
+        let (left, right) = (left.as_ptr().cast::<f64>(), right.as_ptr().cast::<f64>());
+        for (row, column) in [(0, 0), (0, HALF), (4, 0), (4, HALF)] {
+            let mut sums = [[_mm256_setzero_pd(); 3]; 4];
+            for k in 0..depth {
+                // SAFETY: k < depth, and both panels hold that many components; lines are aligned.
+                unsafe {
+                    let b = right.add(k * WIDTH + column);
+                    let b = [
+                        _mm256_load_pd(b),
+                        _mm256_load_pd(b.add(4)),
+                        _mm256_load_pd(b.add(8)),
+                    ];
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        let a = _mm256_set1_pd(*left.add(k * WIDTH + row + r));
+                        for (sum, b) in sums.iter_mut().zip(b) {
+                            *sum = _mm256_fmadd_pd(a, b, *sum);
+                        }
+                    }
+                }
+            }
+            for (r, sums) in sums.iter().enumerate() {
+                let out = &mut tile[row + r][column..][..HALF];
+                for (sum, out) in sums.iter().zip(out.chunks_exact_mut(4)) {
+                    // SAFETY: `out` has four numbers.
+                    unsafe { _mm256_storeu_pd(out.as_mut_ptr(), *sum) };
+                }
+            }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn exceeding_avx512(products: &Products, floors: &Products, floor: f64) -> u32 {
+        let floor = _mm512_set1_pd(floor);
+        let lines = products.chunks_exact(LINE).zip(floors.chunks_exact(LINE));
+        lines.enumerate().fold(0, |bits, (i, (x, own))| {
+            // SAFETY: both have eight numbers.
+            let (x, own) = unsafe { (_mm512_loadu_pd(x.as_ptr()), _mm512_loadu_pd(own.as_ptr())) };
+            let least = _mm512_min_pd(own, floor);
+            bits | (u32::from(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(x, least)) << (i * LINE))
+        })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn exceeding_avx2(products: &Products, floors: &Products, floor: f64) -> u32 {
+        let floor = _mm256_set1_pd(floor);
+        let parts = products.chunks_exact(4).zip(floors.chunks_exact(4));
+        parts.enumerate().fold(0, |bits, (i, (x, own))| {
+            // SAFETY: both have four numbers.
+            let (x, own) = unsafe { (_mm256_loadu_pd(x.as_ptr()), _mm256_loadu_pd(own.as_ptr())) };
+            let exceeding = _mm256_cmp_pd::<_CMP_GT_OQ>(x, _mm256_min_pd(own, floor));
+            bits | ((_mm256_movemask_pd(exceeding) as u32) << (i * 4))
+        })
+    }
+}

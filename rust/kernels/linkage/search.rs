@@ -1,0 +1,272 @@
+//! Searches for the nearest clusters: of all at once, or of some among all.
+
+use std::sync::Mutex;
+
+use super::nearest::{Nearest, GONE};
+use super::panels::{sweep, Finder, Panels, WIDTH};
+use crate::error::Result;
+use crate::kernels::Pulse;
+use crate::threads;
+
+/// Panels of a block: two blocks fit into a core's second cache.
+const BLOCK: usize = 10;
+/// Vectors of a block.
+const VECTORS: usize = BLOCK * WIDTH;
+/// Products of components between two pulses.
+const BREATH: usize = 1 << 31;
+
+/// Room for the floors of a sweep, kept from task to task.
+#[derive(Default)]
+struct Floors {
+    rows: Vec<f64>,
+    columns: Vec<f64>,
+}
+
+type Stash = Mutex<Vec<Floors>>;
+
+fn with_floors<T>(stash: &Stash, body: impl FnOnce(&mut Floors) -> T) -> T {
+    let taken = stash.lock().ok().and_then(|mut stash| stash.pop());
+    let mut floors = taken.unwrap_or_default();
+    let result = body(&mut floors);
+    if let Ok(mut stash) = stash.lock() {
+        stash.push(floors);
+    }
+    result
+}
+
+/// Beyond the last vector nothing is of use.
+fn fill(floors: &mut Vec<f64>, lists: &[Nearest], panels: usize) {
+    floors.clear();
+    floors.extend(lists.iter().map(|nearest| nearest.bound));
+    floors.resize(panels * WIDTH, f64::INFINITY);
+}
+
+/// Fills everyone's list. `ids` names the vectors; none may be gone.
+///
+/// Each pair is looked at once, for both of its sides. Blocks meet as teams in a tournament: in
+/// a round no block plays twice, so that each game owns the lists it writes, and what a list
+/// holds depends on the order of the rounds only.
+pub fn everyone(panels: &Panels, ids: &[u32], lists: &mut [Nearest], pulse: Pulse) -> Result<()> {
+    let stash = Stash::default();
+    let teams = ids.len().div_ceil(VECTORS);
+    let work = VECTORS * VECTORS * panels.depth();
+    let games_per_breath = (BREATH / work).max(1) * threads::count();
+    for round in rounds(teams) {
+        let mut sides: Vec<_> = lists.chunks_mut(VECTORS).map(Some).collect();
+        let mut games: Vec<_> = round
+            .into_iter()
+            .map(|(i, j)| (i, j, sides[i].take(), sides[j].take()))
+            .collect();
+        while !games.is_empty() {
+            pulse()?;
+            let some: Vec<_> = games.drain(..games.len().min(games_per_breath)).collect();
+            let work = some.len() * work;
+            threads::for_each(
+                some,
+                work,
+                || (),
+                |(), (i, j, rows, columns)| {
+                    let (Some(rows), columns) = (rows, columns.unwrap_or_default()) else {
+                        return;
+                    };
+                    with_floors(&stash, |floors| {
+                        play(panels, ids, [i, j], rows, columns, floors);
+                    });
+                },
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Who meets whom: first everyone themselves, then each pair once.
+fn rounds(teams: usize) -> impl Iterator<Item = Vec<(usize, usize)>> {
+    // The circle method: the last stays, the others move by one; with odd numbers one rests.
+    let seats = teams.next_multiple_of(2);
+    let circle = seats.max(1) - 1;
+    let alone = std::iter::once((0..teams).map(|i| (i, i)).collect());
+    alone.chain((0..circle).map(move |round| {
+        (0..seats / 2)
+            .map(|i| match i {
+                0 => (round, circle),
+                _ => ((round + i) % circle, (round + circle - i) % circle),
+            })
+            .map(|(i, j)| (i.min(j), i.max(j)))
+            .filter(|&(_, j)| j < teams)
+            .collect()
+    }))
+}
+
+struct Game<'a> {
+    rows: &'a mut [Nearest],
+    /// Empty where a block meets itself.
+    columns: &'a mut [Nearest],
+    first: [usize; 2],
+    ids: &'a [u32],
+    floors: &'a mut Floors,
+}
+
+impl Finder for Game<'_> {
+    #[inline(always)]
+    fn floors(&self) -> (&[f64], &[f64]) {
+        (&self.floors.rows, &self.floors.columns)
+    }
+
+    fn found(&mut self, row: usize, column: usize, similarity: f64) {
+        let alone = self.columns.is_empty();
+        if alone && column <= row {
+            return;
+        }
+        // Beyond the last vector a panel is filled up with zeros.
+        let [row_id, column_id] =
+            [self.first[0] + row, self.first[1] + column].map(|place| self.ids.get(place));
+        let (Some(&row_id), Some(&column_id)) = (row_id, column_id) else {
+            return;
+        };
+        if similarity > self.floors.rows[row] {
+            self.rows[row].keep(column_id, similarity);
+            self.floors.rows[row] = self.rows[row].bound;
+        }
+        if similarity > self.floors.columns[column] {
+            let lists = if alone {
+                &mut *self.rows
+            } else {
+                &mut *self.columns
+            };
+            lists[column].keep(row_id, similarity);
+            self.floors.columns[column] = lists[column].bound;
+        }
+        if alone {
+            self.floors.columns[row] = self.floors.rows[row];
+            self.floors.rows[column] = self.floors.columns[column];
+        }
+    }
+}
+
+fn play(
+    panels: &Panels,
+    ids: &[u32],
+    teams: [usize; 2],
+    rows: &mut [Nearest],
+    columns: &mut [Nearest],
+    floors: &mut Floors,
+) {
+    let alone = columns.is_empty();
+    let [left, right] = teams.map(|team| {
+        let first = team * BLOCK;
+        first..(first + BLOCK).min(panels.count())
+    });
+    fill(&mut floors.rows, rows, left.len());
+    fill(
+        &mut floors.columns,
+        if alone { rows } else { columns },
+        right.len(),
+    );
+    let first = teams.map(|team| team * VECTORS);
+    let mut game = Game {
+        rows,
+        columns,
+        first,
+        ids,
+        floors,
+    };
+    sweep(panels.block(left), panels.block(right), alone, &mut game);
+}
+
+/// Columns of a task when some search among all.
+const SPAN: usize = 8 * BLOCK;
+/// Panels of rows of such a task.
+const ROWS: usize = 5;
+
+/// The lists of the vectors at the places `some`, filled anew; those of `ids` that are `GONE` are
+/// left out.
+pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Result<Vec<Nearest>> {
+    let stash = Stash::default();
+    let work = ROWS * WIDTH * ids.len() * panels.depth();
+    let slab = (BREATH / work).max(1) * ROWS * WIDTH * threads::count();
+    let mut result = Vec::with_capacity(some.len());
+    for slab in some.chunks(slab) {
+        pulse()?;
+        let mut questions = Panels::new(panels.depth(), slab.len());
+        for (i, &place) in slab.iter().enumerate() {
+            questions.set(i, panels.get(place));
+        }
+        let columns: Vec<usize> = (0..panels.count()).step_by(SPAN).collect();
+        let rows: Vec<usize> = (0..questions.count()).step_by(ROWS).collect();
+        let nobody = Nearest::unknown();
+        let mut found = vec![vec![nobody; slab.len()]; columns.len()];
+        let mut tasks = Vec::with_capacity(rows.len() * columns.len());
+        for (&column, found) in columns.iter().zip(&mut found) {
+            let parts = found.chunks_mut(ROWS * WIDTH);
+            tasks.extend(
+                rows.iter()
+                    .zip(parts)
+                    .map(|(&row, lists)| (row, column, lists)),
+            );
+        }
+        let work = slab.len() * ids.len() * panels.depth();
+        threads::for_each(
+            tasks,
+            work,
+            || (),
+            |(), (row, column, lists)| {
+                with_floors(&stash, |floors| {
+                    let left = row..(row + ROWS).min(questions.count());
+                    let right = column..(column + SPAN).min(panels.count());
+                    fill(&mut floors.rows, lists, left.len());
+                    fill(&mut floors.columns, &[], right.len());
+                    let mut asked = Asked {
+                        places: &slab[row * WIDTH..],
+                        lists,
+                        first: column * WIDTH,
+                        ids,
+                        floors,
+                    };
+                    sweep(
+                        questions.block(left),
+                        panels.block(right),
+                        false,
+                        &mut asked,
+                    );
+                });
+            },
+        );
+        for i in 0..slab.len() {
+            let mut all = nobody;
+            for lists in &found {
+                for (id, similarity) in lists[i].list() {
+                    all.add(id, similarity);
+                }
+                all.bound = all.bound.max(lists[i].bound);
+            }
+            result.push(all);
+        }
+    }
+    Ok(result)
+}
+
+struct Asked<'a> {
+    places: &'a [usize],
+    lists: &'a mut [Nearest],
+    first: usize,
+    ids: &'a [u32],
+    floors: &'a mut Floors,
+}
+
+impl Finder for Asked<'_> {
+    #[inline(always)]
+    fn floors(&self) -> (&[f64], &[f64]) {
+        (&self.floors.rows, &self.floors.columns)
+    }
+
+    fn found(&mut self, row: usize, column: usize, similarity: f64) {
+        let place = self.first + column;
+        let id = self.ids.get(place).copied().unwrap_or(GONE);
+        if place != self.places[row] && id != GONE {
+            if similarity > self.floors.rows[row] {
+                self.lists[row].keep(id, similarity);
+                self.floors.rows[row] = self.lists[row].bound;
+            }
+        }
+    }
+}

@@ -212,7 +212,14 @@ class Experiment:
     """One data set under the paper's protocol, each part trained when it is asked for."""
 
     def __init__(
-        self, setting: Setting, records: Any, *, seed: int, n_models: int, cache: Any, progress: bool
+        self,
+        setting: Setting,
+        records: Any,
+        *,
+        seed: int,
+        n_models: int,
+        cache: Any,
+        progress: bool,
     ) -> None:
         self.setting, self.seed, self.n_models = setting, seed, n_models
         self.options: dict[str, Any] = {
@@ -339,7 +346,9 @@ def table_1(experiment: Experiment) -> None:
     setting = experiment.setting
     delta, beta, published = setting.criteria[0]
     rows = experiment.vulnerable(delta, beta)
-    print(f"\nTable 1, direct inference: {len(rows)} vulnerable records at delta {delta}, beta {beta}")
+    print(
+        f"\nTable 1, direct inference: {len(rows)} vulnerable records at delta {delta}, beta {beta}"
+    )
     print(f"(paper: {published.split(' .')[0]}); 95 % Wilson intervals of single inferences.\n")
     print(f"| references and p-values | p <= | paper | {HEAD} |\n| --- | --- | --- | {RULE} |")
     for name, method, references in sides(experiment):
@@ -426,7 +435,9 @@ def table_3(experiment: Experiment, rows: np.ndarray, found: list[FoundQueries])
         for attack, values in p.items():
             for level in setting.indirect or {}:
                 count = Count.of(values <= level, member)
-                about = f"{row} | {len(one)} | {int(one.optimized.sum())} | {one.best_influence:.2f}"
+                about = (
+                    f"{row} | {len(one)} | {int(one.optimized.sum())} | {one.best_influence:.2f}"
+                )
                 print(f"| {about} | {attack} | {level:g} | {count} |")
     for level, published in (setting.indirect or {}).items():
         print(f"\npaper, one record, p <= {level:g}, direct then indirect: {published}")
@@ -435,9 +446,7 @@ def table_3(experiment: Experiment, rows: np.ndarray, found: list[FoundQueries])
 def indirect(asked: np.ndarray, one: FoundQueries) -> dict[str, np.ndarray]:
     """Return the p-values of one record under all targets, by both combinations."""
     n_queries = len(one)
-    references = np.broadcast_to(
-        one.out_signal.reshape(1, -1), (len(asked), one.out_signal.size)
-    )
+    references = np.broadcast_to(one.out_signal.reshape(1, -1), (len(asked), one.out_signal.size))
     names = [f"enhancing_{q}" for q in range(n_queries)]
     names += [
         f"enhancing_{q}_out_{k}" for q in range(n_queries) for k in range(one.out_signal.shape[1])
@@ -445,7 +454,9 @@ def indirect(asked: np.ndarray, one: FoundQueries) -> dict[str, np.ndarray]:
     table = pd.DataFrame(np.hstack([asked, references]), columns=names)
     either = np.arange(len(table)) % 2  # Membership decides nothing about p-values.
     return {
-        f"indirect, {combine}": IndirectGMIAAttack(combine=combine).fit(table, either).p_values(table)
+        f"indirect, {combine}": IndirectGMIAAttack(combine=combine)
+        .fit(table, either)
+        .p_values(table)
         for combine in ("kost", "rank")
     }
 

@@ -42,10 +42,12 @@ class FeatureSpace:
     def __init__(self, X: Any) -> None:
         X = as_table(X)
         if sparse.issparse(X):
-            raise ValueError("X is sparse: a feature space is read from a dense table, X.toarray().")
+            raise ValueError(
+                "X is sparse: a feature space is read from a dense table, X.toarray()."
+            )
         if len(X) == 0:
             raise ValueError("X is empty: a feature space is read from records.")
-        self.like = X.iloc[:0] if is_frame(X) else np.empty((0, *X.shape[1:]), dtype=X.dtype)
+        self.like: Any = X.iloc[:0] if is_frame(X) else np.empty((0, *X.shape[1:]), dtype=X.dtype)
         columns = _columns(X)
         names = list(X.columns) if is_frame(X) else range(len(columns))
         self._parts: list[Any] = [
@@ -204,8 +206,10 @@ def _columns(X: Any) -> list[np.ndarray]:
 
 def _one_column(values: np.ndarray, name: Any) -> _Range | _Values:
     if values.dtype.kind not in "biuf":
+        import pandas as pd
+
         values = np.asarray(values, dtype=object)
-        if any(value is None or value != value for value in values.tolist()):
+        if pd.isna(values).any():
             raise ValueError(_missing(name))
         # In order of their names, so that draws do not depend on the order of the rows.
         return _Values(np.array(sorted(set(values.tolist()), key=str), dtype=object))

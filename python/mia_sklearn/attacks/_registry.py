@@ -52,6 +52,12 @@ _OWN = (
     AttackInfo("rmia", _HOME + "RMIAAttack", "black-box", ("logit", "out")),
     AttackInfo("stacked", _HOME + "StackedAttack", "black-box", ("logit", "out")),
     AttackInfo("gmia", _HOME + "GMIAAttack", "black-box", ("logit", "out")),
+    AttackInfo(
+        "gmia-indirect",
+        _HOME + "IndirectGMIAAttack",
+        "black-box",
+        ("enhancing", "enhancing_out"),
+    ),
     AttackInfo("gradient-norm", _HOME + "GradientNormAttack", "white-box", ("grad_norm",)),
     AttackInfo("white-box", _HOME + "WhiteBoxAttack", "white-box", ("grad_norm",)),
     AttackInfo(

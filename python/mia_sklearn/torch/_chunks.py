@@ -102,7 +102,7 @@ class Alone:
     def __init__(self, ensemble: Ensemble, seeds: np.ndarray) -> None:
         self.ensemble, self.seeds = ensemble, seeds
         net, generator = begin(ensemble.estimator, int(seeds[0]))
-        self.generators = (generator,)
+        self.generators: tuple[torch.Generator, ...] = (generator,)
         self.images = ensemble.tables[0].ndim == 4
         self.module = net.module_
         if self.images:

@@ -196,9 +196,7 @@ class KeptNetworks:
         return answers.reshape(*outputs.shape[:2], -1)
 
     def _tensor(self, X: Any) -> Tensor:
-        return torch.as_tensor(
-            as_input(X, self.ensemble.target.dtype), device=self.ensemble.device
-        )
+        return torch.as_tensor(as_input(X, self.ensemble.target.dtype), device=self.ensemble.device)
 
     def _each(self, work: Any, chunks: list[Any]) -> list[Any]:
         side_by_side = 1 if self.ensemble.stacked else self.cores

@@ -330,9 +330,7 @@ class EnhancingRecords(BaseEstimator):
                 f"Row {int(known.argmax())} of X is among the records that the references "
                 "trained on: they cannot tell what a model without it answers. Leave it out of fit."
             )
-        rows = tqdm(
-            range(n_rows(table)), desc="records", unit="record", disable=not self.progress
-        )
+        rows = tqdm(range(n_rows(table)), desc="records", unit="record", disable=not self.progress)
         return [self._search_one(table, labels, codes, row) for row in rows]
 
     def _job_table(self) -> Any:
@@ -345,17 +343,18 @@ class EnhancingRecords(BaseEstimator):
         x, label, code = take_rows(table, slice(row, row + 1)), labels[row], int(codes[row])
         rng = np.random.RandomState((self._entropy + row) % _LARGEST_SEED)
         queries = self._candidates(x, rng)
-        told = code if not isinstance(self._models, KeptModels) else label
+        told = label if isinstance(self._models, KeptModels) else code
         inside, outside = self._models.with_record(x, told, epochs=self.update_epochs)
-        sides = [side.log_posteriors(queries) for side in (outside, inside)]
-        influence = _influence(*sides, code)
-        best = float(influence.max(initial=0.0))
+        without, with_it = (side.log_posteriors(queries) for side in (outside, inside))
+        influence = _influence(without, with_it, code)
         accepted = influence > self.theta
+        best = float(influence.max(initial=0.0))
         optimized = np.zeros(len(influence), dtype=bool)
         note = ""
         if accepted.sum() < self.least and not accepted.all():
-            note = f"queries are not optimised: {self.note_}" if self.note_ else ""
-            if not note:
+            if self.note_:
+                note = f"queries are not optimised: {self.note_}"
+            else:
                 moved = inside.improve(
                     outside,
                     take_rows(queries, ~accepted),
@@ -365,35 +364,29 @@ class EnhancingRecords(BaseEstimator):
                     n_steps=self.n_steps,
                     rate=self.rate,
                 )
-                queries, sides = self._with_moved(queries, accepted, moved, (outside, inside))
-                optimized[accepted.sum() :] = True
-                influence = _influence(*sides, code)
+                queries = concat_rows(take_rows(queries, accepted), self._space.nearest(moved))
+                optimized = np.arange(n_rows(queries)) >= accepted.sum()
+                without, with_it = (side.log_posteriors(queries) for side in (outside, inside))
+                influence = _influence(without, with_it, code)
                 accepted = influence > self.theta
                 best = max(best, float(influence.max(initial=0.0)))
-        same = row_digests(queries) == row_digests(x)
-        accepted &= ~same
+        # A moved query may have come to rest on the record itself.
+        accepted &= row_digests(queries) != row_digests(x)
         if not accepted.any():
             why = f"no candidate has an influence above theta={self.theta:g}; the best is {best:g}"
             note = "; ".join(part for part in (why, note) if part)
-        phi = [self._phi(side[:, accepted], code) for side in sides]
-        own = [np.exp(side.log_posteriors(x)[:, 0, code]) for side in (outside, inside)]
         return FoundQueries(
-            take_rows(queries, accepted),
-            influence[accepted],
-            optimized[accepted],
-            label,
-            *phi,
-            *own,
-            best,
-            note,
+            queries=take_rows(queries, accepted),
+            influence=influence[accepted],
+            optimized=optimized[accepted],
+            label=label,
+            out_signal=self._phi(without[:, accepted], code),
+            in_signal=self._phi(with_it[:, accepted], code),
+            out_record=np.exp(outside.log_posteriors(x)[:, 0, code]),
+            in_record=np.exp(inside.log_posteriors(x)[:, 0, code]),
+            best_influence=best,
+            note=note,
         )
-
-    def _with_moved(
-        self, queries: Any, accepted: np.ndarray, moved: np.ndarray, models: Sequence[Any]
-    ) -> tuple[Any, list[np.ndarray]]:
-        """Return the accepted queries and, behind them, those that were moved."""
-        queries = concat_rows(take_rows(queries, accepted), self._space.nearest(moved))
-        return queries, [side.log_posteriors(queries) for side in models]
 
     def _candidates(self, x: Any, rng: np.random.RandomState) -> Any:
         """Return the candidates to try: a few whose answers differ, never the record itself."""
@@ -449,11 +442,12 @@ class EnhancingRecords(BaseEstimator):
         if asked:
             queries = concat_rows(*(one.queries for one in asked))
             target = as_target(target, classes, X=queries)
-            unknown = [one.label for one in asked if one.label not in list(target.classes_)]
+            known = np.asarray(target.classes_).tolist()
+            unknown = np.setdiff1d([one.label for one in asked], known).tolist()
             if unknown:
                 raise ValueError(
                     f"A record has the label {unknown[0]!r}, which the target does not know; its "
-                    f"classes are {list(target.classes_)}."
+                    f"classes are {known}."
                 )
             answers = log_posteriors(target, queries, self.classes_).astype(np.float32)
             codes = positions(np.asarray([one.label for one in found]), self.classes_)
@@ -464,9 +458,7 @@ class EnhancingRecords(BaseEstimator):
                 start = stop
         return _table([(own, one.out_signal) for own, one in zip(signals, found, strict=True)])
 
-    def shadow_observations(
-        self, found: Sequence[FoundQueries]
-    ) -> tuple[pd.DataFrame, np.ndarray]:
+    def shadow_observations(self, found: Sequence[FoundQueries]) -> tuple[pd.DataFrame, np.ndarray]:
         """Let each reference act as the target, with and without the record.
 
         Parameters

@@ -6,14 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._observations import Reader
 from ...base import BaseAttack
 from ...stats import combine_by_rank, kost_combine, pchip_p_values
 
 __all__ = ["IndirectGMIAAttack"]
-
 
 
 class IndirectGMIAAttack(BaseAttack):
@@ -95,11 +93,7 @@ class IndirectGMIAAttack(BaseAttack):
         ndarray of shape (n_records,), float64
             1 for records without queries.
         """
-        check_is_fitted(self)
-        X = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", reset=False
-        )
-        return self._p_values(Reader(X, self._groups, self._names))
+        return self._p_values(self._read(X))
 
     def _array_names(self, n_columns: int) -> list[str]:
         return ["enhancing_0", *(f"enhancing_0_out_{k}" for k in range(n_columns - 1))]
@@ -126,12 +120,14 @@ class IndirectGMIAAttack(BaseAttack):
 
 def _kost(signal: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Combine the PCHIP p-values of each record's queries."""
-    n_queries, n_references = references.shape[1:]
+    n_references = references.shape[2]
     flat = references.reshape(-1, n_references)
     p = pchip_p_values(signal.reshape(-1), flat).reshape(signal.shape)
     p = np.where(np.isnan(signal), np.nan, p)
-    centred = references - np.nanmean(references, axis=2, keepdims=True)
-    centred = np.nan_to_num(centred)
+    present = ~np.isnan(references)
+    count = np.maximum(present.sum(axis=2, keepdims=True), 1)
+    centred = references - np.nansum(references, axis=2, keepdims=True) / count
+    centred = np.where(present, centred, 0.0)
     norm = np.linalg.norm(centred, axis=2, keepdims=True)
     unit = np.divide(centred, norm, out=np.zeros_like(centred), where=norm > 0)
     correlation = unit @ unit.transpose(0, 2, 1)

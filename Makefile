@@ -90,7 +90,8 @@ bench-peers: $(VENV)/.package $(PEERS)/.installed
 	PYTHONPATH=python $(PEERS)/bin/python benchmarks/peers.py
 
 # The reference, from the docstrings, into site/.
-DOCUMENTED := attacks base conditions datasets metrics plots report signals stats torch
+DOCUMENTED := attacks base cluster conditions datasets metrics neighbors plots report signals stats \
+	torch vulnerability
 # pdoc reads what a module holds, and the public names are loaded at first use only.
 LOADED := import mia_sklearn as m, pdoc.__main__ as p; \
 	vars(m).update({name: getattr(m, name) for name in m.__all__}); p.cli()

@@ -9,7 +9,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, audit
 from mia_sklearn._controls import distribution_shift
-from mia_sklearn.attacks import LiRAAttack, ThresholdAttack
+from mia_sklearn.attacks import GMIAAttack, LiRAAttack, ThresholdAttack
 from mia_sklearn.metrics import compute
 
 TREE = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
@@ -192,3 +192,88 @@ def test_a_stronger_attacker_is_named(model, halves):
     assert row["track"] == "pool"
     assert "whole training set" in row["knowledge"]
     assert report.info["queries_per_record"] == 3
+
+
+# GMIA and the vulnerable records.
+
+
+@pytest.fixture(scope="module")
+def with_gmia(halves):
+    from sklearn.linear_model import LogisticRegression
+
+    soft = LogisticRegression(C=100, max_iter=2000).fit(*halves[:2])
+    return run(soft, halves, attacks=["stacked", "gmia"], n_references=8)
+
+
+def test_gmia_marks_the_vulnerable_records(with_gmia):
+    records = with_gmia.records
+    assert with_gmia.info["headline"] == "stacked"
+    used = with_gmia.info["vulnerable_records"]
+    assert used == {"delta": 0.2, "beta": 0.1, "train_size": 450}
+    assert records["vulnerable"].isin([0, 1]).all()
+    np.testing.assert_array_equal(records["vulnerable"], records["expected_neighbors"] < 0.1)
+    assert 0 < records["vulnerable"].sum() < len(records) / 2
+    found = [finding for finding in with_gmia.findings if finding.code == "VULNERABLE_RECORDS"]
+    n_members = (records["vulnerable"] * records["member"]).sum()
+    assert found[0].title.startswith(f"{n_members} training records")
+
+
+def test_gmia_is_told_in_text_and_page(with_gmia, tmp_path):
+    text = str(with_gmia)
+    gap = with_gmia.info["target_train_accuracy"] - with_gmia.info["target_test_accuracy"]
+    why = "although the model generalises" if gap <= 0.05 else "because they stand alone"
+    title = f"Records at risk {why}"
+    assert title in text
+    page = with_gmia.save(tmp_path).read_text()
+    assert title in page
+    assert "Expected neighbours" in page
+    loaded = AuditReport.load(tmp_path)
+    assert_frame_equal(loaded.records, with_gmia.records)
+    assert str(loaded) == text
+
+
+def test_a_model_that_generalises_is_no_excuse(with_gmia):
+    info = with_gmia.info | {"target_train_accuracy": 0.86, "target_test_accuracy": 0.85}
+    parts = {name: getattr(with_gmia, name) for name in ("metrics", "records", "findings")}
+    report = AuditReport(
+        **parts, coverage=with_gmia.coverage, controls=with_gmia.controls, info=info
+    )
+    assert "Records at risk although the model generalises" in str(report)
+    assert "that protects none of them" in " ".join(str(report).split())
+
+
+def test_no_vulnerable_record_is_an_answer(with_gmia):
+    records = with_gmia.records.assign(vulnerable=0, expected_neighbors=3.5)
+    report = AuditReport(
+        with_gmia.metrics, records, [], with_gmia.coverage, with_gmia.controls, with_gmia.info
+    )
+    assert "the least expected number of neighbours is 3.5" in " ".join(str(report).split())
+
+
+def test_without_gmia_nobody_looks_for_vulnerable_records(report):
+    assert "vulnerable" not in report.records
+    assert "vulnerable_records" not in report.info
+    assert "Records at risk" not in str(report)
+
+
+def test_gmia_of_votes_and_of_models_that_do_not_know(model, halves):
+    """Posteriors of exactly 0, 1 and one half: some records have no direction."""
+    report = run(model, halves, attacks=["threshold", "gmia"], n_references=8)
+    expected = report.records["expected_neighbors"]
+    assert (expected.isna() | (expected >= 0)).all()
+    assert expected.notna().any()
+
+
+def test_too_few_references_for_gmia_are_named_before_training(model, halves):
+    with pytest.raises(ValueError, match=r"'gmia' compares .* n_references of at least 8"):
+        run(model, halves, attacks=["gmia"], n_references=6)
+    report = run(model, halves, attacks=[("by rank", GMIAAttack(p_value="rank"))])
+    assert report.info["headline"] == "by rank"
+
+
+def test_indirect_gmia_is_refused_with_the_way(model, halves):
+    with pytest.raises(ValueError, match="EnhancingRecords"):
+        run(model, halves, attacks=["gmia-indirect"])
+    row = coverage_of(run(model, halves, attacks=["threshold"])).loc["gmia-indirect"]
+    assert row["status"] == "not run"
+    assert "EnhancingRecords" in row["reason"]

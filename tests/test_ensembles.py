@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import OneCycleLR  # noqa: E402
 
 from mia_sklearn import ReferenceModels, audit  # noqa: E402
 from mia_sklearn._estimators import configured  # noqa: E402
+from mia_sklearn._sampling import training_rows  # noqa: E402
 from mia_sklearn.torch import TorchTarget, _chunks, _ensemble  # noqa: E402
 from mia_sklearn.torch._batchable import why_not_batched  # noqa: E402
 from mia_sklearn.torch._ensemble import Ensemble  # noqa: E402
@@ -474,3 +475,28 @@ def test_gpu_trains_the_same_models(records, rows):
     on_gpu = answers_of(classifier(**options, device="cuda"), records, rows)
     np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-3)
     assert_equal_models(classifier(device="cuda"), X, y, rows, stacked=True, atol=1e-4)
+
+
+def test_features_are_the_outputs_before_the_soft_max(records, tmp_path):
+    X, y = records
+    net = classifier(module__n_outputs=3)
+    references = ReferenceModels(net, 4, random_state=0, cache=tmp_path, n_queries=2).fit(X, y)
+    assert references.log_normalizers_.shape == (4, len(X))
+    for model in (0, 3):
+        rows = training_rows(references.membership_[model], 0, int(references.seeds_[model]))
+        own = by_skorch(net, X, y, rows, int(references.seeds_[model]))
+        with torch.no_grad():
+            expected = own.module_.eval()(torch.as_tensor(X)).numpy()
+        features = references.features_.reshape(len(X), 4, 3)[:, model]
+        np.testing.assert_allclose(features, expected, atol=1e-3)
+    again = ReferenceModels(net, 4, random_state=0, cache=tmp_path, n_queries=2).fit(X, y)
+    np.testing.assert_array_equal(again.features_, references.features_)
+    np.testing.assert_array_equal(again.query_outputs_, references.query_outputs_)
+    assert again.query_outputs_.shape == (4, 2, len(X), 3)
+
+
+def test_features_of_modules_without_logits_are_centred(records):
+    X, y = records
+    net = classifier(module__end=nn.Softmax(dim=-1), criterion=nn.NLLLoss)
+    features = ReferenceModels(net, 4, random_state=0).fit(X, y).features_
+    np.testing.assert_allclose(features.reshape(len(X), 4, 3).sum(axis=2), 0, atol=1e-4)

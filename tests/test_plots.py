@@ -13,7 +13,14 @@ from sklearn.metrics import roc_curve
 from sklearn.naive_bayes import GaussianNB
 
 from mia_sklearn import stats
-from mia_sklearn.plots import AttackRocDisplay, GradientNormDisplay, ScoreDistributionDisplay
+from mia_sklearn.plots import (
+    AttackRocDisplay,
+    GradientNormDisplay,
+    InfluenceDisplay,
+    ScoreDistributionDisplay,
+    VulnerableRecordsDisplay,
+)
+from mia_sklearn.vulnerability import VulnerableRecords
 
 mpl.use("Agg")
 
@@ -261,3 +268,99 @@ def test_over_rounds_draws_into_axes_that_are_given(rounds):
     display = GradientNormDisplay.from_observations(*rounds, ax=ax)
     assert (display.ax_, display.figure_) == (ax, figure)
     figure.savefig(io.BytesIO())
+
+
+# Vulnerable records, and what one record does.
+
+
+@pytest.fixture
+def vulnerable():
+    features = np.random.default_rng(0).normal(size=(200, 5))
+    return VulnerableRecords(delta=0.2, beta=0.5).fit(features)
+
+
+def test_vulnerable_records_are_counted_by_criterion(vulnerable):
+    display = VulnerableRecordsDisplay.from_estimator(
+        vulnerable, deltas=[0.3, 0.1], betas=[2.0, 0.5, 1.0]
+    )
+    frame = display.frame()
+    for row in frame.itertuples():
+        other = VulnerableRecords(row.delta, row.beta).fit(vulnerable._own)
+        assert row.records == (other.predict() == -1).sum()
+    assert frame["delta"].unique().tolist() == [0.1, 0.3]
+    assert display.least == vulnerable.expected_neighbors(delta=0.1).min()
+    assert len(display.ax_.lines) == 2
+    assert display.ax_.get_xscale() == "log"
+
+
+def test_precision_and_recall_by_criterion(vulnerable):
+    rng = np.random.default_rng(1)
+    p_values = rng.uniform(size=(200, 6))
+    member = rng.integers(2, size=(200, 6))
+    display = VulnerableRecordsDisplay.from_estimator(
+        vulnerable, betas=[0.5], deltas=[0.2], p_values=p_values, member=member, level=0.3
+    )
+    rows = vulnerable.predict() == -1
+    called = p_values[rows] <= 0.3
+    frame = display.frame().iloc[0]
+    assert frame["precision"] == pytest.approx(member[rows][called].mean())
+    assert frame["recall"] == pytest.approx(called[member[rows] == 1].mean())
+    display.plot(quantity="precision")
+    assert display.ax_.get_ylabel() == "Precision at p <= 0.3"
+
+
+def test_vulnerable_display_names_what_is_wrong(vulnerable):
+    make = VulnerableRecordsDisplay.from_estimator
+    with pytest.raises(ValueError, match="belong together"):
+        make(vulnerable, p_values=np.ones(200))
+    with pytest.raises(ValueError, match="one row for each of the 200 records"):
+        make(vulnerable, p_values=np.ones(20), member=np.ones(20))
+    with pytest.raises(ValueError, match="deltas must lie between 0 and 2"):
+        make(vulnerable, deltas=[0.0])
+    with pytest.raises(ValueError, match="quantity must be one of"):
+        make(vulnerable, quantity="area")
+    with pytest.raises(ValueError, match="precision needs p_values"):
+        make(vulnerable, quantity="precision")
+    with pytest.raises(ValueError, match="no record was found vulnerable"):
+        VulnerableRecordsDisplay.plot_images(np.empty((0, 4, 4)))
+
+
+def test_images_side_by_side():
+    figure = VulnerableRecordsDisplay.plot_images(
+        np.arange(9 * 16).reshape(9, 1, 4, 4), list("abcdefghi"), n_columns=4
+    )
+    shown = [ax for ax in figure.axes if ax.images]
+    assert len(figure.axes) == 12
+    assert [ax.get_title() for ax in shown] == list("abcdefghi")
+
+
+def test_influence_is_drawn_with_and_without_the_record():
+    from mia_sklearn.attacks import FoundQueries
+
+    rng = np.random.default_rng(0)
+    found = FoundQueries(
+        queries=np.zeros((2, 3)),
+        influence=np.array([0.95, 0.97]),
+        optimized=np.zeros(2, dtype=bool),
+        label=1,
+        out_signal=rng.normal(size=(2, 30)),
+        in_signal=rng.normal(size=(2, 30)) + 3,
+        out_record=rng.uniform(0, 0.4, size=30),
+        in_record=rng.uniform(0.5, 1, size=30),
+        best_influence=0.97,
+        note="",
+    )
+    display = InfluenceDisplay.from_found(found)
+    frame = display.frame()
+    np.testing.assert_array_equal(
+        frame.loc[frame["with_record"] == 1, "posterior"], found.in_record
+    )
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [
+        "models without the record (30)",
+        "models with the record (30)",
+    ]
+    query = InfluenceDisplay.from_found(found, query=1)
+    np.testing.assert_allclose(query.without, 1 / (1 + np.exp(-found.out_signal[1])))
+    assert "enhancing record 1" in query.ax_.get_xlabel()
+    with pytest.raises(ValueError, match="one of the 2 queries, got 2"):
+        InfluenceDisplay.from_found(found, query=2)

@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import make_classification
+from sklearn.datasets import load_iris, make_classification
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -39,7 +39,7 @@ from mia_sklearn._data import row_digests
 from mia_sklearn._estimators import configured, prefers_threads
 from mia_sklearn._sampling import assign, training_rows
 from mia_sklearn.references import ReferenceModels
-from mia_sklearn.signals import rescaled_logit
+from mia_sklearn.signals import LEAST_LOG_POSTERIOR, rescaled_logit
 
 TREE = DecisionTreeClassifier()
 
@@ -587,3 +587,25 @@ def _check_failing_model_is_named(data, n_jobs):
 
     with pytest.raises(RuntimeError, match=r"Reference model \d could not be trained: too large"):
         ReferenceModels(fail, 4, n_jobs=n_jobs).fit(X, y)
+
+
+# Features: what models make of a record before the soft-max.
+
+
+def test_features_are_centred_log_posteriors_side_by_side():
+    X, y = load_iris(return_X_y=True)
+    references = ReferenceModels(GaussianNB(), n_models=4, random_state=0).fit(X, y)
+    features = references.features_
+    assert features.shape == (150, 12)
+    assert features.dtype == np.float32
+    one = np.maximum(references.outputs_[1].astype(np.float64), LEAST_LOG_POSTERIOR)
+    one = np.logaddexp(one, np.log(references.smoothing_))
+    expected = one - one.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(features[:, 3:6], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_features_of_votes_are_finite():
+    X, y = load_iris(return_X_y=True)
+    references = ReferenceModels(DecisionTreeClassifier(), n_models=4, random_state=0).fit(X, y)
+    assert np.isinf(references.outputs_).any()
+    assert np.isfinite(references.features_).all()

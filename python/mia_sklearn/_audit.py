@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -205,6 +206,8 @@ def audit(
         trainable=trainable,
         search_note=search_note,
     )
+    if n_references:
+        _check_references_suffice(run, n_references)
     with run.timed("target"):
         run.log_proba = _ask_target(run)
     if n_references:
@@ -304,6 +307,23 @@ def _what_to_train(
             )
     check_trainable(estimator, fit_params)
     return estimator, note
+
+
+def _check_references_suffice(run: Run, n_references: int) -> None:
+    """Raise, before any is trained, if an attack could not learn from so few references."""
+    n_members, n_others = int(run.member.sum()), int((~run.member).sum())
+    block_size = max(2, round(len(run.y) / min(n_members, n_others)))
+    per_block = 1 if n_members >= n_others else block_size - 1
+    # The block of the reference that plays the target is set aside.
+    others = max(2, ceil(n_references / block_size)) - 1
+    for name, attack in run.attacks.items():
+        fewest = getattr(attack, "_fewest_references", 1)
+        if others * per_block < fewest:
+            raise ValueError(
+                f"The attack {name!r} compares a record with at least {fewest} references that "
+                "did not train on it, beside the one that plays the target: give n_references of "
+                f"at least {block_size * (ceil(fewest / per_block) + 1)}."
+            )
 
 
 def _seed(random_state: Any, cache: Any) -> int:

@@ -110,10 +110,14 @@ class GMIAAttack(BaseAttack):
         super().__init__(columns=columns)
         self.p_value = p_value
 
+    @property
+    def _fewest_references(self) -> int:
+        return FEWEST_REFERENCES[self.p_value]
+
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         out = table["out"]
         most = int(np.count_nonzero(~np.isnan(out), axis=1).max())
-        needed = FEWEST_REFERENCES[self.p_value]
+        needed = self._fewest_references
         # An array without names may be any table: its records get rank p-values.
         named = self.columns is not None or hasattr(self, "feature_names_in_")
         if most < needed and named:

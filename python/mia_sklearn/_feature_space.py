@@ -205,10 +205,17 @@ def _columns(X: Any) -> list[np.ndarray]:
 
 
 def _one_column(values: np.ndarray, name: Any) -> _Range | _Values:
+    if values.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: column {name!r}.")
     if values.dtype.kind not in "biuf":
         import pandas as pd
 
         values = np.asarray(values, dtype=object)
+        strange = [value for value in values.tolist() if isinstance(value, (dict, list, set))]
+        if strange:
+            raise TypeError(
+                f"Column {name!r} holds {strange[0]!r}: an argument must be a string or a number."
+            )
         if pd.isna(values).any():
             raise ValueError(_missing(name))
         # In order of their names, so that draws do not depend on the order of the rows.

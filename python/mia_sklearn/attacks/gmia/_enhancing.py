@@ -240,6 +240,8 @@ class EnhancingRecords(BaseEstimator):
         validate_parameter_constraints(constraints, given, type(self).__name__)
         check_trainable(self.estimator, None)
         table, labels = check_records(X, y)
+        if len(set(labels.tolist())) < 2:
+            raise ValueError("y must hold at least two classes, got one class.")
         validate_data(self, take_rows(table, slice(1)), skip_check_array=True)
         self._space = FeatureSpace(table)
         self.candidates_ = self.candidates

@@ -351,8 +351,8 @@ mod tests {
                 basis.project(isa, &units, &mut out);
                 let projected: Vec<_> = out.chunks_exact(basis.coordinates()).collect();
                 let units: Vec<_> = units.chunks_exact(width).collect();
-                for i in 0..ROWS {
-                    let rest = 1.0 - rows::quick_dot(projected[i], projected[i]);
+                for row in &projected {
+                    let rest = 1.0 - rows::quick_dot(row, row);
                     assert!(rest > -1e-5, "{width} {rank}: longer than the row");
                     if basis.rotated {
                         assert!(rest < 0.05);

@@ -5,13 +5,13 @@ use ndarray::ArrayView2;
 use super::basis::Basis;
 use super::index::Tile;
 use super::rows::{self, Real};
-use super::shape::Shape;
+use super::shape::{Loss, Losses, Shape};
 use super::tiles::{Isa, Masks, Operands, Pairs, LANES, ROWS};
 
 /// Tiles of queries that look at a tile of references in turn, while it is in the nearest cache.
 pub const TILES: usize = 8;
 /// Open pairs of a tile from which all its pairs are multiplied in float32.
-const DENSE: u32 = 64;
+const DENSE: usize = 96;
 
 /// What all blocks of a search share.
 #[derive(Clone, Copy)]
@@ -47,9 +47,12 @@ pub struct Block {
     shifted: Vec<u8>,
     leads: Vec<f32>,
     shapes: Vec<Shape>,
+    losses: Vec<Losses>,
     /// `[tile][number][lane]`, made when it is first wanted.
     panels: Vec<Vec<f32>>,
     singles: Vec<f32>,
+    /// Pairs of two tiles yet to be decided: reference and query.
+    open: Vec<(usize, usize)>,
     sequence: Vec<(f32, u32)>,
     /// `[tile][radius]`.
     counts: Vec<[u32; LANES]>,
@@ -86,6 +89,7 @@ impl Block {
         self.leads.clear();
         self.leads.resize(tiles * LANES * basis.lead, 0.0);
         self.shapes.clear();
+        self.losses.clear();
         self.panels.resize(TILES, vec![]);
         self.panels.iter_mut().for_each(Vec::clear);
         self.counts.clear();
@@ -93,8 +97,10 @@ impl Block {
             .resize(tiles * search.thresholds.len(), [0; LANES]);
         for (t, chosen) in chosen.chunks(LANES).enumerate() {
             let rows = &self.coordinates[t * LANES * coordinates..][..chosen.len() * coordinates];
-            self.shapes
-                .push(Shape::of(basis, search.isa, rows, &mut self.whole));
+            let mut losses = [Loss::default(); LANES];
+            let shape = Shape::of(basis, search.isa, rows, &mut self.whole, &mut losses);
+            self.shapes.push(shape);
+            self.losses.push(Losses::new(&losses));
             let shifted = &mut self.shifted[t * LANES * rest..][..LANES * rest];
             let offset = search.isa.offset();
             for (lane, whole) in self.whole.chunks_exact(rest).enumerate() {
@@ -232,18 +238,16 @@ impl Block {
             slop,
         } = pair;
         let (basis, width) = (search.basis, search.basis.width);
-        let radii = search.thresholds.len();
         let mut pairs: Pairs = [0.0; ROWS * LANES];
-        let mut margin = self.shapes[t].margin(&tile.shape, slop);
+        let mut margins = [slop; LANES];
         work.looked += 1;
         // Where estimates leave most tiles open, they are a detour.
         let mut exact = work.dense > 16 && 2 * work.dense > work.estimated;
         if exact {
-            self.multiply(search.isa, width, t, tile, *stale, &mut pairs);
-            *stale = false;
-            margin = slop;
+            self.multiply(search.isa, width, t, tile, stale, &mut pairs);
         } else {
             work.estimated += 1;
+            margins = self.losses[t].margins(&tile.shape.loss, slop);
             let (rest, lead) = (4 * basis.groups * LANES, basis.lead * LANES);
             let operands = Operands {
                 queries: &self.shifted[t * rest..][..rest],
@@ -255,56 +259,73 @@ impl Block {
             };
             search.isa.estimate(operands, &mut pairs);
         }
-        for k in 0..radii {
+        for (k, &going) in going.iter().enumerate() {
             let threshold = search.thresholds[k] as f32;
-            if least > threshold || most < threshold || going[k] == 0 {
+            if least > threshold || most < threshold || going == 0 {
                 continue;
             }
-            let place = t * radii + k;
+            let place = t * search.thresholds.len() + k;
             let before = self.counts[place];
-            let judge = |pairs: &Pairs, margin: f32, counts: &mut [u32; LANES]| {
-                let (never, sure) = (threshold - margin, threshold + margin);
-                search.isa.judge(pairs, never, sure, tile.filled, counts)
-            };
-            let mut masks = judge(&pairs, margin, &mut self.counts[place]);
-            let ones = |masks: &Masks| masks.iter().map(|mask| mask.count_ones()).sum::<u32>();
-            if !exact && ones(&masks) > DENSE {
+            let (isa, filled) = (search.isa, tile.filled);
+            let counts = &mut self.counts[place];
+            let masks = isa.judge(&pairs, threshold, &margins, filled, counts);
+            list(&masks, going, &mut self.open);
+            if !exact && self.open.len() > DENSE {
                 work.dense += 1;
                 self.counts[place] = before;
-                self.multiply(search.isa, width, t, tile, *stale, &mut pairs);
-                *stale = false;
-                (exact, margin) = (true, slop);
-                masks = judge(&pairs, margin, &mut self.counts[place]);
+                self.multiply(isa, width, t, tile, stale, &mut pairs);
+                (exact, margins) = (true, [slop; LANES]);
+                let counts = &mut self.counts[place];
+                let masks = isa.judge(&pairs, threshold, &margins, filled, counts);
+                list(&masks, going, &mut self.open);
             }
-            for (i, mask) in masks.iter().enumerate() {
-                let mut mask = mask & going[k];
-                if mask == 0 {
-                    continue;
-                }
-                let row = &tile.rows[i * width..][..width];
-                let singles = T::singles(&tile.rows, &mut self.singles, *stale);
-                *stale = false;
-                let single = &singles[i * width..][..width];
-                while mask != 0 {
-                    let lane = mask.trailing_zeros() as usize;
-                    mask &= mask - 1;
-                    let q = t * LANES + lane;
-                    if !exact {
-                        let unit = &self.units[q * width..][..width];
-                        let cosine = rows::quick_dot(unit, single) * tile.factors[i];
-                        if (cosine - threshold).abs() > slop {
-                            self.counts[place][lane] += u32::from(cosine > threshold);
-                            continue;
-                        }
-                    }
-                    let product = T::dot(&self.rows[q * width..][..width], row);
-                    // Whole numbers that tie stay tied: nothing here is rounded before the end.
-                    let norms = (self.squares[q] * tile.squares[i]).sqrt();
-                    let counts = product > search.thresholds[k] * norms;
-                    self.counts[place][lane] += u32::from(counts);
+            let threshold = search.thresholds[k];
+            if !exact {
+                self.compute(isa, pair, width, stale, threshold as f32, place);
+            }
+            for &(i, lane) in &self.open {
+                let q = t * LANES + lane;
+                let query = &self.rows[q * width..][..width];
+                let product = T::dot(query, &tile.rows[i * width..][..width]);
+                // Nothing is rounded before the end: whole numbers that tie are seen to.
+                let norms = (self.squares[q] * tile.squares[i]).sqrt();
+                self.counts[place][lane] += u32::from(product > threshold * norms);
+            }
+        }
+    }
+
+    /// Decides the open pairs of two tiles in float32, and leaves those too near the threshold.
+    fn compute<T: Real>(
+        &mut self,
+        isa: Isa,
+        PairOfTiles { t, tile, slop, .. }: PairOfTiles<'_, T>,
+        width: usize,
+        stale: &mut bool,
+        threshold: f32,
+        place: usize,
+    ) {
+        let singles = T::singles(&tile.rows, &mut self.singles, std::mem::take(stale));
+        let units = &self.units[t * LANES * width..];
+        let mut left = 0;
+        for first in (0..self.open.len()).step_by(4) {
+            let end = self.open.len();
+            // The last ones more than once: a place that is not there is not looked at below.
+            let four = [0, 1, 2, 3].map(|i| self.open[(first + i).min(end - 1)]);
+            let products = isa.dots(
+                four.map(|(_, lane)| &units[lane * width..][..width]),
+                four.map(|(i, _)| &singles[i * width..][..width]),
+            );
+            for ((i, lane), product) in four.into_iter().zip(products).take(end - first) {
+                let cosine = product * tile.factors[i];
+                if (cosine - threshold).abs() > slop {
+                    self.counts[place][lane] += u32::from(cosine > threshold);
+                } else {
+                    self.open[left] = (i, lane);
+                    left += 1;
                 }
             }
         }
+        self.open.truncate(left);
     }
 
     /// The cosines of all pairs of two tiles in float32.
@@ -314,7 +335,7 @@ impl Block {
         width: usize,
         t: usize,
         tile: &Tile<T>,
-        stale: bool,
+        stale: &mut bool,
         pairs: &mut Pairs,
     ) {
         let panel = &mut self.panels[t];
@@ -327,10 +348,22 @@ impl Block {
                 }
             }
         }
-        let singles = T::singles(&tile.rows, &mut self.singles, stale);
+        let singles = T::singles(&tile.rows, &mut self.singles, std::mem::take(stale));
         isa.multiply(singles, width, panel, pairs);
         for (numbers, factor) in pairs.chunks_exact_mut(LANES).zip(tile.factors) {
             numbers.iter_mut().for_each(|x| *x *= factor);
+        }
+    }
+}
+
+/// Lists the pairs that the masks mark, queries that no longer count aside.
+fn list(masks: &Masks, going: u32, open: &mut Vec<(usize, usize)>) {
+    open.clear();
+    for (i, mask) in masks.iter().enumerate() {
+        let mut mask = mask & going;
+        while mask != 0 {
+            open.push((i, mask.trailing_zeros() as usize));
+            mask &= mask - 1;
         }
     }
 }
@@ -341,6 +374,7 @@ struct Work {
     dense: usize,
 }
 
+#[derive(Clone, Copy)]
 struct PairOfTiles<'a, T> {
     t: usize,
     tile: &'a Tile<T>,

@@ -6,7 +6,7 @@ use super::basis::Basis;
 use super::block::{Block, Found, Search, TILES};
 use super::order::order;
 use super::rows::{self, Fault, Real};
-use super::shape::Shape;
+use super::shape::{Loss, Shape};
 use super::tiles::{Isa, LANES, ROWS};
 use crate::error::{Error, Result};
 use crate::kernels::Pulse;
@@ -314,7 +314,13 @@ impl Scratch {
         self.whole.clear();
         self.whole.resize(ROWS * rest, 0);
         let filled = &self.coordinates[..chosen.len() * coordinates];
-        let shape = Shape::of(basis, isa, filled, &mut self.whole);
+        let shape = Shape::of(
+            basis,
+            isa,
+            filled,
+            &mut self.whole,
+            &mut [Loss::default(); ROWS],
+        );
         let mut whole = vec![0; ROWS * rest];
         let mut bias = [0; ROWS];
         for (i, numbers) in self.whole.chunks_exact(rest).enumerate() {

@@ -2,7 +2,7 @@
 
 use super::basis::{Basis, LEADS};
 use super::rows;
-use super::tiles::Isa;
+use super::tiles::{Isa, LANES};
 
 /// Bounds that hold for every row of a tile.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,17 +17,68 @@ pub struct Shape {
     residual: f32,
     /// What 1 means among the whole numbers.
     pub step: f32,
-    /// Length of the coordinates that became whole numbers.
+    /// What an estimate can be wrong by because of the worst row.
+    pub loss: Loss,
+}
+
+/// Lengths of what is estimated of a row and of what is not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loss {
+    /// Coordinates that became whole numbers.
     kept: f32,
-    /// Length of what rounding to whole numbers took from them.
+    /// What rounding to whole numbers took from them.
     rounded: f32,
-    /// Length of what is in no coordinate.
+    /// What is in no coordinate.
     tail: f32,
 }
 
+impl Loss {
+    fn worst(&mut self, other: Self) {
+        self.kept = self.kept.max(other.kept);
+        self.rounded = self.rounded.max(other.rounded);
+        self.tail = self.tail.max(other.tail);
+    }
+}
+
+/// The losses of a tile's queries, side by side.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    kept: [f32; LANES],
+    rounded: [f32; LANES],
+    tail: [f32; LANES],
+}
+
+impl Losses {
+    pub fn new(rows: &[Loss; LANES]) -> Self {
+        Self {
+            kept: rows.map(|loss| loss.kept),
+            rounded: rows.map(|loss| loss.rounded),
+            tail: rows.map(|loss| loss.tail),
+        }
+    }
+
+    /// How far the estimates of each query's cosines with a tile of references can be from them,
+    /// `slop` included.
+    pub fn margins(&self, other: &Loss, slop: f32) -> [f32; LANES] {
+        let mut margins = [slop; LANES];
+        for (lane, margin) in margins.iter_mut().enumerate() {
+            *margin += self.rounded[lane] * other.kept
+                + (self.kept[lane] + self.rounded[lane]) * other.rounded
+                + self.tail[lane] * other.tail;
+        }
+        margins
+    }
+}
+
 impl Shape {
-    /// Describes projected rows and writes their whole numbers, row by row.
-    pub fn of(basis: &Basis, isa: Isa, rows: &[f32], whole: &mut [i8]) -> Self {
+    /// Describes projected rows and writes their whole numbers, row by row, and their losses.
+    pub fn of(
+        basis: &Basis,
+        isa: Isa,
+        rows: &[f32],
+        whole: &mut [i8],
+        losses: &mut [Loss],
+    ) -> Self {
         let (lead, coordinates) = (basis.lead, basis.coordinates());
         let slop = rows::slop(basis.width);
         let count = (rows.len() / coordinates) as f32;
@@ -38,34 +89,31 @@ impl Shape {
             for (centre, x) in shape.centre.iter_mut().zip(leads) {
                 *centre += x / count;
             }
-            let (leading, kept) = (square(leads), square(rest));
-            shape.residual = shape.residual.max(1.0 - leading);
-            shape.kept = shape.kept.max(kept);
-            if basis.rotated {
-                shape.tail = shape.tail.max(1.0 - leading - kept + slop);
-            }
             largest = rows::largest(rest).max(largest);
         }
-        shape.residual = (shape.residual + slop).sqrt();
-        shape.kept = shape.kept.sqrt() * 1.0001;
-        shape.tail = shape.tail.sqrt();
         shape.length = square(&shape.centre).sqrt();
         shape.step = largest.max(1e-12) / f32::from(isa.levels());
-        let rest = 4 * basis.groups;
-        for (row, whole) in rows
-            .chunks_exact(coordinates)
-            .zip(whole.chunks_exact_mut(rest))
-        {
+        let whole = whole.chunks_exact_mut(4 * basis.groups);
+        for ((row, whole), loss) in rows.chunks_exact(coordinates).zip(whole).zip(losses) {
             let (leads, rest) = row.split_at(lead);
             let away = leads
                 .iter()
                 .zip(&shape.centre)
                 .map(|(x, c)| (x - c).powi(2));
             shape.spread = shape.spread.max(away.sum());
-            shape.rounded = shape.rounded.max(rows::quantise(rest, shape.step, whole));
+            let (leading, kept) = (square(leads), square(rest));
+            shape.residual = shape.residual.max(1.0 - leading);
+            loss.kept = kept.sqrt() * 1.0001;
+            loss.rounded = rows::quantise(rest, shape.step, whole).sqrt() * 1.0001 + 1e-7;
+            loss.tail = match basis.rotated {
+                true => (1.0 - leading - kept).max(0.0) + slop,
+                false => 0.0,
+            }
+            .sqrt();
+            shape.loss.worst(*loss);
         }
         shape.spread = shape.spread.sqrt() * 1.0001;
-        shape.rounded = shape.rounded.sqrt() * 1.0001 + 1e-7;
+        shape.residual = (shape.residual + slop).sqrt();
         shape
     }
 
@@ -84,15 +132,6 @@ impl Shape {
             + self.residual * other.residual
             + slop;
         (centre - around, centre + around)
-    }
-
-    /// How far the estimate of a pair's cosine can be from it.
-    #[inline]
-    pub fn margin(&self, other: &Self, slop: f32) -> f32 {
-        self.rounded * other.kept
-            + (self.kept + self.rounded) * other.rounded
-            + self.tail * other.tail
-            + slop
     }
 }
 

@@ -42,7 +42,7 @@ fn number(i: usize, j: usize) -> f64 {
 fn close_rows(count: usize, width: usize, seed: usize) -> Array2<f64> {
     Array2::from_shape_fn((count, width), |(i, k)| {
         let i = i + seed;
-        let side = if i % 3 == 0 { -1.0 } else { 1.0 };
+        let side = if i.is_multiple_of(3) { -1.0 } else { 1.0 };
         side * number(k, 1) + number(i, 2) * number(k, 3) + 0.4 * number(i, 10 + k) * number(i, 4)
     })
 }

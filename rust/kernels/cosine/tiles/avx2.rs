@@ -98,15 +98,18 @@ pub unsafe fn multiply(rows: &[f32], width: usize, panel: &[f32], out: &mut Pair
 #[target_feature(enable = "avx2")]
 pub unsafe fn judge(
     pairs: &Pairs,
-    never: f32,
-    sure: f32,
+    threshold: f32,
+    margins: &[f32; LANES],
     masks: &mut [u32],
     counts: &mut [u32; LANES],
 ) {
-    let (never, sure) = (_mm256_set1_ps(never), _mm256_set1_ps(sure));
+    let threshold = _mm256_set1_ps(threshold);
     for lane in (0..LANES).step_by(EIGHT) {
-        // SAFETY: eight of the counts, and of each row of pairs, begin at `lane`.
+        // SAFETY: eight of what is per query, and of each row of pairs, begin at `lane`.
         unsafe {
+            let margins = _mm256_loadu_ps(margins.as_ptr().add(lane));
+            let never = _mm256_sub_ps(threshold, margins);
+            let sure = _mm256_add_ps(threshold, margins);
             let place = counts.as_mut_ptr().add(lane).cast();
             let mut count = _mm256_loadu_si256(place);
             for (i, mask) in masks.iter_mut().enumerate() {

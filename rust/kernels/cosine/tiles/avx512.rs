@@ -88,16 +88,18 @@ fn store(pairs: [[__m512; 2]; ROWS], out: &mut Pairs) {
 #[target_feature(enable = "avx512f")]
 pub unsafe fn judge(
     pairs: &Pairs,
-    never: f32,
-    sure: f32,
+    threshold: f32,
+    margins: &[f32; LANES],
     masks: &mut [u32],
     counts: &mut [u32; LANES],
 ) {
-    let (never, sure) = (_mm512_set1_ps(never), _mm512_set1_ps(sure));
-    let one = _mm512_set1_epi32(1);
+    let (one, threshold) = (_mm512_set1_epi32(1), _mm512_set1_ps(threshold));
     for half in [0, HALF] {
-        // SAFETY: both halves of the counts, and of each row of pairs, are HALF numbers long.
+        // SAFETY: both halves of what is per query, and of each row of pairs, are HALF numbers long.
         unsafe {
+            let margins = _mm512_loadu_ps(margins.as_ptr().add(half));
+            let never = _mm512_sub_ps(threshold, margins);
+            let sure = _mm512_add_ps(threshold, margins);
             let place = counts.as_mut_ptr().add(half);
             let mut count = _mm512_loadu_si512(place.cast());
             for (i, mask) in masks.iter_mut().enumerate() {
@@ -110,4 +112,44 @@ pub unsafe fn judge(
             _mm512_storeu_si512(place.cast(), count);
         }
     }
+}
+
+/// # Safety
+///
+/// The processor has AVX-512F; all rows hold `width` numbers.
+#[target_feature(enable = "avx512f")]
+pub unsafe fn dots(left: [&[f32]; 4], right: [&[f32]; 4], width: usize) -> [f32; 4] {
+    let (left, right) = (left.map(<[f32]>::as_ptr), right.map(<[f32]>::as_ptr));
+    let mut sums = [_mm512_setzero_ps(); 4];
+    let even = width / HALF * HALF;
+    let rest: __mmask16 = (1 << (width - even)) - 1;
+    // SAFETY: k + HALF <= width in the loop; the mask leaves out what is beyond the rows.
+    unsafe {
+        for k in (0..even).step_by(HALF) {
+            for (sum, (a, b)) in sums.iter_mut().zip(left.into_iter().zip(right)) {
+                *sum = _mm512_fmadd_ps(_mm512_loadu_ps(a.add(k)), _mm512_loadu_ps(b.add(k)), *sum);
+            }
+        }
+        for (sum, (a, b)) in sums.iter_mut().zip(left.into_iter().zip(right)) {
+            let a = _mm512_maskz_loadu_ps(rest, a.add(even));
+            let b = _mm512_maskz_loadu_ps(rest, b.add(even));
+            *sum = _mm512_fmadd_ps(a, b, *sum);
+        }
+    }
+    // Pairs of neighbours within each quarter: a quarter then holds all four partial sums.
+    let [a, b, c, d] = sums;
+    let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    let low = _mm512_castpd_ps(_mm512_unpacklo_pd(
+        _mm512_castps_pd(ab),
+        _mm512_castps_pd(cd),
+    ));
+    let high = _mm512_castpd_ps(_mm512_unpackhi_pd(
+        _mm512_castps_pd(ab),
+        _mm512_castps_pd(cd),
+    ));
+    let mut quarters = [0.0f32; HALF];
+    // SAFETY: there is room for one register.
+    unsafe { _mm512_storeu_ps(quarters.as_mut_ptr(), _mm512_add_ps(low, high)) };
+    [0, 1, 2, 3].map(|i| quarters[i] + quarters[i + 4] + quarters[i + 8] + quarters[i + 12])
 }

@@ -120,12 +120,28 @@ impl Isa {
         }
     }
 
-    /// Counts, per query, the estimates above `sure`; returns the pairs above `never` that are not.
+    /// Four scalar products in float32, of rows as long as the first.
+    pub fn dots(self, left: [&[f32]; 4], right: [&[f32]; 4]) -> [f32; 4] {
+        let width = left[0].len();
+        let (left, right) = (
+            left.map(|row| &row[..width]),
+            right.map(|row| &row[..width]),
+        );
+        match self {
+            // SAFETY: `available` found the features; all rows are `width` long.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { avx512::dots(left, right, width) },
+            _ => plain::dots(left, right),
+        }
+    }
+
+    /// Counts, per query, the estimates above the threshold by the query's margin or more; returns
+    /// the pairs that are nearer to it.
     pub fn judge(
         self,
         pairs: &Pairs,
-        never: f32,
-        sure: f32,
+        threshold: f32,
+        margins: &[f32; LANES],
         filled: usize,
         counts: &mut [u32; LANES],
     ) -> Masks {
@@ -135,12 +151,14 @@ impl Isa {
             // SAFETY: `available` found the features.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe {
-                avx512::judge(pairs, never, sure, &mut masks[..filled], counts)
+                avx512::judge(pairs, threshold, margins, &mut masks[..filled], counts)
             },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::judge(pairs, never, sure, &mut masks[..filled], counts) },
-            Self::Plain => plain::judge(pairs, never, sure, &mut masks[..filled], counts),
+            Self::Avx2 => unsafe {
+                avx2::judge(pairs, threshold, margins, &mut masks[..filled], counts)
+            },
+            Self::Plain => plain::judge(pairs, threshold, margins, &mut masks[..filled], counts),
         }
         masks
     }
@@ -186,18 +204,31 @@ mod tests {
                 let mut pairs = [0.0; ROWS * LANES];
                 isa.estimate(operands, &mut pairs);
                 let mut counts = [1; LANES];
-                let masks = isa.judge(&pairs, -3.0, 5.0, filled, &mut counts);
+                let masks = isa.judge(&pairs, 1.0, &[4.0; LANES], filled, &mut counts);
                 // All these sums are exact in float32.
                 let found = (pairs, masks, counts);
                 let expected = expected.get_or_insert(found);
                 prop_assert!(*expected == found, "{isa:?}");
-                for lane in 0..LANES {
+                for (lane, count) in counts.into_iter().enumerate() {
                     let column = || pairs.iter().skip(lane).step_by(LANES).take(filled);
                     let sure = column().filter(|x| **x >= 5.0).count();
-                    prop_assert_eq!(counts[lane] as usize, 1 + sure);
+                    prop_assert_eq!(count as usize, 1 + sure);
                     let open = column().filter(|x| **x > -3.0 && **x < 5.0).count();
                     let marked = masks.iter().filter(|mask| *mask >> lane & 1 == 1).count();
                     prop_assert_eq!(marked, open);
+                }
+            }
+        }
+
+        #[test]
+        fn scalar_products_agree_with_sums(width in 0..70usize, seed in prop::collection::vec(-1.0..1.0f32, 560)) {
+            let row = |i: usize| &seed[i * width..(i + 1) * width];
+            let (left, right) = ([0, 1, 2, 3].map(row), [4, 5, 6, 7].map(row));
+            for isa in Isa::available() {
+                let found = isa.dots(left, right);
+                for i in 0..4 {
+                    let sum: f32 = left[i].iter().zip(right[i]).map(|(a, b)| a * b).sum();
+                    prop_assert!((sum - found[i]).abs() < 1e-4);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The same without special instructions.
 
+use crate::kernels::cosine::rows;
+
 use super::{Operands, Pairs, LANES, ROWS};
 
 pub fn estimate(operands: Operands<'_>, groups: usize, lead: usize, out: &mut Pairs) {
@@ -10,7 +12,9 @@ pub fn estimate(operands: Operands<'_>, groups: usize, lead: usize, out: &mut Pa
             let reference = &operands.references[(g * ROWS + i) * 4..][..4];
             for (sum, query) in sums.iter_mut().zip(queries.chunks_exact(4)) {
                 for k in 0..4 {
-                    *sum += i32::from(query[k]) * i32::from(reference[k]);
+                    // Sums may pass through more than 32 bits and come back.
+                    let product = i32::from(query[k]) * i32::from(reference[k]);
+                    *sum = sum.wrapping_add(product);
                 }
             }
         }
@@ -36,12 +40,22 @@ pub fn multiply(rows: &[f32], width: usize, panel: &[f32], out: &mut Pairs) {
     }
 }
 
-pub fn judge(pairs: &Pairs, never: f32, sure: f32, masks: &mut [u32], counts: &mut [u32; LANES]) {
+pub fn judge(
+    pairs: &Pairs,
+    threshold: f32,
+    margins: &[f32; LANES],
+    masks: &mut [u32],
+    counts: &mut [u32; LANES],
+) {
     for (mask, pairs) in masks.iter_mut().zip(pairs.chunks_exact(LANES)) {
         for (lane, (&pair, count)) in pairs.iter().zip(counts.iter_mut()).enumerate() {
-            let certain = pair >= sure;
+            let certain = pair >= threshold + margins[lane];
             *count += u32::from(certain);
-            *mask |= u32::from(pair > never && !certain) << lane;
+            *mask |= u32::from(pair > threshold - margins[lane] && !certain) << lane;
         }
     }
+}
+
+pub fn dots(left: [&[f32]; 4], right: [&[f32]; 4]) -> [f32; 4] {
+    [0, 1, 2, 3].map(|i| rows::quick_dot(left[i], right[i]))
 }

@@ -17,7 +17,7 @@ const LEADING: f64 = 0.02;
 /// Leading directions at most.
 pub const LEADS: usize = 8;
 /// Energy that the kept coordinates may leave out on average; quantisation costs as much.
-const LEFT_OUT: f64 = 0.002;
+const LEFT_OUT: f64 = 0.001;
 /// Directions sought at most.
 const DIRECTIONS: usize = 256;
 /// Below this width a rotation saves nothing.

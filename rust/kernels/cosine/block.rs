@@ -5,11 +5,10 @@ use ndarray::ArrayView2;
 use super::basis::Basis;
 use super::index::Tile;
 use super::rows::{self, Real};
-use super::shape::{Loss, Losses, Shape};
+use super::shape::{self, Loss, Losses, Shape, Shapes, TILES};
 use super::tiles::{Isa, Masks, Operands, Pairs, LANES, ROWS};
+use crate::kernels::wide;
 
-/// Tiles of queries that look at a tile of references in turn, while it is in the nearest cache.
-pub const TILES: usize = 8;
 /// Open pairs of a tile from which all its pairs are multiplied in float32.
 const DENSE: usize = 96;
 
@@ -51,8 +50,7 @@ pub struct Block {
     /// `[tile][number][lane]`, made when it is first wanted.
     panels: Vec<Vec<f32>>,
     singles: Vec<f32>,
-    /// Pairs of two tiles yet to be decided: reference and query.
-    open: Vec<(usize, usize)>,
+    open: Open,
     sequence: Vec<(f32, u32)>,
     /// `[tile][radius]`.
     counts: Vec<[u32; LANES]>,
@@ -132,6 +130,8 @@ impl Block {
         self.load(search, all, chosen);
         let capped = search.cap < u32::MAX;
         let slop = rows::slop(search.basis.width);
+        let tiles = self.shapes.len();
+        let shapes = Shapes::new(search.basis.lead, &self.shapes);
         self.sequence.clear();
         self.sequence
             .extend((0..search.tiles.len() as u32).map(|j| (0.0, j)));
@@ -139,11 +139,8 @@ impl Block {
             // The closest first: they end most searches.
             for (score, j) in &mut self.sequence {
                 let shape = &search.tiles[*j as usize].shape;
-                *score = self
-                    .shapes
-                    .iter()
-                    .map(|own| -own.bounds(shape, slop).1)
-                    .sum();
+                let [_, most] = shape::bounds(&shapes, shape, slop);
+                *score = -most[..tiles].iter().sum::<f32>();
             }
             self.sequence
                 .sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -165,19 +162,21 @@ impl Block {
             let tile = &search.tiles[j as usize];
             let mut stale = true;
             let mut all_done = true;
-            for t in 0..self.shapes.len() {
+            let [least, most] = shape::bounds(&shapes, &tile.shape, slop);
+            for t in 0..tiles {
                 let going = &mut going[t * radii..][..radii];
                 if capped && going.iter().all(|going| *going == 0) {
                     continue;
                 }
                 all_done = false;
-                let (least, most) = self.shapes[t].bounds(&tile.shape, slop);
+                let (least, most) = (least[t], most[t]);
                 let everyone = &mut everyone[t * radii..][..radii];
-                let mut wanted = false;
+                let (mut wanted, mut added) = (false, false);
                 for (k, everyone) in everyone.iter_mut().enumerate() {
                     let threshold = search.thresholds[k] as f32;
                     if least > threshold {
                         *everyone += tile.filled as u32;
+                        added = true;
                     } else {
                         wanted |= most >= threshold;
                     }
@@ -192,7 +191,7 @@ impl Block {
                     };
                     self.look(search, pair, going, &mut stale, &mut work);
                 }
-                if capped {
+                if capped && (wanted || added) {
                     for (k, going) in going.iter_mut().enumerate() {
                         let counts = &self.counts[t * radii + k];
                         *going &= below(counts, search.cap.saturating_sub(everyone[k]));
@@ -247,7 +246,7 @@ impl Block {
             self.multiply(search.isa, width, t, tile, stale, &mut pairs);
         } else {
             work.estimated += 1;
-            margins = self.losses[t].margins(&tile.shape.loss, slop);
+            margins = shape::margins(&self.losses[t], &tile.shape.loss, slop);
             let (rest, lead) = (4 * basis.groups * LANES, basis.lead * LANES);
             let operands = Operands {
                 queries: &self.shifted[t * rest..][..rest],
@@ -269,21 +268,22 @@ impl Block {
             let (isa, filled) = (search.isa, tile.filled);
             let counts = &mut self.counts[place];
             let masks = isa.judge(&pairs, threshold, &margins, filled, counts);
-            list(&masks, going, &mut self.open);
-            if !exact && self.open.len() > DENSE {
+            self.open.list(&masks, going);
+            if !exact && self.open.count > DENSE {
                 work.dense += 1;
                 self.counts[place] = before;
                 self.multiply(isa, width, t, tile, stale, &mut pairs);
                 (exact, margins) = (true, [slop; LANES]);
                 let counts = &mut self.counts[place];
                 let masks = isa.judge(&pairs, threshold, &margins, filled, counts);
-                list(&masks, going, &mut self.open);
+                self.open.list(&masks, going);
             }
             let threshold = search.thresholds[k];
             if !exact {
                 self.compute(isa, pair, width, stale, threshold as f32, place);
             }
-            for &(i, lane) in &self.open {
+            for at in 0..self.open.count {
+                let (i, lane) = self.open.get(at);
                 let q = t * LANES + lane;
                 let query = &self.rows[q * width..][..width];
                 let product = T::dot(query, &tile.rows[i * width..][..width]);
@@ -307,10 +307,10 @@ impl Block {
         let singles = T::singles(&tile.rows, &mut self.singles, std::mem::take(stale));
         let units = &self.units[t * LANES * width..];
         let mut left = 0;
-        for first in (0..self.open.len()).step_by(4) {
-            let end = self.open.len();
+        for first in (0..self.open.count).step_by(4) {
+            let end = self.open.count;
             // The last ones more than once: a place that is not there is not looked at below.
-            let four = [0, 1, 2, 3].map(|i| self.open[(first + i).min(end - 1)]);
+            let four = [0, 1, 2, 3].map(|i| self.open.get((first + i).min(end - 1)));
             let products = isa.dots(
                 four.map(|(_, lane)| &units[lane * width..][..width]),
                 four.map(|(i, _)| &singles[i * width..][..width]),
@@ -320,12 +320,12 @@ impl Block {
                 if (cosine - threshold).abs() > slop {
                     self.counts[place][lane] += u32::from(cosine > threshold);
                 } else {
-                    self.open[left] = (i, lane);
+                    self.open.pairs[left] = (i as u8, lane as u8);
                     left += 1;
                 }
             }
         }
-        self.open.truncate(left);
+        self.open.count = left;
     }
 
     /// The cosines of all pairs of two tiles in float32.
@@ -356,14 +356,37 @@ impl Block {
     }
 }
 
-/// Lists the pairs that the masks mark, queries that no longer count aside.
-fn list(masks: &Masks, going: u32, open: &mut Vec<(usize, usize)>) {
-    open.clear();
-    for (i, mask) in masks.iter().enumerate() {
-        let mut mask = mask & going;
-        while mask != 0 {
-            open.push((i, mask.trailing_zeros() as usize));
-            mask &= mask - 1;
+/// Pairs of two tiles yet to be decided: reference and query.
+struct Open {
+    pairs: [(u8, u8); ROWS * LANES],
+    count: usize,
+}
+
+impl Open {
+    /// Lists the pairs that the masks mark, queries that no longer count aside.
+    fn list(&mut self, masks: &Masks, going: u32) {
+        self.count = 0;
+        for (i, mask) in masks.iter().enumerate() {
+            let mut mask = mask & going;
+            while mask != 0 {
+                self.pairs[self.count] = (i as u8, mask.trailing_zeros() as u8);
+                self.count += 1;
+                mask &= mask - 1;
+            }
+        }
+    }
+
+    fn get(&self, at: usize) -> (usize, usize) {
+        let (i, lane) = self.pairs[at];
+        (i.into(), lane.into())
+    }
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        Self {
+            pairs: [(0, 0); ROWS * LANES],
+            count: 0,
         }
     }
 }
@@ -383,8 +406,13 @@ struct PairOfTiles<'a, T> {
     slop: f32,
 }
 
-/// One bit per query that has counted less.
-fn below(counts: &[u32; LANES], cap: u32) -> u32 {
-    let bit = |(lane, count): (usize, &u32)| u32::from(*count < cap) << lane;
-    counts.iter().enumerate().map(bit).sum()
+wide! {
+    /// One bit per query that has counted less.
+    fn below(counts: &[u32; LANES], cap: u32) -> u32 {
+        let mut bits = [0u32; LANES];
+        for lane in 0..LANES {
+            bits[lane] = u32::from(counts[lane] < cap) << lane;
+        }
+        bits.iter().fold(0, |all, bit| all | bit)
+    }
 }

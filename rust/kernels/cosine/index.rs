@@ -3,10 +3,10 @@
 use ndarray::{Array2, ArrayView2};
 
 use super::basis::Basis;
-use super::block::{Block, Found, Search, TILES};
+use super::block::{Block, Found, Search};
 use super::order::order;
 use super::rows::{self, Fault, Real};
-use super::shape::{Loss, Shape};
+use super::shape::{Loss, Shape, TILES};
 use super::tiles::{Isa, LANES, ROWS};
 use crate::error::{Error, Result};
 use crate::kernels::Pulse;

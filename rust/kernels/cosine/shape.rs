@@ -3,6 +3,10 @@
 use super::basis::{Basis, LEADS};
 use super::rows;
 use super::tiles::{Isa, LANES};
+use crate::kernels::wide;
+
+/// Tiles whose bounds are looked at together.
+pub const TILES: usize = 8;
 
 /// Bounds that hold for every row of a tile.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,15 +60,17 @@ impl Losses {
             tail: rows.map(|loss| loss.tail),
         }
     }
+}
 
+wide! {
     /// How far the estimates of each query's cosines with a tile of references can be from them,
     /// `slop` included.
-    pub fn margins(&self, other: &Loss, slop: f32) -> [f32; LANES] {
+    pub fn margins(losses: &Losses, other: &Loss, slop: f32) -> [f32; LANES] {
         let mut margins = [slop; LANES];
         for (lane, margin) in margins.iter_mut().enumerate() {
-            *margin += self.rounded[lane] * other.kept
-                + (self.kept[lane] + self.rounded[lane]) * other.rounded
-                + self.tail[lane] * other.tail;
+            *margin += losses.rounded[lane] * other.kept
+                + (losses.kept[lane] + losses.rounded[lane]) * other.rounded
+                + losses.tail[lane] * other.tail;
         }
         margins
     }
@@ -116,22 +122,55 @@ impl Shape {
         shape.residual = (shape.residual + slop).sqrt();
         shape
     }
+}
 
-    /// The least and the largest cosine that a pair of two tiles' rows can have.
-    #[inline]
-    pub fn bounds(&self, other: &Self, slop: f32) -> (f32, f32) {
-        let centre: f32 = self
-            .centre
-            .iter()
-            .zip(&other.centre)
-            .map(|(a, b)| a * b)
-            .sum();
-        let around = self.length * other.spread
-            + other.length * self.spread
-            + self.spread * other.spread
-            + self.residual * other.residual
-            + slop;
-        (centre - around, centre + around)
+/// The bounds of a few tiles, side by side.
+#[derive(Clone, Debug, Default)]
+pub struct Shapes {
+    lead: usize,
+    centre: [[f32; TILES]; LEADS],
+    length: [f32; TILES],
+    spread: [f32; TILES],
+    residual: [f32; TILES],
+}
+
+impl Shapes {
+    pub fn new(lead: usize, shapes: &[Shape]) -> Self {
+        let mut all = Self {
+            lead,
+            ..Self::default()
+        };
+        for (t, shape) in shapes.iter().enumerate().take(TILES) {
+            for (all, centre) in all.centre.iter_mut().zip(shape.centre) {
+                all[t] = centre;
+            }
+            all.length[t] = shape.length;
+            all.spread[t] = shape.spread;
+            all.residual[t] = shape.residual;
+        }
+        all
+    }
+}
+
+wide! {
+    /// The least and the largest cosine that a row of each tile can have with a row of another.
+    pub fn bounds(tiles: &Shapes, other: &Shape, slop: f32) -> [[f32; TILES]; 2] {
+        let mut centre = [0.0f32; TILES];
+        for (tiles, other) in tiles.centre.iter().zip(other.centre).take(tiles.lead) {
+            for t in 0..TILES {
+                centre[t] += tiles[t] * other;
+            }
+        }
+        let (mut least, mut most) = ([0.0f32; TILES], [0.0f32; TILES]);
+        for t in 0..TILES {
+            let around = (tiles.length[t] + tiles.spread[t]) * other.spread
+                + other.length * tiles.spread[t]
+                + tiles.residual[t] * other.residual
+                + slop;
+            least[t] = centre[t] - around;
+            most[t] = centre[t] + around;
+        }
+        [least, most]
     }
 }
 

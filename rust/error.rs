@@ -29,6 +29,25 @@ pub enum Error {
     NoDirection(usize),
     /// Labels that do not number clusters from 0 on.
     Label(i64),
+    /// Rows that a kernel cannot use.
+    Rows {
+        name: &'static str,
+        kind: &'static str,
+        rows: Vec<usize>,
+    },
+    Width {
+        found: usize,
+        expected: usize,
+    },
+    TooWide {
+        found: usize,
+        most: usize,
+    },
+    Radius {
+        radius: f64,
+        smallest: f64,
+    },
+    Cap,
     /// The caller asked a long kernel to stop.
     Interrupted,
 }
@@ -75,6 +94,32 @@ impl fmt::Display for Error {
                 f,
                 "labels must number clusters from 0 to n - 1, none of them empty, got {label}."
             ),
+            Self::Rows { name, kind, rows } => {
+                let named: Vec<String> = rows.iter().take(5).map(usize::to_string).collect();
+                write!(f, "{name} hold {kind} in rows {}", named.join(", "))?;
+                if rows.len() > named.len() {
+                    write!(f, " and {} more", rows.len() - named.len())?;
+                }
+                write!(
+                    f,
+                    "; such rows have no direction: drop or repair them first."
+                )
+            }
+            Self::Width { found, expected } => write!(
+                f,
+                "queries have {found} features where the references have {expected}: \
+                 pass the same features of both."
+            ),
+            Self::TooWide { found, most } => write!(
+                f,
+                "references have {found} features; at most {most} can be compared."
+            ),
+            Self::Radius { radius, smallest } => write!(
+                f,
+                "radius must lie between {smallest:e}, below which rounding would decide, and 2, \
+                 the largest cosine distance; got {radius}."
+            ),
+            Self::Cap => write!(f, "cap must be at least 1, or None to count all."),
             Self::Interrupted => write!(f, "Interrupted."),
         }
     }

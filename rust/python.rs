@@ -4,13 +4,14 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayD};
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods,
+    Element, IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods,
     PyReadonlyArray1, PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::kernels::cosine::Index;
 use crate::kernels::tile::References;
 use crate::kernels::{
     density, leave_one_out, linkage, pchip, pooled, ranks, rmia, statistics, Pulse,
@@ -139,12 +140,12 @@ fn readable<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Bound<'py, PyUn
     }
 }
 
-fn rows<'py>(
+fn rows<'py, T: Element>(
     py: Python<'py>,
-    numbers: Vec<f64>,
+    numbers: Vec<T>,
     records: usize,
     width: usize,
-) -> PyResult<Bound<'py, PyArray2<f64>>> {
+) -> PyResult<Bound<'py, PyArray2<T>>> {
     let array = Array2::from_shape_vec((records, width), numbers)
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
     Ok(array.into_pyarray(py))
@@ -334,9 +335,72 @@ fn cluster_medoids<'py>(
     Ok(medoids.into_pyarray(py))
 }
 
+enum Prepared {
+    Single(Index<f32>),
+    Double(Index<f64>),
+}
+
+/// References that cosine neighbours are counted among.
+#[pyclass(frozen, module = "mia_sklearn._rust")]
+struct CosineIndex(Prepared);
+
+#[pymethods]
+impl CosineIndex {
+    #[new]
+    fn new(py: Python<'_>, references: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let prepared = match table("references", references)? {
+            Table::Single(array) => {
+                let array = array.as_array();
+                Prepared::Single(interruptible(py, |pulse| Index::new(array, pulse))?)
+            }
+            Table::Double(array) => {
+                let array = array.as_array();
+                Prepared::Double(interruptible(py, |pulse| Index::new(array, pulse))?)
+            }
+        };
+        Ok(Self(prepared))
+    }
+
+    #[pyo3(signature = (queries, radii, cap=None))]
+    fn count<'py>(
+        &self,
+        py: Python<'py>,
+        queries: &Bound<'py, PyAny>,
+        radii: &Bound<'py, PyAny>,
+        cap: Option<u64>,
+    ) -> PyResult<Bound<'py, PyArray2<i64>>> {
+        let radii = vector("radii", radii)?;
+        let queries = table("queries", queries)?;
+        /// One call for each pair of types.
+        macro_rules! count {
+            ($index:expr, $array:expr) => {{
+                let (index, array) = ($index, $array.as_array());
+                interruptible(py, |pulse| index.count(array, &radii, cap, pulse))?
+            }};
+        }
+        let counts = match (&self.0, &queries) {
+            (Prepared::Single(index), Table::Single(array)) => count!(index, array),
+            (Prepared::Single(index), Table::Double(array)) => count!(index, array),
+            (Prepared::Double(index), Table::Single(array)) => count!(index, array),
+            (Prepared::Double(index), Table::Double(array)) => count!(index, array),
+        };
+        let records = counts.len() / radii.len();
+        rows(py, counts, records, radii.len())
+    }
+
+    /// What makes the same index again: for pickle and copy.
+    fn __getnewargs__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>,) {
+        match &self.0 {
+            Prepared::Single(index) => (index.rows().into_pyarray(py).into_any(),),
+            Prepared::Double(index) => (index.rows().into_pyarray(py).into_any(),),
+        }
+    }
+}
+
 /// Statistics kernels, compiled; `_rust.pyi` documents them.
 #[pymodule]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<CosineIndex>()?;
     module.add_function(wrap_pyfunction!(reference_statistics, module)?)?;
     module.add_function(wrap_pyfunction!(kernel_log_density, module)?)?;
     module.add_function(wrap_pyfunction!(pchip_p_values, module)?)?;

@@ -8,12 +8,19 @@ use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::error::Result;
+use crate::kernels::Pulse;
+
 /// Work, in numbers read, below which waking threads costs more than it saves.
 const PARALLEL_FROM: usize = 1 << 14;
+
+/// The most time that should pass between two looks at the pulse.
+const PART: Duration = Duration::from_millis(400);
 
 struct Owned {
     process: u32,
@@ -38,6 +45,28 @@ pub fn for_each<I: Send, S>(
             items.into_iter().for_each(|item| body(&mut own, item));
         }
     }
+}
+
+/// As `for_each` on several threads, in parts between which the calling thread asks `pulse`.
+pub fn for_each_pulsed<I: Send, S>(
+    items: Vec<I>,
+    pulse: Pulse,
+    scratch: impl Fn() -> S + Sync,
+    body: impl Fn(&mut S, I) + Sync,
+) -> Result<()> {
+    let mut part = 2 * count();
+    let mut items = items.into_iter();
+    while items.len() > 0 {
+        let began = Instant::now();
+        let next: Vec<I> = items.by_ref().take(part).collect();
+        for_each(next, PARALLEL_FROM, &scratch, &body);
+        pulse()?;
+        // Threads wait for each other at the end of a part: as few as the pulse allows.
+        if began.elapsed() < PART / 2 {
+            part *= 2;
+        }
+    }
+    Ok(())
 }
 
 /// Sorts numbers in ascending order; NaN must be absent.

@@ -7,12 +7,13 @@ One-dimensional arguments are converted to float64. Other threads must not write
 a function reads it. Wrong shapes and values raise ValueError, wrong types of table TypeError.
 """
 
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "CosineIndex",
     "average_linkage",
     "cluster_medoids",
     "kernel_log_density",
@@ -25,6 +26,41 @@ __all__ = [
 ]
 
 _Numbers = NDArray[np.float64]
+
+@final
+class CosineIndex:
+    """References in the form in which cosine neighbours are counted among them.
+
+    Pickles and copies hold the references alone, up to a power of two each, and prepare them again.
+
+    Parameters
+    ----------
+    references : ndarray of shape (n_references, n_features)
+        Neither empty nor NaN, infinite or all zeros in any row. Copied.
+    """
+
+    def __new__(cls, references: NDArray[Any]) -> CosineIndex: ...
+    def count(
+        self, queries: NDArray[Any], radii: ArrayLike, cap: int | None = None
+    ) -> NDArray[np.int64]:
+        """Count the references nearer to each query than each radius.
+
+        Parameters
+        ----------
+        queries : ndarray of shape (n_queries, n_features)
+            As the references, of either type.
+        radii : array-like of shape (n_radii,)
+            Cosine distances, at least 1e-12 and below 2.
+        cap : int, default=None
+            At least 1: larger counts become `cap`.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_radii)
+            What a scan of all pairs in float64 gives. Ctrl-C ends a long search.
+        """
+
+    def __getnewargs__(self) -> tuple[NDArray[Any]]: ...
 
 def reference_statistics(
     signal: ArrayLike, references: NDArray[Any], skip: tuple[int, int] | None = None

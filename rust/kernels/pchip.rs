@@ -8,7 +8,7 @@
 use ndarray::ArrayView2;
 
 use crate::error::Result;
-use crate::kernels::math::softplus;
+use crate::kernels::math::softplus_block;
 use crate::kernels::rows::for_each_chunk;
 use crate::kernels::sorting::{count_at_most, sort_lanes, sum, BLOCK};
 use crate::kernels::tile::{Lanes, LANES};
@@ -46,18 +46,13 @@ where
             }
             let last = rows.len() / width;
             for first in (0..last).step_by(LANES) {
-                let lanes = LANES.min(last - first);
+                let group = first..last.min(first + LANES);
                 let mut sorted = false;
-                for lane in 0..lanes {
-                    let record = first + lane;
+                for record in group.clone() {
                     let p = &mut rows[record * width..(record + 1) * width];
-                    let own = &mut chunk.signals.row_mut(record)[..width];
+                    let own = chunk.signals.row_mut(record);
                     if width <= FEW {
-                        let others = chunk.references.row(record);
-                        let mut near = own.iter().map(|x| near(*x, others, of_loss));
-                        if p.iter_mut()
-                            .all(|p| near.next().flatten().map(|x| *p = x).is_some())
-                        {
+                        if all_near(own, chunk.references.row(record), of_loss, p) {
                             continue;
                         }
                         if of_loss {
@@ -65,14 +60,12 @@ where
                         }
                     }
                     if !sorted {
-                        knots.sort(
-                            (0..lanes).map(|l| &chunk.references.row(first + l)[..models]),
-                            of_loss,
-                        );
+                        let rows = group.clone().map(|i| &chunk.references.row(i)[..models]);
+                        knots.sort(rows, of_loss);
                         sorted = true;
                     }
-                    knots.take(lane);
-                    knots.p_values(own, p);
+                    knots.take(record - first);
+                    knots.p_values(&own[..width], p);
                 }
             }
         },
@@ -91,21 +84,28 @@ wide! {
 }
 
 wide! {
+    /// Turns rescaled logits, the signs turned round, into losses; the number of them is a multiple
+    /// of a vector's.
     fn losses(values: &mut [f64]) {
-        for x in values {
-            let loss = softplus(*x);
-            *x = if x.is_nan() { f64::NAN } else { loss };
+        let (blocks, rest) = values.as_chunks_mut::<BLOCK>();
+        for block in blocks {
+            losses_of(block);
+        }
+        for block in rest.as_chunks_mut::<LANES>().0 {
+            losses_of(block);
         }
     }
 }
 
-wide! {
-    fn tile_losses(tile: &mut [Lanes]) {
-        for x in tile {
-            for l in 0..LANES {
-                x[l] = softplus(x[l]);
-            }
-        }
+#[inline(always)]
+fn losses_of<const N: usize>(values: &mut [f64; N]) {
+    let losses = softplus_block(*values);
+    for l in 0..N {
+        values[l] = if values[l].is_nan() {
+            f64::NAN
+        } else {
+            losses[l]
+        };
     }
 }
 
@@ -178,7 +178,7 @@ impl Knots {
         }
         sort_lanes(&mut self.tile);
         if of_loss {
-            tile_losses(&mut self.tile);
+            losses(self.tile.as_flattened_mut());
         }
     }
 
@@ -292,6 +292,15 @@ struct Around {
     at_above: [f64; 2],
 }
 
+/// Fills `p`, or returns false.
+fn all_near(own: &[f64], others: &[f64], of_loss: bool, p: &mut [f64]) -> bool {
+    p.iter_mut().zip(own).all(|(p, x)| {
+        let near = near(*x, others, of_loss);
+        *p = near.unwrap_or(f64::NAN);
+        near.is_some()
+    })
+}
+
 /// The p-value of one number from its own four knots, in a few passes over unsorted references;
 /// None where losses are equal though signals are not, which moves the knots.
 fn near(x: f64, others: &[f64], of_loss: bool) -> Option<f64> {
@@ -309,7 +318,7 @@ fn near(x: f64, others: &[f64], of_loss: bool) -> Option<f64> {
         below[1], below[0], x, above[0], above[1], above[2], 0.0, 0.0,
     ];
     if of_loss {
-        lane_losses(&mut at);
+        losses(&mut at);
     }
     let [b1, b0, x, a0, a1, a2, ..] = at;
     let (first, last) = (below[1] == f64::NEG_INFINITY, above[1] == f64::INFINITY);
@@ -331,14 +340,6 @@ fn near(x: f64, others: &[f64], of_loss: bool) -> Option<f64> {
     };
     let t = (x - b0) / length;
     Some((around.reached + cubic(t, [left, right], rise)) / around.total)
-}
-
-wide! {
-    fn lane_losses(values: &mut Lanes) {
-        for l in 0..LANES {
-            values[l] = softplus(values[l]);
-        }
-    }
 }
 
 wide! {

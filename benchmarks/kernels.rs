@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use _rust::kernels::tile::References;
-use _rust::kernels::{density, leave_one_out, pooled, rmia, statistics};
+use _rust::kernels::{density, leave_one_out, pchip, pooled, ranks, rmia, statistics};
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use ndarray::{Array2, ShapeBuilder};
 
@@ -59,6 +59,15 @@ fn kernels(criterion: &mut Criterion) {
     group.bench_function("pooled_counts", |b| {
         b.iter(|| pooled::pooled_counts(black_box(&signal), rows.view()))
     });
+    for (targets, own) in [(1, one.clone()), (20, rows.clone())] {
+        let (own, others, go) = (own.view(), single.view(), || Ok(()));
+        group.bench_function(format!("rank_p_values, {targets} targets"), |b| {
+            b.iter(|| ranks::rank_p_values(black_box(own), others, None, &go))
+        });
+        group.bench_function(format!("pchip_p_values, {targets} targets"), |b| {
+            b.iter(|| pchip::pchip_p_values(black_box(own), others, true, &go))
+        });
+    }
     let population = numbers(POPULATION);
     group.bench_function(format!("rmia_scores, population {POPULATION}"), |b| {
         b.iter(|| rmia::rmia_scores(black_box(&signal), &population, 1.0))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logsumexp
 
 from mia_sklearn import _rust
@@ -54,10 +55,25 @@ def pooled(t, pool):
     return pool.size - np.searchsorted(np.sort(pool, axis=None), t), pool.size
 
 
+def ranks(signal, references):
+    reached = (references >= signal[:, None]).sum(axis=1)
+    return (1 + reached[:, None]) / (1 + references.shape[1])
+
+
+def pchip(signal, references):
+    knots = np.sort(-references, axis=1)
+    share = np.arange(1, references.shape[1] + 1) / references.shape[1]
+    p = [PchipInterpolator(x, share)(own) for x, own in zip(knots, -signal, strict=True)]
+    p = np.where(-signal < knots[:, 0], 0, np.where(-signal > knots[:, -1], 1, p))
+    return p[:, None]
+
+
 KERNELS = {
     "reference_statistics": (_rust.reference_statistics, statistics),
     "kernel_log_density": (lambda s, r: _rust.kernel_log_density(s, r, BANDWIDTHS), densities),
     "leave_one_out_t": (_rust.leave_one_out_t, leave_one_out),
+    "rank_p_values": (lambda s, r: _rust.rank_p_values(s[:, None], r), ranks),
+    "pchip_p_values": (lambda s, r: _rust.pchip_p_values(s[:, None], r, False), pchip),
     "pooled_counts": (_rust.pooled_counts, pooled),
 }
 

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logsumexp
 
 from mia_sklearn import _rust
@@ -74,6 +75,34 @@ def leave_one_out_twin(signal, references):
         [t_twin(x, np.delete(others, j)) for j, x in enumerate(others)] for others in references
     ]
     return np.array(t), np.array(each).reshape(references.shape)
+
+
+def ranks_twin(signal, references):
+    signal, references = np.asarray(signal, float), np.asarray(references, float)
+    count = (~np.isnan(references)).sum(axis=1, keepdims=True)
+    reached = (references[:, :, None] >= signal[:, None, :]).sum(axis=1)
+    return np.where(np.isnan(signal), np.nan, (1 + reached) / (1 + count))
+
+
+def pchip_twin(signal, references):
+    signal, references = -np.asarray(signal, float), -np.asarray(references, float)
+    p = np.ones(signal.shape)
+    for row, own, others in zip(p, signal, references, strict=True):
+        knots, count = np.unique(others[~np.isnan(others)], return_counts=True)
+        if len(knots):
+            share = np.append(0, count.cumsum() / count.sum())
+            row[:] = share[np.searchsorted(knots, own, side="right")]
+            if len(knots) > 2:
+                with np.errstate(all="ignore"):
+                    smooth = PchipInterpolator(knots, share[1:])(own)
+                inside = (own >= knots[0]) & (own < knots[-1])
+                row[inside] = smooth[inside]
+    return np.where(np.isnan(signal), np.nan, p)
+
+
+def _several(signal, references):
+    """Return signals of several targets: the record's own and all that the references hold."""
+    return np.concatenate([signal[:, None], references, references + references[:, :1]], axis=1)
 
 
 def _cases():
@@ -181,6 +210,81 @@ def test_leave_one_out_t_equals_its_twin(typed):
     np.testing.assert_allclose(each, expected_each, **tolerance)
 
 
+def test_ranks_equal_their_twin(typed):
+    signal, references = typed
+    for own in (signal[:, None], _several(*typed)):
+        p = _rust.rank_p_values(own, references)
+        assert p.dtype == np.float64
+        np.testing.assert_array_equal(p, ranks_twin(own, references))
+
+
+def test_placed_ranks_equal_their_twin(typed):
+    signal, references = typed
+    own = _several(*typed)
+    places = np.random.default_rng(0).uniform(size=own.shape)
+    p = _rust.rank_p_values(own, references, places)
+    count = (~np.isnan(references)).sum(axis=1, keepdims=True)
+    above = (references[:, :, None] > own[:, None, :]).sum(axis=1)
+    equal = (references[:, :, None] == own[:, None, :]).sum(axis=1)
+    expected = np.where(np.isnan(own), np.nan, (above + places * (1 + equal)) / (1 + count))
+    np.testing.assert_allclose(p, expected, rtol=1e-12)
+    np.testing.assert_array_equal(
+        _rust.rank_p_values(own, references, places=None)[:, :1],
+        _rust.rank_p_values(signal[:, None], references),
+    )
+
+
+def test_pchip_equals_scipy(typed, request):
+    if any(f"{name}, float64" in request.node.name for name in ("subnormal", "tiny", "huge")):
+        pytest.skip("SciPy's coefficients overflow; see the next test")
+    signal, references = typed
+    for own in (signal[:, None], _several(*typed)):
+        p = _rust.pchip_p_values(own, references, False)
+        assert p.dtype == np.float64
+        np.testing.assert_allclose(p, pchip_twin(own, references), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [-1_000, -500, 400, 1_000])
+def test_pchip_of_tiny_and_huge_numbers_is_that_of_plain_ones(exponent):
+    signal, references = CASES["normal"]
+    own = np.repeat(signal[:, None], 20, axis=1) + np.linspace(-2, 2, 20)
+    scaled = own * 2.0**exponent, references * 2.0**exponent
+    for width in (1, 20):
+        expected = _rust.pchip_p_values(own[:, :width], references, False)
+        p = _rust.pchip_p_values(scaled[0][:, :width], scaled[1], False)
+        assert p.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_pchip_of_losses_is_that_of_signals_turned_into_losses(name):
+    signal, references = CASES[name]
+    own = _several(signal, references)
+    with np.errstate(invalid="ignore"):
+        losses = [-np.logaddexp(0, -x) for x in (own, references)]
+    p = _rust.pchip_p_values(own, references, True)
+    if name in ("tiny", "subnormal", "huge", "saturated", "far from the signal"):
+        # Losses are apart by no more than their rounding, if at all.
+        assert ((p >= 0) & (p <= 1)).all()
+    else:
+        expected = _rust.pchip_p_values(*losses, False)
+        np.testing.assert_allclose(p, expected, rtol=0, atol=1e-7)
+    alone = _rust.pchip_p_values(own[:, :1], references, True)
+    assert alone.tobytes() == p[:, :1].tobytes()
+
+
+@pytest.mark.parametrize("shape", [(40, 700), (3, 5_000), (40, 31), (40, 64)])
+def test_pchip_of_many_references_equals_scipy(shape):
+    rng = np.random.default_rng(3)
+    references = rng.normal(size=shape).round(2 if shape[1] < 700 else 9)
+    for width in (1, 8, 9, 33, 100):
+        own = rng.normal(size=(shape[0], width)).round(2)
+        p = _rust.pchip_p_values(own, references, False)
+        np.testing.assert_allclose(p, pchip_twin(own, references), rtol=0, atol=1e-12)
+        np.testing.assert_array_equal(
+            _rust.rank_p_values(own, references), ranks_twin(own, references)
+        )
+
+
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
 def test_rmia_scores_equal_their_twin(case, gamma):
     signal, references = case
@@ -230,6 +334,20 @@ def test_pooled_counts_of_uneven_numbers_equal_their_twin(shape):
     np.testing.assert_array_equal(counts, pool.size - np.searchsorted(np.sort(pool.ravel()), t))
 
 
+def _p_values(signal, references):
+    table = np.asarray(signal)[:, None]
+    several = _several(table[:, 0], references)
+    return [
+        method(own, references, *options)
+        for own in (table, several)
+        for method, *options in (
+            (_rust.rank_p_values,),
+            (_rust.pchip_p_values, False),
+            (_rust.pchip_p_values, True),
+        )
+    ]
+
+
 def _all_kernels(signal, references):
     t, each = _rust.leave_one_out_t(signal, references)
     counts, total = _rust.pooled_counts(signal, references)
@@ -240,6 +358,8 @@ def _all_kernels(signal, references):
         each,
         counts,
         np.array(total),
+        _rust.leave_one_out_t(np.stack([signal] * 3, axis=1), references)[0],
+        *_p_values(signal, references),
         _rust.rmia_scores(signal, np.nan_to_num(references).ravel()[:5_000], 1.5),
     ]
 
@@ -340,6 +460,20 @@ def test_other_one_dimensional_arguments_are_converted():
             ValueError,
             "bandwidths must be positive",
         ),
+        (lambda: _rust.leave_one_out_t(np.zeros((3, 1, 1)), np.zeros((3, 4))), ValueError, "two "),
+        (lambda: _rust.rank_p_values(np.zeros(3), np.zeros((3, 4))), ValueError, "signal must"),
+        (lambda: _rust.rank_p_values(np.zeros((2, 1)), np.zeros((3, 4))), ValueError, "signal has"),
+        (
+            lambda: _rust.rank_p_values(np.zeros((3, 1)), np.zeros((3, 4)), np.zeros((3, 2))),
+            ValueError,
+            r"places has shape \(3, 2\) .* \(3, 1\)",
+        ),
+        (lambda: _rust.pchip_p_values(np.zeros((3, 1)), [[0.0]] * 3, True), TypeError, "NumPy"),
+        (
+            lambda: _rust.pchip_p_values(np.zeros((2, 1)), np.zeros((3, 4)), True),
+            ValueError,
+            "signal has 2 rows where 3",
+        ),
         (lambda: _rust.rmia_scores([0.0], [], 1.0), ValueError, "log_population is empty"),
         (lambda: _rust.rmia_scores([0.0], [np.nan], 1.0), ValueError, "log_population holds NaN"),
         (lambda: _rust.rmia_scores([0.0], [0.0], -1.0), ValueError, "gamma must be positive"),
@@ -363,6 +497,9 @@ signal, references = rng.normal(size=5_003), rng.normal(size=(5_003, 17))
 t, each = _rust.leave_one_out_t(signal, references)
 results = [_rust.reference_statistics(signal, references), t, each,
            _rust.kernel_log_density(signal, references, [0.3, 1.0]),
+           _rust.rank_p_values(references, references[:, ::-1]),
+           _rust.pchip_p_values(references, references[:, 8:], True),
+           _rust.pchip_p_values(references[:, :2], references[:, 2:], True),
            _rust.pooled_counts(t, each)[0], _rust.rmia_scores(references[:, 0], each.ravel(), 2.0)]
 print(hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
 """

@@ -79,3 +79,85 @@ def test_missing_queries_add_nothing():
 def test_refuses_other_shapes():
     with pytest.raises(ValueError, match="`signal` must have shape"):
         combine_by_rank(np.ones((2, 3)), np.ones((2, 4, 5)))
+
+
+def test_a_query_that_the_target_lacks_counts_for_no_model():
+    rng = np.random.default_rng(3)
+    signal, references = rng.normal(1, 1, (10, 5)), rng.normal(size=(10, 5, 12))
+    expected = combine_by_rank(signal[:, 1:], references[:, 1:])
+    for side in (signal[:, 0], references[:, 0]):
+        before = side.copy()
+        side[:] = np.nan
+        np.testing.assert_array_equal(combine_by_rank(signal, references), expected)
+        side[:] = before
+
+
+def test_a_reference_that_lacks_an_answer_is_left_out():
+    rng = np.random.default_rng(4)
+    signal, references = rng.normal(1, 1, (10, 5)), rng.normal(size=(10, 5, 12))
+    expected = combine_by_rank(signal, references[:, :, 1:])
+    references[:, 2, 0] = np.nan
+    np.testing.assert_array_equal(combine_by_rank(signal, references), expected)
+
+
+def some_missing(seed=0, records=30, queries=6):
+    """p-values of which some are missing, and a correlation for each record."""
+    rng = np.random.default_rng(seed)
+    p = rng.uniform(0.001, 1, (records, queries))
+    p[rng.uniform(size=p.shape) < 0.3] = np.nan
+    p[0], p[1, 1:] = np.nan, np.nan
+    correlation = np.array([np.corrcoef(rng.normal(size=(queries, 9))) for _ in range(records)])
+    return p, correlation
+
+
+def test_records_are_combined_each_with_its_own_correlation():
+    p, correlation = some_missing()
+    combined = kost_combine(p, correlation)
+    assert combined.shape == (30,)
+    assert combined[0] == 1
+    assert combined[1] == pytest.approx(p[1, 0])
+    for own, pairs, result in zip(p, correlation, combined, strict=True):
+        there = ~np.isnan(own)
+        if there.any():
+            left = kost_combine(own[there], pairs[np.ix_(there, there)])
+            assert result == pytest.approx(left, rel=1e-12)
+    together = kost_combine(p.reshape(5, 6, 6), correlation.reshape(5, 6, 6, 6))
+    np.testing.assert_array_equal(together.ravel(), combined)
+    shared = kost_combine(p, correlation[0])
+    for own, result in zip(p, shared, strict=True):
+        assert kost_combine(own, correlation[0]) == pytest.approx(result, rel=1e-12)
+
+
+def test_what_correlations_say_of_missing_queries_is_not_read():
+    p, correlation = some_missing()
+    expected = kost_combine(p, correlation)
+    missing = np.isnan(p)
+    correlation[missing[:, :, None] | missing[:, None, :]] = np.nan
+    np.testing.assert_array_equal(kost_combine(p, correlation), expected)
+
+
+def test_empirical_zeros_of_many_records_are_raised():
+    p = np.array([[0, 0.2, np.nan], [0.001, np.nan, 0]])
+    raised = np.array([[0.01, 0.2, np.nan], [0.01, np.nan, 0.01]])
+    np.testing.assert_array_equal(kost_combine(p, 0.2, n_references=99), kost_combine(raised, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("correlation", "message"),
+    [
+        (np.eye(4), r"shape \(5, 5\) or \(2, 5, 5\), got \(4, 4\)"),
+        (np.ones((3, 5, 5)), r"got \(3, 5, 5\)"),
+        (np.ones(5), r"got \(5,\)"),
+        (1.5, r"in \[-1, 1\]"),
+        (np.nan, r"in \[-1, 1\]"),
+        (np.full((5, 5), np.nan), r"in \[-1, 1\]"),
+    ],
+)
+def test_refuses_other_correlations(correlation, message):
+    with pytest.raises(ValueError, match=message):
+        kost_combine([P, P], correlation)
+
+
+def test_refuses_a_single_number():
+    with pytest.raises(ValueError, match="at least one dimension"):
+        kost_combine(0.5, 0)

@@ -75,6 +75,33 @@ def test_p_values(shape, n_references):
     assert rates["rank, randomised"] == pytest.approx((0.01, 0.001), rel=0.35)
     if shape == "log-normal (sd .5)":
         assert rates["t"][0] > 0.03
+    # The pool of other records, from rows where a reference is absent: no more, a little less.
+    for share, level in zip(rates["GMIAAttack, pooled"], (0.01, 0.001), strict=True):
+        assert 0.5 * level - 3.3 * np.sqrt(level / 50_000) < share
+        assert share <= 1.12 * at_most(level, 50_000)
+    # Below all references is 0, whatever the level.
+    nothing = 1 / (n_references + 1)
+    if shape == "tied (Poisson 3)":
+        assert rates["pchip"][0] <= at_most(nothing, 100_000)
+    else:
+        spread = 4 * np.sqrt(nothing * (1 - nothing) / 100_000)
+        assert rates["pchip"] == pytest.approx((nothing, nothing), abs=spread)
+
+
+@pytest.mark.parametrize("n_references", [19, 100])
+@pytest.mark.parametrize("answers", ["normal", "skewed"])
+def test_combined_p_values_of_correlated_queries(answers, n_references):
+    replicates = 10_000
+    rates = null.combination_rates(answers, n_references, replicates)
+    # The rank is uniform on 1, ..., n_references + 1.
+    for share, level in zip(rates["by rank"], (0.05, 0.01), strict=True):
+        exact = np.floor(level * (n_references + 1) + 1e-9) / (n_references + 1)
+        spread = 3.5 * np.sqrt(exact * (1 - exact) / replicates)
+        assert share == pytest.approx(exact, abs=spread + 1e-12)
+    # Why: what Kost and McDermott make of p-values from few references.
+    cautious, wrong = (rates[name][0] for name in null.COMBINED[1:])
+    assert cautious <= at_most(0.05, replicates)
+    assert wrong > (0.09 if n_references == 19 else 0.055)
 
 
 @pytest.mark.parametrize("n_references", [8, 16, 64])

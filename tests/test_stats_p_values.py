@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import PchipInterpolator
 from scipy.stats import t as student
 
 from mia_sklearn.stats import (
+    pchip_p_values,
     pooled_p_values,
     rank_p_values,
     references_needed,
@@ -119,14 +121,108 @@ def test_one_outlying_reference_does_not_poison_the_pool():
     )
 
 
-@pytest.mark.parametrize("method", [rank_p_values, t_p_values, pooled_p_values])
+@pytest.mark.parametrize("scale", ["loss", "signal"])
+@pytest.mark.parametrize("shape", [(12, 1), (100, 100), (1_000, 1), (1_000, 30)])
+def test_pchip_is_scipys_between_the_references(shape, scale):
+    n_references, n_targets = shape
+    rng = np.random.default_rng(5)
+    signal = rng.normal(1, 3, (60, n_targets))
+    references = rng.normal(1, 3, (60, n_references))
+    signal[0], signal[1] = 20, -20
+    p = pchip_p_values(signal, references, scale=scale)
+    assert (p[0] == 0).all() and (p[1] == 1).all()
+    for row, own, others in zip(p, signal, references, strict=True):
+        loss, knots = (np.logaddexp(0, -x) if scale == "loss" else -x for x in (own, others))
+        knots = np.sort(knots)
+        smooth = PchipInterpolator(knots, np.arange(1, n_references + 1) / n_references)
+        expected = np.where(loss < knots[0], 0, np.where(loss > knots[-1], 1, smooth(loss)))
+        np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
+
+
+def test_pchip_at_ties_and_with_few_distinct_losses():
+    # One knot per distinct loss, with the count up to and including it.
+    references = [0.0, 1.0, 1.0, 1.0, 2.0]
+    p = pchip_p_values([[3.0, 2.0, 1.0, 0.0, -1.0]], [references])
+    np.testing.assert_array_equal(p, [[0, 0.2, 0.8, 1, 1]])
+    # No cubic through one or two: steps.
+    np.testing.assert_array_equal(
+        pchip_p_values([[2.0, 1.0, 0.5, 0.0, -1.0]], [[0.0, 1.0, 1.0, np.nan]]),
+        [[0, 2 / 3, 2 / 3, 1, 1]],
+    )
+    np.testing.assert_array_equal(pchip_p_values([[2.0, 1.0, 0.0]], [[1.0]]), [[0, 1, 1]])
+
+
+def test_pchip_of_losses_that_vanish():
+    # Far out the loss is 0 whatever the signal; an infinite one is no worse.
+    references = [[800.0, 900.0, 5.0, 4.0, 3.0, -np.inf]]
+    np.testing.assert_array_equal(pchip_p_values([[1e4, np.inf, 850.0]], references), 2 / 6)
+    assert pchip_p_values([744.0], references)[0] == pytest.approx(2 / 6)
+    np.testing.assert_array_equal(pchip_p_values([-np.inf], references), 1)
+
+
+def test_pchip_refuses_other_scales():
+    with pytest.raises(ValueError, match="`scale` must be 'loss' or 'signal', got 'logit'"):
+        pchip_p_values([1.0], [[0.0]], scale="logit")
+
+
+METHODS = [rank_p_values, t_p_values, pooled_p_values, pchip_p_values]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("method", METHODS)
+def test_targets_are_told_apart_from_one_another_only_by_their_signals(method, tied, dtype):
+    signal, references = (x.astype(dtype) for x in table(tied=tied))
+    several = np.stack([signal, signal + 1, -signal, np.full_like(signal, np.nan)] * 3, axis=1)
+    p = method(several, references)
+    assert p.shape == several.shape
+    assert p.dtype == np.float64
+    for own, expected in zip(several.T, p.T, strict=True):
+        np.testing.assert_array_equal(method(own, references), expected)
+    np.testing.assert_array_equal(method(np.asfortranarray(several), references), p)
+    assert method(several[:, :0], references).shape == (len(signal), 0)
+
+
+def test_strata_of_several_targets():
+    signal, references = table()
+    strata = np.arange(200) % 3
+    p = pooled_p_values(np.stack([signal, signal + 1], axis=1), references, strata=strata)
+    for own, expected in zip((signal, signal + 1), p.T, strict=True):
+        np.testing.assert_array_equal(pooled_p_values(own, references, strata=strata), expected)
+
+
+def test_randomized_ranks_of_several_targets_are_drawn_apart():
+    signal, references = table(tied=True)
+    several = np.stack([signal, signal], axis=1)
+    p = rank_p_values(several, references, randomized=True, random_state=0)
+    assert (p[:, 0] != p[:, 1]).mean() > 0.9
+    np.testing.assert_array_equal(
+        rank_p_values(several, references, randomized=True, random_state=0), p
+    )
+    plain = rank_p_values(several, references)
+    assert (p <= plain).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_very_many_references(method):
+    rng = np.random.default_rng(6)
+    references = rng.normal(size=(3, 100_001))
+    signal = np.tile(np.linspace(-4.5, 4.5, 40), (3, 1))
+    p = method(signal, references)
+    # All four agree with the law that the references are from.
+    np.testing.assert_allclose(p, student.sf(signal, 1e6), atol=0.01)
+    np.testing.assert_allclose(method(signal[:, 7], references), p[:, 7], rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
 class TestAll:
     def test_in_the_unit_interval_and_missing_where_the_signal_is(self, method):
         signal, references = table(tied=True)
         signal[[3, 50]] = np.nan
         p = method(signal, references)
         np.testing.assert_array_equal(np.isnan(p), np.isnan(signal))
-        assert ((np.delete(p, [3, 50]) > 0) & (np.delete(p, [3, 50]) <= 1)).all()
+        least = 0 if method is pchip_p_values else 1e-300
+        assert ((np.delete(p, [3, 50]) >= least) & (np.delete(p, [3, 50]) <= 1)).all()
 
     def test_higher_signal_smaller_p(self, method):
         _, references = table()
@@ -156,8 +252,11 @@ class TestAll:
 
     @pytest.mark.parametrize("shape", [(3, 4), (4,), (2, 2, 2)])
     def test_refuses_other_shapes(self, method, shape):
+        for signal in ([1.0, 2.0], [[1.0, 0.0], [2.0, 0.0]]):
+            with pytest.raises(ValueError, match="one row per entry of `signal`"):
+                method(signal, np.zeros(shape))
         with pytest.raises(ValueError, match="one row per entry of `signal`"):
-            method([1.0, 2.0], np.zeros(shape))
+            method(np.zeros((2, 1, 1)), np.zeros((2, 4)))
 
 
 def test_refuses_strata_of_another_length():

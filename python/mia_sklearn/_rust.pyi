@@ -174,7 +174,7 @@ def pchip_p_values(signal: NDArray[Any], references: NDArray[Any], of_loss: bool
     ndarray of shape (n_records, n_targets)
         PCHIP through the share of references up to each distinct one; 0 beyond the largest signal,
         1 beyond the smallest and without references; steps, no cubic, where fewer than three are
-        distinct. Infinite numbers stand for the largest finite ones. NaN for NaN.
+        distinct. Numbers beyond 4e307 in size stand for it. NaN for NaN.
     """
 
 def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Numbers, int]:

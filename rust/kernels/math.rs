@@ -24,17 +24,31 @@ const SERIES: [f64; 12] = [
 /// e^x for x <= 0, within about one unit in the last place, subnormal results included; 0 for NaN.
 #[inline(always)]
 pub fn exp_nonpositive(x: f64) -> f64 {
-    // Written so that NaN takes the second branch.
-    let x = if x > UNDERFLOW { x } else { UNDERFLOW };
-    let n = (x * std::f64::consts::LOG2_E + ROUND) - ROUND;
-    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
-    let mut series = SERIES[0];
-    for c in &SERIES[1..] {
-        series = series * r + c;
+    exp_block([x])[0]
+}
+
+/// `exp_nonpositive` of several numbers, step by step: no step waits for the one before.
+#[inline(always)]
+fn exp_block<const N: usize>(x: [f64; N]) -> [f64; N] {
+    let (mut n, mut r, mut series) = ([0.0; N], [0.0; N], [SERIES[0]; N]);
+    for l in 0..N {
+        // Written so that NaN takes the second branch.
+        let x = if x[l] > UNDERFLOW { x[l] } else { UNDERFLOW };
+        n[l] = (x * std::f64::consts::LOG2_E + ROUND) - ROUND;
+        r[l] = (x - n[l] * LN_2_HIGH) - n[l] * LN_2_LOW;
     }
-    // Two factors, because 2^n itself may be subnormal.
-    let half = (n * 0.5 + ROUND) - ROUND;
-    (1.0 + (r + r * r * series)) * power_of_two(half) * power_of_two(n - half)
+    for c in &SERIES[1..] {
+        for l in 0..N {
+            series[l] = series[l] * r[l] + c;
+        }
+    }
+    for l in 0..N {
+        // Two factors, because 2^n itself may be subnormal.
+        let half = (n[l] * 0.5 + ROUND) - ROUND;
+        let value = 1.0 + (r[l] + r[l] * r[l] * series[l]);
+        series[l] = value * power_of_two(half) * power_of_two(n[l] - half);
+    }
+    series
 }
 
 /// 2^n for a whole n in [-1022, 1023].
@@ -55,12 +69,12 @@ pub fn sigmoid(x: f64) -> f64 {
     }
 }
 
-/// 1/33, 1/31, ..., 1/3: atanh(s) / s - 1 as a series in s^2, below 2^-57 off for |s| <= 1/3.
-const ATANH: [f64; 16] = {
-    let mut terms = [0.0; 16];
+/// 1/21, 1/19, ..., 1/3: atanh(s) / s - 1 as a series in s^2, below 2^-55 off for |s| <= .172.
+const ATANH: [f64; 10] = {
+    let mut terms = [0.0; 10];
     let mut i = 0;
-    while i < 16 {
-        terms[i] = 1.0 / (33 - 2 * i) as f64;
+    while i < 10 {
+        terms[i] = 1.0 / (21 - 2 * i) as f64;
         i += 1;
     }
     terms
@@ -68,22 +82,38 @@ const ATANH: [f64; 16] = {
 
 /// ln(1 + u) for u in [0, 1], within about two units in the last place, subnormal u included.
 #[inline(always)]
-fn ln_1p(u: f64) -> f64 {
-    // 2 atanh(s) for s = u / (2 + u); twice s as a product, which keeps subnormal u exact.
-    let twice = u * (2.0 / (2.0 + u));
-    let squared = 0.25 * twice * twice;
-    let mut series = ATANH[0];
-    for c in &ATANH[1..] {
-        series = series * squared + c;
+fn ln_1p_block<const N: usize>(u: [f64; N]) -> [f64; N] {
+    let (mut halved, mut twice, mut squared) = ([0.0; N], [0.0; N], [0.0; N]);
+    for l in 0..N {
+        // 2 atanh(s) for s = u / (2 + u), or from half of 1 + u, whose s = (u - 1) / (u + 3).
+        let large = u[l] > std::f64::consts::SQRT_2 - 1.0;
+        let numerator = if large { u[l] - 1.0 } else { u[l] };
+        let denominator = if large { u[l] + 3.0 } else { u[l] + 2.0 };
+        halved[l] = if large { std::f64::consts::LN_2 } else { 0.0 };
+        // Twice s as a product, which keeps subnormal u exact.
+        twice[l] = numerator * (2.0 / denominator);
+        squared[l] = 0.25 * twice[l] * twice[l];
     }
-    twice + twice * (squared * series)
+    let mut series = [ATANH[0]; N];
+    for c in &ATANH[1..] {
+        for l in 0..N {
+            series[l] = series[l] * squared[l] + c;
+        }
+    }
+    for l in 0..N {
+        series[l] = halved[l] + (twice[l] + twice[l] * (squared[l] * series[l]));
+    }
+    series
 }
 
-/// ln(1 + e^x), the loss at a rescaled logit of -x.
+/// ln(1 + e^x) of several numbers: the losses at rescaled logits of -x. ln 2 for NaN.
 #[inline(always)]
-pub fn softplus(x: f64) -> f64 {
-    let positive = if x > 0.0 { x } else { 0.0 };
-    positive + ln_1p(exp_nonpositive(-x.abs()))
+pub fn softplus_block<const N: usize>(x: [f64; N]) -> [f64; N] {
+    let mut loss = ln_1p_block(exp_block(x.map(|x| -x.abs())));
+    for l in 0..N {
+        loss[l] += if x[l] > 0.0 { x[l] } else { 0.0 };
+    }
+    loss
 }
 
 #[cfg(test)]
@@ -108,6 +138,12 @@ mod tests {
             let (got, expected) = (softplus(x), x.max(0.0) + (-x.abs()).exp().ln_1p());
             prop_assert!((got - expected).abs() <= 1e-15 * expected + f64::from_bits(2));
         }
+    }
+
+    fn softplus(x: f64) -> f64 {
+        let [loss, rest @ ..] = softplus_block([x, 0.5, -x, x]);
+        assert_eq!(loss, rest[2]);
+        loss
     }
 
     #[test]

@@ -23,7 +23,6 @@ pub struct Rows {
 impl Rows {
     fn read<T: Copy + Into<f64>>(&mut self, table: ArrayView2<'_, T>) {
         self.stride = table.ncols().next_multiple_of(LANES);
-        self.numbers.clear();
         self.numbers.resize(table.nrows() * self.stride, f64::NAN);
         let [down, across] = [Axis(0), Axis(1)].map(|axis| table.stride_of(axis).abs());
         // Along memory: a stride of many records would miss the cache at every number.
@@ -36,9 +35,16 @@ impl Rows {
         } else {
             for (i, row) in table.rows().into_iter().enumerate() {
                 let numbers = &mut self.numbers[i * self.stride..];
-                for (number, &value) in numbers.iter_mut().zip(row) {
-                    *number = value.into();
+                // Known to lie side by side, numbers are copied many at a time.
+                match row.to_slice() {
+                    Some(row) => copy(row.iter(), numbers),
+                    None => copy(row.iter(), numbers),
                 }
+            }
+        }
+        if self.stride > 0 {
+            for row in self.numbers.chunks_exact_mut(self.stride) {
+                row[table.ncols()..].fill(f64::NAN);
             }
         }
     }
@@ -54,6 +60,13 @@ impl Rows {
 
     pub fn all_mut(&mut self) -> &mut [f64] {
         &mut self.numbers
+    }
+}
+
+#[inline(always)]
+fn copy<'a, T: Copy + Into<f64> + 'a>(from: impl Iterator<Item = &'a T>, to: &mut [f64]) {
+    for (number, &value) in to.iter_mut().zip(from) {
+        *number = value.into();
     }
 }
 
@@ -88,7 +101,8 @@ where
             expected,
         });
     }
-    let mut out = vec![f64::NAN; records * width];
+    // Zeros come from the system, which leaves the first touch of a page to the threads.
+    let mut out = vec![0.0; records * width];
     if width == 0 {
         return Ok(out);
     }

@@ -9,17 +9,17 @@ use crate::kernels::Pulse;
 use crate::threads;
 
 /// Panels of a block: two blocks fit into a core's second cache.
-const BLOCK: usize = 10;
+const BLOCK: usize = 5;
 /// Vectors of a block.
 const VECTORS: usize = BLOCK * WIDTH;
 /// Products of components between two pulses.
-const BREATH: usize = 1 << 31;
+pub const BREATH: usize = 1 << 31;
 
 /// Room for the floors of a sweep, kept from task to task.
 #[derive(Default)]
 struct Floors {
-    rows: Vec<f64>,
-    columns: Vec<f64>,
+    rows: Vec<f32>,
+    columns: Vec<f32>,
 }
 
 type Stash = Mutex<Vec<Floors>>;
@@ -35,10 +35,10 @@ fn with_floors<T>(stash: &Stash, body: impl FnOnce(&mut Floors) -> T) -> T {
 }
 
 /// Beyond the last vector nothing is of use.
-fn fill(floors: &mut Vec<f64>, lists: &[Nearest], panels: usize) {
+fn fill(floors: &mut Vec<f32>, lists: &[Nearest], panels: usize) {
     floors.clear();
-    floors.extend(lists.iter().map(|nearest| nearest.bound));
-    floors.resize(panels * WIDTH, f64::INFINITY);
+    floors.extend(lists.iter().map(|nearest| nearest.bound as f32));
+    floors.resize(panels * WIDTH, f32::INFINITY);
 }
 
 /// Fills everyone's list. `ids` names the vectors; none may be gone.
@@ -108,11 +108,11 @@ struct Game<'a> {
 
 impl Finder for Game<'_> {
     #[inline(always)]
-    fn floors(&self) -> (&[f64], &[f64]) {
+    fn floors(&self) -> (&[f32], &[f32]) {
         (&self.floors.rows, &self.floors.columns)
     }
 
-    fn found(&mut self, row: usize, column: usize, similarity: f64) {
+    fn found(&mut self, row: usize, column: usize, similarity: f32) {
         let alone = self.columns.is_empty();
         if alone && column <= row {
             return;
@@ -124,8 +124,8 @@ impl Finder for Game<'_> {
             return;
         };
         if similarity > self.floors.rows[row] {
-            self.rows[row].keep(column_id, similarity);
-            self.floors.rows[row] = self.rows[row].bound;
+            self.rows[row].keep(column_id, similarity.into());
+            self.floors.rows[row] = self.rows[row].bound as f32;
         }
         if similarity > self.floors.columns[column] {
             let lists = if alone {
@@ -133,8 +133,8 @@ impl Finder for Game<'_> {
             } else {
                 &mut *self.columns
             };
-            lists[column].keep(row_id, similarity);
-            self.floors.columns[column] = lists[column].bound;
+            lists[column].keep(row_id, similarity.into());
+            self.floors.columns[column] = lists[column].bound as f32;
         }
         if alone {
             self.floors.columns[row] = self.floors.rows[row];
@@ -163,6 +163,7 @@ fn play(
         right.len(),
     );
     let first = teams.map(|team| team * VECTORS);
+    let count = rows.len();
     let mut game = Game {
         rows,
         columns,
@@ -170,13 +171,18 @@ fn play(
         ids,
         floors,
     };
-    sweep(panels.block(left), panels.block(right), alone, &mut game);
+    sweep(
+        panels.block(left, count),
+        panels.block(right, VECTORS),
+        alone,
+        &mut game,
+    );
 }
 
 /// Columns of a task when some search among all.
 const SPAN: usize = 8 * BLOCK;
 /// Panels of rows of such a task.
-const ROWS: usize = 5;
+const ROWS: usize = 2;
 
 /// The lists of the vectors at the places `some`, filled anew; those of `ids` that are `GONE` are
 /// left out.
@@ -215,6 +221,7 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
                     let right = column..(column + SPAN).min(panels.count());
                     fill(&mut floors.rows, lists, left.len());
                     fill(&mut floors.columns, &[], right.len());
+                    let count = lists.len();
                     let mut asked = Asked {
                         places: &slab[row * WIDTH..],
                         lists,
@@ -223,8 +230,8 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
                         floors,
                     };
                     sweep(
-                        questions.block(left),
-                        panels.block(right),
+                        questions.block(left, count),
+                        panels.block(right, SPAN * WIDTH),
                         false,
                         &mut asked,
                     );
@@ -255,17 +262,17 @@ struct Asked<'a> {
 
 impl Finder for Asked<'_> {
     #[inline(always)]
-    fn floors(&self) -> (&[f64], &[f64]) {
+    fn floors(&self) -> (&[f32], &[f32]) {
         (&self.floors.rows, &self.floors.columns)
     }
 
-    fn found(&mut self, row: usize, column: usize, similarity: f64) {
+    fn found(&mut self, row: usize, column: usize, similarity: f32) {
         let place = self.first + column;
         let id = self.ids.get(place).copied().unwrap_or(GONE);
         if place != self.places[row] && id != GONE {
             if similarity > self.floors.rows[row] {
-                self.lists[row].keep(id, similarity);
-                self.floors.rows[row] = self.lists[row].bound;
+                self.lists[row].keep(id, similarity.into());
+                self.floors.rows[row] = self.lists[row].bound as f32;
             }
         }
     }

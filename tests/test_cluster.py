@@ -103,7 +103,7 @@ def test_the_tree_is_scipys(name, dtype):
 
 
 # Around what is remembered, a panel and a block.
-@pytest.mark.parametrize("n", [2, 3, 4, 16, 17, 18, 24, 25, 48, 239, 240, 241, 480, 500, 1_000])
+@pytest.mark.parametrize("n", [2, 3, 8, 9, 10, 11, 47, 48, 49, 96, 239, 240, 241, 480, 500, 1_000])
 def test_any_number_of_records(n):
     x = _spectrum(n, 20, seed=n)
     expected = linkage(x, "average", metric="cosine")

@@ -315,3 +315,93 @@ mod x86 {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct All {
+        floors: Vec<f32>,
+        found: Vec<(usize, usize, f32)>,
+    }
+
+    impl Finder for All {
+        fn floors(&self) -> (&[f32], &[f32]) {
+            (&self.floors, &self.floors)
+        }
+
+        fn found(&mut self, row: usize, column: usize, product: f32) {
+            self.found.push((row, column, product));
+        }
+    }
+
+    fn panels(count: usize, depth: usize) -> Panels {
+        let mut panels = Panels::new(depth, count);
+        for place in 0..count {
+            panels.set(
+                place,
+                (0..depth).map(|k| ((place * 7 + k * 5) % 11) as f32 - 5.0),
+            );
+        }
+        panels
+    }
+
+    type Sweep = fn(Block<'_>, Block<'_>, bool, &mut All);
+
+    fn ways() -> Vec<Sweep> {
+        let mut ways: Vec<Sweep> = vec![sweep, |rows, columns, triangle, finder| {
+            sweep_with(rows, columns, triangle, finder, plain, plainly_exceeding);
+        }];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            ways.push(|rows, columns, triangle, finder| {
+                // SAFETY: the features were just detected.
+                unsafe { x86::sweep_avx2(rows, columns, triangle, finder) }
+            });
+        }
+        ways
+    }
+
+    #[test]
+    fn every_product_above_a_floor_is_found_once() {
+        for (count, depth) in [
+            (1, 1),
+            (7, 3),
+            (WIDTH, 5),
+            (WIDTH + 1, 17),
+            (3 * WIDTH - 1, 40),
+        ] {
+            let panels = panels(count, depth);
+            let product = |i: usize, j: usize| -> f32 {
+                panels.get(i).zip(panels.get(j)).map(|(x, y)| x * y).sum()
+            };
+            for (triangle, way) in [false, true]
+                .iter()
+                .flat_map(|t| ways().into_iter().map(move |w| (*t, w)))
+            {
+                let block = panels.block(0..panels.count(), count);
+                let floor = 3.0;
+                let mut floors = vec![floor; count];
+                floors.resize(panels.count() * WIDTH, f32::INFINITY);
+                let mut all = All {
+                    floors,
+                    found: Vec::new(),
+                };
+                way(block, block, triangle, &mut all);
+                all.found.retain(|&(i, j, _)| i < count && j < count);
+                all.found.sort_by_key(|&(i, j, _)| (i, j));
+                let mut expected = Vec::new();
+                for i in 0..count {
+                    for j in 0..count {
+                        let left_out = triangle && i / WIDTH > j / WIDTH;
+                        // Small whole numbers: products are exact in any order.
+                        if product(i, j) > floor && !left_out {
+                            expected.push((i, j, product(i, j)));
+                        }
+                    }
+                }
+                assert_eq!(all.found, expected);
+            }
+        }
+    }
+}

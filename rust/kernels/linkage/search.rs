@@ -179,8 +179,9 @@ fn play(
     );
 }
 
-/// Columns of a task when some search among all.
-const SPAN: usize = 8 * BLOCK;
+/// Tasks that some clusters' search among all is cut into, at least: a fixed number, so that what
+/// is found does not depend on the number of threads.
+const TASKS: usize = 16;
 /// Panels of rows of such a task.
 const ROWS: usize = 2;
 
@@ -197,8 +198,12 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
         for (i, &place) in slab.iter().enumerate() {
             questions.set(i, panels.get(place));
         }
-        let columns: Vec<usize> = (0..panels.count()).step_by(SPAN).collect();
         let rows: Vec<usize> = (0..questions.count()).step_by(ROWS).collect();
+        let span = panels
+            .count()
+            .div_ceil(TASKS.div_ceil(rows.len()))
+            .max(BLOCK);
+        let columns: Vec<usize> = (0..panels.count()).step_by(span).collect();
         let nobody = Nearest::unknown();
         let mut found = vec![vec![nobody; slab.len()]; columns.len()];
         let mut tasks = Vec::with_capacity(rows.len() * columns.len());
@@ -218,7 +223,7 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
             |(), (row, column, lists)| {
                 with_floors(&stash, |floors| {
                     let left = row..(row + ROWS).min(questions.count());
-                    let right = column..(column + SPAN).min(panels.count());
+                    let right = column..(column + span).min(panels.count());
                     fill(&mut floors.rows, lists, left.len());
                     fill(&mut floors.columns, &[], right.len());
                     let count = lists.len();
@@ -231,7 +236,7 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
                     };
                     sweep(
                         questions.block(left, count),
-                        panels.block(right, SPAN * WIDTH),
+                        panels.block(right, span * WIDTH),
                         false,
                         &mut asked,
                     );
@@ -269,11 +274,33 @@ impl Finder for Asked<'_> {
     fn found(&mut self, row: usize, column: usize, similarity: f32) {
         let place = self.first + column;
         let id = self.ids.get(place).copied().unwrap_or(GONE);
-        if place != self.places[row] && id != GONE {
-            if similarity > self.floors.rows[row] {
-                self.lists[row].keep(id, similarity.into());
-                self.floors.rows[row] = self.lists[row].bound as f32;
+        // The floor may have risen since the row was compared; the end of a panel may be empty.
+        let useful = similarity > self.floors.rows[row];
+        if useful && id != GONE && place != self.places[row] {
+            self.lists[row].keep(id, similarity.into());
+            self.floors.rows[row] = self.lists[row].bound as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::rounds;
+
+    #[test]
+    fn each_pair_meets_once_and_nobody_plays_twice_in_a_round() {
+        for teams in 0..12 {
+            let mut met = HashSet::new();
+            for round in rounds(teams) {
+                let mut playing = HashSet::new();
+                for (i, j) in round {
+                    assert!(i <= j && j < teams && met.insert((i, j)));
+                    assert!(playing.insert(i) && (i == j || playing.insert(j)));
+                }
             }
+            assert_eq!(met.len(), teams * (teams + 1) / 2);
         }
     }
 }

@@ -66,8 +66,9 @@ class CosineAgglomerative(ClusterMixin, BaseEstimator):
     Each cluster remembers its 8 nearest neighbours and a bound for all others. The bound
     outlives merges, since the similarity of a union is the mean of its parts': searches are needed
     only where no remembered neighbour reaches the bound. They compute in float32, and the bound
-    allows for its rounding; what is compared in the end is float64. All pairs of clusters than which neither
-    has a nearer one merge at once, which gives the tree of merging the nearest pair first [1]_.
+    allows for its rounding; what is compared in the end is float64. All pairs of clusters than
+    which neither has a nearer one merge at once, which gives the tree of merging the nearest pair
+    first [1]_.
 
     References
     ----------

@@ -1,7 +1,7 @@
 //! What a cluster knows of its neighbourhood: a few nearest clusters, and a bound for all others.
 
 /// Neighbours that a cluster remembers; a power of two.
-pub const KEPT: usize = 8;
+pub const KEPT: usize = 16;
 /// The number of no cluster.
 pub const GONE: u32 = u32::MAX;
 

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use _rust::kernels::tile::References;
-use _rust::kernels::{density, leave_one_out, pchip, pooled, ranks, rmia, statistics};
+use _rust::kernels::{density, leave_one_out, linkage, pchip, pooled, ranks, rmia, statistics};
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use ndarray::{Array2, ShapeBuilder};
 
@@ -75,5 +75,28 @@ fn kernels(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, kernels);
+fn clusters(criterion: &mut Criterion) {
+    const VECTORS: usize = 3_000;
+    const FEATURES: usize = 200;
+    // A common part and one of their own, as the features of networks have.
+    let mut vectors =
+        Array2::from_shape_vec((VECTORS, FEATURES), numbers(VECTORS * FEATURES)).unwrap();
+    for mut row in vectors.outer_iter_mut() {
+        for k in 8..FEATURES {
+            row[k] = row[k % 8] + 0.25 * row[k];
+        }
+    }
+    let mut group = criterion.benchmark_group(format!("{VECTORS} vectors, {FEATURES} features"));
+    group.sample_size(10);
+    group.bench_function("average_linkage", |b| {
+        b.iter(|| linkage::average_linkage(black_box(vectors.view()), &|| Ok(())))
+    });
+    let labels: ndarray::Array1<i64> = (0..VECTORS as i64).map(|i| i % 50).collect();
+    group.bench_function("cluster_medoids, 50 clusters", |b| {
+        b.iter(|| linkage::cluster_medoids(black_box(vectors.view()), labels.view()))
+    });
+    group.finish();
+}
+
+criterion_group!(benches, kernels, clusters);
 criterion_main!(benches);

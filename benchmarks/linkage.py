@@ -5,14 +5,14 @@
 Every run is a process of its own, ways in turn; of several the least time counts, wall and CPU
 seconds. Memory is the peak above what the process held with its features loaded. SciPy and
 fastcluster, if it is installed, are left out above `--largest-peer` records: their memory grows
-with the square.
+with the square. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,14 +33,14 @@ def similar_features(n, seed=0):
     return ((rng.normal(size=(n, FEATURES)) * scales) @ mixed).astype(np.float32)
 
 
-def load(path, n):
+def features_of(path, n):
     if not path:
         return similar_features(n)
     with np.load(path) as arrays:
         features = arrays["references"][:n]
     if len(features) < n:
         raise SystemExit(f"{path} holds {len(features)} records, fewer than {n}: lower --sizes.")
-    return np.ascontiguousarray(features)
+    return features
 
 
 def scipy_linkage(x):
@@ -68,23 +68,28 @@ def ours(x):
 WAYS = {"scipy": scipy_linkage, "fastcluster": fastcluster_linkage, "ours": ours}
 
 
-def measure(way, n, path, output):
+def resident(key):
+    """Return the resident memory of this process in MB, now (VmRSS) or at its peak (VmHWM)."""
+    # Not `ru_maxrss`, which a child process starts with its parent's.
+    return int(re.search(rf"{key}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def measure(way, path, output):
     """Run one way in this process and print what it took."""
-    x = load(path, n)
-    WAYS[way](x[:100])  # imports, and threads
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    WAYS[way](similar_features(100))  # imports, and threads
+    x = np.load(path)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = resident("VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()
     tree = WAYS[way](x)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    peak = resident("VmHWM") - before
     np.save(output, tree)
-    print(json.dumps({"wall": wall, "cpu": cpu, "peak": peak / 1024}))
+    print(json.dumps({"wall": wall, "cpu": cpu, "peak": peak}))
 
 
-def run(way, n, path, output):
-    command = [sys.executable, __file__, "--way", way, "--sizes", str(n), "--output", output]
-    if path:
-        command += ["--features", path]
+def run(way, path, output):
+    command = [sys.executable, __file__, "--way", way, "--features", path, "--output", output]
     result = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
     return json.loads(result.stdout)
 
@@ -103,9 +108,11 @@ def compare(n, arguments):
     best = {}
     with tempfile.TemporaryDirectory() as folder:
         files = {way: str(Path(folder) / f"{way}.npy") for way in ways}
+        features = str(Path(folder) / "features.npy")
+        np.save(features, features_of(arguments.features, n))
         for _ in range(arguments.repeats):
             for way in ways:
-                took = run(way, n, arguments.features, files[way])
+                took = run(way, features, files[way])
                 best[way] = {k: min(took[k], best.get(way, took)[k]) for k in took}
         mine = best["ours"]
         for way, took in best.items():
@@ -129,7 +136,7 @@ def main():
     parser.add_argument("--output", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
-        measure(arguments.way, arguments.sizes[0], arguments.features, arguments.output)
+        measure(arguments.way, arguments.features, arguments.output)
         return
     for n in arguments.sizes:
         compare(n, arguments)

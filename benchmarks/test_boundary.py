@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator
+from scipy.cluster.hierarchy import linkage
 from scipy.special import expit, logsumexp
 
 from mia_sklearn import _rust
@@ -121,3 +122,16 @@ def test_rmia(benchmark, way):
     else:
         result = benchmark.pedantic(rmia, args=(ratios, population), rounds=3)
     _same(result, _rust.rmia_scores(ratios, population, 2.0))
+
+
+def _linkage(vectors):
+    tree = linkage(vectors, "average", metric="cosine")
+    return tree[:, :2], tree[:, 2]
+
+
+@pytest.mark.parametrize("way", ["kernel", "scipy"])
+def test_average_linkage(benchmark, way):
+    vectors = np.random.default_rng(0).normal(size=(2_000, 200))
+    benchmark.group = "average_linkage, 2,000 vectors of 200 features"
+    result = benchmark(_rust.average_linkage if way == "kernel" else _linkage, vectors)
+    _same(result, _rust.average_linkage(vectors))

@@ -59,14 +59,16 @@ class CosineAgglomerative(ClusterMixin, BaseEstimator):
     -----
     Records and sums are float64, whatever `X` is: heights lie within rounding of SciPy's. Where
     distances are equal, as among duplicates, several trees are right, and this one may differ from
-    SciPy's. Memory grows with the number of records, not with its square: next to `X`, about two
-    float64 copies of it and 200 bytes per record. Results do not depend on the number of threads.
+    SciPy's. Memory grows with the number of records, not with its square: next to `X`, 12 bytes
+    per number of it and 300 per record. Results do not depend on the number of threads.
     Ctrl-C ends `fit`.
 
     Each cluster remembers its 16 nearest neighbours and a bound for all others. The bound
     outlives merges, since the similarity of a union is the mean of its parts': searches are needed
-    only where no remembered neighbour reaches the bound. All pairs of clusters than which neither
-    has a nearer one merge at once, which gives the tree of merging the nearest pair first [1]_.
+    only where no remembered neighbour reaches the bound. They compute in float32, and the bound
+    allows for its rounding; what is compared in the end is float64. All pairs of clusters than
+    which neither has a nearer one merge at once, which gives the tree of merging the nearest pair
+    first [1]_.
 
     References
     ----------

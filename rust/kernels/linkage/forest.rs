@@ -34,6 +34,8 @@ pub struct Forest {
     left: usize,
     /// How far two computations of one similarity may lie apart.
     rounding: f64,
+    /// How far a search, which computes in float32, may be off.
+    slack: f64,
 }
 
 impl Forest {
@@ -55,6 +57,8 @@ impl Forest {
             merges: Vec::with_capacity(n - 1),
             left: n,
             rounding: (depth + 8) as f64 * f64::EPSILON,
+            // One rounding per component, product and sum; lengths are at most 1.
+            slack: (depth + 8) as f64 * f64::from(f32::EPSILON) / 2.0,
         };
         forest.fill_panels();
         forest
@@ -72,7 +76,8 @@ impl Forest {
         self.panels = Panels::new(self.depth, self.sizes.len());
         let sums = self.sums.chunks_exact(self.depth);
         for (place, (sum, size)) in sums.zip(&self.sizes).enumerate() {
-            self.panels.set(place, sum.iter().map(|x| x / size));
+            self.panels
+                .set(place, sum.iter().map(|x| (x / size) as f32));
         }
     }
 
@@ -115,16 +120,44 @@ impl Forest {
             unsure.truncate(count);
         }
         let mut found = search::some(&self.panels, &self.ids, &unsure, pulse)?;
-        self.measure(
-            unsure
-                .iter()
-                .copied()
-                .zip(&mut found)
-                .map(|(i, list)| (i, list))
-                .collect(),
-        );
-        for (place, list) in unsure.into_iter().zip(found) {
+        self.measure(unsure.iter().copied().zip(&mut found).collect());
+        for (&place, list) in unsure.iter().zip(found) {
             self.lists[place] = list;
+        }
+        unsure.retain(|&place| self.unsure(place));
+        self.search_exactly(&unsure, pulse)
+    }
+
+    /// Compares with everyone in float64: for those with so many neighbours within the slack of
+    /// each other that a search in float32 cannot tell who is the nearest.
+    fn search_exactly(&mut self, places: &[usize], pulse: Pulse) -> Result<()> {
+        let work = self.left * self.depth;
+        let breath = (search::BREATH / 4 / work).max(1) * threads::count();
+        for some in places.chunks(breath) {
+            pulse()?;
+            let mut found = vec![Nearest::unknown(); some.len()];
+            let tasks = some.iter().zip(&mut found).collect();
+            threads::for_each(
+                tasks,
+                some.len() * work,
+                || (),
+                |(), (&place, list)| {
+                    for &id in self
+                        .ids
+                        .iter()
+                        .filter(|&&id| id != GONE && id != self.ids[place])
+                    {
+                        let similarity = self.similarity(place, id);
+                        if similarity > list.bound {
+                            list.keep(id, similarity);
+                        }
+                    }
+                    list.lead(self.ids[place]);
+                },
+            );
+            for (&place, list) in some.iter().zip(found) {
+                self.lists[place] = list;
+            }
         }
         Ok(())
     }
@@ -139,6 +172,7 @@ impl Forest {
             || (),
             |(), (place, list)| {
                 list.measure(|id| self.similarity(place, id));
+                list.bound += self.slack;
                 list.lead(self.ids[place]);
             },
         );
@@ -230,7 +264,7 @@ impl Forest {
                 self.sums[place * self.depth..]
                     .iter()
                     .take(self.depth)
-                    .map(|x| x / size),
+                    .map(|x| (x / size) as f32),
             );
         }
         self.left -= pairs.len();

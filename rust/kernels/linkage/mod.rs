@@ -44,3 +44,64 @@ where
     }
     Ok(Tree::new(forest.into_merges()))
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::Error;
+
+    /// Rows of small whole numbers, so that many distances are equal.
+    fn tied() -> impl Strategy<Value = Array2<f64>> {
+        (2..70usize, 1..4usize).prop_flat_map(|(n, d)| {
+            prop::collection::vec(-2..3i32, n * d).prop_map(move |numbers| {
+                let numbers = numbers.into_iter().map(|x| f64::from(x) + 0.25).collect();
+                Array2::from_shape_vec((n, d), numbers).unwrap()
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn each_merge_is_of_the_nearest_two(rows in tied()) {
+            let tree = average_linkage(rows.view(), &|| Ok(())).unwrap();
+            let n = rows.nrows();
+            prop_assert_eq!(tree.children.len(), n - 1);
+            let units = vectors::unit_rows(rows.view()).unwrap();
+            let mut left: Vec<(i64, Vec<f64>, f64)> = units
+                .chunks_exact(rows.ncols())
+                .enumerate()
+                .map(|(i, unit)| (i as i64, unit.to_vec(), 1.0))
+                .collect();
+            let distance = |a: &(i64, Vec<f64>, f64), b: &(i64, Vec<f64>, f64)| {
+                1.0 - vectors::dot(&a.1, &b.1) / (a.2 * b.2)
+            };
+            for (i, (pair, &height)) in tree.children.iter().zip(&tree.heights).enumerate() {
+                let mut least = f64::INFINITY;
+                for (k, a) in left.iter().enumerate() {
+                    for b in &left[k + 1..] {
+                        least = least.min(distance(a, b));
+                    }
+                }
+                let mut take = |id: i64| {
+                    let place = left.iter().position(|cluster| cluster.0 == id).unwrap();
+                    left.swap_remove(place)
+                };
+                let (a, b) = (take(pair[0]), take(pair[1]));
+                prop_assert!((distance(&a, &b) - least).abs() < 1e-12);
+                prop_assert!((height - least).abs() < 1e-12);
+                let sum = a.1.iter().zip(&b.1).map(|(x, y)| x + y).collect();
+                left.push(((n + i) as i64, sum, a.2 + b.2));
+            }
+        }
+    }
+
+    #[test]
+    fn a_pulse_that_fails_ends_it() {
+        let rows = Array2::from_shape_fn((500, 3), |(i, j)| (i * 31 % 17 * (j + 1)) as f64 + 1.0);
+        let result = average_linkage(rows.view(), &|| Err(Error::Interrupted));
+        assert_eq!(result, Err(Error::Interrupted));
+    }
+}

@@ -18,6 +18,8 @@ pub struct Nearest {
     similarities: [f64; KEPT],
     ids: [u32; KEPT],
     pub bound: f64,
+    /// Where the least similarity is, as long as only `keep` has changed the list.
+    weakest: usize,
 }
 
 impl Nearest {
@@ -27,6 +29,7 @@ impl Nearest {
             similarities: [NOTHING; KEPT],
             ids: [GONE; KEPT],
             bound,
+            weakest: 0,
         }
     }
 
@@ -45,12 +48,13 @@ impl Nearest {
             .filter(taken)
     }
 
-    /// Keeps a neighbour that a search found above the bound: the least similar leaves, and the
+    /// Keeps a neighbour that the search which fills the list found above the bound: the least similar leaves, and the
     /// least that is left becomes the bound.
     #[inline]
     pub fn keep(&mut self, id: u32, similarity: f64) {
-        self.put(self.least(), id, similarity);
-        self.bound = self.similarities[self.least()];
+        self.put(self.weakest, id, similarity);
+        self.weakest = self.least();
+        self.bound = self.similarities[self.weakest];
     }
 
     /// Adds a neighbour of any similarity; the bound covers who leaves a full list.
@@ -123,5 +127,41 @@ impl Nearest {
             bits | (u32::from(x == smallest[0]) << i)
         });
         bits.trailing_zeros() as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_bound_covers_all_that_are_left_out(
+            found in prop::collection::vec((0..20i32).prop_map(f64::from), 0..40),
+            added in prop::collection::vec((0..20i32).prop_map(f64::from), 0..40),
+        ) {
+            let mut nearest = Nearest::unknown();
+            for (id, &x) in found.iter().enumerate() {
+                if x > nearest.bound {
+                    nearest.keep(id as u32, x);
+                }
+            }
+            for (id, &x) in added.iter().enumerate() {
+                nearest.add((found.len() + id) as u32, x);
+            }
+            nearest.lead(7);
+            let all: Vec<f64> = found.into_iter().chain(added).collect();
+            let kept: Vec<u32> = nearest.list().map(|(id, _)| id).collect();
+            prop_assert_eq!(kept.len(), all.len().min(KEPT));
+            for (id, &x) in all.iter().enumerate() {
+                prop_assert!(x <= nearest.first().1);
+                prop_assert!(x <= nearest.bound || kept.contains(&(id as u32)));
+            }
+            for (id, x) in nearest.list() {
+                prop_assert_eq!(x, all[id as usize]);
+            }
+        }
     }
 }

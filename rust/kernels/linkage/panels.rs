@@ -1,20 +1,20 @@
 //! Products of many vectors with many: vectors side by side in panels, a tile of products at a time.
 
 /// Numbers of a cache line.
-const LINE: usize = 8;
+const LINE: usize = 16;
 const LINES: usize = 3;
 /// Vectors of a panel.
 pub const WIDTH: usize = LINES * LINE;
-/// Rows of a tile: one line of a panel against the whole of another.
-const ROWS: usize = LINE;
+/// Rows of a tile: some vectors of a panel against all of another.
+const ROWS: usize = 8;
 
 /// The products of a vector with a panel's.
-type Products = [f64; WIDTH];
+type Products = [f32; WIDTH];
 type Tile = [Products; ROWS];
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([f64; LINE]);
+struct Line([f32; LINE]);
 
 /// Vectors in groups of `WIDTH`: component by component, as the products read them.
 pub struct Panels {
@@ -39,7 +39,7 @@ impl Panels {
         self.lines.len() / self.stride()
     }
 
-    pub fn set(&mut self, place: usize, vector: impl Iterator<Item = f64>) {
+    pub fn set(&mut self, place: usize, vector: impl Iterator<Item = f32>) {
         let (panel, lane) = (place / WIDTH, place % WIDTH);
         let first = panel * self.stride() + lane / LINE;
         for (line, x) in self.lines[first..].iter_mut().step_by(LINES).zip(vector) {
@@ -47,18 +47,19 @@ impl Panels {
         }
     }
 
-    pub fn get(&self, place: usize) -> impl Iterator<Item = f64> + '_ {
+    pub fn get(&self, place: usize) -> impl Iterator<Item = f32> + '_ {
         let (panel, lane) = (place / WIDTH, place % WIDTH);
         let first = panel * self.stride() + lane / LINE;
         let lines = self.lines[first..].iter().step_by(LINES);
         lines.take(self.depth).map(move |line| line.0[lane % LINE])
     }
 
-    /// Some neighbouring panels.
-    pub fn block(&self, panels: std::ops::Range<usize>) -> Block<'_> {
+    /// Some neighbouring panels, of which the first `vectors` vectors count.
+    pub fn block(&self, panels: std::ops::Range<usize>, vectors: usize) -> Block<'_> {
         let stride = self.stride();
         Block {
             depth: self.depth,
+            vectors,
             lines: &self.lines[panels.start * stride..panels.end * stride],
         }
     }
@@ -71,14 +72,15 @@ impl Panels {
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
     depth: usize,
+    vectors: usize,
     lines: &'a [Line],
 }
 
 /// Takes what a sweep finds: row, column, their product; it may raise the floors.
 pub trait Finder {
     /// What a product must exceed to be of use to a row, or to a column.
-    fn floors(&self) -> (&[f64], &[f64]);
-    fn found(&mut self, row: usize, column: usize, product: f64);
+    fn floors(&self) -> (&[f32], &[f32]);
+    fn found(&mut self, row: usize, column: usize, product: f32);
 }
 
 /// Hands `finder` each product that exceeds the floor of its row or of its column.
@@ -105,8 +107,8 @@ fn sweep_with(
     columns: Block<'_>,
     triangle: bool,
     finder: &mut impl Finder,
-    multiply: impl Fn(&[Line], &[Line], &mut Tile),
-    exceeding: impl Fn(&Products, &Products, f64) -> u32,
+    multiply: impl Fn(&[Line], usize, &[Line], &mut Tile),
+    exceeding: impl Fn(&Products, &Products, f32) -> u64,
 ) {
     let stride = rows.depth * LINES;
     let mut tile = [[0.0; WIDTH]; ROWS];
@@ -116,10 +118,14 @@ fn sweep_with(
             if triangle && i > j {
                 break;
             }
-            for part in 0..LINES {
-                multiply(&left[part..], right, &mut tile);
+            for lane in (0..WIDTH).step_by(ROWS) {
+                let first_row = i * WIDTH + lane;
+                if first_row >= rows.vectors {
+                    break;
+                }
+                multiply(left, lane, right, &mut tile);
                 for (r, products) in tile.iter().enumerate() {
-                    let row = i * WIDTH + part * ROWS + r;
+                    let row = first_row + r;
                     let (of_rows, of_columns) = finder.floors();
                     let Some(floors) = of_columns[first..].first_chunk() else {
                         return;
@@ -136,13 +142,13 @@ fn sweep_with(
     }
 }
 
-/// The products of one line's vectors in `left` with a panel's in `right`.
+/// The products of a few vectors of panel `left`, from `lane` on, with all of panel `right`.
 #[inline(always)]
-fn plain(left: &[Line], right: &[Line], tile: &mut Tile) {
+fn plain(left: &[Line], lane: usize, right: &[Line], tile: &mut Tile) {
     for (r, products) in tile.iter_mut().enumerate() {
         let mut sums = [[0.0; LINE]; LINES];
-        for (a, b) in left.chunks(LINES).zip(right.chunks_exact(LINES)) {
-            let x = a[0].0[r];
+        for (a, b) in left.chunks_exact(LINES).zip(right.chunks_exact(LINES)) {
+            let x = a[(lane + r) / LINE].0[(lane + r) % LINE];
             for (sums, line) in sums.iter_mut().zip(b) {
                 for (sum, y) in sums.iter_mut().zip(&line.0) {
                     *sum += x * y;
@@ -155,158 +161,105 @@ fn plain(left: &[Line], right: &[Line], tile: &mut Tile) {
 
 /// Bit c: product c exceeds its floor, or the one floor that is all products'.
 #[inline(always)]
-fn plainly_exceeding(products: &Products, floors: &Products, floor: f64) -> u32 {
+fn plainly_exceeding(products: &Products, floors: &Products, floor: f32) -> u64 {
     let pairs = products.iter().zip(floors);
     if pairs.clone().all(|(x, own)| !((*x > floor) | (x > own))) {
         return 0;
     }
     pairs.enumerate().fold(0, |bits, (c, (x, own))| {
-        bits | (u32::from((*x > floor) | (x > own)) << c)
+        bits | (u64::from((*x > floor) | (x > own)) << c)
     })
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
+mod x86;
 
-    use super::{sweep_with, Block, Finder, Line, Products, Tile, LINE, LINES, ROWS, WIDTH};
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    #[target_feature(enable = "avx512f")]
-    pub fn sweep_avx512(
-        rows: Block<'_>,
-        columns: Block<'_>,
-        triangle: bool,
-        finder: &mut impl Finder,
-    ) {
-        sweep_with(
-            rows,
-            columns,
-            triangle,
-            finder,
-            // SAFETY: this function runs only where AVX-512 is.
-            |left, right, tile| unsafe { avx512(left, right, tile) },
-            // SAFETY: as before.
-            |products, floors, floor| unsafe { exceeding_avx512(products, floors, floor) },
-        );
+    struct All {
+        floors: Vec<f32>,
+        found: Vec<(usize, usize, f32)>,
     }
 
-    #[target_feature(enable = "avx2,fma")]
-    pub fn sweep_avx2(
-        rows: Block<'_>,
-        columns: Block<'_>,
-        triangle: bool,
-        finder: &mut impl Finder,
-    ) {
-        sweep_with(
-            rows,
-            columns,
-            triangle,
-            finder,
-            // SAFETY: this function runs only where AVX2 and FMA are.
-            |left, right, tile| unsafe { avx2(left, right, tile) },
-            // SAFETY: as before.
-            |products, floors, floor| unsafe { exceeding_avx2(products, floors, floor) },
-        );
-    }
-
-    /// The number of components, checked so that pointers stay within both panels.
-    #[inline(always)]
-    fn depth(left: &[Line], right: &[Line]) -> usize {
-        let depth = right.len() / LINES;
-        assert!(left.len() > (depth.max(1) - 1) * LINES);
-        depth
-    }
-
-    /// Twenty-four sums in registers, each of eight numbers.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn avx512(left: &[Line], right: &[Line], tile: &mut Tile) {
-        let depth = depth(left, right);
-        let (left, right) = (left.as_ptr().cast::<f64>(), right.as_ptr().cast::<f64>());
-        let mut sums = [[_mm512_setzero_pd(); LINES]; ROWS];
-        for k in 0..depth {
-            // SAFETY: k < depth, and both panels hold that many components; lines are aligned.
-            unsafe {
-                let b = right.add(k * WIDTH);
-                let b = [
-                    _mm512_load_pd(b),
-                    _mm512_load_pd(b.add(LINE)),
-                    _mm512_load_pd(b.add(2 * LINE)),
-                ];
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let a = _mm512_set1_pd(*left.add(k * WIDTH + r));
-                    for (sum, b) in sums.iter_mut().zip(b) {
-                        *sum = _mm512_fmadd_pd(a, b, *sum);
-                    }
-                }
-            }
+    impl Finder for All {
+        fn floors(&self) -> (&[f32], &[f32]) {
+            (&self.floors, &self.floors)
         }
-        let out = tile.as_flattened_mut().chunks_exact_mut(LINE);
-        for (sum, out) in sums.as_flattened().iter().zip(out) {
-            // SAFETY: `out` has eight numbers.
-            unsafe { _mm512_storeu_pd(out.as_mut_ptr(), *sum) };
+
+        fn found(&mut self, row: usize, column: usize, product: f32) {
+            self.found.push((row, column, product));
         }
     }
 
-    /// Four quarters of the tile, each of twelve sums of four numbers.
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2(left: &[Line], right: &[Line], tile: &mut Tile) {
-        const HALF: usize = WIDTH / 2;
-        let depth = depth(left, right);
-        let (left, right) = (left.as_ptr().cast::<f64>(), right.as_ptr().cast::<f64>());
-        for (row, column) in [(0, 0), (0, HALF), (4, 0), (4, HALF)] {
-            let mut sums = [[_mm256_setzero_pd(); 3]; 4];
-            for k in 0..depth {
-                // SAFETY: k < depth, and both panels hold that many components; lines are aligned.
-                unsafe {
-                    let b = right.add(k * WIDTH + column);
-                    let b = [
-                        _mm256_load_pd(b),
-                        _mm256_load_pd(b.add(4)),
-                        _mm256_load_pd(b.add(8)),
-                    ];
-                    for (r, sums) in sums.iter_mut().enumerate() {
-                        let a = _mm256_set1_pd(*left.add(k * WIDTH + row + r));
-                        for (sum, b) in sums.iter_mut().zip(b) {
-                            *sum = _mm256_fmadd_pd(a, b, *sum);
+    fn panels(count: usize, depth: usize) -> Panels {
+        let mut panels = Panels::new(depth, count);
+        for place in 0..count {
+            panels.set(
+                place,
+                (0..depth).map(|k| ((place * 7 + k * 5) % 11) as f32 - 5.0),
+            );
+        }
+        panels
+    }
+
+    type Sweep = fn(Block<'_>, Block<'_>, bool, &mut All);
+
+    fn ways() -> Vec<Sweep> {
+        let mut ways: Vec<Sweep> = vec![sweep, |rows, columns, triangle, finder| {
+            sweep_with(rows, columns, triangle, finder, plain, plainly_exceeding);
+        }];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            ways.push(|rows, columns, triangle, finder| {
+                // SAFETY: the features were just detected.
+                unsafe { x86::sweep_avx2(rows, columns, triangle, finder) }
+            });
+        }
+        ways
+    }
+
+    #[test]
+    fn every_product_above_a_floor_is_found_once() {
+        for (count, depth) in [
+            (1, 1),
+            (7, 3),
+            (WIDTH, 5),
+            (WIDTH + 1, 17),
+            (3 * WIDTH - 1, 40),
+        ] {
+            let panels = panels(count, depth);
+            let product = |i: usize, j: usize| -> f32 {
+                panels.get(i).zip(panels.get(j)).map(|(x, y)| x * y).sum()
+            };
+            for (triangle, way) in [false, true]
+                .iter()
+                .flat_map(|t| ways().into_iter().map(move |w| (*t, w)))
+            {
+                let block = panels.block(0..panels.count(), count);
+                let floor = 3.0;
+                let mut floors = vec![floor; count];
+                floors.resize(panels.count() * WIDTH, f32::INFINITY);
+                let mut all = All {
+                    floors,
+                    found: Vec::new(),
+                };
+                way(block, block, triangle, &mut all);
+                all.found.retain(|&(i, j, _)| i < count && j < count);
+                all.found.sort_by_key(|&(i, j, _)| (i, j));
+                let mut expected = Vec::new();
+                for i in 0..count {
+                    for j in 0..count {
+                        let left_out = triangle && i / WIDTH > j / WIDTH;
+                        // Small whole numbers: products are exact in any order.
+                        if product(i, j) > floor && !left_out {
+                            expected.push((i, j, product(i, j)));
                         }
                     }
                 }
-            }
-            for (r, sums) in sums.iter().enumerate() {
-                let out = &mut tile[row + r][column..][..HALF];
-                for (sum, out) in sums.iter().zip(out.chunks_exact_mut(4)) {
-                    // SAFETY: `out` has four numbers.
-                    unsafe { _mm256_storeu_pd(out.as_mut_ptr(), *sum) };
-                }
+                assert_eq!(all.found, expected);
             }
         }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn exceeding_avx512(products: &Products, floors: &Products, floor: f64) -> u32 {
-        let floor = _mm512_set1_pd(floor);
-        let lines = products.chunks_exact(LINE).zip(floors.chunks_exact(LINE));
-        lines.enumerate().fold(0, |bits, (i, (x, own))| {
-            // SAFETY: both have eight numbers.
-            let (x, own) = unsafe { (_mm512_loadu_pd(x.as_ptr()), _mm512_loadu_pd(own.as_ptr())) };
-            let least = _mm512_min_pd(own, floor);
-            bits | (u32::from(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(x, least)) << (i * LINE))
-        })
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn exceeding_avx2(products: &Products, floors: &Products, floor: f64) -> u32 {
-        let floor = _mm256_set1_pd(floor);
-        let parts = products.chunks_exact(4).zip(floors.chunks_exact(4));
-        parts.enumerate().fold(0, |bits, (i, (x, own))| {
-            // SAFETY: both have four numbers.
-            let (x, own) = unsafe { (_mm256_loadu_pd(x.as_ptr()), _mm256_loadu_pd(own.as_ptr())) };
-            let exceeding = _mm256_cmp_pd::<_CMP_GT_OQ>(x, _mm256_min_pd(own, floor));
-            bits | ((_mm256_movemask_pd(exceeding) as u32) << (i * 4))
-        })
     }
 }

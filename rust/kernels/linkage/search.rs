@@ -9,17 +9,17 @@ use crate::kernels::Pulse;
 use crate::threads;
 
 /// Panels of a block: two blocks fit into a core's second cache.
-const BLOCK: usize = 10;
+const BLOCK: usize = 5;
 /// Vectors of a block.
 const VECTORS: usize = BLOCK * WIDTH;
 /// Products of components between two pulses.
-const BREATH: usize = 1 << 31;
+pub const BREATH: usize = 1 << 31;
 
 /// Room for the floors of a sweep, kept from task to task.
 #[derive(Default)]
 struct Floors {
-    rows: Vec<f64>,
-    columns: Vec<f64>,
+    rows: Vec<f32>,
+    columns: Vec<f32>,
 }
 
 type Stash = Mutex<Vec<Floors>>;
@@ -35,10 +35,10 @@ fn with_floors<T>(stash: &Stash, body: impl FnOnce(&mut Floors) -> T) -> T {
 }
 
 /// Beyond the last vector nothing is of use.
-fn fill(floors: &mut Vec<f64>, lists: &[Nearest], panels: usize) {
+fn fill(floors: &mut Vec<f32>, lists: &[Nearest], panels: usize) {
     floors.clear();
-    floors.extend(lists.iter().map(|nearest| nearest.bound));
-    floors.resize(panels * WIDTH, f64::INFINITY);
+    floors.extend(lists.iter().map(|nearest| nearest.bound as f32));
+    floors.resize(panels * WIDTH, f32::INFINITY);
 }
 
 /// Fills everyone's list. `ids` names the vectors; none may be gone.
@@ -108,11 +108,11 @@ struct Game<'a> {
 
 impl Finder for Game<'_> {
     #[inline(always)]
-    fn floors(&self) -> (&[f64], &[f64]) {
+    fn floors(&self) -> (&[f32], &[f32]) {
         (&self.floors.rows, &self.floors.columns)
     }
 
-    fn found(&mut self, row: usize, column: usize, similarity: f64) {
+    fn found(&mut self, row: usize, column: usize, similarity: f32) {
         let alone = self.columns.is_empty();
         if alone && column <= row {
             return;
@@ -124,8 +124,8 @@ impl Finder for Game<'_> {
             return;
         };
         if similarity > self.floors.rows[row] {
-            self.rows[row].keep(column_id, similarity);
-            self.floors.rows[row] = self.rows[row].bound;
+            self.rows[row].keep(column_id, similarity.into());
+            self.floors.rows[row] = self.rows[row].bound as f32;
         }
         if similarity > self.floors.columns[column] {
             let lists = if alone {
@@ -133,8 +133,8 @@ impl Finder for Game<'_> {
             } else {
                 &mut *self.columns
             };
-            lists[column].keep(row_id, similarity);
-            self.floors.columns[column] = lists[column].bound;
+            lists[column].keep(row_id, similarity.into());
+            self.floors.columns[column] = lists[column].bound as f32;
         }
         if alone {
             self.floors.columns[row] = self.floors.rows[row];
@@ -163,6 +163,7 @@ fn play(
         right.len(),
     );
     let first = teams.map(|team| team * VECTORS);
+    let count = rows.len();
     let mut game = Game {
         rows,
         columns,
@@ -170,13 +171,19 @@ fn play(
         ids,
         floors,
     };
-    sweep(panels.block(left), panels.block(right), alone, &mut game);
+    sweep(
+        panels.block(left, count),
+        panels.block(right, VECTORS),
+        alone,
+        &mut game,
+    );
 }
 
-/// Columns of a task when some search among all.
-const SPAN: usize = 8 * BLOCK;
+/// Tasks that some clusters' search among all is cut into, at least: a fixed number, so that what
+/// is found does not depend on the number of threads.
+const TASKS: usize = 16;
 /// Panels of rows of such a task.
-const ROWS: usize = 5;
+const ROWS: usize = 2;
 
 /// The lists of the vectors at the places `some`, filled anew; those of `ids` that are `GONE` are
 /// left out.
@@ -191,8 +198,12 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
         for (i, &place) in slab.iter().enumerate() {
             questions.set(i, panels.get(place));
         }
-        let columns: Vec<usize> = (0..panels.count()).step_by(SPAN).collect();
         let rows: Vec<usize> = (0..questions.count()).step_by(ROWS).collect();
+        let span = panels
+            .count()
+            .div_ceil(TASKS.div_ceil(rows.len()))
+            .max(BLOCK);
+        let columns: Vec<usize> = (0..panels.count()).step_by(span).collect();
         let nobody = Nearest::unknown();
         let mut found = vec![vec![nobody; slab.len()]; columns.len()];
         let mut tasks = Vec::with_capacity(rows.len() * columns.len());
@@ -212,9 +223,10 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
             |(), (row, column, lists)| {
                 with_floors(&stash, |floors| {
                     let left = row..(row + ROWS).min(questions.count());
-                    let right = column..(column + SPAN).min(panels.count());
+                    let right = column..(column + span).min(panels.count());
                     fill(&mut floors.rows, lists, left.len());
                     fill(&mut floors.columns, &[], right.len());
+                    let count = lists.len();
                     let mut asked = Asked {
                         places: &slab[row * WIDTH..],
                         lists,
@@ -223,8 +235,8 @@ pub fn some(panels: &Panels, ids: &[u32], some: &[usize], pulse: Pulse) -> Resul
                         floors,
                     };
                     sweep(
-                        questions.block(left),
-                        panels.block(right),
+                        questions.block(left, count),
+                        panels.block(right, span * WIDTH),
                         false,
                         &mut asked,
                     );
@@ -255,18 +267,40 @@ struct Asked<'a> {
 
 impl Finder for Asked<'_> {
     #[inline(always)]
-    fn floors(&self) -> (&[f64], &[f64]) {
+    fn floors(&self) -> (&[f32], &[f32]) {
         (&self.floors.rows, &self.floors.columns)
     }
 
-    fn found(&mut self, row: usize, column: usize, similarity: f64) {
+    fn found(&mut self, row: usize, column: usize, similarity: f32) {
         let place = self.first + column;
         let id = self.ids.get(place).copied().unwrap_or(GONE);
-        if place != self.places[row] && id != GONE {
-            if similarity > self.floors.rows[row] {
-                self.lists[row].keep(id, similarity);
-                self.floors.rows[row] = self.lists[row].bound;
+        // The floor may have risen since the row was compared; the end of a panel may be empty.
+        let useful = similarity > self.floors.rows[row];
+        if useful && id != GONE && place != self.places[row] {
+            self.lists[row].keep(id, similarity.into());
+            self.floors.rows[row] = self.lists[row].bound as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::rounds;
+
+    #[test]
+    fn each_pair_meets_once_and_nobody_plays_twice_in_a_round() {
+        for teams in 0..12 {
+            let mut met = HashSet::new();
+            for round in rounds(teams) {
+                let mut playing = HashSet::new();
+                for (i, j) in round {
+                    assert!(i <= j && j < teams && met.insert((i, j)));
+                    assert!(playing.insert(i) && (i == j || playing.insert(j)));
+                }
             }
+            assert_eq!(met.len(), teams * (teams + 1) / 2);
         }
     }
 }

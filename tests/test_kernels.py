@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal as signals
 import subprocess
 import sys
 import threading
@@ -547,3 +548,35 @@ def test_a_forked_child_gets_threads_of_its_own():
         for result in pending.get(timeout=60):
             _assert_same_bits(result, expected)
     _assert_same_bits(_all_kernels(signal, references), expected)
+
+
+@pytest.mark.skipif(not hasattr(signals, "setitimer"), reason="needs timers")
+@pytest.mark.parametrize("method", ["rank_p_values", "pchip_p_values"])
+def test_long_kernels_let_signal_handlers_run(method):
+    rng = np.random.default_rng(0)
+    # One record again and again, which takes no memory.
+    own = np.broadcast_to(rng.normal(size=60), (40_000, 60))
+    references = np.broadcast_to(rng.normal(size=1_000), (40_000, 1_000))
+    options = (False,) if method == "pchip_p_values" else ()
+
+    class Alarm(Exception):
+        pass
+
+    calls = 0
+
+    def count(number, frame):
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise Alarm
+
+    before = signals.signal(signals.SIGALRM, count)
+    try:
+        signals.setitimer(signals.ITIMER_REAL, 0.01, 0.01)
+        # Without a look at signals in between, one call of the handler would be left at the end.
+        with pytest.raises(Alarm):
+            getattr(_rust, method)(own, references, *options)
+    finally:
+        signals.setitimer(signals.ITIMER_REAL, 0)
+        signals.signal(signals.SIGALRM, before)
+    assert calls >= 3

@@ -21,8 +21,8 @@ use knots::Knots;
 use near::all_near;
 
 const FURTHEST: f64 = f64::MAX / 4.0;
-/// Up to this many signals per record, each looks for its own four knots instead of sorting.
-const FEW: usize = 8;
+/// References whose sorting takes the time in which one signal finds its own four knots.
+const SORTED_MEANWHILE: usize = 80;
 
 /// Returns one p-value per signal, row by row: 0 beyond all references, NaN for NaN, 1 without
 /// references. Signals are higher for members; with `of_loss` they are rescaled logits, and the
@@ -38,6 +38,7 @@ where
     R: Copy + Into<f64> + Sync,
 {
     let (width, models) = (signal.ncols(), references.ncols());
+    let few = width <= 2 + models / SORTED_MEANWHILE;
     for_each_chunk(
         (signal, references),
         (models + width) * 32 + models * width,
@@ -46,7 +47,7 @@ where
         |knots, chunk, _, rows| {
             ascending(chunk.signals.all_mut());
             ascending(chunk.references.all_mut());
-            if width > FEW && of_loss {
+            if !few && of_loss {
                 losses(chunk.signals.all_mut());
             }
             let last = rows.len() / width;
@@ -56,7 +57,7 @@ where
                 for record in group.clone() {
                     let p = &mut rows[record * width..(record + 1) * width];
                     let own = chunk.signals.row_mut(record);
-                    if width <= FEW {
+                    if few {
                         if all_near(own, chunk.references.row(record), of_loss, p) {
                             continue;
                         }

@@ -105,3 +105,23 @@ def test_rmia(benchmark, way):
     else:
         result = benchmark.pedantic(rmia, args=(ratios, population), rounds=3)
     _same(result, _rust.rmia_scores(ratios, population, 2.0))
+
+
+@pytest.mark.parametrize("way", ["kernel", "numpy"])
+def test_cosine_counts(benchmark, way):
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(10_000, 2)) @ rng.normal(size=(2, 200))
+    table = (plane + 0.4 * rng.normal(size=plane.shape)).astype("float32")
+    queries, references = table[:4_000], table[4_000:]
+
+    def kernel():
+        return _rust.CosineIndex(references).count(queries, [0.1])[:, 0]
+
+    def twin():
+        units = table / np.linalg.norm(table, axis=1, keepdims=True)
+        return (units[:4_000] @ units[4_000:].T > 0.9).sum(axis=1)
+
+    benchmark.group = "cosine counts, 4,000 queries, 6,000 references"
+    result = benchmark(kernel if way == "kernel" else twin)
+    # float32 decides otherwise where a pair lies on the threshold.
+    np.testing.assert_allclose(result, kernel(), atol=2)

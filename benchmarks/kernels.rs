@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use _rust::kernels::cosine::Index;
 use _rust::kernels::tile::References;
 use _rust::kernels::{density, leave_one_out, linkage, pchip, pooled, ranks, rmia, statistics};
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
@@ -98,5 +99,33 @@ fn clusters(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, kernels, clusters);
+/// Rows that lie near a plane, as the answers of many models to one record do.
+fn near_a_plane(count: usize, width: usize) -> Array2<f32> {
+    let (leading, noise) = (numbers(2 * count), numbers(count * width));
+    let directions = numbers(2 * width);
+    Array2::from_shape_fn((count, width), |(i, k)| {
+        let plane = leading[2 * i] * directions[2 * k] + leading[2 * i + 1] * directions[2 * k + 1];
+        (plane + 0.4 * noise[i * width + k]) as f32
+    })
+}
+
+fn neighbours(criterion: &mut Criterion) {
+    let (queries, references) = (near_a_plane(4_000, 200), near_a_plane(6_000, 200));
+    let go_on = || Ok(());
+    let mut group = criterion.benchmark_group("4,000 queries, 6,000 references, 200 features");
+    group.sample_size(20);
+    group.measurement_time(Duration::from_secs(2));
+    group.bench_function("cosine index", |b| {
+        b.iter(|| Index::new(black_box(references.view()), &go_on))
+    });
+    let index = Index::new(references.view(), &go_on).unwrap();
+    for cap in [None, Some(1)] {
+        group.bench_function(format!("cosine counts, cap {cap:?}"), |b| {
+            b.iter(|| index.count(black_box(queries.view()), &[0.1], cap, &go_on))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, kernels, clusters, neighbours);
 criterion_main!(benches);

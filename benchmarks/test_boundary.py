@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.interpolate import PchipInterpolator
 from scipy.cluster.hierarchy import linkage
+from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logsumexp
 
 from mia_sklearn import _rust
@@ -135,3 +135,23 @@ def test_average_linkage(benchmark, way):
     benchmark.group = "average_linkage, 2,000 vectors of 200 features"
     result = benchmark(_rust.average_linkage if way == "kernel" else _linkage, vectors)
     _same(result, _rust.average_linkage(vectors))
+
+
+@pytest.mark.parametrize("way", ["kernel", "numpy"])
+def test_cosine_counts(benchmark, way):
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(10_000, 2)) @ rng.normal(size=(2, 200))
+    table = (plane + 0.4 * rng.normal(size=plane.shape)).astype("float32")
+    queries, references = table[:4_000], table[4_000:]
+
+    def kernel():
+        return _rust.CosineIndex(references).count(queries, [0.1])[:, 0]
+
+    def twin():
+        units = table / np.linalg.norm(table, axis=1, keepdims=True)
+        return (units[:4_000] @ units[4_000:].T > 0.9).sum(axis=1)
+
+    benchmark.group = "cosine counts, 4,000 queries, 6,000 references"
+    result = benchmark(kernel if way == "kernel" else twin)
+    # float32 decides otherwise where a pair lies on the threshold.
+    np.testing.assert_allclose(result, kernel(), atol=2)

@@ -359,7 +359,8 @@ def _alone(report: AuditReport) -> dict[str, Any] | None:
         note += (
             "The model does about as well on other records as on its own "
             f"({wording.percent(info['target_train_accuracy'])} and "
-            f"{wording.percent(info['target_test_accuracy'])} right): that alone does not protect them."
+            f"{wording.percent(info['target_test_accuracy'])} right): that alone does not protect "
+            "them."
             if generalises
             else "The model overfits besides, so that others are at risk too."
         )

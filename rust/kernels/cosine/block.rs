@@ -4,9 +4,10 @@ use ndarray::ArrayView2;
 
 use super::basis::Basis;
 use super::index::Tile;
+use super::open::Open;
 use super::rows::{self, Real};
 use super::shape::{self, Loss, Losses, Shape, Shapes, TILES};
-use super::tiles::{Isa, Masks, Operands, Pairs, LANES, ROWS};
+use super::tiles::{Isa, Operands, Pairs, LANES, ROWS};
 use crate::kernels::wide;
 
 /// Open pairs of a tile from which all its pairs are multiplied in float32.
@@ -282,13 +283,29 @@ impl Block {
             if !exact {
                 self.compute(isa, pair, width, stale, threshold as f32, place);
             }
-            for at in 0..self.open.count {
-                let (i, lane) = self.open.get(at);
-                let q = t * LANES + lane;
-                let query = &self.rows[q * width..][..width];
-                let product = T::dot(query, &tile.rows[i * width..][..width]);
+            self.decide(tile, t, width, threshold, place);
+        }
+    }
+
+    /// Decides pairs in float64.
+    fn decide<T: Real>(
+        &mut self,
+        tile: &Tile<T>,
+        t: usize,
+        width: usize,
+        threshold: f64,
+        place: usize,
+    ) {
+        for first in (0..self.open.count).step_by(4) {
+            let four = self.open.four(first);
+            let products = T::dots(
+                four.map(|(_, lane)| &self.rows[(t * LANES + lane) * width..][..width]),
+                four.map(|(i, _)| &tile.rows[i * width..][..width]),
+            );
+            let left = self.open.count - first;
+            for ((i, lane), product) in four.into_iter().zip(products).take(left) {
                 // Nothing is rounded before the end: whole numbers that tie are seen to.
-                let norms = (self.squares[q] * tile.squares[i]).sqrt();
+                let norms = (self.squares[t * LANES + lane] * tile.squares[i]).sqrt();
                 self.counts[place][lane] += u32::from(product > threshold * norms);
             }
         }
@@ -309,8 +326,7 @@ impl Block {
         let mut left = 0;
         for first in (0..self.open.count).step_by(4) {
             let end = self.open.count;
-            // The last ones more than once: a place that is not there is not looked at below.
-            let four = [0, 1, 2, 3].map(|i| self.open.get((first + i).min(end - 1)));
+            let four = self.open.four(first);
             let products = isa.dots(
                 four.map(|(_, lane)| &units[lane * width..][..width]),
                 four.map(|(i, _)| &singles[i * width..][..width]),
@@ -352,41 +368,6 @@ impl Block {
         isa.multiply(singles, width, panel, pairs);
         for (numbers, factor) in pairs.chunks_exact_mut(LANES).zip(tile.factors) {
             numbers.iter_mut().for_each(|x| *x *= factor);
-        }
-    }
-}
-
-/// Pairs of two tiles yet to be decided: reference and query.
-struct Open {
-    pairs: [(u8, u8); ROWS * LANES],
-    count: usize,
-}
-
-impl Open {
-    /// Lists the pairs that the masks mark, queries that no longer count aside.
-    fn list(&mut self, masks: &Masks, going: u32) {
-        self.count = 0;
-        for (i, mask) in masks.iter().enumerate() {
-            let mut mask = mask & going;
-            while mask != 0 {
-                self.pairs[self.count] = (i as u8, mask.trailing_zeros() as u8);
-                self.count += 1;
-                mask &= mask - 1;
-            }
-        }
-    }
-
-    fn get(&self, at: usize) -> (usize, usize) {
-        let (i, lane) = self.pairs[at];
-        (i.into(), lane.into())
-    }
-}
-
-impl Default for Open {
-    fn default() -> Self {
-        Self {
-            pairs: [(0, 0); ROWS * LANES],
-            count: 0,
         }
     }
 }

@@ -8,6 +8,7 @@
 mod basis;
 mod block;
 mod index;
+mod open;
 mod order;
 mod rows;
 mod shape;

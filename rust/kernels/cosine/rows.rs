@@ -23,6 +23,9 @@ pub trait Real: Copy + Default + Into<f64> + Send + Sync + 'static {
     /// The scalar product with a float64 row: the same bits on every machine.
     fn dot(query: &[f64], row: &[Self]) -> f64;
 
+    /// Four scalar products with the same bits, in less time than one after the other.
+    fn dots(queries: [&[f64]; 4], rows: [&[Self]; 4]) -> [f64; 4];
+
     fn squared_norm(row: &[Self]) -> f64;
 
     /// The numbers as float32: themselves, or a copy in `buffer`, which `stale` says to make.
@@ -43,8 +46,49 @@ macro_rules! dot {
                 for (l, (a, b)) in lefts.remainder().iter().zip(rights.remainder()).enumerate() {
                     sums[l] += f64::from(*a) * f64::from(*b);
                 }
-                let halves = [0, 1, 2, 3].map(|l| sums[l] + sums[l + 4]);
-                (halves[0] + halves[2]) + (halves[1] + halves[3])
+                total(sums)
+            }
+        }
+    };
+}
+
+#[inline(always)]
+fn total(sums: [f64; LANES]) -> f64 {
+    let halves = [0, 1, 2, 3].map(|l| sums[l] + sums[l + 4]);
+    (halves[0] + halves[2]) + (halves[1] + halves[3])
+}
+
+/// One sum waits for the last; four do not wait for each other.
+macro_rules! dots {
+    ($name:ident, $right:ty) => {
+        wide! {
+            fn $name(left: [&[f64]; 4], right: [&[$right]; 4]) -> [f64; 4] {
+                let (mut s0, mut s1) = ([0.0; LANES], [0.0; LANES]);
+                let (mut s2, mut s3) = ([0.0; LANES], [0.0; LANES]);
+                let even = left[0].len() / LANES * LANES;
+                let [a0, a1, a2, a3] = left.map(|row| row[..even].as_chunks::<LANES>().0);
+                let [b0, b1, b2, b3] = right.map(|row| row[..even].as_chunks::<LANES>().0);
+                for k in 0..a0.len() {
+                    for l in 0..LANES {
+                        s0[l] += a0[k][l] * f64::from(b0[k][l]);
+                    }
+                    for l in 0..LANES {
+                        s1[l] += a1[k][l] * f64::from(b1[k][l]);
+                    }
+                    for l in 0..LANES {
+                        s2[l] += a2[k][l] * f64::from(b2[k][l]);
+                    }
+                    for l in 0..LANES {
+                        s3[l] += a3[k][l] * f64::from(b3[k][l]);
+                    }
+                }
+                let mut sums = [s0, s1, s2, s3];
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    for (l, (a, b)) in left[i][even..].iter().zip(&right[i][even..]).enumerate() {
+                        sum[l] += a * f64::from(*b);
+                    }
+                }
+                sums.map(|sums| total(sums))
             }
         }
     };
@@ -53,6 +97,8 @@ macro_rules! dot {
 dot!(dot_singles, f32, f32);
 dot!(dot_mixed, f64, f32);
 dot!(dot_doubles, f64, f64);
+dots!(dots_mixed, f32);
+dots!(dots_doubles, f64);
 
 impl Real for f32 {
     fn scaled(self, factor: f64) -> Self {
@@ -61,6 +107,10 @@ impl Real for f32 {
 
     fn dot(query: &[f64], row: &[Self]) -> f64 {
         dot_mixed(query, row)
+    }
+
+    fn dots(queries: [&[f64]; 4], rows: [&[Self]; 4]) -> [f64; 4] {
+        dots_mixed(queries, rows)
     }
 
     fn squared_norm(row: &[Self]) -> f64 {
@@ -79,6 +129,10 @@ impl Real for f64 {
 
     fn dot(query: &[f64], row: &[Self]) -> f64 {
         dot_doubles(query, row)
+    }
+
+    fn dots(queries: [&[f64]; 4], rows: [&[Self]; 4]) -> [f64; 4] {
+        dots_doubles(queries, rows)
     }
 
     fn squared_norm(row: &[Self]) -> f64 {
@@ -231,6 +285,27 @@ mod tests {
         let mut out = [0.0f32; 2];
         let single = Array1::from(vec![1e38f32, 1e38]);
         assert!(copy(single.view(), &mut out, |x| x).unwrap() < 1e2);
+    }
+
+    #[test]
+    fn four_at_once_have_the_same_bits() {
+        for width in [0, 1, 7, 8, 29, 64] {
+            let number = |i: usize| (i as f64 * 0.7).sin();
+            let query: Vec<f64> = (0..4 * width).map(number).collect();
+            let row: Vec<f32> = (0..4 * width).map(|i| number(3 * i + 1) as f32).collect();
+            let wide: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
+            let part = |i: usize| i * width..(i + 1) * width;
+            let queries = [0, 1, 2, 3].map(|i| &query[part(i)]);
+            let expected = [0, 1, 2, 3].map(|i| f32::dot(&query[part(i)], &row[part(i)]));
+            assert_eq!(
+                f32::dots(queries, [0, 1, 2, 3].map(|i| &row[part(i)])),
+                expected
+            );
+            assert_eq!(
+                f64::dots(queries, [0, 1, 2, 3].map(|i| &wide[part(i)])),
+                expected
+            );
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::threads;
 /// Rows that directions are found from: first a look, then in full.
 const SAMPLE: (usize, usize) = (1_024, 2_048);
 /// Rounds of orthogonal iteration.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 2;
 /// A leading direction holds this part of the energy, or more.
 const LEADING: f64 = 0.02;
 /// Leading directions at most.

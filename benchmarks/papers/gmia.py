@@ -201,6 +201,7 @@ SETTINGS = {
             (0.2, 0.1, "16 records .9336 / .7388"),
             (0.2, 1.0, "27 records .9505 / .6689"),
             (0.2, 2.0, "52 records .9084 / .6831"),
+            (0.1, 0.1, "-"),
         ],
         {0.0001: "1 / .2437", 0.001: ".9655 / .4550", 0.01: ".9336 / .7388"},
         ".99 / .98",
@@ -311,6 +312,14 @@ class Experiment:
         order = np.argsort(expected, kind="stable")
         return order[expected[order] < beta]
 
+    def most_vulnerable(self) -> tuple[float, float, str, np.ndarray]:
+        """Return the first criterion of the paper that finds any record, and its records."""
+        for delta, beta, published in self.setting.criteria:
+            rows = self.vulnerable(delta, beta)
+            if len(rows):
+                return delta, beta, published, rows
+        raise SystemExit("No record is vulnerable by any criterion.")
+
     def p_values(self, rows: np.ndarray, method: str, references: ReferenceModels) -> np.ndarray:
         """Return p-values of records under all targets: (n_rows, n_targets)."""
         out = references.phi()[:, rows].T.astype(np.float64)
@@ -364,8 +373,7 @@ def sides(experiment: Experiment) -> Iterator[tuple[str, str, ReferenceModels]]:
 
 def table_1(experiment: Experiment) -> None:
     setting = experiment.setting
-    delta, beta, published = setting.criteria[0]
-    rows = experiment.vulnerable(delta, beta)
+    delta, beta, published, rows = experiment.most_vulnerable()
     print(
         f"\nTable 1, direct inference: {len(rows)} vulnerable records at delta {delta}, beta {beta}"
     )
@@ -446,8 +454,8 @@ def table_2(experiment: Experiment) -> None:
 def search(experiment: Experiment) -> tuple[np.ndarray, list[FoundQueries]]:
     """Find the queries about ten vulnerable records, before any target is trained."""
     setting = experiment.setting
-    delta, beta, _ = setting.criteria[0]
-    rows = experiment.vulnerable(delta, beta)[:10]
+    *_, rows = experiment.most_vulnerable()
+    rows = rows[:10]
     searcher = EnhancingRecords(
         setting.net,
         experiment.n_models,
@@ -541,8 +549,7 @@ def accuracies(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
 
 def table_7(experiment: Experiment) -> None:
     setting = experiment.setting
-    delta, beta, _ = setting.criteria[0]
-    rows = experiment.vulnerable(delta, beta)
+    *_, rows = experiment.most_vulnerable()
     X, y = experiment.background
     shadows = ReferenceModels(
         setting.net,
@@ -648,6 +655,7 @@ def main() -> None:
     parser.add_argument("--cnn", action="store_true", help="MNIST: the convolutional network")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cache", help="folder that keeps trained models")
+    parser.add_argument("--features", help="file for the references' features of all records")
     parser.add_argument("--pictures", type=Path, help="folder for the figures")
     parser.add_argument("--progress", action="store_true")
     options = parser.parse_args()
@@ -684,6 +692,9 @@ def main() -> None:
     if options.null:
         null(make, options.null)
         return
+    if options.features:
+        parts = np.split(experiment.features, [setting.n_pool])
+        np.savez(options.features, queries=parts[0], references=parts[1])
     rows, found = search(experiment) if 3 in tables else (None, None)
     simple = {1: table_1, 2: table_2, 4: table_4, 5: table_5, 6: table_6, 7: table_7}
     for table in sorted(set(tables)):
@@ -700,8 +711,7 @@ def draw(experiment: Experiment, found: list[FoundQueries] | None, folder: Path)
     """Draw the paper's figures 8, 9, 12 and 14."""
     folder.mkdir(parents=True, exist_ok=True)
     setting, n = experiment.setting, len(experiment.X)
-    delta, beta, _ = setting.criteria[0]
-    rows = experiment.vulnerable(delta, beta)
+    delta, beta, _, rows = experiment.most_vulnerable()
     figure, ax = plt.subplots(figsize=(5.6, 4.4), layout="constrained")
     for name, method, references in sides(experiment):
         p = experiment.p_values(rows, method, references)

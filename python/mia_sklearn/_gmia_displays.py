@@ -65,7 +65,7 @@ class VulnerableRecordsDisplay:
     >>> display = VulnerableRecordsDisplay.from_estimator(
     ...     VulnerableRecords().fit(X), deltas=[0.1, 0.3], betas=[0.5, 2.0])
     >>> display.frame()["records"].tolist()
-    [65, 95, 9, 26]
+    [47, 87, 0, 2]
     """
 
     def __init__(

@@ -145,7 +145,8 @@ class ReferenceModels(BaseEstimator):
 
     With `population` in `fit`, models sample from the population by the same rules, never
     train on a row of the pool, and no row of the pool is labelled: for attackers who do not
-    hold the target's records.
+    hold the target's records. Take it many times larger than a training set, or p-values against
+    such models are too small (see `mia_sklearn.attacks.GMIAAttack`).
 
     *Cores.* Every nested `n_jobs` is set to 1 and numerical libraries get one thread: models
     run beside each other instead, which is faster and keeps sums in the same order whatever

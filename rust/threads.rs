@@ -7,6 +7,7 @@
 use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ pub fn for_each<I: Send, S>(
 }
 
 /// As `for_each` on several threads, in parts between which the calling thread asks `pulse`.
-pub fn for_each_pulsed<I: Send, S>(
+pub fn for_each_pulsed<I: Send, S: Send>(
     items: Vec<I>,
     pulse: Pulse,
     scratch: impl Fn() -> S + Sync,
@@ -56,10 +57,18 @@ pub fn for_each_pulsed<I: Send, S>(
 ) -> Result<()> {
     let mut part = 2 * count();
     let mut items = items.into_iter();
+    // Handed from part to part: memory that is new at each costs more than some parts.
+    let spare = Mutex::new(vec![]);
+    let scratches = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+    let with_scratch = |_: &mut (), item| {
+        let mut own = scratches().pop().unwrap_or_else(&scratch);
+        body(&mut own, item);
+        scratches().push(own);
+    };
     while items.len() > 0 {
         let began = Instant::now();
         let next: Vec<I> = items.by_ref().take(part).collect();
-        for_each(next, PARALLEL_FROM, &scratch, &body);
+        for_each(next, PARALLEL_FROM, || (), with_scratch);
         pulse()?;
         // Threads wait for each other at the end of a part: as few as the pulse allows.
         if began.elapsed() < PART / 2 {

@@ -7,7 +7,7 @@ use super::index::Tile;
 use super::open::Open;
 use super::rows::{self, Real};
 use super::shape::{self, Loss, Losses, Shape, Shapes, TILES};
-use super::tiles::{Isa, Operands, Pairs, LANES, ROWS};
+use super::tiles::{Isa, Margins, Operands, Pairs, LANES, ROWS};
 use crate::kernels::wide;
 
 /// Open pairs of a tile from which all its pairs are multiplied in float32.
@@ -239,7 +239,8 @@ impl Block {
         } = pair;
         let (basis, width) = (search.basis, search.basis.width);
         let mut pairs: Pairs = [0.0; ROWS * LANES];
-        let mut margins = [slop; LANES];
+        let losses = self.losses[t].clone();
+        let mut margins = Margins::none(slop);
         work.looked += 1;
         // Where estimates leave most tiles open, they are a detour.
         let mut exact = work.dense > 16 && 2 * work.dense > work.estimated;
@@ -247,13 +248,15 @@ impl Block {
             self.multiply(search.isa, width, t, tile, stale, &mut pairs);
         } else {
             work.estimated += 1;
-            margins = shape::margins(&self.losses[t], &tile.shape.loss, slop);
+            margins.queries = &losses.lengths;
+            margins.references = &tile.lengths;
             let (rest, lead) = (4 * basis.groups * LANES, basis.lead * LANES);
             let operands = Operands {
                 queries: &self.shifted[t * rest..][..rest],
                 references: &tile.whole,
                 bias: &tile.bias,
-                scale: self.shapes[t].step * tile.shape.step,
+                query_steps: &losses.steps,
+                reference_steps: &tile.steps,
                 query_lead: &self.leads[t * lead..][..lead],
                 reference_lead: &tile.leads,
             };
@@ -268,15 +271,15 @@ impl Block {
             let before = self.counts[place];
             let (isa, filled) = (search.isa, tile.filled);
             let counts = &mut self.counts[place];
-            let masks = isa.judge(&pairs, threshold, &margins, filled, counts);
+            let masks = isa.judge(&pairs, threshold, margins, filled, counts);
             self.open.list(&masks, going);
             if !exact && self.open.count > DENSE {
                 work.dense += 1;
                 self.counts[place] = before;
                 self.multiply(isa, width, t, tile, stale, &mut pairs);
-                (exact, margins) = (true, [slop; LANES]);
+                (exact, margins) = (true, Margins::none(slop));
                 let counts = &mut self.counts[place];
-                let masks = isa.judge(&pairs, threshold, &margins, filled, counts);
+                let masks = isa.judge(&pairs, threshold, margins, filled, counts);
                 self.open.list(&masks, going);
             }
             let threshold = search.thresholds[k];

@@ -30,6 +30,9 @@ pub struct Tile<T> {
     pub squares: [f64; ROWS],
     pub factors: [f32; ROWS],
     pub shape: Shape,
+    /// What 1 means among each one's whole numbers, and its lengths in the margins of estimates.
+    pub steps: [f32; ROWS],
+    pub lengths: [[f32; 3]; ROWS],
     /// Whole numbers, `[group][reference][4]`.
     pub whole: Vec<i8>,
     pub bias: [i32; ROWS],
@@ -314,13 +317,8 @@ impl Scratch {
         self.whole.clear();
         self.whole.resize(ROWS * rest, 0);
         let filled = &self.coordinates[..chosen.len() * coordinates];
-        let shape = Shape::of(
-            basis,
-            isa,
-            filled,
-            &mut self.whole,
-            &mut [Loss::default(); ROWS],
-        );
+        let mut losses = [Loss::default(); ROWS];
+        let shape = Shape::of(basis, isa, filled, &mut self.whole, &mut losses);
         let mut whole = vec![0; ROWS * rest];
         let mut bias = [0; ROWS];
         for (i, numbers) in self.whole.chunks_exact(rest).enumerate() {
@@ -344,6 +342,8 @@ impl Scratch {
             squares,
             factors,
             shape,
+            steps: losses.map(|loss| loss.step),
+            lengths: losses.map(|loss| loss.of_reference()),
             whole,
             bias,
             leads,

@@ -19,60 +19,46 @@ pub struct Shape {
     spread: f32,
     /// Length of a row less its leading part.
     residual: f32,
-    /// What 1 means among the whole numbers.
-    pub step: f32,
-    /// What an estimate can be wrong by because of the worst row.
-    pub loss: Loss,
 }
 
-/// Lengths of what is estimated of a row and of what is not.
+/// What is estimated of a row, and what is not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loss {
-    /// Coordinates that became whole numbers.
+    /// What 1 means among its whole numbers.
+    pub step: f32,
+    /// Length of the coordinates that became whole numbers.
     kept: f32,
-    /// What rounding to whole numbers took from them.
+    /// Length of what rounding to whole numbers took from them.
     rounded: f32,
-    /// What is in no coordinate.
+    /// Length of what is in no coordinate.
     tail: f32,
 }
 
 impl Loss {
-    fn worst(&mut self, other: Self) {
-        self.kept = self.kept.max(other.kept);
-        self.rounded = self.rounded.max(other.rounded);
-        self.tail = self.tail.max(other.tail);
+    /// A query's lengths in the margin of an estimate, in the order of `of_reference`.
+    pub fn of_query(&self) -> [f32; 3] {
+        [self.rounded, self.kept + self.rounded, self.tail]
+    }
+
+    /// A reference's lengths: their products with a query's bound what an estimate is wrong by.
+    pub fn of_reference(&self) -> [f32; 3] {
+        [self.kept, self.rounded, self.tail]
     }
 }
 
 /// The losses of a tile's queries, side by side.
 #[derive(Clone, Debug)]
 pub struct Losses {
-    kept: [f32; LANES],
-    rounded: [f32; LANES],
-    tail: [f32; LANES],
+    pub steps: [f32; LANES],
+    pub lengths: [[f32; LANES]; 3],
 }
 
 impl Losses {
     pub fn new(rows: &[Loss; LANES]) -> Self {
         Self {
-            kept: rows.map(|loss| loss.kept),
-            rounded: rows.map(|loss| loss.rounded),
-            tail: rows.map(|loss| loss.tail),
+            steps: rows.map(|loss| loss.step),
+            lengths: [0, 1, 2].map(|k| rows.map(|loss| loss.of_query()[k])),
         }
-    }
-}
-
-wide! {
-    /// How far the estimates of each query's cosines with a tile of references can be from them,
-    /// `slop` included.
-    pub fn margins(losses: &Losses, other: &Loss, slop: f32) -> [f32; LANES] {
-        let mut margins = [slop; LANES];
-        for (lane, margin) in margins.iter_mut().enumerate() {
-            *margin += losses.rounded[lane] * other.kept
-                + (losses.kept[lane] + losses.rounded[lane]) * other.rounded
-                + losses.tail[lane] * other.tail;
-        }
-        margins
     }
 }
 
@@ -89,16 +75,12 @@ impl Shape {
         let slop = rows::slop(basis.width);
         let count = (rows.len() / coordinates) as f32;
         let mut shape = Self::default();
-        let mut largest = 0.0f32;
         for row in rows.chunks_exact(coordinates) {
-            let (leads, rest) = row.split_at(lead);
-            for (centre, x) in shape.centre.iter_mut().zip(leads) {
+            for (centre, x) in shape.centre.iter_mut().zip(&row[..lead]) {
                 *centre += x / count;
             }
-            largest = rows::largest(rest).max(largest);
         }
         shape.length = square(&shape.centre).sqrt();
-        shape.step = largest.max(1e-12) / f32::from(isa.levels());
         let whole = whole.chunks_exact_mut(4 * basis.groups);
         for ((row, whole), loss) in rows.chunks_exact(coordinates).zip(whole).zip(losses) {
             let (leads, rest) = row.split_at(lead);
@@ -110,13 +92,13 @@ impl Shape {
             let (leading, kept) = (square(leads), square(rest));
             shape.residual = shape.residual.max(1.0 - leading);
             loss.kept = kept.sqrt() * 1.0001;
-            loss.rounded = rows::quantise(rest, shape.step, whole).sqrt() * 1.0001 + 1e-7;
+            loss.step = rows::largest(rest).max(1e-12) / f32::from(isa.levels());
+            loss.rounded = rows::quantise(rest, loss.step, whole).sqrt() * 1.0001 + 1e-7;
             loss.tail = match basis.rotated {
                 true => (1.0 - leading - kept).max(0.0) + slop,
                 false => 0.0,
             }
             .sqrt();
-            shape.loss.worst(*loss);
         }
         shape.spread = shape.spread.sqrt() * 1.0001;
         shape.residual = (shape.residual + slop).sqrt();

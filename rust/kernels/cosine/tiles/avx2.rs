@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Operands, Pairs, LANES, ROWS};
+use super::{Margins, Operands, Pairs, LANES, ROWS};
 
 /// Numbers of a register.
 const EIGHT: usize = 8;
@@ -14,7 +14,6 @@ const AT_ONCE: usize = 4;
 /// The processor has AVX2 and FMA; the operands hold `groups` and `lead`.
 #[target_feature(enable = "avx2,fma")]
 pub unsafe fn estimate(operands: Operands<'_>, groups: usize, lead: usize, out: &mut Pairs) {
-    let scale = _mm256_set1_ps(operands.scale);
     let ones = _mm256_set1_epi16(1);
     for first in (0..ROWS).step_by(AT_ONCE) {
         for lane in (0..LANES).step_by(2 * EIGHT) {
@@ -42,8 +41,11 @@ pub unsafe fn estimate(operands: Operands<'_>, groups: usize, lead: usize, out: 
                     }
                 }
                 for (i, sum) in sums.iter().enumerate() {
+                    let step = _mm256_set1_ps(operands.reference_steps[first + i]);
                     for (h, &sum) in sum.iter().enumerate() {
                         let lane = lane + h * EIGHT;
+                        let steps = _mm256_loadu_ps(operands.query_steps.as_ptr().add(lane));
+                        let scale = _mm256_mul_ps(steps, step);
                         let mut pair = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale);
                         for l in 0..lead {
                             let one = operands.reference_lead[l * ROWS + first + i];
@@ -94,12 +96,12 @@ pub unsafe fn multiply(rows: &[f32], width: usize, panel: &[f32], out: &mut Pair
 
 /// # Safety
 ///
-/// The processor has AVX2.
-#[target_feature(enable = "avx2")]
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
 pub unsafe fn judge(
     pairs: &Pairs,
     threshold: f32,
-    margins: &[f32; LANES],
+    margins: Margins<'_>,
     masks: &mut [u32],
     counts: &mut [u32; LANES],
 ) {
@@ -107,18 +109,22 @@ pub unsafe fn judge(
     for lane in (0..LANES).step_by(EIGHT) {
         // SAFETY: eight of what is per query, and of each row of pairs, begin at `lane`.
         unsafe {
-            let margins = _mm256_loadu_ps(margins.as_ptr().add(lane));
-            let never = _mm256_sub_ps(threshold, margins);
-            let sure = _mm256_add_ps(threshold, margins);
+            let lengths = margins.queries.each_ref();
+            let lengths = lengths.map(|lengths| _mm256_loadu_ps(lengths.as_ptr().add(lane)));
             let place = counts.as_mut_ptr().add(lane).cast();
             let mut count = _mm256_loadu_si256(place);
             for (i, mask) in masks.iter_mut().enumerate() {
                 let pair = _mm256_loadu_ps(pairs.as_ptr().add(i * LANES + lane));
-                let certain = _mm256_cmp_ps::<_CMP_GE_OQ>(pair, sure);
-                let above = _mm256_cmp_ps::<_CMP_GT_OQ>(pair, never);
+                let above = _mm256_sub_ps(pair, threshold);
+                let mut margin = _mm256_set1_ps(margins.slop);
+                for (length, other) in lengths.iter().zip(&margins.references[i]) {
+                    margin = _mm256_fmadd_ps(*length, _mm256_set1_ps(*other), margin);
+                }
+                let certain = _mm256_cmp_ps::<_CMP_GE_OQ>(above, margin);
                 // A comparison that holds is -1.
                 count = _mm256_sub_epi32(count, _mm256_castps_si256(certain));
-                let open = _mm256_movemask_ps(_mm256_andnot_ps(certain, above));
+                let apart = _mm256_andnot_ps(_mm256_set1_ps(-0.0), above);
+                let open = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(apart, margin));
                 *mask |= (open as u32) << lane;
             }
             _mm256_storeu_si256(place, count);

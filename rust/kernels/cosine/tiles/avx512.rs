@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Operands, Pairs, LANES, ROWS};
+use super::{Margins, Operands, Pairs, LANES, ROWS};
 
 /// Numbers of a register: half of a tile's queries.
 const HALF: usize = LANES / 2;
@@ -31,8 +31,16 @@ pub unsafe fn estimate(operands: Operands<'_>, groups: usize, lead: usize, out: 
             references = references.add(ROWS);
         }
     }
-    let scale = _mm512_set1_ps(operands.scale);
-    let mut pairs = sums.map(|sum| sum.map(|half| _mm512_mul_ps(_mm512_cvtepi32_ps(half), scale)));
+    let steps = operands.query_steps.as_ptr();
+    // SAFETY: there is a step for each of LANES queries.
+    let steps = unsafe { [_mm512_loadu_ps(steps), _mm512_loadu_ps(steps.add(HALF))] };
+    let mut pairs = [[_mm512_setzero_ps(); 2]; ROWS];
+    for ((pair, sum), step) in pairs.iter_mut().zip(sums).zip(operands.reference_steps) {
+        for ((pair, sum), steps) in pair.iter_mut().zip(sum).zip(steps) {
+            let scale = _mm512_mul_ps(steps, _mm512_set1_ps(*step));
+            *pair = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale);
+        }
+    }
     for l in 0..lead {
         // SAFETY: a coordinate has LANES queries and ROWS references.
         unsafe {
@@ -89,7 +97,7 @@ fn store(pairs: [[__m512; 2]; ROWS], out: &mut Pairs) {
 pub unsafe fn judge(
     pairs: &Pairs,
     threshold: f32,
-    margins: &[f32; LANES],
+    margins: Margins<'_>,
     masks: &mut [u32],
     counts: &mut [u32; LANES],
 ) {
@@ -97,15 +105,19 @@ pub unsafe fn judge(
     for half in [0, HALF] {
         // SAFETY: both halves of what is per query, and of each row of pairs, are HALF numbers long.
         unsafe {
-            let margins = _mm512_loadu_ps(margins.as_ptr().add(half));
-            let never = _mm512_sub_ps(threshold, margins);
-            let sure = _mm512_add_ps(threshold, margins);
+            let lengths = margins.queries.each_ref();
+            let lengths = lengths.map(|lengths| _mm512_loadu_ps(lengths.as_ptr().add(half)));
             let place = counts.as_mut_ptr().add(half);
             let mut count = _mm512_loadu_si512(place.cast());
             for (i, mask) in masks.iter_mut().enumerate() {
                 let pair = _mm512_loadu_ps(pairs.as_ptr().add(i * LANES + half));
-                let certain = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(pair, sure);
-                let open = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(pair, never) & !certain;
+                let above = _mm512_sub_ps(pair, threshold);
+                let mut margin = _mm512_set1_ps(margins.slop);
+                for (length, other) in lengths.iter().zip(&margins.references[i]) {
+                    margin = _mm512_fmadd_ps(*length, _mm512_set1_ps(*other), margin);
+                }
+                let certain = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(above, margin);
+                let open = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(_mm512_abs_ps(above), margin);
                 count = _mm512_mask_add_epi32(count, certain, count, one);
                 *mask |= u32::from(open) << half;
             }

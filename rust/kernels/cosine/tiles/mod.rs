@@ -28,12 +28,32 @@ pub struct Operands<'a> {
     pub references: &'a [i8],
     /// What the shift adds to each reference's sums, negated.
     pub bias: &'a [i32; ROWS],
-    /// One step of the queries' numbers times one of the references'.
-    pub scale: f32,
+    /// What 1 means among each row's whole numbers.
+    pub query_steps: &'a [f32; LANES],
+    pub reference_steps: &'a [f32; ROWS],
     /// `[coordinate][query]`.
     pub query_lead: &'a [f32],
     /// `[coordinate][reference]`.
     pub reference_lead: &'a [f32],
+}
+
+/// How far an estimate may be from its cosine: `slop`, and the products of the two rows' lengths.
+#[derive(Clone, Copy)]
+pub struct Margins<'a> {
+    pub slop: f32,
+    pub queries: &'a [[f32; LANES]; 3],
+    pub references: &'a [[f32; 3]; ROWS],
+}
+
+impl Margins<'_> {
+    /// Those of cosines that are no estimates.
+    pub const fn none(slop: f32) -> Self {
+        Self {
+            slop,
+            queries: &[[0.0; LANES]; 3],
+            references: &[[0.0; 3]; ROWS],
+        }
+    }
 }
 
 impl Operands<'_> {
@@ -135,13 +155,13 @@ impl Isa {
         }
     }
 
-    /// Counts, per query, the estimates above the threshold by the query's margin or more; returns
-    /// the pairs that are nearer to it.
+    /// Counts, per query, the estimates above the threshold by their margin or more; returns the
+    /// pairs that are nearer to it.
     pub fn judge(
         self,
         pairs: &Pairs,
         threshold: f32,
-        margins: &[f32; LANES],
+        margins: Margins<'_>,
         filled: usize,
         counts: &mut [u32; LANES],
     ) -> Masks {
@@ -186,6 +206,8 @@ mod tests {
                 let queries: Vec<u8> = (0..groups * 4 * LANES)
                     .map(|i| (i32::from(seed[2047 - i]) + isa.offset()) as u8)
                     .collect();
+                // Powers of two: all these sums stay exact in float32.
+                let steps = std::array::from_fn(|i| if i % 2 == 0 { 0.5 } else { 1.0 });
                 let mut bias = [0; ROWS];
                 for group in references.chunks_exact(4 * ROWS) {
                     for (i, numbers) in group.chunks_exact(4).enumerate() {
@@ -197,23 +219,30 @@ mod tests {
                     queries: &queries,
                     references: &references,
                     bias: &bias,
-                    scale: 0.25,
+                    query_steps: &[0.5; LANES],
+                    reference_steps: &steps,
                     query_lead: &query_lead,
                     reference_lead: &reference_lead,
                 };
                 let mut pairs = [0.0; ROWS * LANES];
                 isa.estimate(operands, &mut pairs);
                 let mut counts = [1; LANES];
-                let masks = isa.judge(&pairs, 1.0, &[4.0; LANES], filled, &mut counts);
-                // All these sums are exact in float32.
+                // Between 1 and 4 by reference and query.
+                let lengths = [[0.5; LANES], [1.0; LANES], [1.5; LANES]];
+                let references = std::array::from_fn(|i| [[0.0; 3], [2.0, 0.5, 1.0]][i % 2]);
+                let margins = Margins { slop: 1.0, queries: &lengths, references: &references };
+                let masks = isa.judge(&pairs, 1.0, margins, filled, &mut counts);
                 let found = (pairs, masks, counts);
                 let expected = expected.get_or_insert(found);
                 prop_assert!(*expected == found, "{isa:?}");
                 for (lane, count) in counts.into_iter().enumerate() {
-                    let column = || pairs.iter().skip(lane).step_by(LANES).take(filled);
-                    let sure = column().filter(|x| **x >= 5.0).count();
+                    let column = || {
+                        let above = pairs.iter().skip(lane).step_by(LANES).map(|x| x - 1.0);
+                        above.zip([1.0, 4.0].into_iter().cycle()).take(filled)
+                    };
+                    let sure = column().filter(|(above, margin)| above >= margin).count();
                     prop_assert_eq!(count as usize, 1 + sure);
-                    let open = column().filter(|x| **x > -3.0 && **x < 5.0).count();
+                    let open = column().filter(|(above, margin)| above.abs() < *margin).count();
                     let marked = masks.iter().filter(|mask| *mask >> lane & 1 == 1).count();
                     prop_assert_eq!(marked, open);
                 }

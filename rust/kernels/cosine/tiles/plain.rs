@@ -2,7 +2,7 @@
 
 use crate::kernels::cosine::rows;
 
-use super::{Operands, Pairs, LANES, ROWS};
+use super::{Margins, Operands, Pairs, LANES, ROWS};
 
 pub fn estimate(operands: Operands<'_>, groups: usize, lead: usize, out: &mut Pairs) {
     for (i, pairs) in out.chunks_exact_mut(LANES).enumerate() {
@@ -19,7 +19,7 @@ pub fn estimate(operands: Operands<'_>, groups: usize, lead: usize, out: &mut Pa
             }
         }
         for (lane, (pair, sum)) in pairs.iter_mut().zip(sums).enumerate() {
-            *pair = sum as f32 * operands.scale;
+            *pair = sum as f32 * (operands.query_steps[lane] * operands.reference_steps[i]);
             for l in 0..lead {
                 *pair +=
                     operands.query_lead[l * LANES + lane] * operands.reference_lead[l * ROWS + i];
@@ -43,15 +43,21 @@ pub fn multiply(rows: &[f32], width: usize, panel: &[f32], out: &mut Pairs) {
 pub fn judge(
     pairs: &Pairs,
     threshold: f32,
-    margins: &[f32; LANES],
+    margins: Margins<'_>,
     masks: &mut [u32],
     counts: &mut [u32; LANES],
 ) {
-    for (mask, pairs) in masks.iter_mut().zip(pairs.chunks_exact(LANES)) {
+    let rows = pairs.chunks_exact(LANES).zip(margins.references);
+    for (mask, (pairs, lengths)) in masks.iter_mut().zip(rows) {
         for (lane, (&pair, count)) in pairs.iter().zip(counts.iter_mut()).enumerate() {
-            let certain = pair >= threshold + margins[lane];
-            *count += u32::from(certain);
-            *mask |= u32::from(pair > threshold - margins[lane] && !certain) << lane;
+            let products = lengths
+                .iter()
+                .zip(margins.queries)
+                .map(|(a, b)| a * b[lane]);
+            let margin = margins.slop + products.sum::<f32>();
+            let above = pair - threshold;
+            *count += u32::from(above >= margin);
+            *mask |= u32::from(above.abs() < margin) << lane;
         }
     }
 }

@@ -159,6 +159,7 @@ impl Block {
             dense: 0,
         };
         let sequence = std::mem::take(&mut self.sequence);
+        let losses = std::mem::take(&mut self.losses);
         for &(_, j) in &sequence {
             let tile = &search.tiles[j as usize];
             let mut stale = true;
@@ -190,7 +191,7 @@ impl Block {
                         most,
                         slop,
                     };
-                    self.look(search, pair, going, &mut stale, &mut work);
+                    self.look(search, pair, &losses[t], going, &mut stale, &mut work);
                 }
                 if capped && (wanted || added) {
                     for (k, going) in going.iter_mut().enumerate() {
@@ -203,7 +204,7 @@ impl Block {
                 break;
             }
         }
-        self.sequence = sequence;
+        (self.sequence, self.losses) = (sequence, losses);
         let mut found = Found::default();
         for i in 0..chosen.len() {
             let (t, lane) = (i / LANES, i % LANES);
@@ -226,6 +227,7 @@ impl Block {
         &mut self,
         search: &Search<'_, T>,
         pair: PairOfTiles<'_, T>,
+        losses: &Losses,
         going: &[u32],
         stale: &mut bool,
         work: &mut Work,
@@ -239,7 +241,6 @@ impl Block {
         } = pair;
         let (basis, width) = (search.basis, search.basis.width);
         let mut pairs: Pairs = [0.0; ROWS * LANES];
-        let losses = self.losses[t].clone();
         let mut margins = Margins::none(slop);
         work.looked += 1;
         // Where estimates leave most tiles open, they are a detour.

@@ -380,3 +380,16 @@ def test_a_diverging_network_is_named(records):
     search = EnhancingRecords(network().set_params(optimizer=torch.optim.SGD, lr=1e20), **SMALL)
     with pytest.raises(ValueError, match=r"Reference model \d+ diverged"):
         search.fit(X[120:], y[120:])
+
+
+@pytest.mark.gpu
+def test_gpu_finds_the_same_queries(records):
+    X, y = records
+    found = []
+    for device in ("cpu", "cuda"):
+        search = EnhancingRecords(
+            network().set_params(device=device), theta=0.95, least=20, **SMALL
+        ).fit(X[120:], y[120:])
+        found.append(search.search(X[:1], y[:1])[0])
+    np.testing.assert_allclose(found[1].out_record, found[0].out_record, atol=1e-3)
+    assert found[1].best_influence == pytest.approx(found[0].best_influence, abs=0.1)

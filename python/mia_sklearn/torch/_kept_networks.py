@@ -218,9 +218,10 @@ def _updated(kept: Any, ensemble: Ensemble, record: int | None, epochs: int) -> 
     records = torch.as_tensor(rows, device=ensemble.device)
     step = ensemble.net.max_epochs * -(-n // batch)
     for _ in range(epochs):
+        # The second order is where the records come from that stand in for one.
         orders = [
-            torch.gather(records, 1, torch.stack([shuffled(n, g) for g in twin.generators]))
-            for _ in range(2)
+            torch.gather(records, 1, torch.stack(places).to(ensemble.device))
+            for places in ([shuffled(n, g) for g in twin.generators] for _ in range(2))
         ]
         for start in range(0, n, batch):
             own = orders[0][:, start : start + batch]

@@ -671,6 +671,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="in place of the paper's number of steps")
     parser.add_argument("--null", type=int, help="splits over which to count false positives")
     parser.add_argument("--cnn", action="store_true", help="MNIST: the convolutional network")
+    parser.add_argument("--records", type=int, help="of all, the pool and training sets in scale")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cache", help="folder that keeps trained models")
     parser.add_argument("--features", help="file for the references' features of all records")
@@ -689,6 +690,15 @@ def main() -> None:
     tables = options.table or usual
     start = time.perf_counter()
     records = RECORDS[options.data]()
+    if options.records:
+        share = options.records / len(records[1])
+        chosen = np.random.default_rng(0).permutation(len(records[1]))[: options.records]
+        records = records[0][chosen], records[1][chosen]
+        setting = replace(
+            setting,
+            n_pool=round(share * setting.n_pool),
+            train_size=round(share * setting.train_size),
+        )
 
     def make(seed: int) -> Experiment:
         return Experiment(

@@ -32,6 +32,7 @@ from ._observe import (
 )
 from ._plan import Run, in_pool_order, make_plan, make_pool
 from ._records import check_records
+from ._sampling import shape_of_block
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
 from ._white_box import PARTS, has_gradients, looks_inside, white_box_columns
@@ -226,11 +227,12 @@ def audit(
         table, observations, scores = _attack(run)
     with run.timed("p_values"):
         p_values = _p_values(run, observations)
+        expected_neighbors = _expected_neighbors(run)
     with run.timed("controls"):
         checks = _controls(run, table) if controls else []
     with run.timed("metrics"):
         metrics = metrics_table(run, scores)
-    records = records_table(run, scores, p_values, _expected_neighbors(run))
+    records = records_table(run, scores, p_values, expected_neighbors)
     return AuditReport(
         metrics=metrics,
         records=records,
@@ -311,9 +313,8 @@ def _what_to_train(
 
 def _check_references_suffice(run: Run, n_references: int) -> None:
     """Raise, before any is trained, if an attack could not learn from so few references."""
-    n_members, n_others = int(run.member.sum()), int((~run.member).sum())
-    block_size = max(2, round(len(run.y) / min(n_members, n_others)))
-    per_block = 1 if n_members >= n_others else block_size - 1
+    block_size, holdout = shape_of_block(len(run.y), run.plan.n_trained - len(run.plan.core))
+    per_block = 1 if holdout == "out" else block_size - 1
     # The block of the reference that plays the target is set aside.
     others = max(2, ceil(n_references / block_size)) - 1
     for name, attack in run.attacks.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SAMPLINGS", "Assignment", "assign", "training_rows"]
+__all__ = ["SAMPLINGS", "Assignment", "assign", "shape_of_block", "training_rows"]
 
 SAMPLINGS = ("block", "bootstrap", "disjoint")
 
@@ -74,7 +74,7 @@ def training_rows(counts: np.ndarray, n_core: int, seed: int) -> np.ndarray:
 
 
 def _blocks(n_records: int, size: int, n_models: int, entropy: int) -> Assignment:
-    block_size, holdout = _shape_of_block(n_records, size)
+    block_size, holdout = shape_of_block(n_records, size)
     n_blocks = max(2, ceil(n_models / block_size))
     shape = (n_blocks * block_size, n_records)
     membership = np.zeros(shape, dtype=np.uint16)
@@ -97,7 +97,7 @@ def _blocks(n_records: int, size: int, n_models: int, entropy: int) -> Assignmen
     return Assignment(membership, labelled, block_of, block_size, holdout, trained)
 
 
-def _shape_of_block(n_records: int, size: int) -> tuple[int, str]:
+def shape_of_block(n_records: int, size: int) -> tuple[int, str]:
     """Return the number of models in a block and which of their sets partition the records.
 
     Where the nearest number does not give sets of about `size`, the one whose sets are larger:

@@ -138,7 +138,6 @@ def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
 def _answer(model: Any, job: Job) -> np.ndarray:
     n_records = job.n_records
     answers = np.empty((job.n_answers, job.n_columns), dtype=np.float32)
-    n_classes = len(job.classes)
     width = max(1, int(np.prod(job.table.shape[1:])))
     step = max(1, _VALUES_PER_CHUNK // width)
     for place, table in enumerate((job.table, *job.copies)):
@@ -146,9 +145,12 @@ def _answer(model: Any, job: Job) -> np.ndarray:
         for start in range(0, n_records, step):
             rows = slice(start, min(start + step, n_records))
             X = take_rows(table, rows)
-            own[rows, :n_classes] = log_posteriors(model, X, job.classes)
-            if job.n_columns > n_classes:
-                own[rows, n_classes] = model.log_normalizer(model.output(X).double())
+            if is_net(job.estimator):
+                own[rows] = model.answers(model.output(X))
+                if np.isnan(own[rows]).any():
+                    raise ValueError("the network answers NaN")
+            else:
+                own[rows] = log_posteriors(model, X, job.classes)
     return answers
 
 

@@ -92,7 +92,7 @@ class Stacked:
         """Write the log-posteriors of all models and their normalizers, the last column."""
         size = max(1, _ANSWERS_AT_ONCE // len(self.seeds))
         for rows, outputs in self.answers(size):
-            answers = _answers(self.ensemble, outputs.flatten(0, 1))
+            answers = self.ensemble.target.answers(outputs.flatten(0, 1))
             target[:, rows] = answers.reshape(*outputs.shape[:2], -1)
 
 
@@ -127,7 +127,7 @@ class Alone:
     @torch.no_grad()
     def answer(self, target: np.ndarray) -> None:
         for rows, x in _tables_by_rows(self.ensemble, _ROWS_OF_ONE):
-            target[0][rows] = _answers(self.ensemble, self.outputs(x)[0])
+            target[0][rows] = self.ensemble.target.answers(self.outputs(x)[0])
 
     def outputs(self, x: Tensor) -> Tensor:
         output = self.module.eval()(self._laid_out(x))
@@ -204,11 +204,3 @@ def _tables_by_rows(ensemble: Ensemble, size: int) -> Iterator[tuple[slice, Tens
         for start in range(0, n, size):
             stop = min(start + size, n)
             yield slice(place * n + start, place * n + stop), table[start:stop]
-
-
-def _answers(ensemble: Ensemble, output: Tensor) -> np.ndarray:
-    # On the CPU: some devices know no double precision.
-    output = output.cpu().double()
-    target = ensemble.target
-    columns = (target.log_posteriors(output), target.log_normalizer(output)[:, None])
-    return torch.cat(columns, dim=1).float().numpy()

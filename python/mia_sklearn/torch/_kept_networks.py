@@ -107,7 +107,7 @@ class KeptNetworks:
             parts = [self._log_posteriors(chunk, x[k : k + step]) for k in range(0, len(x), step)]
         return torch.cat(parts, dim=1).float().numpy()
 
-    def with_record(self, x: Any, label: Any, *, epochs: int) -> tuple[KeptNetworks, KeptNetworks]:
+    def with_record(self, x: Any, code: int, *, epochs: int) -> tuple[KeptNetworks, KeptNetworks]:
         """Return the networks updated with a record in every batch, and updated without it.
 
         Both see the same batches of their own training sets, so that nothing but the record
@@ -116,14 +116,14 @@ class KeptNetworks:
         Parameters
         ----------
         x : table of one record
-        label : int
+        code : int
             Position of the record's class.
         epochs : int
             Passes over the training sets.
         """
         ensemble = copy.copy(self.ensemble)
         ensemble.tables = [torch.cat([self.ensemble.tables[0], self._tensor(x)])]
-        own = torch.as_tensor([label], dtype=ensemble.y.dtype, device=ensemble.device)
+        own = torch.as_tensor([code], dtype=ensemble.y.dtype, device=ensemble.device)
         ensemble.y = torch.cat([ensemble.y, own])
         sides = []
         for record in (len(ensemble.y) - 1, None):

@@ -221,6 +221,22 @@ class TorchTarget:
             return torch.logsumexp(output, dim=1)
         return -self.log_posteriors(output).clamp(min=LEAST_LOG_POSTERIOR).mean(dim=1)
 
+    def answers(self, output: Tensor) -> np.ndarray:
+        """Return the log-posteriors of an output and, as last column, their normalizer.
+
+        Parameters
+        ----------
+        output : Tensor of shape (n_records, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_classes + 1), float32
+        """
+        # On the CPU: some devices know no double precision.
+        output = output.cpu().double()
+        columns = (self.log_posteriors(output), self.log_normalizer(output)[:, None])
+        return torch.cat(columns, dim=1).float().numpy()
+
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return log-posteriors.
 

@@ -318,7 +318,7 @@ class EnhancingRecords(BaseEstimator):
         """
         check_is_fitted(self, "classes_")
         table, labels = check_records(X, y)
-        check_same_features(self._job_table(), table, "the records of fit", "X")
+        check_same_features(self._space.like, table, "the records of fit", "X")
         codes = positions(labels, self.classes_)
         if (codes < 0).any():
             row = int(np.argmax(codes < 0))
@@ -335,18 +335,13 @@ class EnhancingRecords(BaseEstimator):
         rows = tqdm(range(n_rows(table)), desc="records", unit="record", disable=not self.progress)
         return [self._search_one(table, labels, codes, row) for row in rows]
 
-    def _job_table(self) -> Any:
-        models = self._models
-        return models.job.table if isinstance(models, KeptModels) else self._space.like
-
     def _search_one(
         self, table: Any, labels: np.ndarray, codes: np.ndarray, row: int
     ) -> FoundQueries:
         x, label, code = take_rows(table, slice(row, row + 1)), labels[row], int(codes[row])
         rng = np.random.RandomState((self._entropy + row) % _LARGEST_SEED)
         queries = self._candidates(x, rng)
-        told = label if isinstance(self._models, KeptModels) else code
-        inside, outside = self._models.with_record(x, told, epochs=self.update_epochs)
+        inside, outside = self._models.with_record(x, code, epochs=self.update_epochs)
         without, with_it = (side.log_posteriors(queries) for side in (outside, inside))
         influence = _influence(without, with_it, code)
         accepted = influence > self.theta
@@ -431,7 +426,8 @@ class EnhancingRecords(BaseEstimator):
         -------
         DataFrame of shape (n_records, n_columns), float32
             `enhancing_<q>`, the target's phi of the record's class at each of its queries, and
-            `enhancing_<q>_out_<k>`, that of the references; NaN where a record has fewer queries.
+            `enhancing_<q>_out_<k>`, that of the references, for q below `n_clusters`; NaN where a
+            record has fewer queries.
 
         Raises
         ------
@@ -458,7 +454,9 @@ class EnhancingRecords(BaseEstimator):
                 stop = start + len(one)
                 signals[place] = self._phi(answers[None, start:stop], int(codes[place]))[:, 0]
                 start = stop
-        return _table([(own, one.out_signal) for own, one in zip(signals, found, strict=True)])
+        return self._table(
+            [(own[None], one.out_signal[None]) for own, one in zip(signals, found, strict=True)]
+        )
 
     def shadow_observations(self, found: Sequence[FoundQueries]) -> tuple[pd.DataFrame, np.ndarray]:
         """Let each reference act as the target, with and without the record.
@@ -474,37 +472,51 @@ class EnhancingRecords(BaseEstimator):
             the acting reference and the record.
         membership : ndarray of shape (2 * n_records * n_references,), int
         """
-        rows, index, membership = [], [], []
-        for record, one in enumerate(found):
-            for member, acting in enumerate((one.out_signal, one.in_signal)):
-                for model in range(acting.shape[1]):
-                    others = one.out_signal.copy()
-                    others[:, model] = np.nan
-                    rows.append((acting[:, model], others))
-                    index.append((model, record))
-                    membership.append(member)
-        table = _table(rows)
         import pandas as pd
 
+        rows = []
+        for one in found:
+            n_references = one.out_signal.shape[1]
+            others = np.repeat(one.out_signal[None], n_references, axis=0)
+            acting = np.arange(n_references)
+            others[acting, :, acting] = np.nan
+            rows += [(side.T, others) for side in (one.out_signal, one.in_signal)]
+        table = self._table(rows)
+        index = [
+            (model, record)
+            for record, one in enumerate(found)
+            for _ in range(2)
+            for model in range(one.out_signal.shape[1])
+        ]
         table.index = pd.MultiIndex.from_tuples(index, names=["model", "row"])
-        return table, np.array(membership)
+        members = [np.repeat([0, 1], one.out_signal.shape[1]) for one in found]
+        return table, np.concatenate(members or [np.empty(0, dtype=int)])
+
+    def _table(self, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+        """Lay signals at queries, and the references' there, side by side.
+
+        Parameters
+        ----------
+        parts : sequence of (ndarray of shape (n, n_queries), (n, n_queries, n_references))
+            The number of queries may differ from part to part: each has places for as many as a
+            search tries, so that all tables have the same columns.
+        """
+        import pandas as pd
+
+        n_rows, width = sum(len(own) for own, _ in parts), self.n_clusters
+        signal = np.full((n_rows, width), np.nan, dtype=np.float32)
+        references = np.full((n_rows, width, self.n_references), np.nan, dtype=np.float32)
+        start = 0
+        for own, others in parts:
+            stop, n_queries = start + len(own), own.shape[1]
+            signal[start:stop, :n_queries] = own
+            references[start:stop, :n_queries] = others
+            start = stop
+        names = [f"enhancing_{q}" for q in range(width)]
+        names += [f"enhancing_{q}_out_{k}" for q in range(width) for k in range(self.n_references)]
+        return pd.DataFrame(np.hstack([signal, references.reshape(n_rows, -1)]), columns=names)
 
 
 def _influence(without: np.ndarray, with_it: np.ndarray, code: int) -> np.ndarray:
     """Return the share of references that answer a class with more confidence with the record."""
     return (with_it[..., code] > without[..., code]).mean(axis=0)
-
-
-def _table(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """Lay signals at queries, and the references' there, side by side."""
-    import pandas as pd
-
-    n_queries = max((len(own) for own, _ in rows), default=0) or 1
-    n_references = rows[0][1].shape[1] if rows else 0
-    values = np.full((len(rows), n_queries * (1 + n_references)), np.nan, dtype=np.float32)
-    for place, (own, others) in enumerate(rows):
-        values[place, : len(own)] = own
-        values[place, n_queries : n_queries + others.size] = others.reshape(-1)
-    names = [f"enhancing_{q}" for q in range(n_queries)]
-    names += [f"enhancing_{q}_out_{k}" for q in range(n_queries) for k in range(n_references)]
-    return pd.DataFrame(values, columns=names)

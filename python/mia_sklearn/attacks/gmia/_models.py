@@ -67,13 +67,14 @@ class KeptModels:
         answers = [log_posteriors(model, X, self.job.classes) for model in self.models]
         return np.stack(answers).astype(np.float32)
 
-    def with_record(self, x: Any, label: Any, *, epochs: int) -> tuple[KeptModels, KeptModels]:
+    def with_record(self, x: Any, code: int, *, epochs: int) -> tuple[KeptModels, KeptModels]:
         """Return the models with a record in their training sets, and those without to compare.
 
         Parameters
         ----------
         x : table of one record
-        label : label
+        code : int
+            Position of the record's class.
         epochs : int
             Not used: models that cannot be updated are trained anew.
         """
@@ -81,7 +82,7 @@ class KeptModels:
         job = replace(
             self.job,
             table=concat_rows(self.job.table, x),
-            labels=np.concatenate([self.job.labels, np.asarray([label])]),
+            labels=np.concatenate([self.job.labels, self.job.classes[[code]]]),
         )
         rows = [np.append(own, last) for own in self.rows]
         return KeptModels(job, rows, self.seeds, n_jobs=self.n_jobs, progress=False), self

@@ -25,8 +25,6 @@ pub enum Error {
     },
     Empty(&'static str),
     HoldsNan(&'static str),
-    /// A row that is zero, or not finite.
-    NoDirection(usize),
     /// Labels that do not number clusters from 0 on.
     Label(i64),
     /// Rows that a kernel cannot use.
@@ -86,10 +84,6 @@ impl fmt::Display for Error {
             }
             Self::Empty(name) => write!(f, "{name} is empty; pass at least one value."),
             Self::HoldsNan(name) => write!(f, "{name} holds NaN; drop those values first."),
-            Self::NoDirection(row) => write!(
-                f,
-                "Row {row} is zero, NaN or infinite and has no direction; drop it."
-            ),
             Self::Label(label) => write!(
                 f,
                 "labels must number clusters from 0 to n - 1, none of them empty, got {label}."
@@ -126,3 +120,25 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Why a row has no direction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    Zero,
+    NotFinite,
+}
+
+/// Refuses a table some of whose rows have no direction, by their numbers.
+pub fn refuse(name: &'static str, faults: &[(usize, Fault)]) -> Result<()> {
+    for (kind, fault) in [
+        ("NaN or infinity", Fault::NotFinite),
+        ("only zeros", Fault::Zero),
+    ] {
+        let rows = faults.iter().filter(|(_, found)| *found == fault);
+        let rows: Vec<usize> = rows.map(|(row, _)| *row).collect();
+        if !rows.is_empty() {
+            return Err(Error::Rows { name, kind, rows });
+        }
+    }
+    Ok(())
+}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal as signals
-import subprocess
-import sys
 import threading
 import warnings
 
@@ -17,6 +15,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logsumexp
 
 from mia_sklearn import _rust
+from processes import printed
 
 BANDWIDTHS = np.array([0.05, 0.3, 1.0, 40.0])
 # Enough numbers that the kernels use their threads.
@@ -507,18 +506,8 @@ print(hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
 
 
 def test_the_number_of_threads_changes_no_bit():
-    def digest(variable, threads):
-        environment = {k: v for k, v in os.environ.items() if k != "RAYON_NUM_THREADS"}
-        return subprocess.run(
-            [sys.executable, "-c", _PRINT_DIGEST, _rust.__file__],
-            env=environment | {variable: threads},
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout
-
-    one = digest("RAYON_NUM_THREADS", "1")
-    assert one == digest("RAYON_NUM_THREADS", "3") == digest("OMP_NUM_THREADS", "2")
+    one, three = (printed(_PRINT_DIGEST, _rust.__file__, RAYON_NUM_THREADS=n) for n in "13")
+    assert one == three == printed(_PRINT_DIGEST, _rust.__file__, OMP_NUM_THREADS="2")
 
 
 def test_threads_may_call_at_the_same_time():

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
-import signal
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -19,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from mia_sklearn import _rust
 from mia_sklearn.neighbors import CosineNeighborCounter
+from processes import printed, printed_after_ctrl_c
 
 RADII = [0.05, 0.2, 0.9, 1.0, 1.5]
 
@@ -269,16 +266,8 @@ print(hashlib.sha256(b"".join(c.tobytes() for c in counts)).hexdigest())
 
 
 def test_the_number_of_threads_changes_no_count():
-    def digest(threads):
-        return subprocess.run(
-            [sys.executable, "-c", _PRINT_DIGEST],
-            env=os.environ | {"RAYON_NUM_THREADS": threads},
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout
-
-    assert digest("1") == digest("2") == digest("3")
+    one, two, three = (printed(_PRINT_DIGEST, RAYON_NUM_THREADS=n) for n in "123")
+    assert one == two == three
 
 
 # On one thread it would take far longer than the test waits.
@@ -297,18 +286,5 @@ except KeyboardInterrupt:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a child")
 def test_ctrl_c_ends_a_long_count():
-    process = subprocess.Popen(
-        [sys.executable, "-c", _LONG_COUNT],
-        env=os.environ | {"RAYON_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout.readline() == "counting\n"
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[0] == "interrupted\n"
-        assert process.returncode == 0
-    finally:
-        process.kill()
-        process.stdout.close()
+    output = printed_after_ctrl_c(_LONG_COUNT, wait=0.5, timeout=20, RAYON_NUM_THREADS="1")
+    assert output == "interrupted\n"

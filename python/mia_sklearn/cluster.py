@@ -126,7 +126,6 @@ class CosineAgglomerative(ClusterMixin, BaseEstimator):
             ensure_all_finite=False,
             ensure_min_samples=2,
         )
-        _check_directions(X)
         if self.n_clusters > len(X):
             raise ValueError(
                 f"n_clusters={self.n_clusters} must be at most the number of records in X, "
@@ -138,21 +137,6 @@ class CosineAgglomerative(ClusterMixin, BaseEstimator):
         self.labels_ = _cut(self.children_, self.n_clusters)
         self.medoid_indices_ = _rust.cluster_medoids(X, self.labels_)
         return self
-
-
-def _check_directions(X: NDArray[Any]) -> None:
-    """Refuse records without a direction, by name."""
-    # A row's extremes tell all, and take no table of their own.
-    low, high = X.min(axis=1), X.max(axis=1)
-    for wrong, what, fix in [
-        (np.isnan(low), "NaN", "impute or drop them"),
-        (np.isinf(low) | np.isinf(high), "infinity (inf)", "clip or drop them"),
-        ((low == 0) & (high == 0), "only zeros", "they have no direction: drop them"),
-    ]:
-        rows = np.flatnonzero(wrong)
-        if len(rows):
-            named = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
-            raise ValueError(f"X holds {what} in row(s) {named}; {fix}.")
 
 
 def _cut(children: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:

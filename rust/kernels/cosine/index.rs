@@ -5,10 +5,10 @@ use ndarray::{Array2, ArrayView2};
 use super::basis::Basis;
 use super::block::{Block, Found, Search};
 use super::order::order;
-use super::rows::{self, Fault, Real};
+use super::rows::{self, Real};
 use super::shape::{Loss, Shape, TILES};
 use super::tiles::{Isa, LANES, ROWS};
-use crate::error::{Error, Result};
+use crate::error::{refuse, Error, Result};
 use crate::kernels::Pulse;
 use crate::threads;
 
@@ -264,16 +264,7 @@ fn describe<S: Real>(
             }
         },
     )?;
-    for (kind, fault) in [
-        ("NaN or infinity", Fault::NotFinite),
-        ("only zeros", Fault::Zero),
-    ] {
-        let rows = faults.iter().flatten().filter(|(_, found)| *found == fault);
-        let rows: Vec<usize> = rows.map(|(row, _)| *row).collect();
-        if !rows.is_empty() {
-            return Err(Error::Rows { name, kind, rows });
-        }
-    }
+    refuse(name, &faults.concat())?;
     Ok(keys)
 }
 

@@ -2,19 +2,13 @@
 
 use ndarray::ArrayView1;
 
+use crate::error::Fault;
 use crate::kernels::wide;
 
 /// Squared norms between which no square of a number that matters leaves float32's range.
 const SAFE: std::ops::RangeInclusive<f64> = 1e-8..=1e16;
 /// Partial sums of a scalar product: one AVX-512 register of float64.
 const LANES: usize = 8;
-
-/// What a row may be that has no direction.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
-    Zero,
-    NotFinite,
-}
 
 /// float32 or float64.
 pub trait Real: Copy + Default + Into<f64> + Send + Sync + 'static {

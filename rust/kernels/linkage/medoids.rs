@@ -2,8 +2,8 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use super::vectors::{dot, normalise};
-use crate::error::{Error, Result};
+use super::vectors::{dot, normalise, NAME};
+use crate::error::{refuse, Error, Result};
 
 /// Mean similarities that lie no farther apart are equal: rounding must not choose.
 const EQUAL: f64 = 1e-12;
@@ -32,8 +32,8 @@ where
     let mut sums = vec![0.0; clusters * depth];
     let mut sizes = vec![0.0; clusters];
     for (row, (vector, &label)) in rows.outer_iter().zip(labels).enumerate() {
-        if !normalise(vector, &mut unit) {
-            return Err(Error::NoDirection(row));
+        if let Err(fault) = normalise(vector, &mut unit) {
+            refuse(NAME, &[(row, fault)])?;
         }
         let label = label as usize;
         sizes[label] += 1.0;
@@ -48,7 +48,8 @@ where
     let mut best = vec![f64::NEG_INFINITY; clusters];
     let mut medoids = vec![0; clusters];
     for (row, (vector, &label)) in rows.outer_iter().zip(labels).enumerate() {
-        normalise(vector, &mut unit);
+        // No row is left without a direction.
+        let _ = normalise(vector, &mut unit);
         let label = label as usize;
         let similarity = dot(&unit, &sums[label * depth..][..depth]) / sizes[label];
         if similarity > best[label] + EQUAL {

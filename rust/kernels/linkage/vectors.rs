@@ -2,10 +2,12 @@
 
 use ndarray::{ArrayView1, ArrayView2, Axis};
 
-use crate::error::{Error, Result};
+use crate::error::{refuse, Fault, Result};
 use crate::kernels::wide;
 use crate::threads;
 
+/// What messages call the table.
+pub const NAME: &str = "vectors";
 /// Sums side by side: a fixed number, so that a product has the same bits on every machine.
 const LANES: usize = 32;
 
@@ -37,32 +39,28 @@ where
     T: Copy + Into<f64> + Sync,
 {
     let width = rows.ncols();
-    if width == 0 {
-        return match rows.nrows() {
-            0 => Ok(Vec::new()),
-            _ => Err(Error::NoDirection(0)),
-        };
-    }
     let mut units = vec![0.0; rows.len()];
-    let mut fine = vec![true; rows.nrows()];
+    let mut faults = vec![(width == 0).then_some(Fault::Zero); rows.nrows()];
     let parts = rows
         .axis_iter(Axis(0))
-        .zip(units.chunks_exact_mut(width))
-        .zip(&mut fine);
+        .zip(units.chunks_exact_mut(width.max(1)))
+        .zip(&mut faults);
     threads::for_each(
         parts.collect(),
         rows.len(),
         || (),
-        |(), ((row, unit), fine)| *fine = normalise(row, unit),
+        |(), ((row, unit), fault)| *fault = normalise(row, unit).err(),
     );
-    match fine.iter().position(|fine| !fine) {
-        Some(row) => Err(Error::NoDirection(row)),
-        None => Ok(units),
-    }
+    let faults = faults.into_iter().enumerate();
+    let faults: Vec<_> = faults
+        .filter_map(|(row, fault)| Some((row, fault?)))
+        .collect();
+    refuse(NAME, &faults)?;
+    Ok(units)
 }
 
-/// Writes the row divided by its length; false where it has no direction.
-pub fn normalise<T>(row: ArrayView1<'_, T>, unit: &mut [f64]) -> bool
+/// Writes the row divided by its length.
+pub fn normalise<T>(row: ArrayView1<'_, T>, unit: &mut [f64]) -> std::result::Result<(), Fault>
 where
     T: Copy + Into<f64>,
 {
@@ -73,8 +71,11 @@ where
         finite &= out.is_finite();
         largest = largest.max(out.abs());
     }
-    if !finite || largest == 0.0 {
-        return false;
+    if !finite {
+        return Err(Fault::NotFinite);
+    }
+    if largest == 0.0 {
+        return Err(Fault::Zero);
     }
     // By the largest first: squares of tiny and huge numbers leave the range of float64. A power
     // of two would be exact, but the quotient's rounding is no worse than the square root's.
@@ -85,5 +86,5 @@ where
     for x in unit.iter_mut() {
         *x /= length;
     }
-    true
+    Ok(())
 }

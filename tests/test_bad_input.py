@@ -248,7 +248,7 @@ CASES = {
     ),
     "unknown fit parameter": (
         {"fit_params": {"sample_weights": np.ones(80)}},
-        "fit_params holds .sample_weights., which fit of Model does not take",
+        "sample_weights is to be passed to fit of Model, which does not take it",
     ),
     "fit parameters in a list": ({"fit_params": [1, 2]}, "fit_params must be a dict"),
 }

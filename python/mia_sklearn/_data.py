@@ -39,7 +39,7 @@ def as_table(X: Any, name: str = "X") -> Any:
     if X.ndim < 2:
         raise ValueError(
             f"{name} must be a table with one row per record, got {X.ndim} dimension(s). "
-            f"Reshape a single feature with {name}.reshape(-1, 1)."
+            f"Reshape your data, a single feature with {name}.reshape(-1, 1)."
         )
     return X
 
@@ -62,6 +62,18 @@ def concat_rows(*tables: Any) -> Any:
     if sparse.issparse(tables[0]):
         return sparse.vstack(tables, format="csr")
     return np.concatenate(tables)
+
+
+def take_params(params: dict[str, Any], rows: Any, n: int) -> dict[str, Any]:
+    """Select rows of those arguments of `fit` that have one entry for each of `n` records."""
+    return {
+        name: take_rows(value, rows) if _is_array(value) and n_rows(value) == n else value
+        for name, value in params.items()
+    }
+
+
+def _is_array(value: Any) -> bool:
+    return getattr(value, "shape", ()) != () or isinstance(value, (list, tuple))
 
 
 def positions(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -14,8 +14,10 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 __all__ = [
+    "check_fit_takes",
     "check_trainable",
     "configured",
+    "holds_net",
     "is_module",
     "is_net",
     "last_step",
@@ -48,6 +50,11 @@ def is_net(estimator: Any) -> bool:
     """Tell whether an estimator is, or ends in, a skorch net; without importing skorch."""
     skorch = sys.modules.get("skorch")
     return skorch is not None and isinstance(last_step(estimator), skorch.NeuralNet)
+
+
+def holds_net(estimator: Any) -> bool:
+    """Tell whether an estimator is a skorch net or holds one among its parameters."""
+    return "skorch" in sys.modules and any(is_net(part) for part in _parts(estimator))
 
 
 def is_module(model: Any) -> bool:
@@ -132,13 +139,13 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             "estimator must be a classifier with fit, predict and get_params, got "
             f"{type(estimator).__name__}."
         )
-    _check_fit_params(estimator, fit_params or {})
-    if is_net(estimator):
-        from .torch._nets import check_net
-
-        check_net(last_step(estimator))
+    check_fit_takes(estimator, fit_params or {})
     fresh = clone(estimator)
     for part in _parts(fresh):
+        if is_net(part) and part is last_step(part):
+            from .torch._nets import check_net
+
+            check_net(part)
         if _stays_fitted(part):
             raise ValueError(
                 f"{type(part).__name__} stays fitted when it is cloned, so that every reference "
@@ -147,15 +154,16 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             )
 
 
-def _check_fit_params(estimator: Any, fit_params: Mapping[str, Any]) -> None:
+def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:
+    """Refuse arguments that an estimator's `fit` has no place for."""
     taken = inspect.signature(estimator.fit).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
         return
-    unknown = [name for name in fit_params if name not in taken]
+    unknown = [name for name in params if name not in taken]
     if unknown:
         raise ValueError(
-            f"fit_params holds {unknown[0]!r}, which fit of {type(estimator).__name__} does not "
-            f"take; it takes {', '.join(taken)}."
+            f"{unknown[0]} is to be passed to fit of {type(estimator).__name__}, which does not "
+            f"take it; it takes {', '.join(taken)}."
         )
 
 

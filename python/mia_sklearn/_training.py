@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from . import __version__
 from ._cache import ArrayStore
-from ._data import n_rows, positions, take_rows
-from ._estimators import configured, is_net, prefers_threads
+from ._data import n_rows, positions, take_params, take_rows
+from ._estimators import configured, holds_net, is_net, prefers_threads
 from ._fingerprint import fingerprint
 from ._sampling import training_rows
 from .signals import log_posteriors
@@ -111,10 +111,7 @@ def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
     X = take_rows(job.table, job.first + rows)
     y = job.labels[job.first + rows]
     n_trainable = n_rows(job.table) - job.first
-    params = {
-        name: take_rows(value, rows) if _is_per_record(value, n_trainable) else value
-        for name, value in job.fit_params.items()
-    }
+    params = take_params(job.fit_params, rows, n_trainable)
     if is_net(job.estimator):
         from .torch._nets import fit_net
 
@@ -126,13 +123,23 @@ def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
     if not hasattr(job.estimator, "fit"):
         return job.estimator(X, y, seed)
     try:
-        return configured(job.estimator, seed).fit(X, y, **params)
+        with _seeded_within(job.estimator, seed):
+            return configured(job.estimator, seed).fit(X, y, **params)
     except ValueError:
         seen, codes = np.unique(y, return_inverse=True)
         if y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
             raise
         # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
         return _Renamed(configured(job.estimator, seed).fit(X, codes, **params), seen)
+
+
+def _seeded_within(estimator: Any, seed: int) -> Any:
+    """Seed torch where a network is wrapped in an estimator: nets have no seed of their own."""
+    if not holds_net(estimator):
+        return nullcontext()
+    from .torch._random import seeded
+
+    return seeded(seed)
 
 
 def _answer(model: Any, job: Job) -> np.ndarray:
@@ -170,11 +177,6 @@ class _Renamed:
     def __init__(self, model: Any, classes: np.ndarray) -> None:
         self.classes_ = classes
         self.predict_proba = model.predict_proba
-
-
-def _is_per_record(value: Any, n_trainable: int) -> bool:
-    is_array = hasattr(value, "shape") or isinstance(value, (list, tuple))
-    return is_array and n_rows(value) == n_trainable
 
 
 def train_all(

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import clone
 from skorch import NeuralNetBinaryClassifier
 from torch import nn
 
-from .._data import is_frame, take_rows
+from .._data import is_frame, positions, take_rows
 from .._estimators import last_step
 from .._training import Lost
 from ._random import seeded
 from ._target import TorchTarget, as_input, check_device, read_output
 
-__all__ = ["check_net", "fit_net", "make_fresh", "net_classes", "targets_of"]
+__all__ = ["check_net", "fit_net", "make_fresh", "net_classes", "targets_of", "train_net"]
 
 
 def check_net(net: Any) -> None:
@@ -159,4 +160,40 @@ def fit_net(
             "classes"
         )
     target.classes_ = classes
+    return target
+
+
+def train_net(
+    net: Any, X: Any, labels: np.ndarray, params: dict[str, Any] | None = None
+) -> TorchTarget:
+    """Train a net, or a pipeline that ends in one, on labels of any kind.
+
+    Its seed is drawn from torch's own generator, as that of skorch's `fit`.
+
+    Parameters
+    ----------
+    net : unfitted net or Pipeline, which is fitted
+    X : table of shape (n_records, ...)
+    labels : ndarray of shape (n_records,)
+    params : dict, default=None
+        Arguments of `fit`.
+
+    Returns
+    -------
+    TorchTarget
+
+    Raises
+    ------
+    ValueError
+        If the module has not as many columns as there are classes, or the loss became NaN.
+    """
+    classes = net_classes(net, X, labels)
+    seed = int(torch.randint(2**31 - 1, ()))
+    codes = positions(labels, classes)
+    target = fit_net(net, X, codes, classes=classes, seed=seed, params=params or {})
+    if isinstance(target, Lost):
+        raise ValueError(
+            f"The loss of the network became NaN in epoch {target.epoch}: lower its learning "
+            "rate, or clip its gradients."
+        )
     return target

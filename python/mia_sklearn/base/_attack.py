@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._observations import Reader, describe_missing, group_columns
+from .._observations import Reader, describe_missing, group_columns
 
 __all__ = ["BaseAttack"]
 

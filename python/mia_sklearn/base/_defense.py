@@ -1,0 +1,377 @@
+"""What all defenses share."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, column_or_1d, get_tags
+from sklearn.utils._param_validation import validate_parameter_constraints
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from .._data import as_table, n_rows, row_digests, take_params, take_rows
+from .._estimators import check_fit_takes, is_net
+from .._records import check_same_features
+
+__all__ = ["BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Records to train on, and what else is passed to an estimator's `fit`."""
+
+    X: Any
+    y: np.ndarray
+    params: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: np.ndarray) -> TrainingSet:
+        """Return some of the records, with their own entries of what is passed per record."""
+        params = take_params(self.params, rows, len(self))
+        return TrainingSet(take_rows(self.X, rows), self.y[rows], params)
+
+
+def fit_clone(estimator: Any, data: TrainingSet) -> Any:
+    """Return a clone trained on records.
+
+    Parameters
+    ----------
+    estimator : unfitted classifier
+    data : TrainingSet
+
+    Returns
+    -------
+    fitted classifier
+        A network is returned as a `TorchTarget`, which knows the labels of its columns.
+
+    Raises
+    ------
+    ValueError
+        If the estimator's `fit` does not take what is passed to it, or a network's loss became
+        NaN.
+    """
+    check_fit_takes(estimator, data.params)
+    if is_net(estimator):
+        from ..torch._nets import train_net
+
+        return train_net(clone(estimator), data.X, data.y, data.params)
+    return clone(estimator).fit(data.X, data.y, **data.params)
+
+
+def _releases(method: str) -> Callable[[Any], bool]:
+    """Tell whether the model that a defense releases has a method."""
+
+    def check(self: Any) -> bool:
+        # Raises the inner estimator's own AttributeError, which says why.
+        getattr(getattr(self, "estimator_", self._inner()), method)
+        return True
+
+    return check
+
+
+class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of all defenses: a classifier that leaks less than the one it wraps.
+
+    A subclass implements `_fit`, which trains what is released as `estimator_`. What is released
+    is one thing: `predict`, `predict_proba`, `predict_log_proba` and `decision_function` are
+    those of `estimator_`, and there are only those that it has.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in their order.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only after `fit` on a data frame whose columns are named by strings.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    # The parameter that holds the estimator whose input and `fit` decide what is taken.
+    _inner_name: ClassVar[str] = "estimator"
+
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> BaseDefense:
+        """Train the defended model.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, n_features)
+            An array, a data frame or a sparse matrix, as the inner estimator takes it.
+        y : array-like of shape (n_records,)
+            Labels.
+        **fit_params
+            Passed to the inner estimator's `fit`, `sample_weight` for example. Values with one
+            entry per record follow their records.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, there are too few records, or the inner
+            estimator does not take what is passed.
+        """
+        self._fit(self._training_set(X, y, fit_params))
+        return self
+
+    @abstractmethod
+    def _fit(self, data: TrainingSet) -> None:
+        """Train what is released and keep it as `estimator_`."""
+
+    def _inner(self) -> Any:
+        """Return the estimator whose input and `fit` decide what is taken."""
+        return getattr(self, self._inner_name)
+
+    def _training_set(self, X: Any, y: Any, fit_params: dict[str, Any]) -> TrainingSet:
+        """Check the arguments of `fit` and note what they tell."""
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+        X = as_table(X)
+        validate_data(self, X, y, skip_check_array=True)
+        y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
+        check_classification_targets(y)
+        check_consistent_length(X, y)
+        if get_config()["enable_metadata_routing"]:
+            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+        check_fit_takes(self._inner(), fit_params)
+        self.classes_ = np.unique(y)
+        return TrainingSet(X, y, dict(fit_params))
+
+    def _check_enough(self, data: TrainingSet, fewest: int, why: str) -> None:
+        """Raise if there are fewer records than a defense can work with."""
+        if len(data) < fewest:
+            raise ValueError(
+                f"{type(self).__name__} needs at least {fewest} records {why}, got "
+                f"n_samples={len(data)}."
+            )
+
+    def _asked(self, X: Any) -> Any:
+        """Return records to answer on, after checking them."""
+        check_is_fitted(self)
+        X = as_table(X)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        return X
+
+    @available_if(_releases("predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the posteriors that are released.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_classes), float64
+        """
+        return self._for_all_classes(self.estimator_.predict_proba(self._asked(X)), 0.0)
+
+    @available_if(_releases("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of the posteriors that are released.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_classes), float64
+        """
+        return self._for_all_classes(self.estimator_.predict_log_proba(self._asked(X)), -np.inf)
+
+    @available_if(_releases("decision_function"))
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the scores that are released, as the inner estimator defines them.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_records,) or (n_records, n_classes), float64
+        """
+        return self.estimator_.decision_function(self._asked(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the labels that are released.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_records,)
+        """
+        return self.estimator_.predict(self._asked(X))
+
+    def _for_all_classes(self, answer: np.ndarray, absent: float) -> np.ndarray:
+        """Give classes that the released model never saw a column too."""
+        own = np.asarray(self.estimator_.classes_)
+        if len(own) == len(self.classes_):
+            return answer
+        whole = np.full((len(answer), len(self.classes_)), absent)
+        whole[:, np.searchsorted(self.classes_, own)] = answer
+        return whole
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return how metadata goes to the inner estimator.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=type(self).__name__)
+        return router.add(estimator=self._inner(), method_mapping=mapping)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = self._inner()
+        if not is_net(inner) and hasattr(inner, "__sklearn_tags__"):
+            inner_tags = get_tags(inner)
+            tags.input_tags = inner_tags.input_tags
+            if inner_tags.classifier_tags is not None:
+                tags.classifier_tags.multi_class = inner_tags.classifier_tags.multi_class
+        # A defense gives some of the score away, a few records of a check's all of it.
+        tags.classifier_tags.poor_score = True
+        return tags
+
+
+class BaseReferenceDefense(BaseDefense):
+    """Base of defenses that need records beside the training set.
+
+    A subclass has the parameters `reference_size` and `random_state`, and implements
+    `_fit_beside`.
+    """
+
+    # Whether the labels of the reference records are needed.
+    _needs_labels: ClassVar[bool] = False
+
+    reference_size: float
+    random_state: Any
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        X_reference: Any = None,
+        y_reference: Any = None,
+        **fit_params: Any,
+    ) -> BaseReferenceDefense:
+        """Train the defended model.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, n_features)
+            An array, a data frame or a sparse matrix, as the inner estimator takes it.
+        y : array-like of shape (n_records,)
+            Labels.
+        X_reference : table of shape (n_reference, n_features), default=None
+            Records of the same kind, none of which is in `X`. By default a random share
+            `reference_size` of `X`, which the released model is then not trained on.
+        y_reference : array-like of shape (n_reference,), default=None
+            Their labels, where the defense uses them.
+        **fit_params
+            Passed to the inner estimator's `fit`. Values with one entry per record of `X` follow
+            their records.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, there are too few records, reference records are
+            training records too (named), or the inner estimator does not take what is passed.
+        """
+        data = self._training_set(X, y, fit_params)
+        data, reference = self._set_apart(data, X_reference, y_reference)
+        self._fit_beside(data, reference)
+        return self
+
+    def _fit(self, data: TrainingSet) -> None:
+        raise NotImplementedError
+
+    @abstractmethod
+    def _fit_beside(self, data: TrainingSet, reference: TrainingSet) -> None:
+        """Train what is released and keep it as `estimator_`.
+
+        Labels of the reference records that were not given are an empty array.
+        """
+
+    def _set_apart(
+        self, data: TrainingSet, X_reference: Any, y_reference: Any
+    ) -> tuple[TrainingSet, TrainingSet]:
+        """Return the training records and the reference records."""
+        if X_reference is not None:
+            return data, self._given(data, X_reference, y_reference)
+        if y_reference is not None:
+            raise ValueError("y_reference holds labels of X_reference, which was not given.")
+        n_reference = round(self.reference_size * len(data))
+        fewest = max(2, len(self.classes_))
+        if min(n_reference, len(data) - n_reference) < fewest:
+            raise ValueError(
+                f"Too few records to set some apart: {len(self.classes_)} classes need at least "
+                f"{fewest} on each side, and reference_size={self.reference_size} of "
+                f"n_samples={len(data)} is {n_reference}. Give more records, or X_reference."
+            )
+        counts = np.unique(data.y, return_counts=True)[1]
+        rows = train_test_split(
+            np.arange(len(data)),
+            test_size=n_reference,
+            stratify=data.y if counts.min() > 1 else None,
+            random_state=self.random_state,
+        )
+        kept, apart = (np.sort(part) for part in rows)
+        return data.take(kept), TrainingSet(take_rows(data.X, apart), data.y[apart], {})
+
+    def _given(self, data: TrainingSet, X_reference: Any, y_reference: Any) -> TrainingSet:
+        records = as_table(X_reference, "X_reference")
+        check_same_features(data.X, records, "X", "X_reference")
+        if n_rows(records) == 0:
+            raise ValueError("X_reference holds no records.")
+        shared = np.flatnonzero(np.isin(row_digests(records), row_digests(data.X)))
+        if len(shared):
+            named = ", ".join(map(str, shared[:_NAMED]))
+            more = ", ..." if len(shared) > _NAMED else ""
+            raise ValueError(
+                f"X_reference must hold none of the records of X; {len(shared)} of its "
+                f"{n_rows(records)} rows are there too: {named}{more}. Drop them."
+            )
+        if y_reference is None:
+            if self._needs_labels:
+                raise ValueError(
+                    f"{type(self).__name__} uses the labels of the reference records: give "
+                    "y_reference with X_reference."
+                )
+            return TrainingSet(records, np.empty(0, dtype=data.y.dtype), {})
+        labels = column_or_1d(y_reference)
+        if len(labels) != n_rows(records):
+            raise ValueError(
+                f"X_reference and y_reference must have one row per record, got "
+                f"{n_rows(records)} and {len(labels)} rows."
+            )
+        unknown = labels[~np.isin(labels, self.classes_)]
+        if len(unknown):
+            raise ValueError(f"y_reference holds {unknown.tolist()[0]!r}, which y does not.")
+        return TrainingSet(records, labels, {})

@@ -1,0 +1,34 @@
+"""Defenses: classifiers that leak less than the one they wrap or train.
+
+`AdversarialRegularization`, `DPSGD`, `DropoutDefense`, `EarlyStoppingDefense`, `RelaxLoss` and
+`WeightPenalty` train networks: asking for them imports torch.
+"""
+
+from typing import Any
+
+from ._label_only import LabelOnly
+from ._rounding import RoundedPosterior
+from ._temperature import TemperaturePosterior
+from ._top_k import TopKPosterior
+
+# Without the networks, so that `import *` loads no torch.
+__all__ = [
+    "LabelOnly",
+    "RoundedPosterior",
+    "TemperaturePosterior",
+    "TopKPosterior",
+]
+
+_NETWORKS: tuple[str, ...] = ()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NETWORKS:
+        from .. import torch
+
+        return getattr(torch, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_NETWORKS])

@@ -1,0 +1,213 @@
+"""Every defense through scikit-learn's checks, and through what defenses must keep beside."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mia_sklearn import ReferenceModels, audit
+from mia_sklearn.base import BaseDefense
+from mia_sklearn.defenses import (
+    LabelOnly,
+    RoundedPosterior,
+    TemperaturePosterior,
+    TopKPosterior,
+)
+
+
+def _tree():
+    return DecisionTreeClassifier(min_samples_leaf=3, random_state=0)
+
+
+# One of each, on three classes or more; k=2 releases all posteriors of two classes.
+DEFENSES = {
+    "top-k": TopKPosterior(_tree(), k=2),
+    "top-k, shared": TopKPosterior(_tree(), k=1, renormalize=False),
+    "rounded": RoundedPosterior(_tree(), decimals=1),
+    "temperature": TemperaturePosterior(LogisticRegression(), t=5),
+    "label only": LabelOnly(_tree()),
+}
+# Those that release what they are given where a parameter says so.
+IDLE = {
+    "top-k": TopKPosterior(_tree(), k=3),
+    "rounded": RoundedPosterior(_tree(), decimals=12),
+    "temperature": TemperaturePosterior(_tree(), t=1),
+}
+# Checks that a defense fails for a reason.
+EXCUSED: dict[type, dict[str, str]] = {}
+
+
+@parametrize_with_checks(
+    list(DEFENSES.values()), expected_failed_checks=lambda d: EXCUSED.get(type(d), {})
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+every_defense = pytest.mark.parametrize("name", list(DEFENSES))
+
+
+@pytest.fixture(scope="module")
+def records():
+    X, y = make_classification(
+        300, 6, n_informative=4, n_classes=3, flip_y=0.1, class_sep=1.5, random_state=0
+    )
+    return X[:200], y[:200], X[200:], y[200:]
+
+
+def check_defense_releases_one_thing(defense, X):
+    """Labels, posteriors and their logarithms tell the same."""
+    proba = defense.predict_proba(X)
+    assert proba.shape == (len(X), len(defense.classes_))
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert (proba >= 0).all()
+    np.testing.assert_array_equal(defense.predict(X), defense.classes_[proba.argmax(axis=1)])
+    np.testing.assert_allclose(np.exp(defense.predict_log_proba(X)), proba, rtol=1e-6, atol=1e-12)
+    np.testing.assert_array_equal(defense.predict_proba(X), proba)
+    if hasattr(defense, "decision_function"):
+        decision = defense.decision_function(X)
+        chosen = (decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)
+        np.testing.assert_array_equal(defense.classes_[chosen], defense.predict(X))
+
+
+def check_defense_survives(defense, X):
+    """A fitted defense answers alike after a pickle, and its clone is unfitted."""
+    again = pickle.loads(pickle.dumps(defense))
+    np.testing.assert_array_equal(again.predict_proba(X), defense.predict_proba(X))
+    fresh = clone(defense)
+    assert not hasattr(fresh, "classes_")
+    assert repr(fresh) == repr(clone(fresh))
+
+
+@every_defense
+def test_released_answers_agree(name, records):
+    X, y, others, _ = records
+    defense = clone(DEFENSES[name]).fit(X, y)
+    for asked in (X, others):
+        check_defense_releases_one_thing(defense, asked)
+    check_defense_survives(defense, others)
+
+
+@every_defense
+def test_two_classes(name, records):
+    X, y, others, _ = records
+    check_defense_releases_one_thing(clone(DEFENSES[name]).fit(X, y == 1), others)
+
+
+@every_defense
+def test_names_instead_of_numbers(name, records):
+    X, y, others, _ = records
+    names = np.array(["north", "south", "west"])[y]
+    by_number = clone(DEFENSES[name]).fit(X, y)
+    by_name = clone(DEFENSES[name]).fit(X, names)
+    assert by_name.classes_.tolist() == ["north", "south", "west"]
+    np.testing.assert_allclose(by_name.predict_proba(others), by_number.predict_proba(others))
+    check_defense_releases_one_thing(by_name, others)
+
+
+@every_defense
+def test_frames(name, records):
+    X, y, others, _ = records
+    columns = [f"feature {j}" for j in range(X.shape[1])]
+    frame = pd.DataFrame(X, columns=columns, index=np.arange(len(X))[::-1])
+    by_array = clone(DEFENSES[name]).fit(X, y)
+    by_frame = clone(DEFENSES[name]).fit(frame, pd.Series(y, index=frame.index))
+    assert by_frame.feature_names_in_.tolist() == columns
+    asked = pd.DataFrame(others, columns=columns)
+    np.testing.assert_allclose(by_frame.predict_proba(asked), by_array.predict_proba(others))
+    with pytest.raises(ValueError, match="feature names should match"):
+        by_frame.predict(asked.rename(columns={"feature 0": "other"}))
+
+
+@every_defense
+def test_in_a_pipeline_and_a_search(name, records):
+    X, y, _, _ = records
+    pipeline = make_pipeline(StandardScaler(), clone(DEFENSES[name]))
+    search = GridSearchCV(pipeline, {}, cv=2).fit(X, y)
+    assert search.best_score_ > 0.4
+
+
+@every_defense
+def test_is_audited(name, records):
+    X, y, others, labels = records
+    defense = clone(DEFENSES[name]).fit(X, y)
+    report = audit(defense, X, y, others, labels, n_references=4, random_state=0, progress=False)
+    assert report.info["n_references"] >= 4
+    assert np.isfinite(report.records["lira"]).all()
+
+
+@every_defense
+def test_references_are_defended_alike(name, records):
+    """The same seed gives the same defended references."""
+    X, y, _, _ = records
+    options = {"n_models": 2, "random_state": 0}
+    first, second = (ReferenceModels(clone(DEFENSES[name]), **options).fit(X, y) for _ in "ab")
+    np.testing.assert_array_equal(first.outputs_, second.outputs_)
+
+
+@pytest.mark.parametrize("name", list(IDLE))
+def test_does_nothing_where_it_is_told_to(name, records):
+    X, y, others, _ = records
+    defense = clone(IDLE[name]).fit(X, y)
+    expected = clone(defense.estimator).fit(X, y).predict_proba(others)
+    np.testing.assert_allclose(defense.predict_proba(others), expected, rtol=1e-9, atol=1e-11)
+
+
+@every_defense
+def test_arguments_of_fit_reach_the_estimator(name, records):
+    X, y, others, _ = records
+    defense = clone(DEFENSES[name])
+    plain = clone(defense).fit(X, y).predict(others)
+    weighted = defense.fit(X, y, sample_weight=np.where(y == 0, 1e-9, 1.0)).predict(others)
+    assert (weighted == 0).mean() < 0.7 * (plain == 0).mean()
+
+
+@every_defense
+def test_arguments_of_fit_that_are_not_taken_are_named(name, records):
+    X, y, _, _ = records
+    defense = clone(DEFENSES[name])
+    if "estimator" not in defense.get_params(deep=False):
+        pytest.skip("has no estimator= of its own")
+    defense.set_params(estimator=KNeighborsClassifier())
+    with pytest.raises(ValueError, match="sample_weight is to be passed to fit of KNeighbors"):
+        defense.fit(X, y, sample_weight=np.ones(len(y)))
+
+
+@every_defense
+def test_at_chance_where_the_model_never_saw_the_records(name):
+    """Members and others are both strangers to the model: no attack has anything to find."""
+    X, y = make_classification(1500, 6, n_informative=4, n_classes=3, random_state=1)
+    defense = clone(DEFENSES[name]).fit(X[1000:], y[1000:])
+    report = audit(
+        defense,
+        X[:500],
+        y[:500],
+        X[500:1000],
+        y[500:1000],
+        n_references=4,
+        attacks=["threshold", "lira"],
+        controls=False,
+        random_state=0,
+        progress=False,
+        confidence=0.999,
+    )
+    auc = report.metrics.query("metric == 'auc' and slice == 'all'")
+    assert ((auc["low"] <= 0.5) & (auc["high"] >= 0.5)).all()
+
+
+def test_every_defense_is_listed():
+    from mia_sklearn import defenses
+
+    exported = {getattr(defenses, name) for name in defenses.__all__}
+    assert exported == {type(defense) for defense in DEFENSES.values()}
+    assert all(issubclass(defense, BaseDefense) for defense in exported)

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
@@ -83,8 +84,12 @@ def check_defense_releases_one_thing(defense, X):
 
 
 def check_defense_survives(defense, X):
-    """A fitted defense answers alike after a pickle, and its clone is unfitted."""
+    """A fitted defense answers alike when it is stored and read, and its clone is unfitted."""
     again = pickle.loads(pickle.dumps(defense))
+    np.testing.assert_array_equal(again.predict_proba(X), defense.predict_proba(X))
+    stored = skops.io.dumps(defense)
+    trusted = skops.io.get_untrusted_types(data=stored)
+    again = skops.io.loads(stored, trusted=trusted)
     np.testing.assert_array_equal(again.predict_proba(X), defense.predict_proba(X))
     fresh = clone(defense)
     assert not hasattr(fresh, "classes_")

@@ -45,7 +45,7 @@ print(references.outputs_.shape)
 
 def test_networks_of_a_script_are_trained_where_their_module_is_known():
     pytest.importorskip("skorch")
-    assert printed(IN_A_SCRIPT) == "True\n(2, 40, 2)\n"
+    assert printed(IN_A_SCRIPT) == "True\n(4, 40, 2)\n"
 
 
 def test_references_of_a_defended_network_are_reproducible(one_torch_thread):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import mia_sklearn
+from mia_sklearn import defenses
 from mia_sklearn.attacks import all_attacks
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +28,12 @@ def test_every_attack_of_ours_is_explained():
     for info in all_attacks():
         if info.source == "mia-sklearn":
             assert f"| `{info.attack.__name__}` |" in README
+
+
+def test_every_defense_is_explained():
+    for name in dir(defenses):
+        if isinstance(getattr(defenses, name), type):
+            assert f"`{name}`" in README, name
 
 
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))

@@ -111,9 +111,8 @@ class InputNoise(BaseDefense):
                 "X is sparse: noise leaves no zero as it is. Give InputNoise dense records, "
                 "X.toarray()."
             )
-        self.flip_ = self.flip
-        if self.flip is None:
-            self.flip_ = float((1 - 1 / np.sqrt(1 + self.sigma**2)) / 2)
+        usual = float((1 - 1 / np.sqrt(1 + self.sigma**2)) / 2)
+        self.flip_ = usual if self.flip is None else self.flip
         rng = check_random_state(self.random_state)
         if len(data) and (self.sigma or self.flip_):
             noisy = _with_noise(data.X, self.sigma, self.flip_, rng)
@@ -160,7 +159,7 @@ def _array_with_noise(X: Any, sigma: float, flip: float, rng: np.random.RandomSt
         noisy[:, place] = _with_gaussian(flat[:, place], sigma, rng)
     for places in space.choices() if flip else ():
         rows = _other_rows([flat[:, place] for place in places], flip, rng)
-        noisy[:, places] = flat[np.ix_(rows, places)]
+        noisy[:, places] = flat[rows[:, None], places]
     return noisy.reshape(X.shape)
 
 

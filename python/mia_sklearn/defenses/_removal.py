@@ -214,7 +214,10 @@ class VulnerableRecordRemoval(BaseDefense):
         with warnings.catch_warnings():
             # Records of small classes are in some parts only, which is all right.
             warnings.filterwarnings("ignore", message="The least populated class")
-            splits = [tuple(map(np.asarray, split)) for split in splitter.split(y[:, None], y)]
+            splits = [
+                (np.asarray(train), np.asarray(test))
+                for train, test in splitter.split(y[:, None], y)
+            ]
         for place, (train, _) in enumerate(splits):
             if len(self.classes_) > 1 and len(np.unique(y[train])) < 2:
                 raise ValueError(

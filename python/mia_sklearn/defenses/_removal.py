@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.metrics import accuracy_score, check_scoring, get_scorer_names
+from sklearn.metrics import accuracy_score, get_scorer, get_scorer_names
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -108,9 +108,13 @@ class VulnerableRecordRemoval(BaseDefense):
     *What it does not do.* Who is vulnerable depends on who else is there: once a layer of
     outliers is gone, others that were safe become the outliers [2]_. Audit the defended model,
     and read the figures of all records. What is dropped, and `dropped_` itself, depends on the
-    data: whoever knows the other records may learn from a record's absence that it was
-    there. Dropped records are often those of small groups, whom the model then serves worse; a
-    score over all records does not show it.
+    data: whoever knows the other records may learn from a record's absence that it was there.
+
+    *The score does not see everything.* Records that stand alone among these help none of these,
+    but might have helped records to come: with half of scikit-learn's digits and a forest of 20
+    trees, records held back lost .021 of the accuracy where .005 was measured (means of six
+    splits). Hold some back to know. Dropped records are often those of small groups, whom the
+    model then serves worse; a score over all records does not show that either.
 
     The paper proposes to drop outliers that contribute little, and leaves open how.
 
@@ -331,6 +335,8 @@ class _Scores:
 
 def _score(estimator: Any, train: TrainingSet, test: TrainingSet, scoring: Any) -> float:
     fitted = fit_clone(estimator, train)
-    if scoring is None and not hasattr(fitted, "score"):
-        return float(accuracy_score(test.y, fitted.predict(test.X)))
-    return float(check_scoring(fitted, scoring=scoring)(fitted, test.X, test.y))
+    if scoring is not None:
+        return float(get_scorer(scoring)(fitted, test.X, test.y))
+    if hasattr(fitted, "score"):
+        return float(fitted.score(test.X, test.y))
+    return float(accuracy_score(test.y, fitted.predict(test.X)))

@@ -19,11 +19,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from mia_sklearn import ReferenceModels, audit
 from mia_sklearn.base import BaseDefense
 from mia_sklearn.defenses import (
+    DistinctTraining,
+    InputNoise,
     LabelOnly,
     MemGuard,
     RoundedPosterior,
     TemperaturePosterior,
     TopKPosterior,
+    VulnerableRecordRemoval,
 )
 
 
@@ -39,12 +42,26 @@ DEFENSES = {
     "temperature": TemperaturePosterior(LogisticRegression(), t=5),
     "label only": LabelOnly(_tree()),
     "MemGuard": MemGuard(_tree(), random_state=0),
+    "input noise": InputNoise(_tree(), sigma=0.1, random_state=0),
+    "input noise, flips": InputNoise(LogisticRegression(), sigma=0.1, flip=0.1, random_state=0),
+    "distinct": DistinctTraining(_tree()),
+    "removal": VulnerableRecordRemoval(
+        _tree(), max_utility_loss=0.02, n_references=2, max_fits=12, random_state=0
+    ),
+    "removal, raw": VulnerableRecordRemoval(
+        LogisticRegression(), features="raw", delta=0.1, max_fits=12, random_state=0
+    ),
 }
 # Those that release what they are given where a parameter says so.
 IDLE = {
     "top-k": TopKPosterior(_tree(), k=3),
     "rounded": RoundedPosterior(_tree(), decimals=12),
     "temperature": TemperaturePosterior(_tree(), t=1),
+    "input noise": InputNoise(_tree(), sigma=0, random_state=0),
+    # The records of these tests are distinct.
+    "distinct": DistinctTraining(_tree()),
+    # Nearly all others are neighbours: no record is vulnerable.
+    "removal": VulnerableRecordRemoval(_tree(), delta=1.99, random_state=0),
 }
 # Checks that a defense fails for a reason.
 EXCUSED: dict[type, dict[str, str]] = {}

@@ -170,7 +170,9 @@ def shown(rows: dict[str, dict[str, Any]], first: str) -> None:
     print(f"| {first} | {' | '.join(columns)} |")
     print(f"| {' | '.join(['---'] * (len(columns) + 1))} |")
     for name, row in rows.items():
-        cells = (f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values())
+        cells = (
+            f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()
+        )
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

@@ -6,19 +6,25 @@
 
 from typing import Any
 
+from ._distinct import DistinctTraining
+from ._input_noise import InputNoise
 from ._label_only import LabelOnly
 from ._mem_guard import MemGuard
+from ._removal import VulnerableRecordRemoval
 from ._rounding import RoundedPosterior
 from ._temperature import TemperaturePosterior
 from ._top_k import TopKPosterior
 
 # Without the networks, so that `import *` loads no torch.
 __all__ = [
+    "DistinctTraining",
+    "InputNoise",
     "LabelOnly",
     "MemGuard",
     "RoundedPosterior",
     "TemperaturePosterior",
     "TopKPosterior",
+    "VulnerableRecordRemoval",
 ]
 
 _NETWORKS: tuple[str, ...] = ()

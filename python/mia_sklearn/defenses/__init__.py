@@ -6,14 +6,22 @@
 
 from typing import Any
 
+from ._distillation import Distillation
 from ._label_only import LabelOnly
+from ._pate import PATE
 from ._rounding import RoundedPosterior
+from ._selena import SELENA
+from ._stacking import ModelStacking
 from ._temperature import TemperaturePosterior
 from ._top_k import TopKPosterior
 
 # Without the networks, so that `import *` loads no torch.
 __all__ = [
+    "PATE",
+    "SELENA",
+    "Distillation",
     "LabelOnly",
+    "ModelStacking",
     "RoundedPosterior",
     "TemperaturePosterior",
     "TopKPosterior",

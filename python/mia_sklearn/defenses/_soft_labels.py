@@ -67,7 +67,9 @@ def train_on_posteriors(
         if not isinstance(given, Integral):
             student.set_params(**{f"{name}max_samples": (given or 1.0) / N_COPIES})
     for name, part in parts.items():
-        if isinstance(part, KNeighborsClassifier):
+        # A sample of a tenth holds each record about once, all copies hold it ten times.
+        in_sample = any(name.startswith(sampler) for sampler in samplers)
+        if isinstance(part, KNeighborsClassifier) and not in_sample:
             student.set_params(**{f"{name}n_neighbors": part.n_neighbors * N_COPIES})
     return train_part(student, _copied(data, posteriors, classes, rng), classes)
 

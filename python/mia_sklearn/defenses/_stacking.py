@@ -139,25 +139,29 @@ class ModelStacking(BaseDefense, BaseComposition):
         return LogisticRegression() if self.final_estimator is None else self.final_estimator
 
     def _training_set(self, X: Any, y: Any, fit_params: dict[str, Any]) -> TrainingSet:
+        self._check_estimators()
         # Each model gets its own share of what is passed, see `_trained`.
         data = super()._training_set(X, y, {})
-        self._check_models(data, fit_params)
+        for name, model in [*self._base_models(), ("final_estimator", self._inner())]:
+            check_fit_takes(model, self._routed(name, fit_params))
+        self._check_counts(data)
         return replace(data, params=fit_params)
 
-    def _check_models(self, data: TrainingSet, fit_params: dict[str, Any]) -> None:
+    def _check_estimators(self) -> None:
         models = self._base_models()
-        if not models:
-            raise ValueError("estimators is empty: give base models as (name, classifier).")
-        if not all(isinstance(entry, tuple) and len(entry) == 2 for entry in models):
-            raise ValueError("estimators must be a list of (name, classifier).")
-        self._validate_names([name for name, _ in models])
-        for name, model in models:
+        if not (isinstance(models, list) and models):
+            raise ValueError(f"estimators must be a list of (name, classifier), got {models!r}.")
+        for entry in models:
+            if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str)):
+                raise ValueError(f"estimators must hold pairs (name, classifier), got {entry!r}.")
+            name, model = entry
             if isinstance(model, type) or not hasattr(model, "fit"):
                 raise ValueError(f"estimators: {name!r} is no classifier, got {model!r}.")
             check_answers_posteriors(model, type(self).__name__)
-        for name, model in [*models, ("final_estimator", self._inner())]:
-            check_fit_takes(model, self._routed(name, fit_params))
-        n_parts = len(models) + 1
+        self._validate_names([name for name, _ in models])
+
+    def _check_counts(self, data: TrainingSet) -> None:
+        n_parts = len(self._base_models()) + 1
         counts = np.sort(np.unique(data.y, return_counts=True)[1])[::-1]
         if len(counts) < 2 or counts[1] < n_parts:
             raise ValueError(

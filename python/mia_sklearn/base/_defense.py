@@ -159,7 +159,7 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         check_classification_targets(y)
         check_consistent_length(X, y)
         if get_config()["enable_metadata_routing"]:
-            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+            fit_params = process_routing(self, "fit", **fit_params)["estimator"].fit
         check_fit_takes(self._inner(), fit_params)
         self.classes_ = np.unique(y)
         return TrainingSet(X, y, dict(fit_params))
@@ -238,7 +238,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         ndarray of shape (n_records,)
         """
         X = self._asked(X)
-        return self.estimator_.predict(X)
+        # CatBoost answers more than two classes with a column.
+        return np.asarray(self.estimator_.predict(X)).reshape(-1)
 
     def _for_all_classes(self, answer: np.ndarray, absent: float) -> np.ndarray:
         """Give classes that the released model never saw a column too."""

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,10 +20,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from mia_sklearn import ReferenceModels, audit
 from mia_sklearn.base import BaseDefense
 from mia_sklearn.defenses import (
+    PATE,
+    SELENA,
+    Distillation,
     DistinctTraining,
     InputNoise,
     LabelOnly,
     MemGuard,
+    ModelStacking,
     RoundedPosterior,
     TemperaturePosterior,
     TopKPosterior,
@@ -51,6 +56,11 @@ DEFENSES = {
     "removal, raw": VulnerableRecordRemoval(
         LogisticRegression(), features="raw", delta=0.1, max_fits=12, random_state=0
     ),
+    "stacking": ModelStacking([("tree", _tree()), ("line", LogisticRegression())], random_state=0),
+    "distillation": Distillation(LogisticRegression(), GaussianNB(), random_state=0),
+    "PATE": PATE(_tree(), n_teachers=3, noise=0.1, random_state=0),
+    "SELENA": SELENA(LogisticRegression(), n_models=4, n_left_out=2, random_state=0),
+    "Split-AI": SELENA(_tree(), n_models=4, n_left_out=1, distill=False, random_state=0),
 }
 # Those that release what they are given where a parameter says so.
 IDLE = {

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from defenses_models import EPOCHS, dense_net
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -27,6 +26,8 @@ from sklearn.neural_network import MLPClassifier
 from mia_sklearn import audit
 from mia_sklearn.datasets import load_location30
 from mia_sklearn.defenses import (
+    PATE,
+    SELENA,
     AdversarialRegularization,
     Distillation,
     DistinctTraining,
@@ -36,16 +37,13 @@ from mia_sklearn.defenses import (
     LabelOnly,
     MemGuard,
     ModelStacking,
-    PATE,
     RelaxLoss,
     RoundedPosterior,
-    SELENA,
     TemperaturePosterior,
     TopKPosterior,
     VulnerableRecordRemoval,
     WeightPenalty,
 )
-from mia_sklearn.plots import UncertaintyGapDisplay
 
 PAPER = """\
 Shokri et al., Purchase-100 (test accuracy / attack accuracy / precision / recall): none

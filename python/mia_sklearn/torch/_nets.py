@@ -164,11 +164,15 @@ def fit_net(
 
 
 def train_net(
-    net: Any, X: Any, labels: np.ndarray, params: dict[str, Any] | None = None
+    net: Any,
+    X: Any,
+    labels: np.ndarray,
+    params: dict[str, Any] | None = None,
+    *,
+    classes: np.ndarray | None = None,
+    seed: int | None = None,
 ) -> TorchTarget:
     """Train a net, or a pipeline that ends in one, on labels of any kind.
-
-    Its seed is drawn from torch's own generator, as that of skorch's `fit`.
 
     Parameters
     ----------
@@ -177,6 +181,10 @@ def train_net(
     labels : ndarray of shape (n_records,)
     params : dict, default=None
         Arguments of `fit`.
+    classes : ndarray of shape (n_classes,), default=None
+        All labels that there are; those of `labels` by default.
+    seed : int, default=None
+        By default drawn from torch's own generator, as that of skorch's `fit`.
 
     Returns
     -------
@@ -187,8 +195,8 @@ def train_net(
     ValueError
         If the module has not as many columns as there are classes, or the loss became NaN.
     """
-    classes = net_classes(net, X, labels)
-    seed = int(torch.randint(2**31 - 1, ()))
+    classes = net_classes(net, X, labels if classes is None else classes)
+    seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
     codes = positions(labels, classes)
     target = fit_net(net, X, codes, classes=classes, seed=seed, params=params or {})
     if isinstance(target, Lost):

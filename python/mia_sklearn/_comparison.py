@@ -10,7 +10,7 @@ from ._coverage import headline_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "read_comparison"]
+__all__ = ["AFFORDABLE", "Comparison", "headline_column", "read_comparison"]
 
 # What a defense may cost in accuracy to be called a remedy.
 AFFORDABLE = 0.02
@@ -76,17 +76,11 @@ def read_comparison(frame: Any) -> Comparison:
     if not (hasattr(frame, "columns") and hasattr(frame, "attrs")):
         raise ValueError(f"comparison must be a data frame, got {type(frame).__name__}: {hint}.")
     names = [str(name) for name in frame.columns]
-    attacks = [name.removesuffix("_auc") for name in names if name.endswith("_auc")]
-    headline = frame.attrs.get("headline")
-    if headline is None and attacks:
-        # A frame that was stored in a file has lost what was said beside it.
-        headline = headline_of(dict.fromkeys(attacks), "posteriors")
-    auc = f"{headline}_auc"
+    auc = headline_column(frame)
     needed = ["defense", "parameters", "test_score", auc, f"{auc}_low", f"{auc}_high"]
     missing = [name for name in needed if name not in names]
     if missing:
-        what = "an AUC" if headline is None else ", ".join(map(repr, missing))
-        raise ValueError(f"comparison lacks {what}: {hint}.")
+        raise ValueError(f"comparison lacks {', '.join(map(repr, missing))}: {hint}.")
     measured = frame[frame[[f"{auc}_low", f"{auc}_high", "test_score"]].notna().all(axis=1)]
     if len(measured) < 2:
         raise ValueError(
@@ -99,4 +93,23 @@ def read_comparison(frame: Any) -> Comparison:
             f"comparison holds no numbers of its baseline {baseline!r}, which the defenses are "
             "compared with."
         )
-    return Comparison(measured, str(headline), str(baseline))
+    return Comparison(measured, auc.removesuffix("_auc"), str(baseline))
+
+
+def headline_column(frame: pd.DataFrame) -> str:
+    """Return the column of the AUC by which models are compared.
+
+    Raises
+    ------
+    ValueError
+        If there is no AUC.
+    """
+    attacks = [str(name)[: -len("_auc")] for name in frame.columns if str(name).endswith("_auc")]
+    # A frame that was stored in a file has lost what was said beside it.
+    named = frame.attrs.get("headline")
+    if named is None and not attacks:
+        raise ValueError(
+            "comparison lacks an AUC: give the frame that mia_sklearn.selection.compare_defenses "
+            "returns."
+        )
+    return f"{named or headline_of(dict.fromkeys(attacks), 'posteriors')}_auc"

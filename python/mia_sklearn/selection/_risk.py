@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from .._audit import audit
 from .._coverage import choose_attacks
-from .._data import concat_rows, n_rows, row_digests, take_rows
+from .._data import concat_rows, has_entries, n_rows, row_digests, take_rows
 from .._observe import as_target, observe
 from .._records import check_records, check_same_features
 from .._white_box import looks_inside
@@ -177,7 +177,7 @@ class MembershipRisk:
 
     def _by_audit(self, audited: Audited, members: TrainingSet, X: Any, y: np.ndarray) -> float:
         for name, value in members.params.items():
-            if np.ndim(value) and n_rows(value) == len(members):
+            if has_entries(name, value) and n_rows(value) == len(members):
                 raise ValueError(
                     f"The references would need {name} of the test records too, which a scorer "
                     "is not given: use an attack without references."

@@ -233,6 +233,8 @@ class RiskUtilityDisplay:
         """
         if labels not in _LABELS:
             raise ValueError(f"labels must be one of {', '.join(_LABELS)}, got {labels!r}.")
+        from matplotlib.colors import to_rgba
+
         ax = axes_or_new(ax)
         drawn = np.isfinite(self.utility + self.risk)
         if self.chance is not None:
@@ -256,7 +258,7 @@ class RiskUtilityDisplay:
                     color=color,
                     markeredgecolor="white",
                     markeredgewidth=0.8,
-                    ecolor=(color, 0.4),
+                    ecolor=to_rgba(color, 0.4),
                     elinewidth=1.1,
                     label=text,
                     zorder=3,

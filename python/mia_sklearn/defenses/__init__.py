@@ -19,7 +19,13 @@ __all__ = [
     "TopKPosterior",
 ]
 
-_NETWORKS: tuple[str, ...] = ()
+_NETWORKS: tuple[str, ...] = (
+    "AdversarialRegularization",
+    "DropoutDefense",
+    "EarlyStoppingDefense",
+    "RelaxLoss",
+    "WeightPenalty",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -87,6 +87,7 @@ def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
         probe = clone(net)
         make_fresh(probe, 0)
         probe.initialize()
+        _announce(probe, X, np.unique(labels, return_inverse=True)[1])
         output = TorchTarget(probe.module_, [0, 1], device=net.device).output(
             take_rows(X, slice(2))
         )
@@ -100,6 +101,13 @@ def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
             "classes=."
         )
     return found
+
+
+def _announce(probe: Any, X: Any, codes: np.ndarray) -> None:
+    """Tell the user's callbacks of the records: some set the module's size by them."""
+    for _, callback in probe.callbacks_:
+        if not type(callback).__module__.startswith("skorch."):
+            callback.on_train_begin(probe, X=X, y=targets_of(probe, codes))
 
 
 def _two_classes(labels: np.ndarray) -> np.ndarray:
@@ -164,7 +172,12 @@ def fit_net(
 
 
 def train_net(
-    net: Any, X: Any, labels: np.ndarray, params: dict[str, Any] | None = None
+    net: Any,
+    X: Any,
+    labels: np.ndarray,
+    params: dict[str, Any] | None = None,
+    *,
+    classes: np.ndarray | None = None,
 ) -> TorchTarget:
     """Train a net, or a pipeline that ends in one, on labels of any kind.
 
@@ -177,6 +190,8 @@ def train_net(
     labels : ndarray of shape (n_records,)
     params : dict, default=None
         Arguments of `fit`.
+    classes : ndarray of shape (n_classes,), default=None
+        Labels of the module's columns, where `net_classes` has told them already.
 
     Returns
     -------
@@ -187,7 +202,8 @@ def train_net(
     ValueError
         If the module has not as many columns as there are classes, or the loss became NaN.
     """
-    classes = net_classes(net, X, labels)
+    if classes is None:
+        classes = net_classes(net, X, labels)
     seed = int(torch.randint(2**31 - 1, ()))
     codes = positions(labels, classes)
     target = fit_net(net, X, codes, classes=classes, seed=seed, params=params or {})

@@ -125,6 +125,13 @@ class DefendedNet(BaseDefense):
         return X if hasattr(self._inner(), "steps") else as_numbers(X, self.estimator_.module)
 
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # What is sparse is made dense.
+        tags.input_tags.sparse = True
+        return tags
+
+
 def fresh_module(net: Any) -> nn.Module:
     """Return a module like the one that an unfitted net will train."""
     with seeded(0):

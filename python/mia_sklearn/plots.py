@@ -10,6 +10,7 @@ from . import stats
 from ._drawing import COLORS, MEMBER, NONMEMBER, STYLES, axes_or_new, literal
 from ._gmia_displays import InfluenceDisplay, VulnerableRecordsDisplay
 from ._gradient_display import GradientNormDisplay
+from ._uncertainty_display import UncertaintyGapDisplay
 from .metrics import _split
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "GradientNormDisplay",
     "InfluenceDisplay",
     "ScoreDistributionDisplay",
+    "UncertaintyGapDisplay",
     "VulnerableRecordsDisplay",
 ]
 

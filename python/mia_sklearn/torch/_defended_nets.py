@@ -124,7 +124,6 @@ class DefendedNet(BaseDefense):
         X = super()._asked(X)
         return X if hasattr(self._inner(), "steps") else as_numbers(X, self.estimator_.module)
 
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         # What is sparse is made dense.

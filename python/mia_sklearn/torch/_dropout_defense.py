@@ -98,10 +98,12 @@ class _Dropout(TrainingCallback):
                 f"{type(net.module_).__name__} has {len(layers)} layer(s) with weights, and so "
                 "none. Use a module with a hidden layer, or WeightPenalty."
             )
-        self.handles_ = [net.module_.register_forward_pre_hook(self._begin)]
-        self.handles_ += [
-            layer.register_forward_pre_hook(self._drop, with_kwargs=True) for layer in layers
+        # Before the hooks that draw the weights of lazy layers; the last to come is called first.
+        self.handles_ = [
+            layer.register_forward_pre_hook(self._drop, prepend=True, with_kwargs=True)
+            for layer in layers
         ]
+        self.handles_.append(net.module_.register_forward_pre_hook(self._begin, prepend=True))
 
     def _begin(self, module: nn.Module, args: Any) -> None:
         self.is_first_ = True

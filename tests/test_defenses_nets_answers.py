@@ -8,15 +8,11 @@ pytest.importorskip("skorch")
 
 from sklearn.base import clone  # noqa: E402
 from sklearn.datasets import make_classification  # noqa: E402
-from sklearn.metrics import roc_auc_score  # noqa: E402
-from skorch.callbacks import Callback  # noqa: E402
 from skorch.dataset import ValidSplit  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from mia_sklearn.base import TrainingSet, fit_clone  # noqa: E402
 from mia_sklearn.defenses import (  # noqa: E402
-    AdversarialRegularization,
     DropoutDefense,
     EarlyStoppingDefense,
     RelaxLoss,
@@ -24,6 +20,7 @@ from mia_sklearn.defenses import (  # noqa: E402
 )
 from mia_sklearn.signals import signal  # noqa: E402
 from nets import Recurrent, classifier  # noqa: E402
+from trained_nets import assert_same, one_step, plain, start, trained, weights  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -35,39 +32,6 @@ def records():
     )
     X = X.astype(np.float32)
     return X[:200], y[:200], X[200:], y[200:]
-
-
-def _trained(defense, X, y, **params):
-    torch.manual_seed(0)
-    return clone(defense).fit(X, y, **params)
-
-
-def _plain(net, X, y):
-    torch.manual_seed(0)
-    return fit_clone(net, TrainingSet(X, y, {}))
-
-
-def _weights(target):
-    return [w.detach().numpy() for w in target.module.state_dict().values()]
-
-
-def _assert_same(first, second, **tolerance):
-    for a, b in zip(_weights(first), _weights(second), strict=True):
-        np.testing.assert_allclose(a, b, **{"rtol": 0, "atol": 0, **tolerance})
-
-
-def _start(net, X, y):
-    """Return a module with the weights that a training begins with."""
-    target = _plain(clone(net).set_params(max_epochs=0), X, y)
-    return target.module
-
-
-def _one_step(module, loss, lr):
-    """Return the weights after one step of gradient descent on a loss."""
-    gradients = torch.autograd.grad(loss, list(module.parameters()))
-    return [
-        (w - lr * g).detach().numpy() for w, g in zip(module.parameters(), gradients, strict=True)
-    ]
 
 
 # Dropout.
@@ -97,9 +61,9 @@ class Functional(nn.Module):
 
 def test_dropout_is_what_a_module_with_dropout_does(records):
     X, y, _, _ = records
-    written = _plain(classifier(Functional, module__p=0.4), X, y)
-    added = _trained(DropoutDefense(classifier(Functional), p=0.4), X, y)
-    _assert_same(added.estimator_, written)
+    written = plain(classifier(Functional, module__p=0.4), X, y)
+    added = trained(DropoutDefense(classifier(Functional), p=0.4), X, y)
+    assert_same(added.estimator_, written)
     # In answers nothing is dropped.
     np.testing.assert_array_equal(added.predict_proba(X), written.predict_proba(X))
 
@@ -123,17 +87,17 @@ class Called(nn.Module):
 
 def test_dropout_of_lazy_layers_and_named_arguments(records):
     X, y, _, _ = records
-    written = _plain(classifier(Called, module__p=0.4), X, y)
-    added = _trained(DropoutDefense(classifier(Called), p=0.4), X, y)
-    _assert_same(added.estimator_, written)
+    written = plain(classifier(Called, module__p=0.4), X, y)
+    added = trained(DropoutDefense(classifier(Called), p=0.4), X, y)
+    assert_same(added.estimator_, written)
 
 
 def test_dropout_behind_recurrent_layers(records):
     X, y, _, _ = records
     X = X.reshape(-1, 5, 4)
-    added = _trained(DropoutDefense(classifier(Recurrent), p=0.4), X, y)
+    added = trained(DropoutDefense(classifier(Recurrent), p=0.4), X, y)
     with pytest.raises(AssertionError):
-        _assert_same(added.estimator_, _plain(classifier(Recurrent), X, y))
+        assert_same(added.estimator_, plain(classifier(Recurrent), X, y))
 
 
 def test_dropout_without_a_hidden_layer_is_refused(records):
@@ -158,24 +122,24 @@ def test_l2_is_the_weight_decay_of_sgd(norm, records):
     X, y, _, _ = records
     net = classifier(module__norm=norm, optimizer__momentum=0.9)
     decay = [(f"{layer}.weight", {"weight_decay": 0.02}) for layer in ("first", "last")]
-    expected = _plain(clone(net).set_params(optimizer__param_groups=decay), X, y)
-    penalised = _trained(WeightPenalty(net, l2=0.01), X, y)
-    _assert_same(penalised.estimator_, expected, atol=1e-6)
+    expected = plain(clone(net).set_params(optimizer__param_groups=decay), X, y)
+    penalised = trained(WeightPenalty(net, l2=0.01), X, y)
+    assert_same(penalised.estimator_, expected, atol=1e-6)
     with pytest.raises(AssertionError):
-        _assert_same(penalised.estimator_, _plain(net, X, y), atol=1e-3)
+        assert_same(penalised.estimator_, plain(net, X, y), atol=1e-3)
 
 
 @pytest.mark.parametrize(("l1", "l2"), [(0.1, 0), (0.1, 0.2)])
 def test_one_step_with_penalties(l1, l2, records):
     X, y, _, _ = records
     net = classifier(batch_size=-1, max_epochs=1, lr=0.3)
-    module = _start(net, X, y)
+    module = start(net, X, y)
     loss = F.cross_entropy(module(torch.tensor(X)), torch.tensor(y))
     for w in (module.first.weight, module.last.weight):
         loss = loss + l1 * w.abs().sum() + l2 * w.square().sum()
-    expected = _one_step(module, loss, 0.3)
-    penalised = _trained(WeightPenalty(net, l1, l2), X, y)
-    for a, b in zip(_weights(penalised.estimator_), expected, strict=True):
+    expected = one_step(module, loss, 0.3)
+    penalised = trained(WeightPenalty(net, l1, l2), X, y)
+    for a, b in zip(weights(penalised.estimator_), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -194,9 +158,9 @@ class Tied(nn.Module):
 def test_shared_weights_are_penalised_once(records):
     X, y, _, _ = records
     net = classifier(Tied)
-    expected = _plain(clone(net).set_params(optimizer__weight_decay=0.02), X, y)
-    penalised = _trained(WeightPenalty(net, l2=0.01), X, y)
-    for a, b in zip(_weights(penalised.estimator_)[:2], _weights(expected)[:2], strict=True):
+    expected = plain(clone(net).set_params(optimizer__weight_decay=0.02), X, y)
+    penalised = trained(WeightPenalty(net, l2=0.01), X, y)
+    for a, b in zip(weights(penalised.estimator_)[:2], weights(expected)[:2], strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -212,7 +176,7 @@ def test_penalties_below_zero(name, records):
 def test_the_epoch_before_the_gap_is_released(records):
     X, y, _, _ = records
     net = classifier(max_epochs=60, lr=0.5)
-    stopped = _trained(EarlyStoppingDefense(net, max_gap=0.15), X, y)
+    stopped = trained(EarlyStoppingDefense(net, max_gap=0.15), X, y)
     assert 1 < stopped.n_epochs_ < 60
     assert len(stopped.gaps_) == stopped.n_epochs_ + 1
     assert (stopped.gaps_[:-1] <= 0.15).all()
@@ -221,23 +185,23 @@ def test_the_epoch_before_the_gap_is_released(records):
     gaps = np.subtract(history[:, "valid_loss"], history[:, "train_loss"])
     np.testing.assert_allclose(stopped.gaps_, gaps)
     split = {"train_split": ValidSplit(5, stratified=True), "max_epochs": stopped.n_epochs_}
-    _assert_same(stopped.estimator_, _plain(clone(net).set_params(**split), X, y))
+    assert_same(stopped.estimator_, plain(clone(net).set_params(**split), X, y))
 
 
 def test_no_gap_wide_enough(records):
     X, y, _, _ = records
-    trained = _trained(EarlyStoppingDefense(classifier(max_epochs=3), max_gap=10), X, y)
-    assert trained.n_epochs_ == len(trained.gaps_) == 3
+    whole = trained(EarlyStoppingDefense(classifier(max_epochs=3), max_gap=10), X, y)
+    assert whole.n_epochs_ == len(whole.gaps_) == 3
 
 
 def test_a_gap_from_the_start_releases_what_was_not_trained(records):
     X, y, _, _ = records
     net = classifier(max_epochs=5, lr=1.0, batch_size=4)
     with pytest.warns(UserWarning, match="max_gap=0.0: the untrained network is released"):
-        stopped = _trained(EarlyStoppingDefense(net, max_gap=0.0), X, np.arange(200) % 3)
+        stopped = trained(EarlyStoppingDefense(net, max_gap=0.0), X, np.arange(200) % 3)
     assert stopped.n_epochs_ == 0
     split = clone(net).set_params(train_split=ValidSplit(5, stratified=True))
-    for a, b in zip(_weights(stopped.estimator_), _start(split, X, y).parameters(), strict=True):
+    for a, b in zip(weights(stopped.estimator_), start(split, X, y).parameters(), strict=True):
         np.testing.assert_array_equal(a, b.detach().numpy())
 
 
@@ -245,8 +209,8 @@ def test_records_to_validate_on(records):
     X, y, _, _ = records
     # A class of three records cannot be in each of five parts.
     few = np.r_[np.flatnonzero(y < 2), np.flatnonzero(y == 2)[:3]]
-    trained = EarlyStoppingDefense(classifier(), max_gap=5).fit(X[few], y[few])
-    assert len(trained.gaps_) == 3
+    whole = EarlyStoppingDefense(classifier(), max_gap=5).fit(X[few], y[few])
+    assert len(whole.gaps_) == 3
     with pytest.raises(ValueError, match="at least 5 records to validate on some"):
         EarlyStoppingDefense(classifier()).fit(X[:4], y[:4])
     none = classifier(train_split=lambda data, y: (data, None))
@@ -261,14 +225,14 @@ def test_below_alpha_odd_epochs_flatten_and_even_ones_climb(records):
     X, y, _, _ = records
     net = classifier(batch_size=-1, max_epochs=1, lr=0.3)
     x, label = torch.tensor(X), torch.tensor(y)
-    module = _start(net, X, y)
+    module = start(net, X, y)
     log_proba = F.log_softmax(module(x), dim=1)
     own = log_proba.detach().exp()[range(len(y)), y]
     soft = ((1 - own) / 2)[:, None].repeat(1, 3)
     soft[range(len(y)), y] = own
-    flattened = _one_step(module, -(soft * log_proba).sum(dim=1).mean(), 0.3)
-    relaxed = _trained(RelaxLoss(net, alpha=100), X, y)
-    for a, b in zip(_weights(relaxed.estimator_), flattened, strict=True):
+    flattened = one_step(module, -(soft * log_proba).sum(dim=1).mean(), 0.3)
+    relaxed = trained(RelaxLoss(net, alpha=100), X, y)
+    for a, b in zip(weights(relaxed.estimator_), flattened, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert np.abs(flattened[-2] - list(module.parameters())[-2].detach().numpy()).max() > 1e-3
     # The second epoch begins there.
@@ -276,9 +240,9 @@ def test_below_alpha_odd_epochs_flatten_and_even_ones_climb(records):
         for w, value in zip(module.parameters(), flattened, strict=True):
             w.copy_(torch.tensor(value))
     loss = F.cross_entropy(module(x), label)
-    climbed = _one_step(module, -loss, 0.3)
-    relaxed = _trained(RelaxLoss(clone(net).set_params(max_epochs=2), alpha=100), X, y)
-    for a, b in zip(_weights(relaxed.estimator_), climbed, strict=True):
+    climbed = one_step(module, -loss, 0.3)
+    relaxed = trained(RelaxLoss(clone(net).set_params(max_epochs=2), alpha=100), X, y)
+    for a, b in zip(weights(relaxed.estimator_), climbed, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     # What is reported is the cross-entropy.
     reported = relaxed.estimator_.source.history[:, "train_loss"]
@@ -288,137 +252,15 @@ def test_below_alpha_odd_epochs_flatten_and_even_ones_climb(records):
 def test_two_classes_are_not_flattened(records):
     X, y, _, _ = records
     net = classifier(max_epochs=1, module__n_outputs=2)
-    relaxed = _trained(RelaxLoss(net, alpha=100), X, y == 1)
-    for a, b in zip(_weights(relaxed.estimator_), _start(net, X, y == 1).parameters(), strict=True):
+    relaxed = trained(RelaxLoss(net, alpha=100), X, y == 1)
+    for a, b in zip(weights(relaxed.estimator_), start(net, X, y == 1).parameters(), strict=True):
         np.testing.assert_allclose(a, b.detach().numpy(), atol=1e-6)
 
 
 def test_the_loss_stays_near_alpha(records):
     X, y, _, _ = records
     net = classifier(max_epochs=150, lr=0.3, batch_size=64)
-    relaxed, plain = _trained(RelaxLoss(net, alpha=0.4), X, y), _plain(net, X, y)
-    losses = [signal("loss", d.predict_log_proba(X), y).mean() for d in (relaxed, plain)]
+    both = trained(RelaxLoss(net, alpha=0.4), X, y), plain(net, X, y)
+    losses = [signal("loss", d.predict_log_proba(X), y).mean() for d in both]
     assert losses[1] < 0.15
     assert 0.3 < losses[0] < 0.6
-
-
-# Adversarial regularisation.
-
-
-class Fixed(nn.Module):
-    """An attack that holds every confident record for a member."""
-
-    made: list = []  # noqa: RUF012
-
-    def __init__(self, n_classes):
-        super().__init__()
-        self.slope = nn.Parameter(torch.tensor(2.0))
-        self.n_classes = n_classes
-        Fixed.made.append(self)
-
-    def forward(self, posteriors, label):
-        assert posteriors.shape == label.shape == (len(label), self.n_classes)
-        return self.slope * (posteriors * label).sum(dim=1) - 0.5
-
-
-def test_the_nets_loss_is_increased_by_the_attacks_gain(records):
-    X, y, others, labels = records
-    net = classifier(batch_size=-1, max_epochs=1, lr=0.3)
-    module = _start(net, X, y)
-    output = module(torch.tensor(X))
-    own = F.softmax(output, dim=1)[range(len(y)), y]
-    loss = F.cross_entropy(output, torch.tensor(y))
-    expected = _one_step(module, loss + 4 * F.logsigmoid(2 * own - 0.5).mean(), 0.3)
-    Fixed.made.clear()
-    defense = AdversarialRegularization(net, Fixed, 4.0, attack_lr=1e-30, random_state=0)
-    defense = _trained(defense, X, y, X_reference=others, y_reference=labels)
-    for a, b in zip(_weights(defense.estimator_), expected, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
-    # What is reported is the loss alone; and the net's optimizer leaves the attack alone.
-    assert defense.history_[0]["train_loss"] == pytest.approx(loss.item(), abs=1e-5)
-    assert [attack.slope.item() for attack in Fixed.made] == [2.0]
-
-
-def test_the_attack_learns_where_there_is_something_to_learn(records):
-    X, y, others, labels = records
-    net = classifier(max_epochs=40, lr=0.5, batch_size=50)
-    options = {"lam": 0, "attack_lr": 0.01, "random_state": 0}
-    told = {"X_reference": others, "y_reference": labels}
-    seen = _trained(AdversarialRegularization(net, **options), X, y, **told).history_
-    assert [row["epoch"] for row in seen] == list(range(1, 41))
-    assert seen[0]["gain"] == pytest.approx(np.log(0.5), abs=0.05)
-    assert seen[-1]["attack_accuracy"] > 0.6
-    assert seen[-1]["gain"] > -0.67
-    # Labels by the coin: the reference records are as much news as others, and those of an
-    # untrained net give nothing away.
-    still = clone(net).set_params(lr=0.0)
-    seen = _trained(AdversarialRegularization(still, **options), X, y, **told).history_
-    assert abs(np.mean([row["attack_accuracy"] for row in seen]) - 0.5) < 0.06
-
-
-def test_members_are_harder_to_tell_under_regularisation():
-    X, y = make_classification(900, 20, n_informative=6, n_classes=3, flip_y=0.3, random_state=0)
-    X = X.astype(np.float32)
-    member, reference, fresh = slice(150), slice(150, 500), slice(500, None)
-    net = classifier(max_epochs=50, lr=0.5, batch_size=50)
-
-    def auc(lam):
-        defense = AdversarialRegularization(net, lam=lam, attack_lr=3e-3, k=2, random_state=0)
-        told = {"X_reference": X[reference], "y_reference": y[reference]}
-        defense = _trained(defense, X[member], y[member], **told)
-        loss = [signal("loss", defense.predict_log_proba(X[s]), y[s]) for s in (member, fresh)]
-        return roc_auc_score(np.repeat([1, 0], [len(part) for part in loss]), -np.concatenate(loss))
-
-    undefended, defended = auc(0.0), auc(3.0)
-    assert undefended > 0.65
-    assert defended < undefended - 0.05
-
-
-def test_reference_records_that_are_set_aside_are_not_trained_on(records):
-    X, y, _, _ = records
-    net = classifier(callbacks=[("seen", Counting())])
-    defense = AdversarialRegularization(net, reference_size=0.25, random_state=0).fit(X, y)
-    assert dict(defense.estimator_.source.callbacks_)["seen"].rows_ == 150
-
-
-class Counting(Callback):
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        self.rows_ = len(X)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"attack": nn.Linear(2, 1)}, "attack is an instance of Linear.*Pass its class"),
-        ({"attack": lambda n: None}, "attack must make a torch.nn.Module, got NoneType"),
-        ({"attack": lambda n: nn.Bilinear(n, n, 2)}, r"one logit per record, got shape \(2, 2\)"),
-        ({"attack": 3}, "'attack' parameter"),
-        ({"lam": -1}, "'lam' parameter"),
-        ({"k": 0}, "'k' parameter"),
-        ({"attack_lr": 0}, "'attack_lr' parameter"),
-        ({"reference_size": 1.0}, "'reference_size' parameter"),
-    ],
-)
-def test_what_adversarial_regularisation_refuses(options, message, records):
-    with pytest.raises(ValueError, match=message):
-        AdversarialRegularization(classifier(), **options).fit(*records[:2])
-
-
-def test_reference_records_need_labels(records):
-    X, y, others, _ = records
-    with pytest.raises(ValueError, match="AdversarialRegularization uses the labels"):
-        AdversarialRegularization(classifier()).fit(X, y, X_reference=others)
-
-
-def test_attacks_with_noise_of_their_own_leave_the_nets_alone(records):
-    """The attack's dropout draws no number of the net's."""
-    X, y, others, labels = records
-
-    class Noisy(Fixed):
-        def forward(self, posteriors, label):
-            return super().forward(F.dropout(posteriors, 0.5, self.training), label)
-
-    told = {"X_reference": others, "y_reference": labels}
-    net = classifier(module__dropout=0.2)
-    noisy = AdversarialRegularization(net, Noisy, lam=0, random_state=0)
-    _assert_same(_trained(noisy, X, y, **told).estimator_, _plain(net, X, y))

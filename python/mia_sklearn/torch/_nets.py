@@ -105,8 +105,9 @@ def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
 
 def _announce(probe: Any, X: Any, codes: np.ndarray) -> None:
     """Tell the user's callbacks of the records: some set the module's size by them."""
+    others = ("skorch", __name__.partition(".")[0])
     for _, callback in probe.callbacks_:
-        if not type(callback).__module__.startswith("skorch."):
+        if type(callback).__module__.partition(".")[0] not in others:
             callback.on_train_begin(probe, X=X, y=targets_of(probe, codes))
 
 
@@ -178,10 +179,9 @@ def train_net(
     params: dict[str, Any] | None = None,
     *,
     classes: np.ndarray | None = None,
+    seed: int | None = None,
 ) -> TorchTarget:
     """Train a net, or a pipeline that ends in one, on labels of any kind.
-
-    Its seed is drawn from torch's own generator, as that of skorch's `fit`.
 
     Parameters
     ----------
@@ -191,7 +191,9 @@ def train_net(
     params : dict, default=None
         Arguments of `fit`.
     classes : ndarray of shape (n_classes,), default=None
-        Labels of the module's columns, where `net_classes` has told them already.
+        All labels that there are; those of `labels` by default.
+    seed : int, default=None
+        By default drawn from torch's own generator, as that of skorch's `fit`.
 
     Returns
     -------
@@ -202,9 +204,8 @@ def train_net(
     ValueError
         If the module has not as many columns as there are classes, or the loss became NaN.
     """
-    if classes is None:
-        classes = net_classes(net, X, labels)
-    seed = int(torch.randint(2**31 - 1, ()))
+    classes = net_classes(net, X, labels if classes is None else classes)
+    seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
     codes = positions(labels, classes)
     target = fit_net(net, X, codes, classes=classes, seed=seed, params=params or {})
     if isinstance(target, Lost):

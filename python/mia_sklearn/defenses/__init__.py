@@ -35,7 +35,13 @@ __all__ = [
     "VulnerableRecordRemoval",
 ]
 
-_NETWORKS: tuple[str, ...] = ()
+_NETWORKS: tuple[str, ...] = (
+    "AdversarialRegularization",
+    "DropoutDefense",
+    "EarlyStoppingDefense",
+    "RelaxLoss",
+    "WeightPenalty",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -87,6 +87,7 @@ def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
         probe = clone(net)
         make_fresh(probe, 0)
         probe.initialize()
+        _announce(probe, X, np.unique(labels, return_inverse=True)[1])
         output = TorchTarget(probe.module_, [0, 1], device=net.device).output(
             take_rows(X, slice(2))
         )
@@ -100,6 +101,14 @@ def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
             "classes=."
         )
     return found
+
+
+def _announce(probe: Any, X: Any, codes: np.ndarray) -> None:
+    """Tell the user's callbacks of the records: some set the module's size by them."""
+    others = ("skorch", __name__.partition(".")[0])
+    for _, callback in probe.callbacks_:
+        if type(callback).__module__.partition(".")[0] not in others:
+            callback.on_train_begin(probe, X=X, y=targets_of(probe, codes))
 
 
 def _two_classes(labels: np.ndarray) -> np.ndarray:

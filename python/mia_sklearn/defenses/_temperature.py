@@ -16,9 +16,8 @@ __all__ = ["TemperaturePosterior"]
 class TemperaturePosterior(OutputDefense):
     r"""Release posteriors raised to the power 1/t and scaled to sum to 1.
 
-    Threat model: protects, a little, against attackers who read posteriors (black-box) and do
-    not know t. The map can be undone: an attacker whose reference models are defended alike
-    loses nothing but digits.
+    Threat model: protects, a little, against attackers who read posteriors (black-box) as they
+    come. Whoever knows t can undo it, and loses nothing but digits.
 
     Parameters
     ----------

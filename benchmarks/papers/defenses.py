@@ -2,7 +2,8 @@
 
 `python benchmarks/papers/defenses.py location` puts every defense, in two strengths, around
 networks that know Location30 by heart; `... adversarial` looks closer at adversarial
-regularisation: its weight, its reference set, and what stays to be seen, on Adult. Without a name both are run.
+regularisation: its weight, its reference set, and what stays to be seen, on Adult. Without a name
+both are run.
 The attackers know the defense: their reference models are defended too. DP-SGD and the choice of a
 random forest by its risk have scripts of their own, defenses_dpsgd.py and defenses_forest.py.
 The folder of the data sets is read from MIA_SKLEARN_DATA; pictures go to --output.

@@ -19,7 +19,7 @@ __all__ = [
     "TopKPosterior",
 ]
 
-_NETWORKS: tuple[str, ...] = ()
+_NETWORKS: tuple[str, ...] = ("DPSGD",)
 
 
 def __getattr__(name: str) -> Any:

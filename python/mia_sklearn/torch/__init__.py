@@ -9,6 +9,7 @@ except ImportError as error:
         "pip install 'mia-sklearn[torch]'."
     ) from error
 
+from ._dpsgd import DPSGD
 from ._federated import FederatedTraining
 from ._federated_hooks import FederatedObserver
 from ._federated_observers import GlobalObserver, LocalObserver
@@ -17,6 +18,7 @@ from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
 from ._white_box_attack import WhiteBoxAttack
 
 __all__ = [
+    "DPSGD",
     "FederatedObserver",
     "FederatedTraining",
     "GlobalObserver",

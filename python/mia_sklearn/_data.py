@@ -10,6 +10,8 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.utils import _safe_indexing
 
 MAX_CATEGORIES = 64
+# Arguments of `fit` that hold records beside the training set, however many they are.
+_OF_OTHER_RECORDS = ("X_reference", "y_reference")
 
 
 def is_frame(X: Any) -> bool:
@@ -67,13 +69,15 @@ def concat_rows(*tables: Any) -> Any:
 def take_params(params: dict[str, Any], rows: Any, n: int) -> dict[str, Any]:
     """Select rows of those arguments of `fit` that have one entry for each of `n` records."""
     return {
-        name: take_rows(value, rows) if _is_array(value) and n_rows(value) == n else value
+        name: take_rows(value, rows) if has_entries(name, value) and n_rows(value) == n else value
         for name, value in params.items()
     }
 
 
-def _is_array(value: Any) -> bool:
-    return getattr(value, "shape", ()) != () or isinstance(value, (list, tuple))
+def has_entries(name: str, value: Any) -> bool:
+    """Tell whether an argument of `fit` may hold one entry per record."""
+    is_array = getattr(value, "shape", ()) != () or isinstance(value, (list, tuple))
+    return is_array and name not in _OF_OTHER_RECORDS
 
 
 def positions(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:

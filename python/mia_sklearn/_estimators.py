@@ -22,6 +22,7 @@ __all__ = [
     "is_net",
     "last_step",
     "may_classify",
+    "nested",
     "prefers_threads",
 ]
 
@@ -54,7 +55,8 @@ def is_net(estimator: Any) -> bool:
 
 def holds_net(estimator: Any) -> bool:
     """Tell whether an estimator is a skorch net or holds one among its parameters."""
-    return "skorch" in sys.modules and any(is_net(part) for part in _parts(estimator))
+    known = "skorch" in sys.modules and hasattr(estimator, "get_params")
+    return known and any(is_net(part) for part in nested(estimator))
 
 
 def is_module(model: Any) -> bool:
@@ -67,7 +69,7 @@ def configured(estimator: Any, seed: int) -> Any:
     """Return a clone with its own seeds, which uses one core."""
     estimator = clone(estimator)
     rng = np.random.default_rng(seed)
-    for part in _parts(estimator):
+    for part in nested(estimator):
         # CatBoost lists only parameters that were given.
         known = part.get_params(deep=False)
         names = known.keys() | set(inspect.signature(type(part)).parameters)
@@ -94,11 +96,11 @@ def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[st
     return next((name for which in (known, names) for name in aliases if name in which), None)
 
 
-def _parts(estimator: Any) -> list[Any]:
+def nested(estimator: Any) -> list[Any]:
     """Return the estimator and all estimators nested in its parameters, a net's callbacks not."""
-    nested = estimator.get_params(deep=True)
-    names = sorted(name for name in nested if "callbacks__" not in name)
-    parts = [nested[name] for name in names if hasattr(nested[name], "get_params")]
+    held = estimator.get_params(deep=True)
+    names = sorted(name for name in held if "callbacks__" not in name)
+    parts = [held[name] for name in names if hasattr(held[name], "get_params")]
     unique = {id(part): part for part in [estimator, *parts] if not isinstance(part, type)}
     return list(unique.values())
 
@@ -141,7 +143,7 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
         )
     check_fit_takes(estimator, fit_params or {})
     fresh = clone(estimator)
-    for part in _parts(fresh):
+    for part in nested(fresh):
         if is_net(part) and part is last_step(part):
             from .torch._nets import check_net
 
@@ -192,7 +194,7 @@ def _stays_fitted(part: Any) -> bool:
     if any(hasattr(owner, "get_params") and _stays_fitted(owner) for owner in owners):
         return True
     # A composite of transformers without a state calls itself fitted.
-    if len(_parts(part)) > 1 or not hasattr(part, "fit") or not get_tags(part).requires_fit:
+    if len(nested(part)) > 1 or not hasattr(part, "fit") or not get_tags(part).requires_fit:
         return False
     try:
         check_is_fitted(part)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._data import concat_rows, is_frame, n_rows, row_digests, take_rows
+from ._data import concat_rows, has_entries, is_frame, n_rows, row_digests, take_rows
 from ._observe import check_labels
 from ._records import check_records, check_same_features
 
@@ -219,7 +219,7 @@ def make_plan(pool: Pool, max_records: int | None, seed: int) -> Plan:
 
 
 def in_pool_order(name: str, value: Any, pool: Pool, order: np.ndarray) -> Any:
-    if not (hasattr(value, "shape") or isinstance(value, (list, tuple))) or np.ndim(value) == 0:
+    if not has_entries(name, value):
         return value
     length = n_rows(value)
     if length == pool.n_train + pool.n_test:

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from . import __version__
 from ._cache import ArrayStore
 from ._data import n_rows, positions, take_params, take_rows
-from ._estimators import configured, holds_net, is_net, prefers_threads
+from ._estimators import configured, holds_net, is_net, nested, prefers_threads
 from ._fingerprint import fingerprint
 from ._sampling import training_rows
 from .signals import log_posteriors
@@ -229,7 +229,16 @@ def train_all(
                 stacklevel=5,
             )
         prefer = "threads" if prefers_threads(job.estimator) else "processes"
-        parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
+        if n_jobs not in (None, 1) and _stays_here(job.estimator):
+            warnings.warn(
+                "The network's module is defined in __main__, where other processes cannot find "
+                "it: reference models are trained one at a time. Move it to a file of its own.",
+                stacklevel=5,
+            )
+            n_jobs_here: int | None = 1
+        else:
+            n_jobs_here = n_jobs
+        parallel = Parallel(n_jobs=n_jobs_here, prefer=prefer, return_as="generator_unordered")
         tasks = (delayed(train)(job, m, membership[m], int(seeds[m])) for m in models)
         with threadpool_limits(1), _stopping(parallel(tasks)) as results:
             shown = _with_progress(results, len(models), len(seeds)) if progress else results
@@ -244,6 +253,17 @@ def train_all(
     # A lost model answers every record with NaN: one record tells.
     lost = np.flatnonzero(np.isnan(answers[:, 0, 0])).tolist()
     return answers, {model: epochs.get(model, 0) for model in lost}
+
+
+def _stays_here(estimator: Any) -> bool:
+    """Tell whether other processes could not read an estimator: skorch sends names of modules."""
+    if not holds_net(estimator):
+        return False
+    modules = [
+        part.module for part in nested(estimator) if is_net(part) and hasattr(part, "module")
+    ]
+    kinds = [module if isinstance(module, type) else type(module) for module in modules]
+    return any(kind.__module__ == "__main__" for kind in kinds)
 
 
 def _stored(

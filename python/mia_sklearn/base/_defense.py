@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .._data import as_table, n_rows, row_digests, take_params, take_rows
-from .._estimators import check_fit_takes, is_net
+from .._estimators import check_fit_takes, is_net, may_classify
 from .._records import check_same_features
 
 __all__ = ["BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
@@ -142,6 +142,11 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
+        inner = self._inner()
+        if not may_classify(inner):
+            raise ValueError(
+                f"{self._inner_name} must be a classifier, got {type(inner).__name__}."
+            )
         X = as_table(X)
         validate_data(self, X, y, skip_check_array=True)
         y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
@@ -149,7 +154,7 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         check_consistent_length(X, y)
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
-        check_fit_takes(self._inner(), fit_params)
+        check_fit_takes(inner, fit_params)
         self.classes_ = np.unique(y)
         return TrainingSet(X, y, dict(fit_params))
 

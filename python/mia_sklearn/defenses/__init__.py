@@ -7,6 +7,7 @@
 from typing import Any
 
 from ._label_only import LabelOnly
+from ._mem_guard import MemGuard
 from ._rounding import RoundedPosterior
 from ._temperature import TemperaturePosterior
 from ._top_k import TopKPosterior
@@ -14,6 +15,7 @@ from ._top_k import TopKPosterior
 # Without the networks, so that `import *` loads no torch.
 __all__ = [
     "LabelOnly",
+    "MemGuard",
     "RoundedPosterior",
     "TemperaturePosterior",
     "TopKPosterior",

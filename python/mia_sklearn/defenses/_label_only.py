@@ -51,9 +51,6 @@ class LabelOnly(OutputDefense):
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
-    def _answers(self, X: Any) -> np.ndarray:
+    def _released(self, X: Any) -> np.ndarray:
         chosen = positions(np.asarray(self.estimator_.predict(X)), self.classes_)
         return np.where(chosen[:, None] == np.arange(len(self.classes_)), 0.0, -np.inf)
-
-    def _defended(self, log_proba: np.ndarray) -> np.ndarray:
-        return log_proba

@@ -18,14 +18,12 @@ __all__ = ["OutputDefense", "check_answers_posteriors"]
 class OutputDefense(BaseDefense):
     """Base of defenses that train as always and release altered posteriors.
 
-    A subclass implements `_defended`. Labels are those of the largest released posterior, of
+    A subclass implements `_released`. Labels are those of the largest released posterior, of
     several as large the first. There is no `decision_function`, which would release what the
     posteriors no longer do.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "estimator": [HasMethods(["fit", "predict"])]
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"estimator": [HasMethods(["fit"])]}
 
     estimator: Any
 
@@ -33,10 +31,14 @@ class OutputDefense(BaseDefense):
     _reads_posteriors: ClassVar[bool] = True
 
     def _fit(self, data: TrainingSet) -> None:
+        self._train_as_always(data)
+
+    def _train_as_always(self, data: TrainingSet) -> None:
         if self._reads_posteriors:
             check_answers_posteriors(self.estimator, type(self).__name__)
         self._check_classes(len(self.classes_))
         self.estimator_ = fit_clone(self.estimator, data)
+        # Only now do some composites know what they can answer.
         if self._reads_posteriors:
             check_answers_posteriors(self.estimator_, type(self).__name__)
 
@@ -44,8 +46,12 @@ class OutputDefense(BaseDefense):
         """Raise if a parameter does not fit the number of classes."""
 
     @abstractmethod
-    def _defended(self, log_proba: np.ndarray) -> np.ndarray:
-        """Return the log-posteriors to release, of those of `estimator_`."""
+    def _released(self, X: Any) -> np.ndarray:
+        """Return the log-posteriors to release."""
+
+    def _answers(self, X: Any) -> np.ndarray:
+        """Return the log-posteriors that `estimator_` answers."""
+        return log_posteriors(self.estimator_, X, self.classes_)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithms of the posteriors that are released.
@@ -58,11 +64,7 @@ class OutputDefense(BaseDefense):
         -------
         ndarray of shape (n_records, n_classes), float64
         """
-        return self._defended(self._answers(self._asked(X)))
-
-    def _answers(self, X: Any) -> np.ndarray:
-        """Return the log-posteriors that `estimator_` answers."""
-        return log_posteriors(self.estimator_, X, self.classes_)
+        return self._released(self._asked(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the posteriors that are released.

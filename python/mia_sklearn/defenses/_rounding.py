@@ -80,9 +80,9 @@ class RoundedPosterior(OutputDefense):
         # Logarithms and back cost the last bit.
         return np.round(super().predict_proba(X), self.decimals)
 
-    def _defended(self, log_proba: np.ndarray) -> np.ndarray:
+    def _released(self, X: Any) -> np.ndarray:
         units = 10**self.decimals
-        proba = np.exp(log_proba)
+        proba = np.exp(self._answers(X))
         scaled = units * proba / proba.sum(axis=1, keepdims=True)
         whole = np.floor(scaled + _ROUNDING)
         missing = np.rint(units - whole.sum(axis=1)).astype(int)

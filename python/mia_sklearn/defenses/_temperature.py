@@ -65,6 +65,6 @@ class TemperaturePosterior(OutputDefense):
         self.estimator = estimator
         self.t = t
 
-    def _defended(self, log_proba: np.ndarray) -> np.ndarray:
-        scaled = log_proba / self.t
+    def _released(self, X: Any) -> np.ndarray:
+        scaled = self._answers(X) / self.t
         return scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)

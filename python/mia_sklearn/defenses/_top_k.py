@@ -78,7 +78,8 @@ class TopKPosterior(OutputDefense):
                 f"k={self.k}, but y holds {n_classes} classes: give k of at most that."
             )
 
-    def _defended(self, log_proba: np.ndarray) -> np.ndarray:
+    def _released(self, X: Any) -> np.ndarray:
+        log_proba = self._answers(X)
         order = np.argsort(-log_proba, axis=1, kind="stable")
         others = order[:, self.k :]
         released = log_proba.copy()

@@ -185,7 +185,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         -------
         ndarray of shape (n_records, n_classes), float64
         """
-        return self._for_all_classes(self.estimator_.predict_proba(self._asked(X)), 0.0)
+        asked = self._asked(X)
+        return self._for_all_classes(self.estimator_.predict_proba(asked), 0.0)
 
     @available_if(_releases("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -199,7 +200,10 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         -------
         ndarray of shape (n_records, n_classes), float64
         """
-        return self._for_all_classes(self.estimator_.predict_log_proba(self._asked(X)), -np.inf)
+        asked = self._asked(X)
+        # The logarithm of a posterior of 0.
+        with np.errstate(divide="ignore"):
+            return self._for_all_classes(self.estimator_.predict_log_proba(asked), -np.inf)
 
     @available_if(_releases("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
@@ -213,7 +217,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         -------
         ndarray of shape (n_records,) or (n_records, n_classes), float64
         """
-        return self.estimator_.decision_function(self._asked(X))
+        asked = self._asked(X)
+        return self.estimator_.decision_function(asked)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the labels that are released.
@@ -226,7 +231,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         -------
         ndarray of shape (n_records,)
         """
-        return self.estimator_.predict(self._asked(X))
+        asked = self._asked(X)
+        return self.estimator_.predict(asked)
 
     def _for_all_classes(self, answer: np.ndarray, absent: float) -> np.ndarray:
         """Give classes that the released model never saw a column too."""

@@ -116,9 +116,7 @@ def _why_not_by_parameters(net: Any) -> str:
 def changed_steps(net: Any) -> list[str]:
     """Return which methods that say how a net trains are its class's own, not skorch's."""
     return [
-        name
-        for name in _STEPS
-        if getattr(type(net), name).__module__.partition(".")[0] != "skorch"
+        name for name in _STEPS if getattr(type(net), name).__module__.partition(".")[0] != "skorch"
     ]
 
 

@@ -10,19 +10,17 @@ import numpy as np
 import skorch
 import torch
 from sklearn.base import clone
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from .._data import is_frame
 from ..base import BaseDefense, TrainingSet
-from ._private_training import check_honoured, train_privately
 from ._privacy_accounting import (
     PrivacyPlan,
     check_opacus,
     epsilon_spent,
-    quiet,
     required_noise,
 )
+from ._private_training import as_numbers, check_honoured, dense_numbers, train_privately
 from ._random import seeded
 from ._target import check_device
 
@@ -107,8 +105,8 @@ class DPSGD(BaseDefense):
     expected size. The loss is summed over records whatever the criterion's `reduction`, and no
     loss weight depends on other records. Layers that mix records are replaced where Opacus knows
     by what (batch by group normalisation), with a warning; others are refused, and so are layers
-    that keep statistics of the records. There is no validation set. Frames are read as
-    tables of numbers.
+    that keep statistics of the records. There is no validation set. Frames and sparse
+    matrices are read as arrays of numbers.
 
     References
     ----------
@@ -173,15 +171,16 @@ class DPSGD(BaseDefense):
         self._check_net(data.params)
         self._check_enough(data, 2, "so that each can hide among others")
         plan = self._plan(len(data))
-        X = _as_numbers(data.X)
+        X = dense_numbers(data.X)
         if self.random_state is None:
             seed = int(torch.randint(2**31 - 1, ()))
         else:
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with quiet(), seeded(seed):
+        with seeded(seed):
             noise = required_noise(plan)
+            options = {"noise": noise, "max_grad_norm": self.max_grad_norm, "seed": seed}
             self.estimator_, self.n_steps_ = train_privately(
-                clone(self.net), X, data.y, plan, noise=noise, max_grad_norm=self.max_grad_norm
+                clone(self.net), X, data.y, plan, **options
             )
             self.epsilon_ = epsilon_spent(plan, noise, self.n_steps_)
         # Columns of labels that no record has are answered too.
@@ -211,8 +210,8 @@ class DPSGD(BaseDefense):
         delta = _SMALL / n if self.delta is None else float(self.delta)
         if delta >= 1 / n:
             raise ValueError(
-                f"delta={delta:g} is not below 1 / n_records = {1 / n:g}: a training that publishes "
-                "one of its records in full would keep the promise. Give a smaller delta, or None."
+                f"delta={delta:g} is not below 1 / n_records = {1 / n:g}: publishing one of the "
+                "records in full would keep the promise. Give a smaller delta, or None."
             )
         size = self.net.batch_size if self.batch_size is None else self.batch_size
         # skorch takes all records for batches of size -1.
@@ -220,15 +219,10 @@ class DPSGD(BaseDefense):
         steps = ceil(self.net.max_epochs * n / size)
         return PrivacyPlan(float(self.epsilon), delta, size / n, steps, self.accountant)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def _asked(self, X: Any) -> np.ndarray:
-        return _as_numbers(super()._asked(X))
-
-
-def _as_numbers(X: Any) -> np.ndarray:
-    """Return records as an array of finite numbers."""
-    if is_frame(X):
-        X = X.to_numpy()
-    elif hasattr(X, "toarray"):
-        X = X.toarray()
-    # Records without one may be asked about.
-    return check_array(X, allow_nd=True, ensure_min_samples=0, input_name="X")
+        return as_numbers(super()._asked(X), self.estimator_.module)

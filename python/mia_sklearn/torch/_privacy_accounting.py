@@ -80,15 +80,16 @@ def required_noise(plan: PrivacyPlan) -> float:
             f"{_LARGEST_PRV:g}. Use epsilon=inf to clip without noise, or accountant='rdp'."
         )
     try:
-        return get_noise_multiplier(
-            target_epsilon=plan.epsilon,
-            target_delta=plan.delta,
-            sample_rate=plan.sample_rate,
-            steps=plan.steps,
-            accountant=plan.accountant,
-            epsilon_tolerance=_TOLERANCE * plan.epsilon,
-            eps_error=plan.grid,
-        )
+        with quiet():
+            return get_noise_multiplier(
+                target_epsilon=plan.epsilon,
+                target_delta=plan.delta,
+                sample_rate=plan.sample_rate,
+                steps=plan.steps,
+                accountant=plan.accountant,
+                epsilon_tolerance=_TOLERANCE * plan.epsilon,
+                eps_error=plan.grid,
+            )
     except ValueError as error:
         raise ValueError(
             f"No noise keeps to epsilon={plan.epsilon:g} and delta={plan.delta:g} by "
@@ -104,4 +105,5 @@ def epsilon_spent(plan: PrivacyPlan, noise: float, steps: int) -> float:
         return inf
     accountant = create_accountant(mechanism=plan.accountant)
     accountant.history = [(noise, plan.sample_rate, steps)]
-    return float(accountant.get_epsilon(delta=plan.delta, eps_error=plan.grid))
+    with quiet():
+        return float(accountant.get_epsilon(delta=plan.delta, eps_error=plan.grid))

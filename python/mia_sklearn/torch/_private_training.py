@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import skorch
 import torch
+from sklearn.utils import check_array
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .._data import positions
 from ._batchable import LOADING, changed_steps
 from ._nets import classes_of_columns, targets_of
-from ._privacy_accounting import PrivacyPlan
+from ._privacy_accounting import PrivacyPlan, quiet
 from ._target import TorchTarget, as_input, read_output
 
-__all__ = ["PrivateLoop", "check_honoured", "train_privately"]
+__all__ = ["PrivateLoop", "as_numbers", "check_honoured", "dense_numbers", "train_privately"]
 
 # Numbers in the per-record gradients that are held at a time: 256 MB.
 _GRADIENTS = 2**26
@@ -103,6 +104,8 @@ class PrivateLoop:
     noise : float
         Standard deviation of the noise, as a multiple of `max_grad_norm`.
     max_grad_norm : float
+    seed : int
+        Of batches and noise.
 
     Attributes
     ----------
@@ -116,13 +119,21 @@ class PrivateLoop:
     """
 
     def __init__(
-        self, net: Any, labels: np.ndarray, plan: PrivacyPlan, *, noise: float, max_grad_norm: float
+        self,
+        net: Any,
+        labels: np.ndarray,
+        plan: PrivacyPlan,
+        *,
+        noise: float,
+        max_grad_norm: float,
+        seed: int,
     ) -> None:
         self.net = net
         self.labels = labels
         self.plan = plan
         self.noise = noise
         self.max_grad_norm = max_grad_norm
+        self.seed = seed
         self.started = False
         self.steps = 0
         self.module: nn.Module | None = None
@@ -134,8 +145,7 @@ class PrivateLoop:
         self.started = True
         _take_sums(net)
         _make_separable(net)
-        weights = next(net.module_.parameters())
-        records = torch.as_tensor(as_input(X, weights.dtype))
+        records = torch.as_tensor(as_numbers(X, net.module_))
         tried = net.infer(records[:_TRIED])
         self.classes = classes_of_columns(
             net, self.labels, read_output(tried.detach(), "logits").shape[1]
@@ -160,8 +170,10 @@ class PrivateLoop:
         hooked = GradSampleModule(net.module_, loss_reduction="sum", strict=False)
         hooked.train()
         weights = next(net.module_.parameters())
-        blur = torch.Generator(device=weights.device).manual_seed(_drawn())
-        draw = torch.Generator().manual_seed(_drawn())
+        # Not from the global generator, which modules and callbacks may have seeded.
+        seeds = np.random.SeedSequence(self.seed).generate_state(2).tolist()
+        blur = torch.Generator(device=weights.device).manual_seed(seeds[0])
+        draw = torch.Generator().manual_seed(seeds[1])
         optimizer = DPOptimizer(
             net.optimizer_,
             noise_multiplier=self.noise,
@@ -187,10 +199,6 @@ class PrivateLoop:
                 optimizer.signal_skip_step(number < len(parts))
                 optimizer.step()
             self.steps += 1
-
-
-def _drawn() -> int:
-    return int(torch.randint(2**31 - 1, ()))
 
 
 def _take_sums(net: Any) -> None:
@@ -302,8 +310,25 @@ def _check_sums(module: nn.Module) -> None:
             )
 
 
+def dense_numbers(X: Any) -> np.ndarray:
+    """Return a table as an array of finite numbers."""
+    if hasattr(X, "toarray"):
+        X = X.toarray()
+    return check_array(X, allow_nd=True, input_name="X")
+
+
+def as_numbers(X: Any, module: nn.Module) -> np.ndarray:
+    """Return a table as an array that a module takes."""
+    X = dense_numbers(X)
+    if not any(isinstance(part, (nn.Embedding, nn.EmbeddingBag)) for part in module.modules()):
+        # Whole numbers are quantities, where they are no positions in a table.
+        X = X.astype(np.float64) if X.dtype.kind in "biu" else X
+    kinds = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return as_input(X, next(kinds, torch.float32))
+
+
 def train_privately(
-    net: Any, X: np.ndarray, labels: np.ndarray, plan: PrivacyPlan, **options: float
+    net: Any, X: np.ndarray, labels: np.ndarray, plan: PrivacyPlan, **options: Any
 ) -> tuple[TorchTarget, int]:
     """Train a net with differential privacy.
 
@@ -332,7 +357,8 @@ def train_privately(
     loop = PrivateLoop(net, labels, plan, **options)
     # The net's own `fit` calls it: what that, or a callback, does before the training is done.
     net.fit_loop = loop
-    net.fit(X, targets_of(net, np.unique(labels, return_inverse=True)[1].reshape(-1)))
+    with quiet():
+        net.fit(X, targets_of(net, np.unique(labels, return_inverse=True)[1].reshape(-1)))
     if loop.module is None:
         if loop.started:
             # skorch takes an interrupt for the end of the training.
@@ -341,7 +367,7 @@ def train_privately(
     if not all(bool(torch.isfinite(p).all()) for p in loop.module.parameters()):
         raise ValueError("The network's parameters became NaN or infinite: lower its lr.")
     net.module_ = loop.module
-    read = TorchTarget.from_estimator(net, X[:_TRIED])
+    read = TorchTarget.from_estimator(net, as_numbers(X[:_TRIED], loop.module))
     if len(read.classes_) != len(loop.classes):
         raise ValueError(
             f"The net's module answers with {len(read.classes_)} columns, but there are "

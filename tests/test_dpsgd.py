@@ -26,7 +26,12 @@ from torch.nn import functional as F  # noqa: E402
 import test_defenses_common as common  # noqa: E402
 from mia_sklearn.defenses import DPSGD  # noqa: E402
 from mia_sklearn.torch import _private_training as private_training  # noqa: E402
-from mia_sklearn.torch._privacy_accounting import PrivacyPlan, epsilon_spent  # noqa: E402
+from mia_sklearn.torch._privacy_accounting import (  # noqa: E402
+    PrivacyPlan,
+    epsilon_spent,
+    quiet,
+    required_noise,
+)
 from mia_sklearn.torch._private_training import train_privately  # noqa: E402
 from nets import Convolutional, Dense, Recurrent, Words, classifier  # noqa: E402
 from test_defenses_common import records  # noqa: E402, F401
@@ -198,7 +203,7 @@ def test_large_batches_are_taken_in_parts(data, monkeypatch):
     net = classifier(optimizer=torch.optim.Adam, lr=0.01, batch_size=64)
     plan = PrivacyPlan(1.0, 1e-3, sample_rate=0.3, steps=5, accountant="rdp")
     whole = weights(steps(net, X, y, plan, noise=1.0))
-    monkeypatch.setattr(private_training, "_GRADIENTS", 387 * 7)
+    monkeypatch.setitem(private_training._GRADIENTS, "cpu", 0)
     parts = weights(steps(net, X, y, plan, noise=1.0))
     torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-4)
 
@@ -254,6 +259,41 @@ def test_clipping_alone_is_the_same_model_where_gradients_are_short(data):
     torch.manual_seed(int(torch.randint(2**31 - 1, ())))
     plain = clone(net).fit(X, y)
     np.testing.assert_allclose(private.predict_proba(X), plain.predict_proba(X), atol=1e-4)
+
+
+@pytest.mark.parametrize("accountant", ["prv", "rdp"])
+def test_the_noise_is_what_opacus_finds(accountant):
+    from opacus.accountants.utils import get_noise_multiplier
+
+    for epsilon, sample_rate, number in ((0.5, 0.1, 50), (4.0, 0.3, 30), (12.0, 1.0, 5)):
+        plan = PrivacyPlan(epsilon, 1e-4, sample_rate, number, accountant)
+        with quiet(), np.errstate(all="ignore"):
+            theirs = get_noise_multiplier(
+                target_epsilon=epsilon,
+                target_delta=1e-4,
+                sample_rate=sample_rate,
+                steps=number,
+                accountant=accountant,
+                epsilon_tolerance=0.01 * epsilon,
+                **plan.options,
+            )
+        assert required_noise(plan) == pytest.approx(theirs, rel=0.025)
+
+
+def test_where_an_accountant_cannot_tell_is_taken_for_too_little_noise(monkeypatch):
+    from opacus.accountants import RDPAccountant
+
+    exact = RDPAccountant.get_epsilon
+
+    def limited(self, delta, **options):
+        noise = self.history[0][0]
+        if noise < 2.4:
+            raise RuntimeError("Discrete mean differs significantly from continuous mean.")
+        return math.nan if noise < 2.5 else exact(self, delta, **options)
+
+    monkeypatch.setattr(RDPAccountant, "get_epsilon", limited)
+    plan = PrivacyPlan(10.03, 1e-4, 0.2, 17, "rdp")
+    assert required_noise(plan) == pytest.approx(2.5, rel=1e-3)
 
 
 class Mixing(Dense):
@@ -379,11 +419,35 @@ def test_batch_normalisation_is_replaced_and_named(data):
     check_survives(defense, data[0])
 
 
+class Memory(Recurrent):
+    def __init__(self):
+        super().__init__()
+        self.recurrent = nn.LSTM(4, 8, batch_first=True)
+
+
 def test_recurrent_layers_are_replaced_and_named():
     X = np.random.default_rng(0).normal(size=(60, 5, 4)).astype(np.float32)
-    with pytest.warns(UserWarning, match=r"recurrent \(GRU by DPGRU\)"):
-        defense = DPSGD(classifier(Recurrent), random_state=0).fit(X, np.arange(60) % 3)
+    with pytest.warns(UserWarning, match=r"recurrent \(LSTM by DPLSTM\)"):
+        defense = DPSGD(classifier(Memory), random_state=0).fit(X, np.arange(60) % 3)
     check_survives(defense, X)
+
+
+class Random(Dense):
+    """Draws numbers that a vectorised gradient cannot."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(20))
+
+    def forward(self, x):
+        if float(x.detach().sum()) > 1e9:
+            return super().forward(x)
+        return super().forward(x + self.shift)
+
+
+def test_modules_that_opacus_cannot_follow_are_named(data):
+    with pytest.raises(ValueError, match="Opacus finds no gradients of single records"):
+        DPSGD(classifier(Random), random_state=0).fit(*data)
 
 
 def test_what_cannot_be_replaced_is_named(data, monkeypatch):

@@ -16,14 +16,18 @@ from torch import Tensor, nn
 
 from .._data import positions
 from ._batchable import LOADING, changed_steps
+from ._machine import is_out_of_memory
 from ._nets import classes_of_columns, targets_of
 from ._privacy_accounting import PrivacyPlan, quiet
 from ._target import TorchTarget, as_input, read_output
 
 __all__ = ["PrivateLoop", "as_numbers", "check_honoured", "dense_numbers", "train_privately"]
 
-# Numbers in the per-record gradients that are held at a time: 256 MB.
-_GRADIENTS = 2**26
+# Numbers in the per-record gradients that are held at a time. 16 MB stay in a processor's cache,
+# more take twice the time there; other devices like 256 MB. Records at a time, at least.
+_GRADIENTS = {"cpu": 2**22}
+_GRADIENTS_ELSEWHERE = 2**26
+_FEWEST = 8
 # Records on which is tried whether the module treats each by itself.
 _TRIED = 8
 # What is called all the same, before the training or around it.
@@ -181,7 +185,8 @@ class PrivateLoop:
             expected_batch_size=plan.sample_rate * len(records),
             generator=blur,
         )
-        at_once = max(1, _GRADIENTS // sum(p.numel() for p in optimizer.params))
+        room = _GRADIENTS.get(weights.device.type, _GRADIENTS_ELSEWHERE)
+        at_once = max(_FEWEST, room // sum(p.numel() for p in optimizer.params))
         checked = False
         while self.steps < plan.steps:
             chances = torch.rand(len(records), generator=draw, dtype=torch.float64)
@@ -191,7 +196,7 @@ class PrivateLoop:
             for number, part in enumerate(parts, start=1):
                 optimizer.zero_grad(set_to_none=True)
                 if len(part):
-                    net.get_loss(net.infer(records[part]), targets[part]).sum().backward()
+                    _backward(net, records[part], targets[part])
                 _complete(net.module_, optimizer.params, len(part))
                 if len(part) and not checked:
                     _check_sums(net.module_)
@@ -199,6 +204,18 @@ class PrivateLoop:
                 optimizer.signal_skip_step(number < len(parts))
                 optimizer.step()
             self.steps += 1
+
+
+def _backward(net: Any, records: Tensor, targets: Tensor) -> None:
+    try:
+        net.get_loss(net.infer(records), targets).sum().backward()
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise ValueError(
+            f"Opacus finds no gradients of single records of {type(net.module_).__name__}: {error} "
+            "Build it of torch's own layers."
+        ) from error
 
 
 def _take_sums(net: Any) -> None:

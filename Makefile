@@ -54,13 +54,16 @@ test: lint
 
 # The oldest versions that pyproject.toml allows, on the oldest Python found that has wheels of
 # them. The extension is the one in the source tree: it holds for every Python from 3.10 on.
-$(FLOORS)/.installed: $(UV) pyproject.toml
+# diffprivlib cannot be imported beside the newest scikit-learn, so that it is tested here alone;
+# from 0.6.6 on it needs numpy 2.
+$(FLOORS)/.installed: $(UV) pyproject.toml Makefile
 	@for python in python3.10 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.10.*/bin/python \
 			python3.11 $(BIN)/python; do \
 		if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] > (3, 11))' 2>/dev/null; then \
 			$(UV) venv --quiet --clear --python "$$python" $(FLOORS) && \
 			$(UV) pip install --quiet --python $(FLOORS)/bin/python --resolution lowest-direct \
-				-r pyproject.toml --extra torch --extra dp 'pytest>=8' 'pytest-benchmark>=5' 'pytest-xdist>=3' && \
+				-r pyproject.toml --extra torch --extra dp 'pytest>=8' 'pytest-benchmark>=5' \
+				'pytest-xdist>=3' 'diffprivlib>=0.6.5' && \
 			touch $@; exit; \
 		fi; \
 	done; echo 'No Python 3.10 or 3.11: the oldest versions have no wheels, skipped.'
@@ -90,7 +93,7 @@ bench-peers: $(VENV)/.package $(PEERS)/.installed
 	PYTHONPATH=python $(PEERS)/bin/python benchmarks/peers.py
 
 # The reference, from the docstrings, into site/.
-DOCUMENTED := attacks base cluster conditions datasets metrics neighbors plots report signals stats \
+DOCUMENTED := attacks base cluster conditions datasets defenses metrics neighbors plots report selection signals stats \
 	torch vulnerability
 # pdoc reads what a module holds, and the public names are loaded at first use only.
 LOADED := import mia_sklearn as m, pdoc.__main__ as p; \

@@ -246,6 +246,14 @@ CASES = {
         {"estimator": lambda X, y, seed: None, "fit_params": {"sample_weight": np.ones(80)}},
         "fit_params are passed to an estimator's fit.*Drop fit_params",
     ),
+    "nothing to learn from": (
+        {"attacks": ["shadow"], "n_references": 0},
+        "'shadow' learns from records whose membership is known.*n_references of at least 2",
+    ),
+    "thresholds to learn": (
+        {"attacks": [("own", ThresholdAttack(per_class=True))], "n_references": 0},
+        "'own' learns from records whose membership is known",
+    ),
     "unknown fit parameter": (
         {"fit_params": {"sample_weights": np.ones(80)}},
         "sample_weights is to be passed to fit of Model, which does not take it",

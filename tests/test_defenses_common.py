@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,11 +20,18 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from mia_sklearn import ReferenceModels, audit
 from mia_sklearn.base import BaseDefense
 from mia_sklearn.defenses import (
+    PATE,
+    SELENA,
+    Distillation,
+    DistinctTraining,
+    InputNoise,
     LabelOnly,
     MemGuard,
+    ModelStacking,
     RoundedPosterior,
     TemperaturePosterior,
     TopKPosterior,
+    VulnerableRecordRemoval,
 )
 
 
@@ -39,12 +47,31 @@ DEFENSES = {
     "temperature": TemperaturePosterior(LogisticRegression(), t=5),
     "label only": LabelOnly(_tree()),
     "MemGuard": MemGuard(_tree(), random_state=0),
+    "input noise": InputNoise(_tree(), sigma=0.1, random_state=0),
+    "input noise, flips": InputNoise(LogisticRegression(), sigma=0.1, flip=0.1, random_state=0),
+    "distinct": DistinctTraining(_tree()),
+    "removal": VulnerableRecordRemoval(
+        _tree(), max_utility_loss=0.02, n_references=2, max_fits=12, random_state=0
+    ),
+    "removal, raw": VulnerableRecordRemoval(
+        LogisticRegression(), features="raw", delta=0.1, max_fits=12, random_state=0
+    ),
+    "stacking": ModelStacking([("tree", _tree()), ("line", LogisticRegression())], random_state=0),
+    "distillation": Distillation(LogisticRegression(), GaussianNB(), random_state=0),
+    "PATE": PATE(_tree(), n_teachers=3, noise=0.1, random_state=0),
+    "SELENA": SELENA(LogisticRegression(), n_models=4, n_left_out=2, random_state=0),
+    "Split-AI": SELENA(_tree(), n_models=4, n_left_out=1, distill=False, random_state=0),
 }
 # Those that release what they are given where a parameter says so.
 IDLE = {
     "top-k": TopKPosterior(_tree(), k=3),
     "rounded": RoundedPosterior(_tree(), decimals=12),
     "temperature": TemperaturePosterior(_tree(), t=1),
+    "input noise": InputNoise(_tree(), sigma=0, random_state=0),
+    # The records of these tests are distinct.
+    "distinct": DistinctTraining(_tree()),
+    # Nearly all others are neighbours: no record is vulnerable.
+    "removal": VulnerableRecordRemoval(_tree(), delta=1.99, random_state=0),
 }
 # Checks that a defense fails for a reason.
 EXCUSED: dict[type, dict[str, str]] = {}

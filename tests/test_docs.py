@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import mia_sklearn
+from mia_sklearn import defenses
 from mia_sklearn.attacks import all_attacks
+from mia_sklearn.base import BaseDefense
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,13 +22,21 @@ def test_every_finding_is_explained():
         node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)
     )
     codes = {text for text in constants if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", str(text))}
-    assert set(re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE)) == codes
+    section = README.partition("## Findings\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.MULTILINE)) == codes
 
 
 def test_every_attack_of_ours_is_explained():
     for info in all_attacks():
         if info.source == "mia-sklearn":
             assert f"| `{info.attack.__name__}` |" in README
+
+
+def test_every_defense_is_explained():
+    for name in dir(defenses):
+        value = getattr(defenses, name)
+        if isinstance(value, type) and issubclass(value, BaseDefense):
+            assert f"`{name}`" in README, name
 
 
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))

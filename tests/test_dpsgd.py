@@ -19,7 +19,7 @@ pytest.importorskip("skorch")
 pytest.importorskip("opacus")
 
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor  # noqa: E402
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler  # noqa: E402
+from skorch.callbacks import EarlyStopping, LRScheduler  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
@@ -33,7 +33,7 @@ from mia_sklearn.torch._privacy_accounting import (  # noqa: E402
     required_noise,
 )
 from mia_sklearn.torch._private_training import train_privately  # noqa: E402
-from nets import Convolutional, Dense, Recurrent, Words, classifier  # noqa: E402
+from nets import Convolutional, Dense, Double, Recurrent, Words, classifier, sized  # noqa: E402
 from test_defenses_common import records  # noqa: E402, F401
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -45,30 +45,9 @@ def check_survives(defense, X):
     assert not hasattr(clone(defense), "classes_")
 
 
-class Sizes(Callback):
-    """Gives a module the size of its data, and seeds what is not its own."""
-
-    def __repr__(self):
-        return "Sizes()"
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        torch.manual_seed(0)
-        n_outputs = max(2, len(np.unique(y)))
-        net.set_params(module__n_features=X.shape[1], module__n_outputs=n_outputs)
-
-
-class Double(Dense):
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.double()
-
-
-def sized(**options):
-    usual = {"callbacks": [Sizes()], "max_epochs": 15, "lr": 0.5, "batch_size": 32}
-    return classifier(Double, **{**usual, **options})
-
-
-DEFENSES = {"dp": DPSGD(sized(), epsilon=50, accountant="rdp", random_state=0)}
+DEFENSES = {
+    "dp": DPSGD(sized(max_epochs=15, batch_size=32), epsilon=50, accountant="rdp", random_state=0)
+}
 SHARED = (
     common.test_two_classes,
     common.test_names_instead_of_numbers,

@@ -455,6 +455,12 @@ class Uncloned(Memory):
         return self
 
 
+class NamedInAdvance(GaussianNB):
+    def __init__(self):
+        super().__init__()
+        self.classes_ = None
+
+
 @pytest.mark.parametrize("kind", PREFIT)
 def test_estimators_that_stay_fitted_are_refused(data, kind):
     model = PREFIT[kind](DecisionTreeClassifier().fit(*data))
@@ -472,6 +478,7 @@ def test_estimators_that_stay_fitted_are_refused(data, kind):
         CalibratedClassifierCV(LinearSVC(), cv=2),
         StackingClassifier([("a", GaussianNB())], cv=2),
         DummyClassifier(),
+        NamedInAdvance(),
         KNeighborsClassifier(3),
     ],
     ids=lambda model: type(model).__name__,

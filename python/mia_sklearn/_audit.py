@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 
+from ._comparison import read_comparison
 from ._controls import (
     Control,
     distribution_shift,
@@ -73,6 +74,7 @@ def audit(
     n_queries: int = 0,
     classes: Any = None,
     query_budget: int | None = None,
+    comparison: pd.DataFrame | None = None,
     controls: bool = True,
     cache: Any = None,
     n_jobs: int | None = None,
@@ -131,6 +133,9 @@ def audit(
         Labels of the columns of a plain function.
     query_budget : int, default=None
         Most queries that a plain function may get.
+    comparison : DataFrame, default=None
+        What `mia_sklearn.selection.compare_defenses` found on this model and these defenses:
+        the findings name the best remedy that was measured.
     controls : bool, default=True
         Check the audit itself: shift between train and test, attacks on references.
     cache : str or path, default=None
@@ -185,6 +190,7 @@ def audit(
         max_records=max_records,
         n_queries=n_queries,
     )
+    compared = None if comparison is None else read_comparison(comparison)
     shown, _ = check_records(X_train, y_train, "X_train", "y_train")
     target = as_target(model, classes, query_budget, X=shown)
     trainable, search_note = _what_to_train(target, estimator, fit_params, n_references)
@@ -206,6 +212,7 @@ def audit(
         n_queries=n_queries,
         trainable=trainable,
         search_note=search_note,
+        comparison=compared,
     )
     if n_references:
         _check_references_suffice(run, n_references)

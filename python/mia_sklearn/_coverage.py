@@ -110,6 +110,11 @@ def _check_can_run(name: str, attack: Any, with_references: bool, gradients: boo
         raise ValueError(
             f"The attack {name!r} needs reference models: give n_references of at least 2."
         )
+    if not (with_references or looks_inside(attack) or attack._ranks_without_members):
+        raise ValueError(
+            f"The attack {name!r} learns from records whose membership is known, which are those "
+            "of reference models: give n_references of at least 2."
+        )
     if looks_inside(attack) and not gradients:
         raise ValueError(
             f"The attack {name!r} looks at gradients, which this model does not have: networks "

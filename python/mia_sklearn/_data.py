@@ -145,8 +145,9 @@ def _sparse_digests(X: sparse.csr_matrix) -> np.ndarray:
     X.sum_duplicates()
     X.eliminate_zeros()
     entries = _mix(_value_digests(X.indices), _value_digests(X.data))
-    # Entries of a row are combined by addition, so that a row without entries is 0.
-    totals = np.concatenate([[0], np.cumsum(entries, dtype=np.uint64)]).astype(np.uint64)
+    # Entries of a row are combined by addition, so that a row without entries is 0. Whole numbers
+    # throughout: as floating point, the sums would depend on the rows before.
+    totals = np.concatenate([np.zeros(1, np.uint64), np.cumsum(entries, dtype=np.uint64)])
     with np.errstate(over="ignore"):
         return totals[X.indptr[1:]] - totals[X.indptr[:-1]]
 

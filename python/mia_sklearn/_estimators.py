@@ -187,14 +187,25 @@ def _stays_fitted(part: Any) -> bool:
         return False
     params = part.get_params(deep=False)
     asks_for_it = params.get("prefit") is True or str(params.get("cv")) == "prefit"
-    has_learned = any(name.endswith("_") and not name.startswith("__") for name in vars(part))
+    learned = [
+        value
+        for name, value in vars(part).items()
+        if name.endswith("_") and not name.startswith("__")
+    ]
+    has_learned = any(value is not None for value in learned)
     if isinstance(part, FrozenEstimator) or asks_for_it or has_learned:
         return True
     owners = [getattr(value, "__self__", None) for value in params.values()]
     if any(hasattr(owner, "get_params") and _stays_fitted(owner) for owner in owners):
         return True
-    # A composite of transformers without a state calls itself fitted.
-    if len(nested(part)) > 1 or not hasattr(part, "fit") or not get_tags(part).requires_fit:
+    # A composite of transformers without a state calls itself fitted, and so does an estimator
+    # that names in advance what it will learn.
+    if (
+        learned
+        or len(nested(part)) > 1
+        or not hasattr(part, "fit")
+        or not get_tags(part).requires_fit
+    ):
         return False
     try:
         check_is_fitted(part)

@@ -26,7 +26,8 @@ class FeatureSpace:
     Parameters
     ----------
     X : array or data frame of shape (n_records, ...)
-        Without missing values.
+    missing : bool, default=False
+        Whether values may be missing or infinite: the space is then that of the others.
 
     Attributes
     ----------
@@ -36,10 +37,10 @@ class FeatureSpace:
     Raises
     ------
     ValueError
-        If `X` is sparse, empty, or holds a missing value (named).
+        If `X` is sparse, empty, or holds a missing value (named) where there may be none.
     """
 
-    def __init__(self, X: Any) -> None:
+    def __init__(self, X: Any, *, missing: bool = False) -> None:
         X = as_table(X)
         if sparse.issparse(X):
             raise ValueError(
@@ -51,13 +52,23 @@ class FeatureSpace:
         columns = _columns(X)
         names = list(X.columns) if is_frame(X) else range(len(columns))
         self._parts: list[Any] = [
-            _one_column(column, name) for column, name in zip(columns, names, strict=True)
+            _one_column(column, name, is_set=categories, missing=missing)
+            for column, name, categories in zip(columns, names, _are_sets(X), strict=True)
         ]
         groups = _indicators(columns, self._parts)
         self._groups = [np.asarray(group) for group in groups]
         grouped = {place for group in groups for place in group}
         self._single = [place for place in range(len(columns)) if place not in grouped]
         self.n_choices = len(self._single) + len(groups)
+
+    def ranges(self) -> list[int]:
+        """Return the places of the columns that are ranges of numbers."""
+        return [place for place in self._single if isinstance(self._parts[place], _Range)]
+
+    def choices(self) -> list[list[int]]:
+        """Return the places of the columns that say one value of a set, a list for each set."""
+        values = [[place] for place in self._single if isinstance(self._parts[place], _Values)]
+        return [*values, *(group.tolist() for group in self._groups)]
 
     def uniform(self, n: int, rng: np.random.RandomState) -> Any:
         """Return records drawn uniformly from the whole space.
@@ -200,32 +211,54 @@ class _Values:
 
 def _columns(X: Any) -> list[np.ndarray]:
     if is_frame(X):
-        return [np.asarray(X.iloc[:, j]) for j in range(X.shape[1])]
+        return [_plain(X.iloc[:, j]) for j in range(X.shape[1])]
     return list(np.asarray(X).reshape(len(X), -1).T)
 
 
-def _one_column(values: np.ndarray, name: Any) -> _Range | _Values:
+def _are_sets(X: Any) -> list[bool]:
+    """Tell of each column whether its type says that it holds categories, numbers or not."""
+    if is_frame(X):
+        return [dtype.name == "category" for dtype in X.dtypes]
+    return [False] * int(np.prod(X.shape[1:]))
+
+
+def _plain(column: Any) -> np.ndarray:
+    """Return a frame's column as numbers, or as objects."""
+    import pandas as pd
+
+    values = np.asarray(column)
+    if values.dtype.kind == "O" and pd.api.types.is_numeric_dtype(column.dtype):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def _one_column(values: np.ndarray, name: Any, *, is_set: bool, missing: bool) -> _Range | _Values:
     if values.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: column {name!r}.")
     if values.dtype.kind not in "biuf":
         import pandas as pd
 
+        gone = pd.isna(values)
         values = np.asarray(values, dtype=object)
         strange = [value for value in values.tolist() if isinstance(value, (dict, list, set))]
         if strange:
             raise TypeError(
                 f"Column {name!r} holds {strange[0]!r}: an argument must be a string or a number."
             )
-        if pd.isna(values).any():
+        if gone.any() and not missing:
             raise ValueError(_missing(name))
         # In order of their names, so that draws do not depend on the order of the rows.
-        return _Values(np.array(sorted(set(values.tolist()), key=str), dtype=object))
+        return _Values(np.array(sorted(set(values[~gone].tolist()), key=str), dtype=object))
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError(_missing(name))
-    some = np.unique(values[:_LOOKED_AT])
-    if len(some) <= _FEW_VALUES:
+        if not missing:
+            raise ValueError(_missing(name))
+        values = values[np.isfinite(values)]
+        if len(values) == 0:
+            return _Values(values)
+    most = len(values) if is_set else _FEW_VALUES
+    if len(np.unique(values[:_LOOKED_AT])) <= most:
         every = np.unique(values)
-        if len(every) <= _FEW_VALUES:
+        if len(every) <= most:
             return _Values(every)
     return _Range(values.astype(np.float64))
 
@@ -242,14 +275,16 @@ def _indicators(columns: list[np.ndarray], parts: list[Any]) -> list[list[int]]:
     binary = [isinstance(part, _Values) and part.values.tolist() == [0, 1] for part in parts]
     groups, start = [], 0
     while start < len(columns):
-        total = np.zeros(len(columns[0]), dtype=np.int64)
+        total = np.zeros(len(columns[0]))
         stop = start
         while stop < len(columns) and binary[stop]:
-            total += columns[stop].astype(np.int64)
+            total += columns[stop].astype(np.float64)
             stop += 1
-            if total.max() > 1:
+            # Where an indicator is missing there is nothing to add up.
+            known = total[np.isfinite(total)]
+            if len(known) == 0 or known.max() > 1:
                 break
-            if total.min() == 1:
+            if known.min() == 1:
                 groups.append(list(range(start, stop)))
                 break
         start = stop if groups and groups[-1][0] == start else start + 1

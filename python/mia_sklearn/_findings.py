@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import t as student_t
 
+from ._comparison import AFFORDABLE
 from ._estimators import last_step
 from .report import Finding
 from .stats import nonmembers_needed, references_needed
@@ -14,6 +15,7 @@ from .stats import nonmembers_needed, references_needed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ._comparison import Comparison
     from ._controls import Control
     from ._plan import Run
 
@@ -43,6 +45,7 @@ def findings(
     """
     found: list[Finding | None] = [
         _leak(run, metrics),
+        _measured_remedy(run.comparison),
         _exposed(records),
         _vulnerable(run, records),
         _overfit(run),
@@ -105,6 +108,39 @@ def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
         f"{auc['high']:.3f}); chance is 0.5. This is evidence about these attacks on these "
         "records, not a proof about all.",
         "See which attacks were not run, and audit again after each change of model or data.",
+    )
+
+
+def _measured_remedy(compared: Comparison | None) -> Finding | None:
+    if compared is None:
+        return None
+    auc = f"{compared.headline}_auc"
+    before, after = compared.undefended, compared.best()
+
+    def numbers(row: pd.Series) -> str:
+        return f"{row[auc]:.3f} ({row[f'{auc}_low']:.3f} to {row[f'{auc}_high']:.3f})"
+
+    if after is None:
+        return Finding(
+            "MEASURED_REMEDY",
+            "info",
+            f"None of the {compared.n_defenses} defenses measured is a remedy",
+            f"Without defense the AUC of the attack {compared.headline!r} is {numbers(before)}; "
+            f"none of them lowers it beyond doubt at a test score at most {100 * AFFORDABLE:g} "
+            f"points below {100 * before['test_score']:.1f} %.",
+            "Compare stronger defenses, or other models; or decide what accuracy may be given up.",
+        )
+    return Finding(
+        "MEASURED_REMEDY",
+        "info",
+        f"Of {compared.n_defenses} defenses measured, {str(after['defense'])!r} lowers the risk "
+        "most",
+        f"It lowers the AUC of the attack {compared.headline!r} from {numbers(before)} to "
+        f"{numbers(after)}, at a test score of {100 * after['test_score']:.1f} % in place of "
+        f"{100 * before['test_score']:.1f} %; defenses that cost more than {100 * AFFORDABLE:g} "
+        "points are left aside.",
+        f"Train {after['parameters']} and audit that model, on other records where there are "
+        "some: it was chosen as the best of several on these.",
     )
 
 

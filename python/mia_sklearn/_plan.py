@@ -15,6 +15,7 @@ from ._observe import check_labels
 from ._records import check_records, check_same_features
 
 if TYPE_CHECKING:
+    from ._comparison import Comparison
     from .metrics import Estimate
     from .references import ReferenceModels
     from .vulnerability import VulnerableRecords
@@ -87,6 +88,8 @@ class Run:
     references : ReferenceModels or None
     vulnerable : VulnerableRecords or None
         What found the vulnerable records, where the attack on them is run.
+    comparison : Comparison or None
+        What defenses did, where they were compared.
     shift : Estimate or None
         AUC with which train and test are told apart without the model.
     log_proba : ndarray of shape (n_audited, n_classes), float32
@@ -109,6 +112,7 @@ class Run:
     search_note: str = ""
     references: ReferenceModels | None = None
     vulnerable: VulnerableRecords | None = None
+    comparison: Comparison | None = None
     shift: Estimate | None = None
     log_proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     seconds: dict[str, float] = field(default_factory=dict)

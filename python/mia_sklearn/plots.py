@@ -10,6 +10,8 @@ from . import stats
 from ._drawing import COLORS, MEMBER, NONMEMBER, STYLES, axes_or_new, literal
 from ._gmia_displays import InfluenceDisplay, VulnerableRecordsDisplay
 from ._gradient_display import GradientNormDisplay
+from ._risk_utility_display import RiskUtilityDisplay
+from ._uncertainty_display import UncertaintyGapDisplay
 from .metrics import _split
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ __all__ = [
     "AttackRocDisplay",
     "GradientNormDisplay",
     "InfluenceDisplay",
+    "RiskUtilityDisplay",
     "ScoreDistributionDisplay",
+    "UncertaintyGapDisplay",
     "VulnerableRecordsDisplay",
 ]
 

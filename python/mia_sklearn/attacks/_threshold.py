@@ -77,6 +77,11 @@ class ThresholdAttack(BaseAttack):
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("logit",)
 
+    @property
+    def _ranks_without_members(self) -> bool:  # type: ignore[override]
+        # A threshold for each class sets the classes against each other.
+        return not self.per_class
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "signal": [StrOptions(set(SIGNALS))],
         "per_class": ["boolean"],

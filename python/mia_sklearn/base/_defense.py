@@ -75,8 +75,15 @@ def _releases(method: str) -> Callable[[Any], bool]:
     """Tell whether the model that a defense releases has a method."""
 
     def check(self: Any) -> bool:
-        # Raises the inner estimator's own AttributeError, which says why.
-        getattr(getattr(self, "estimator_", self._inner()), method)
+        released = getattr(self, "estimator_", None)
+        # Raises that estimator's own AttributeError, which says why.
+        getattr(self._prototype() if released is None else released, method)
+        known = getattr(released, "classes_", ())
+        if method == "decision_function" and 0 < len(known) < len(self.classes_):
+            raise AttributeError(
+                f"The released model knows {len(known)} of {len(self.classes_)} classes and has "
+                "no scores for the others: use predict_proba."
+            )
         return True
 
     return check
@@ -137,6 +144,10 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         """Return the estimator whose input and `fit` decide what is taken."""
         return getattr(self, self._inner_name)
 
+    def _prototype(self) -> Any:
+        """Return what tells, before `fit`, which answers will be released."""
+        return self._inner()
+
     def _training_set(self, X: Any, y: Any, fit_params: dict[str, Any]) -> TrainingSet:
         """Check the arguments of `fit` and note what they tell."""
         validate_parameter_constraints(
@@ -153,7 +164,7 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         check_classification_targets(y)
         check_consistent_length(X, y)
         if get_config()["enable_metadata_routing"]:
-            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+            fit_params = process_routing(self, "fit", **fit_params)["estimator"].fit
         check_fit_takes(inner, fit_params)
         self.classes_ = np.unique(y)
         return TrainingSet(X, y, dict(fit_params))
@@ -185,8 +196,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         -------
         ndarray of shape (n_records, n_classes), float64
         """
-        asked = self._asked(X)
-        return self._for_all_classes(self.estimator_.predict_proba(asked), 0.0)
+        X = self._asked(X)
+        return self._for_all_classes(self.estimator_.predict_proba(X), 0.0)
 
     @available_if(_releases("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -200,10 +211,10 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         -------
         ndarray of shape (n_records, n_classes), float64
         """
-        asked = self._asked(X)
-        # The logarithm of a posterior of 0.
+        X = self._asked(X)
+        # Trees warn of posteriors of 0.
         with np.errstate(divide="ignore"):
-            return self._for_all_classes(self.estimator_.predict_log_proba(asked), -np.inf)
+            return self._for_all_classes(self.estimator_.predict_log_proba(X), -np.inf)
 
     @available_if(_releases("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
@@ -217,8 +228,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         -------
         ndarray of shape (n_records,) or (n_records, n_classes), float64
         """
-        asked = self._asked(X)
-        return self.estimator_.decision_function(asked)
+        X = self._asked(X)
+        return self.estimator_.decision_function(X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the labels that are released.
@@ -231,8 +242,9 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         -------
         ndarray of shape (n_records,)
         """
-        asked = self._asked(X)
-        return self.estimator_.predict(asked)
+        X = self._asked(X)
+        # CatBoost answers more than two classes with a column.
+        return np.asarray(self.estimator_.predict(X)).reshape(-1)
 
     def _for_all_classes(self, answer: np.ndarray, absent: float) -> np.ndarray:
         """Give classes that the released model never saw a column too."""
@@ -276,6 +288,9 @@ class BaseReferenceDefense(BaseDefense):
 
     # Whether the labels of the reference records are needed.
     _needs_labels: ClassVar[bool] = False
+
+    # Whether records are set apart class by class, so that labels decide which ones.
+    _stratified: ClassVar[bool] = True
 
     reference_size: float
     random_state: Any
@@ -350,7 +365,7 @@ class BaseReferenceDefense(BaseDefense):
         rows = train_test_split(
             np.arange(len(data)),
             test_size=n_reference,
-            stratify=data.y if counts.min() > 1 else None,
+            stratify=data.y if self._stratified and counts.min() > 1 else None,
             random_state=self.random_state,
         )
         kept, apart = (np.sort(part) for part in rows)

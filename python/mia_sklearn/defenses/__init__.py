@@ -6,22 +6,43 @@
 
 from typing import Any
 
+from ._distillation import Distillation
+from ._distinct import DistinctTraining
+from ._input_noise import InputNoise
 from ._label_only import LabelOnly
 from ._mem_guard import MemGuard
+from ._pate import PATE
+from ._removal import VulnerableRecordRemoval
 from ._rounding import RoundedPosterior
+from ._selena import SELENA
+from ._stacking import ModelStacking
 from ._temperature import TemperaturePosterior
 from ._top_k import TopKPosterior
 
 # Without the networks, so that `import *` loads no torch.
 __all__ = [
+    "PATE",
+    "SELENA",
+    "Distillation",
+    "DistinctTraining",
+    "InputNoise",
     "LabelOnly",
     "MemGuard",
+    "ModelStacking",
     "RoundedPosterior",
     "TemperaturePosterior",
     "TopKPosterior",
+    "VulnerableRecordRemoval",
 ]
 
-_NETWORKS: tuple[str, ...] = ("DPSGD",)
+_NETWORKS: tuple[str, ...] = (
+    "DPSGD",
+    "AdversarialRegularization",
+    "DropoutDefense",
+    "EarlyStoppingDefense",
+    "RelaxLoss",
+    "WeightPenalty",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -113,6 +113,6 @@ def check_answers_posteriors(estimator: Any, who: str) -> None:
         return
     name = type(last).__name__
     raise ValueError(
-        f"{who} alters posteriors, and {name} has no predict_proba. Wrap it: "
+        f"{who} reads posteriors, and {name} has no predict_proba. Wrap it: "
         f"{who}(CalibratedClassifierCV({name}(...)))."
     )

@@ -1,4 +1,4 @@
-"""Everything that needs torch: networks as targets, and what looks inside them."""
+"""Everything that needs torch: networks as targets, what looks inside, what defends them."""
 
 try:
     import skorch  # noqa: F401
@@ -9,21 +9,31 @@ except ImportError as error:
         "pip install 'mia-sklearn[torch]'."
     ) from error
 
+from ._adversarial_regularization import AdversarialRegularization
 from ._dpsgd import DPSGD
+from ._dropout_defense import DropoutDefense
+from ._early_stopping_defense import EarlyStoppingDefense
 from ._federated import FederatedTraining
 from ._federated_hooks import FederatedObserver
 from ._federated_observers import GlobalObserver, LocalObserver
+from ._relax_loss import RelaxLoss
 from ._target import TorchTarget
 from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
+from ._weight_penalty import WeightPenalty
 from ._white_box_attack import WhiteBoxAttack
 
 __all__ = [
     "DPSGD",
+    "AdversarialRegularization",
+    "DropoutDefense",
+    "EarlyStoppingDefense",
     "FederatedObserver",
     "FederatedTraining",
     "GlobalObserver",
     "LocalObserver",
+    "RelaxLoss",
     "TorchTarget",
     "UnsupervisedWhiteBoxAttack",
+    "WeightPenalty",
     "WhiteBoxAttack",
 ]

@@ -14,13 +14,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..base import BaseDefense, TrainingSet
+from ._defended_nets import as_numbers, fresh_module
 from ._privacy_accounting import (
     PrivacyPlan,
     check_opacus,
     epsilon_spent,
     required_noise,
 )
-from ._private_training import as_numbers, check_honoured, dense_numbers, train_privately
+from ._private_training import check_honoured, train_privately
 from ._random import seeded
 from ._target import check_device
 
@@ -171,7 +172,7 @@ class DPSGD(BaseDefense):
         self._check_net(data.params)
         self._check_enough(data, 2, "so that each can hide among others")
         plan = self._plan(len(data))
-        X = dense_numbers(data.X)
+        X = as_numbers(data.X, fresh_module(self.net))
         if self.random_state is None:
             seed = int(torch.randint(2**31 - 1, ()))
         else:

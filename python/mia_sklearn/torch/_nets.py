@@ -94,6 +94,7 @@ def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
         probe = clone(net)
         make_fresh(probe, 0)
         probe.initialize()
+        _announce(probe, X, np.unique(labels, return_inverse=True)[1])
         output = TorchTarget(probe.module_, [0, 1], device=net.device).output(
             take_rows(X, slice(2))
         )
@@ -123,6 +124,14 @@ def classes_of_columns(net: Any, labels: np.ndarray, n_columns: int) -> np.ndarr
             "classes=."
         )
     return found
+
+
+def _announce(probe: Any, X: Any, codes: np.ndarray) -> None:
+    """Tell the user's callbacks of the records: some set the module's size by them."""
+    others = ("skorch", __name__.partition(".")[0])
+    for _, callback in probe.callbacks_:
+        if type(callback).__module__.partition(".")[0] not in others:
+            callback.on_train_begin(probe, X=X, y=targets_of(probe, codes))
 
 
 def _two_classes(labels: np.ndarray) -> np.ndarray:
@@ -187,11 +196,15 @@ def fit_net(
 
 
 def train_net(
-    net: Any, X: Any, labels: np.ndarray, params: dict[str, Any] | None = None
+    net: Any,
+    X: Any,
+    labels: np.ndarray,
+    params: dict[str, Any] | None = None,
+    *,
+    classes: np.ndarray | None = None,
+    seed: int | None = None,
 ) -> TorchTarget:
     """Train a net, or a pipeline that ends in one, on labels of any kind.
-
-    Its seed is drawn from torch's own generator, as that of skorch's `fit`.
 
     Parameters
     ----------
@@ -200,6 +213,10 @@ def train_net(
     labels : ndarray of shape (n_records,)
     params : dict, default=None
         Arguments of `fit`.
+    classes : ndarray of shape (n_classes,), default=None
+        All labels that there are; those of `labels` by default.
+    seed : int, default=None
+        By default drawn from torch's own generator, as that of skorch's `fit`.
 
     Returns
     -------
@@ -210,8 +227,8 @@ def train_net(
     ValueError
         If the module has not as many columns as there are classes, or the loss became NaN.
     """
-    classes = net_classes(net, X, labels)
-    seed = int(torch.randint(2**31 - 1, ()))
+    classes = net_classes(net, X, labels if classes is None else classes)
+    seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
     codes = positions(labels, classes)
     target = fit_net(net, X, codes, classes=classes, seed=seed, params=params or {})
     if isinstance(target, Lost):

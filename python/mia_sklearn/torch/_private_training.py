@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import skorch
 import torch
-from sklearn.utils import check_array
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .._data import positions
 from ._batchable import LOADING, changed_steps
+from ._defended_nets import as_numbers
 from ._machine import is_out_of_memory
 from ._nets import classes_of_columns, targets_of
 from ._privacy_accounting import PrivacyPlan, quiet
-from ._target import TorchTarget, as_input, read_output
+from ._target import TorchTarget, read_output
 
-__all__ = ["PrivateLoop", "as_numbers", "check_honoured", "dense_numbers", "train_privately"]
+__all__ = ["PrivateLoop", "check_honoured", "train_privately"]
 
 # Numbers in the per-record gradients that are held at a time. 16 MB stay in a processor's cache,
 # more take twice the time there; other devices like 256 MB. Records at a time, at least.
@@ -327,23 +327,6 @@ def _check_sums(module: nn.Module) -> None:
             )
 
 
-def dense_numbers(X: Any) -> np.ndarray:
-    """Return a table as an array of finite numbers."""
-    if hasattr(X, "toarray"):
-        X = X.toarray()
-    return check_array(X, allow_nd=True, input_name="X")
-
-
-def as_numbers(X: Any, module: nn.Module) -> np.ndarray:
-    """Return a table as an array that a module takes."""
-    X = dense_numbers(X)
-    if not any(isinstance(part, (nn.Embedding, nn.EmbeddingBag)) for part in module.modules()):
-        # Whole numbers are quantities, where they are no positions in a table.
-        X = X.astype(np.float64) if X.dtype.kind in "biu" else X
-    kinds = (p.dtype for p in module.parameters() if p.is_floating_point())
-    return as_input(X, next(kinds, torch.float32))
-
-
 def train_privately(
     net: Any, X: np.ndarray, labels: np.ndarray, plan: PrivacyPlan, **options: Any
 ) -> tuple[TorchTarget, int]:
@@ -384,7 +367,7 @@ def train_privately(
     if not all(bool(torch.isfinite(p).all()) for p in loop.module.parameters()):
         raise ValueError("The network's parameters became NaN or infinite: lower its lr.")
     net.module_ = loop.module
-    read = TorchTarget.from_estimator(net, as_numbers(X[:_TRIED], loop.module))
+    read = TorchTarget.from_estimator(net, X[:_TRIED])
     if len(read.classes_) != len(loop.classes):
         raise ValueError(
             f"The net's module answers with {len(read.classes_)} columns, but there are "

@@ -1,0 +1,236 @@
+"""Release what models say of records that they never saw."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.parallel import Parallel, delayed
+
+from .._data import n_rows, row_digests, take_rows
+from .._estimators import prefers_threads
+from ..base import BaseDefense, TrainingSet
+from ..signals import log_posteriors
+from ._output import check_answers_posteriors
+from ._parts import draw_seeds, train_part
+from ._soft_labels import train_on_posteriors
+
+__all__ = ["SELENA"]
+
+
+class SELENA(BaseDefense):
+    """Train on what an ensemble answers on each record without the models that saw it.
+
+    Threat model: protects against attackers who read posteriors or labels, or see the released
+    parameters (black-box, label-only, white-box). What a record changes about the answers on its
+    neighbours can still show.
+
+    Parameters
+    ----------
+    estimator : classifier with predict_proba
+        Clones with seeds of their own are fitted as sub-models; one more, as it is, is what is
+        released.
+    n_models : int, default=25
+        Sub-models, K in the paper.
+    n_left_out : int, default=10
+        Sub-models that do not see a record, L in the paper. At least 1, below `n_models`. Each
+        sub-model sees about 1 - n_left_out / n_models of the records.
+    distill : bool, default=True
+        True: a model learns the ensemble's posteriors on the training records and is released.
+        False: the ensemble itself is. It then holds digests of the training records, which tell
+        whoever has the object (not just its answers) who the members are.
+    random_state : int, RandomState instance or None, default=None
+        Draws who is left out of what, the sub-models' seeds, and labels where the released model
+        takes no weights.
+    n_jobs : int, default=None
+        Sub-models trained at a time, as joblib counts. The result does not depend on it.
+
+    Attributes
+    ----------
+    estimator_ : fitted classifier
+        What is released. With `distill=True` no sub-model is kept.
+    classes_ : ndarray of shape (n_classes,)
+
+    See Also
+    --------
+    Distillation : One teacher, and other records for the student.
+
+    Notes
+    -----
+    A training record is answered by the mean posterior of the `n_left_out` sub-models that never
+    saw it, another record by those of a training record drawn by its digest: the same answer
+    each time. Records with equal features are left out together, or a copy would answer for the
+    record; the paper draws for each alone. Left-out sets are drawn so that all sub-models see as
+    many records, up to the last few.
+
+    The released model learns posteriors as in `Distillation`, `sample_weight` multiplied in.
+
+    Pass estimators that are not fitted: a pickle holds what was passed beside what is released.
+
+    References
+    ----------
+    .. [1] X. Tang et al., "Mitigating Membership Inference Attacks by Self-Distillation Through a
+       Novel Ensemble Architecture", USENIX Security 2022, section 4.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from mia_sklearn.defenses import SELENA
+    >>> X, y = load_iris(return_X_y=True)
+    >>> tree = DecisionTreeClassifier(random_state=0)
+    >>> model = SELENA(tree, n_models=5, n_left_out=2, random_state=0).fit(X, y)
+    >>> tree.fit(X, y).score(X, y) > model.score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "n_models": [Interval(Integral, 2, None, closed="left")],
+        "n_left_out": [Interval(Integral, 1, None, closed="left")],
+        "distill": ["boolean"],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        n_models: int = 25,
+        n_left_out: int = 10,
+        distill: bool = True,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_models = n_models
+        self.n_left_out = n_left_out
+        self.distill = distill
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def _prototype(self) -> Any:
+        return self.estimator if self.distill else _SplitAI
+
+    def _fit(self, data: TrainingSet) -> None:
+        check_answers_posteriors(self.estimator, type(self).__name__)
+        if 0 in data.X.shape[1:]:
+            raise ValueError(
+                f"X has 0 feature(s) (shape={data.X.shape}) while a minimum of 1 is required."
+            )
+        digests, record = np.unique(row_digests(data.X), return_inverse=True)
+        self._check_sizes(len(data), len(digests))
+        rng = check_random_state(self.random_state)
+        left_out = _draw_left_out(len(digests), self.n_models, self.n_left_out, rng)
+        seeds = draw_seeds(rng, self.n_models)
+        # One row per record, one column per sub-model: True where it does not see the record.
+        unseen = np.zeros((len(digests), self.n_models), dtype=bool)
+        np.put_along_axis(unseen, left_out, True, axis=1)
+        unseen = unseen[record.reshape(-1)]
+        total = np.zeros((len(data), len(self.classes_)))
+        models = []
+        for number, (posteriors, model) in enumerate(self._train_all(data, unseen, seeds)):
+            total[unseen[:, number]] += posteriors
+            models.append(model)
+        if self.distill:
+            mean = total / self.n_left_out
+            self.estimator_ = train_on_posteriors(self.estimator, data, mean, self.classes_, rng)
+        else:
+            salt = int(rng.randint(2**31 - 1))
+            self.estimator_ = _SplitAI(models, (digests, left_out), self.classes_, salt)
+
+    def _check_sizes(self, n_records: int, n_different: int) -> None:
+        if self.n_left_out >= self.n_models:
+            raise ValueError(
+                f"n_left_out={self.n_left_out} must be below n_models={self.n_models}, or no "
+                "model would see a record."
+            )
+        if n_different < self.n_models:
+            raise ValueError(
+                f"{type(self).__name__} needs at least {self.n_models} different records for "
+                f"n_models={self.n_models}, got {n_different} (n_samples={n_records})."
+            )
+
+    def _train_all(self, data: TrainingSet, unseen: np.ndarray, seeds: list[int]) -> Any:
+        """Yield each sub-model's posteriors of the records that it did not see, and itself."""
+        keep = not self.distill
+        prefer = "threads" if prefers_threads(self.estimator) else "processes"
+        parallel = Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator")
+        return parallel(
+            delayed(_train_one)(
+                self.estimator, data, unseen[:, number], self.classes_, seed=seed, keep=keep
+            )
+            for number, seed in enumerate(seeds)
+        )
+
+
+def _draw_left_out(
+    n: int, n_models: int, n_left_out: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Return the sub-models that do not see each record.
+
+    Of every `n_models` records each gets as many neighbours on a circle of the sub-models in
+    random order, so that these leave out equally many. To a record every set is as likely.
+    """
+    n_circles = -(-n // n_models)
+    circles = rng.random_sample((n_circles, n_models)).argsort(axis=1)
+    arcs = (np.arange(n_models)[:, None] + np.arange(n_left_out)) % n_models
+    sets = circles[:, arcs].reshape(-1, n_left_out)
+    return sets[rng.permutation(n)]
+
+
+def _train_one(
+    estimator: Any,
+    data: TrainingSet,
+    unseen: np.ndarray,
+    classes: np.ndarray,
+    *,
+    seed: int,
+    keep: bool,
+) -> tuple[np.ndarray, Any]:
+    model = train_part(estimator, data.take(np.flatnonzero(~unseen)), classes, seed)
+    asked = np.flatnonzero(unseen)
+    if not len(asked):
+        return np.empty((0, len(classes))), model if keep else None
+    posteriors = np.exp(log_posteriors(model, take_rows(data.X, asked), classes))
+    return posteriors, model if keep else None
+
+
+class _SplitAI:
+    """The ensemble: a record is answered by the sub-models that never saw it."""
+
+    def __init__(
+        self,
+        models: list[Any],
+        sets: tuple[np.ndarray, np.ndarray],
+        classes: np.ndarray,
+        salt: int,
+    ) -> None:
+        self.models = models
+        self.digests, self.left_out = sets
+        self.classes_ = classes
+        self.salt = salt
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        asked = row_digests(X)
+        found = np.searchsorted(self.digests, asked) % len(self.digests)
+        # The paper takes the sub-models of a training record drawn at random.
+        drawn = ((asked ^ np.uint64(self.salt)) % np.uint64(len(self.digests))).astype(np.intp)
+        sets = self.left_out[np.where(self.digests[found] == asked, found, drawn)]
+        total = np.zeros((n_rows(X), len(self.classes_)))
+        for number, model in enumerate(self.models):
+            rows = np.flatnonzero((sets == number).any(axis=1))
+            if len(rows):
+                total[rows] += np.exp(log_posteriors(model, take_rows(X, rows), self.classes_))
+        return total / self.left_out.shape[1]
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -1,0 +1,80 @@
+"""How good a model's answers are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from .._data import positions
+from ..signals import log_posteriors
+from ..stats._advantage import _wilson
+
+__all__ = ["calibration_error", "quality"]
+
+_BINS = 15
+_LEAST_POSTERIOR = np.finfo(np.float64).eps
+
+
+def quality(model: Any, X: Any, y: np.ndarray, *, confidence: float) -> dict[str, float]:
+    """Return the accuracy of a fitted classifier with its Wilson interval, and its calibration.
+
+    Parameters
+    ----------
+    model : fitted classifier
+    X, y : test records
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    dict of str to float
+        `test_score`, `test_score_low`, `test_score_high`, `log_loss` (posteriors below 2.2e-16
+        count as that), `calibration_error`.
+    """
+    right = np.asarray(model.predict(X)) == y
+    z = float(ndtri(0.5 + confidence / 2))
+    score, low, high = _wilson(np.count_nonzero(right), len(right), z)
+    log_proba = log_posteriors(model, X)
+    column = positions(y, np.asarray(model.classes_))
+    # A class that the model never saw has the posterior 0.
+    own = np.where(column < 0, -np.inf, log_proba[np.arange(len(y)), column])
+    return {
+        "test_score": float(score),
+        "test_score_low": float(low),
+        "test_score_high": float(high),
+        "log_loss": float(-np.maximum(own, np.log(_LEAST_POSTERIOR)).mean()),
+        "calibration_error": calibration_error(np.exp(log_proba.max(axis=1)), right),
+    }
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray, *, bins: int = _BINS) -> float:
+    """Return how far confidence in the top label lies from how often it is right, on average.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n_records,)
+        The largest posterior of each record.
+    right : ndarray of shape (n_records,), bool
+        Whether its label is the record's.
+    bins : int, default=15
+        Bins of equally many records; equal confidences are never parted.
+
+    Returns
+    -------
+    float
+        The mean over records of their bin's difference between mean confidence and accuracy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn.selection._quality import calibration_error
+    >>> calibration_error(np.full(4, 0.75), np.array([True, True, False, False]))
+    0.25
+    """
+    ranks = rankdata(confidence) - 0.5
+    place = np.minimum((ranks * bins / len(ranks)).astype(np.intp), bins - 1)
+    gaps = np.bincount(place, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(ranks))

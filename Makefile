@@ -62,8 +62,8 @@ $(FLOORS)/.installed: $(UV) pyproject.toml Makefile
 		if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] > (3, 11))' 2>/dev/null; then \
 			$(UV) venv --quiet --clear --python "$$python" $(FLOORS) && \
 			$(UV) pip install --quiet --python $(FLOORS)/bin/python --resolution lowest-direct \
-				-r pyproject.toml --extra torch 'pytest>=8' 'pytest-benchmark>=5' 'pytest-xdist>=3' \
-				'diffprivlib>=0.6.5' && \
+				-r pyproject.toml --extra torch --extra dp 'pytest>=8' 'pytest-benchmark>=5' \
+				'pytest-xdist>=3' 'diffprivlib>=0.6.5' && \
 			touch $@; exit; \
 		fi; \
 	done; echo 'No Python 3.10 or 3.11: the oldest versions have no wheels, skipped.'

@@ -83,5 +83,6 @@ def test_released_answers_agree(name, records):
 
 def test_every_network_is_listed():
     exported = {getattr(defenses, name) for name in defenses._NETWORKS}
-    assert exported == {type(defense) for defense in DEFENSES.values()}
+    # DPSGD needs Opacus beside: its tests are in a file of their own.
+    assert exported == {type(defense) for defense in DEFENSES.values()} | {defenses.DPSGD}
     assert set(defenses._NETWORKS) <= set(dir(defenses))

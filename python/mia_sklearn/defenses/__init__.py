@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _NETWORKS: tuple[str, ...] = (
+    "DPSGD",
     "AdversarialRegularization",
     "DropoutDefense",
     "EarlyStoppingDefense",

@@ -10,6 +10,7 @@ except ImportError as error:
     ) from error
 
 from ._adversarial_regularization import AdversarialRegularization
+from ._dpsgd import DPSGD
 from ._dropout_defense import DropoutDefense
 from ._early_stopping_defense import EarlyStoppingDefense
 from ._federated import FederatedTraining
@@ -22,6 +23,7 @@ from ._weight_penalty import WeightPenalty
 from ._white_box_attack import WhiteBoxAttack
 
 __all__ = [
+    "DPSGD",
     "AdversarialRegularization",
     "DropoutDefense",
     "EarlyStoppingDefense",

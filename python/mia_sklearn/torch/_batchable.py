@@ -13,7 +13,7 @@ from torch import nn
 from .._estimators import configured
 from ._random import seeded
 
-__all__ = ["why_not_batched"]
+__all__ = ["LOADING", "changed_steps", "why_not_batched"]
 
 # Their updates treat every number apart, so that stacked parameters are updated as each alone.
 _ELEMENTWISE = {
@@ -29,7 +29,8 @@ _WATCHING = (
     known.PrintLog,
     known.ProgressBar,
 )
-_LOADING = {
+# What of a loader decides how records are loaded, not which.
+LOADING = {
     "batch_size",
     "drop_last",
     "num_workers",
@@ -89,8 +90,8 @@ def why_not_batched(estimator: Any, X: Any, fit_params: dict[str, Any]) -> str:
 
 
 def _why_not_by_parameters(net: Any) -> str:
-    changed = [name for name in _STEPS if not _is_of_skorch(net, name)]
-    loading = sorted(net.get_params_for("iterator_train").keys() - _LOADING)
+    changed = changed_steps(net)
+    loading = sorted(net.get_params_for("iterator_train").keys() - LOADING)
     unknown = [
         f"{name}={getattr(value, '__name__', value)}"
         for name, value, allowed in (
@@ -112,8 +113,11 @@ def _why_not_by_parameters(net: Any) -> str:
     return reason
 
 
-def _is_of_skorch(net: Any, name: str) -> bool:
-    return getattr(type(net), name).__module__.partition(".")[0] == "skorch"
+def changed_steps(net: Any) -> list[str]:
+    """Return which methods that say how a net trains are its class's own, not skorch's."""
+    return [
+        name for name in _STEPS if getattr(type(net), name).__module__.partition(".")[0] != "skorch"
+    ]
 
 
 def _why_not_after_start(net: Any) -> str:

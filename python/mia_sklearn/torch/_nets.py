@@ -16,7 +16,15 @@ from .._training import Lost
 from ._random import seeded
 from ._target import TorchTarget, as_input, check_device, read_output
 
-__all__ = ["check_net", "fit_net", "make_fresh", "net_classes", "targets_of", "train_net"]
+__all__ = [
+    "check_net",
+    "classes_of_columns",
+    "fit_net",
+    "make_fresh",
+    "net_classes",
+    "targets_of",
+    "train_net",
+]
 
 
 def check_net(net: Any) -> None:
@@ -80,9 +88,8 @@ def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
     given = getattr(net, "classes", None)
     if given is not None and len(given):
         return np.asarray(given)
-    found = np.unique(labels)
     if hasattr(estimator, "steps") or is_frame(X):
-        return found
+        return np.unique(labels)
     with seeded(0):
         probe = clone(net)
         make_fresh(probe, 0)
@@ -91,7 +98,23 @@ def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
         output = TorchTarget(probe.module_, [0, 1], device=net.device).output(
             take_rows(X, slice(2))
         )
-    n_columns = read_output(output, "logits").shape[1]
+    return classes_of_columns(net, labels, read_output(output, "logits").shape[1])
+
+
+def classes_of_columns(net: Any, labels: np.ndarray, n_columns: int) -> np.ndarray:
+    """Return the label of each column of a net's module, of which there are so many.
+
+    Raises
+    ------
+    ValueError
+        If the module has not as many columns as there are classes.
+    """
+    if isinstance(net, NeuralNetBinaryClassifier):
+        return _two_classes(labels)
+    given = getattr(net, "classes", None)
+    if given is not None and len(given):
+        return np.asarray(given)
+    found = np.unique(labels)
     if found.dtype.kind in "iu" and found[0] >= 0 and found[-1] < n_columns:
         return np.arange(n_columns)
     if len(found) != n_columns:

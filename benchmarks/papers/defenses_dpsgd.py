@@ -67,7 +67,8 @@ def run(
     Returns
     -------
     DataFrame
-        Bounds on epsilon are one-sided and hold at 95 % each, at the delta of the training.
+        Intervals are those of 95 %, as text; bounds on epsilon are one-sided and hold at 95 %
+        each, at the delta of the training.
     """
     X, y = data
     rows = np.random.default_rng(seed).permutation(len(y))
@@ -104,8 +105,8 @@ def run(
         member = report.records["member"].to_numpy()
         for attack in ATTACKS:
             score = report.records[attack].to_numpy()
-            row[f"AUC {attack}"] = roc_auc(member, score).value
-            row[f"TPR at 1 % {attack}"] = tpr_at_fpr(member, score, 0.01).value
+            row[f"AUC {attack}"] = str(roc_auc(member, score))
+            row[f"TPR at 1 % {attack}"] = str(tpr_at_fpr(member, score, 0.01))
             row[f"epsilon above, {attack}"] = epsilon_lower_bound(
                 member, score, delta=getattr(model, "delta_", 0.0)
             ).value
@@ -118,7 +119,10 @@ def run(
 def markdown(table: pd.DataFrame) -> str:
     """Return a table with one line per model."""
     lines = [["model", *table.columns], ["---"] * (1 + table.shape[1])]
-    lines += [[str(name), *(f"{value:.3g}" for value in row)] for name, *row in table.itertuples()]
+    lines += [
+        [value if isinstance(value, str) else f"{value:.3g}" for value in row]
+        for row in table.itertuples()
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from scipy import sparse
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, audit
 from mia_sklearn._controls import distribution_shift
+from mia_sklearn._tables import _describe
 from mia_sklearn.attacks import GMIAAttack, LiRAAttack, ThresholdAttack
 from mia_sklearn.metrics import compute
 
@@ -277,3 +280,9 @@ def test_indirect_gmia_is_refused_with_the_way(model, halves):
     row = coverage_of(run(model, halves, attacks=["threshold"])).loc["gmia-indirect"]
     assert row["status"] == "not run"
     assert "EnhancingRecords" in row["reason"]
+
+
+def test_an_estimator_is_described_without_where_it_lies_in_memory():
+    described = _describe(make_pipeline(FunctionTransformer(lambda X: X), StandardScaler()))
+    assert "<lambda>" in described
+    assert "0x" not in described

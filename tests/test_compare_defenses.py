@@ -320,6 +320,8 @@ def test_the_best_remedy_is_named(halves):
     stored = frame.copy()
     stored.attrs = {}
     assert _remedy(stored, halves) == finding
+    frame.loc[frame["defense"] == "good", "parameters"] = f"Good({'parameter=0, ' * 20})"
+    assert "Train it (Good, with the parameters of" in _remedy(frame, halves).remedy
 
 
 def test_where_no_defense_helps_it_is_said(halves):

@@ -25,6 +25,7 @@ INFERRED_AT = 0.01
 _LEAST_TO_POOL = 3  # references without a record that pooled p-values take
 _DIFFERS_AT = 0.001
 _STRONG_AUC = 0.6
+_READABLE = 100  # letters of an estimator's parameters in a sentence
 
 
 def findings(
@@ -139,9 +140,15 @@ def _measured_remedy(compared: Comparison | None) -> Finding | None:
         f"{numbers(after)}, at a test score of {100 * after['test_score']:.1f} % in place of "
         f"{100 * before['test_score']:.1f} %; defenses that cost more than {100 * AFFORDABLE:g} "
         "points are left aside.",
-        f"Train {after['parameters']} and audit that model, on other records where there are "
-        "some: it was chosen as the best of several on these.",
+        f"Train {_in_short(str(after['parameters']))} and audit that model, on other records "
+        "where there are some: it was chosen as the best of several on these.",
     )
+
+
+def _in_short(parameters: str) -> str:
+    if len(parameters) <= _READABLE:
+        return parameters
+    return f"it ({parameters.partition('(')[0]}, with the parameters of the comparison)"
 
 
 def _exposed(records: pd.DataFrame) -> Finding | None:

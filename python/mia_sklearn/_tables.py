@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from importlib.metadata import version
 from inspect import signature
@@ -207,6 +208,8 @@ def _describe(estimator: Any) -> str:
         text = _net_with_parameters(estimator)
     else:
         text = " ".join(repr(estimator).split())
+    # Where an object lies in memory says nothing of it.
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
     return text if len(text) <= 300 else text[:297] + "..."
 
 

@@ -86,7 +86,8 @@ def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
             "whatever being in the data says about them.",
             "Make the model remember less: stronger regularisation, larger leaves, fewer trees "
             "grown to purity, early stopping, more data; release labels or fewer digits; or train "
-            "with differential privacy. Then audit again.",
+            "with differential privacy. `mia_sklearn.selection.compare_defenses` measures what "
+            "each buys and costs.",
         )
     if auc["low"] > 0.5:
         strong = auc["low"] > _STRONG_AUC
@@ -186,8 +187,9 @@ def _vulnerable(run: Run, records: pd.DataFrame) -> Finding | None:
         f"neighbours expected in a training set), so that what the model learned from them can be "
         f"told from what it learned from others, however well it generalises; {inferred:,} of "
         f"them are recognised at p <= {INFERRED_AT:g}.",
-        "Ask whether the model needs these records: train without those that do not help it, or "
-        "collect more people like them. Then audit again.",
+        "Ask whether the model needs these records: train without those that do not help it "
+        "(`mia_sklearn.defenses.VulnerableRecordRemoval`), or collect more people like them. Then "
+        "audit again.",
     )
 
 
@@ -274,7 +276,8 @@ def _duplicates(run: Run) -> Finding | None:
         f"{n:,} training records repeat others",
         "Repeated records are remembered better, and the copies serve as references for one "
         "another, so that their exposure is underestimated.",
-        "If the copies are one person's, keep one of them and audit again.",
+        "If the copies are one person's, keep one of them "
+        "(`mia_sklearn.defenses.DistinctTraining`) and audit again.",
     )
 
 

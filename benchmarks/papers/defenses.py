@@ -12,6 +12,7 @@ The folder of the data sets is read from MIA_SKLEARN_DATA; pictures go to --outp
 from __future__ import annotations
 
 import argparse
+import re
 import time
 import warnings
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from defenses_models import EPOCHS, dense_net
+from scipy.stats import binomtest
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -47,7 +49,7 @@ from mia_sklearn.defenses import (
     VulnerableRecordRemoval,
     WeightPenalty,
 )
-from mia_sklearn.plots import UncertaintyGapDisplay
+from mia_sklearn.plots import RiskUtilityDisplay, UncertaintyGapDisplay
 
 PAPER = """\
 Shokri et al., Purchase-100 (test accuracy / attack accuracy / precision / recall): none
@@ -211,17 +213,40 @@ def shown(rows: dict[str, dict[str, Any]], first: str) -> None:
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
+def draw(rows: dict[str, dict[str, Any]], n_test: int, picture: Path) -> None:
+    """Draw test accuracy against LiRA's AUC."""
+    auc = np.array(
+        [[float(part) for part in re.findall(r"[.\d]+", row["LiRA AUC"])] for row in rows.values()]
+    )
+    right = [binomtest(round(row["test"] * n_test), n_test) for row in rows.values()]
+    ends = [found.proportion_ci(method="wilson") for found in right]
+    display = RiskUtilityDisplay(
+        names=list(rows),
+        utility=[row["test"] for row in rows.values()],
+        risk=auc[:, 0],
+        utility_interval=([end.low for end in ends], [end.high for end in ends]),
+        risk_interval=(auc[:, 1], auc[:, 2]),
+        utility_name="Test accuracy",
+        risk_name="AUC of LiRA",
+        chance=0.5,
+        baseline="none",
+    )
+    display.plot().figure_.savefig(picture, dpi=120)
+
+
 def run_location(output: Path) -> None:
     X, y = location()
     half = len(y) // 2
     halves = (X[:half], y[:half], X[half:], y[half:])
     print(PAPER)
-    for title, models in (
-        ("scikit-learn's MLPClassifier", around_any()),
-        ("the same network in skorch", around_networks()),
+    for title, models, picture in (
+        ("scikit-learn's MLPClassifier", around_any(), "defenses_any.png"),
+        ("the same network in skorch", around_networks(), "defenses_networks.png"),
     ):
         print(f"\n{title}: {half} members and as many others, {REFERENCES} references\n")
-        shown({name: measured(model, halves)[0] for name, model in models.items()}, "defense")
+        rows = {name: measured(model, halves)[0] for name, model in models.items()}
+        shown(rows, "defense")
+        draw(rows, len(y) - half, output / picture)
 
 
 def run_adversarial(output: Path) -> None:
@@ -249,7 +274,7 @@ def run_adversarial(output: Path) -> None:
     table = gaps.set_index(["model", "quantity"])[["largest_gap", "mean_gap"]].unstack()
     table.columns = [f"{quantity}, {gap.replace('_', ' ')}" for gap, quantity in table.columns]
     shown({name: dict(table.loc[name]) for name in rows}, "defense")
-    few = {name: answers[name] for name in list(answers)[::4][:2]}
+    few = {f"lambda {lam}": answers[f"lambda {lam}, 20,000 reference records"] for lam in (0, 3)}
     drawn = UncertaintyGapDisplay.from_predictions(few)
     drawn.figure_.savefig(output / "uncertainty_gap.png", dpi=120)
 

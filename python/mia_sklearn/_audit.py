@@ -111,7 +111,7 @@ def audit(
     fit_params : dict, default=None
         Passed to the references' `fit`. Values with one entry per record are sliced; they hold
         the training records' entries, then those of the test records, on which references
-        train too.
+        train too. A defense's `X_reference` and `y_reference` go whole to each.
     split : {"random", "other", None}, default=None
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.

@@ -243,7 +243,8 @@ class ReferenceModels(BaseEstimator):
         fit_params : dict, default=None
             Passed to the estimator's `fit`. Values with one entry per record that may be
             trained on (those of the pool, or of the population when there is one, then those
-            of the core) are sliced to each training set.
+            of the core) are sliced to each training set. A defense's `X_reference` and
+            `y_reference` go whole to each.
         classes : array-like of shape (n_classes,), default=None
             Labels to which answers are aligned; by default all labels in the data.
 

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from ._data import as_table, is_frame
 
-__all__ = ["FeatureSpace"]
+__all__ = ["FeatureSpace", "plain_values"]
 
 # A numeric column with no more distinct values than this is a set of values, not a range.
 _FEW_VALUES = 16
@@ -211,7 +211,7 @@ class _Values:
 
 def _columns(X: Any) -> list[np.ndarray]:
     if is_frame(X):
-        return [_plain(X.iloc[:, j]) for j in range(X.shape[1])]
+        return [plain_values(X.iloc[:, j]) for j in range(X.shape[1])]
     return list(np.asarray(X).reshape(len(X), -1).T)
 
 
@@ -222,7 +222,7 @@ def _are_sets(X: Any) -> list[bool]:
     return [False] * int(np.prod(X.shape[1:]))
 
 
-def _plain(column: Any) -> np.ndarray:
+def plain_values(column: Any) -> np.ndarray:
     """Return a frame's column as numbers, or as objects."""
     import pandas as pd
 

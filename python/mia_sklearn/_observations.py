@@ -167,7 +167,9 @@ def fill_answers(
         target[:, 1:-1] = np.exp(answers)
     elif access.sees_labels:
         # Whoever sees labels alone sees all of the posterior on one class.
-        target[:, 1:-1] = answers[:, 1:2] == np.arange(target.shape[1] - 2)
+        seen = answers[:, 1:2]
+        hit = seen == np.arange(target.shape[1] - 2)
+        target[:, 1:-1] = np.where(np.isnan(seen), np.float32(np.nan), hit)
 
 
 class ReferenceTable:

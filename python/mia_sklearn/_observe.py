@@ -28,12 +28,13 @@ _SMOOTHING = 1e-12
 
 
 class FunctionTarget:
-    """A function `X -> posteriors` as a target, with its queries counted.
+    """A function `X -> posteriors`, or `X -> labels`, as a target, with its queries counted.
 
     Parameters
     ----------
     function : callable
-        Takes a table of records, returns posteriors of shape (n_records, n_classes).
+        Takes a table of records, returns posteriors of shape (n_records, n_classes), or one
+        label per record.
     classes : array-like of shape (n_classes,)
         Labels, in the order of the function's columns.
     query_budget : int, default=None
@@ -44,6 +45,8 @@ class FunctionTarget:
     classes_ : ndarray of shape (n_classes,)
     n_queries_ : int
         Records asked about so far.
+    queries_left : int or None
+        Records that may still be asked about; None without a budget.
 
     Examples
     --------
@@ -79,16 +82,42 @@ class FunctionTarget:
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Ask the function about records, within the budget."""
-        n = n_rows(X)
-        self.check_budget(n)
-        self.n_queries_ += n
-        proba = np.asarray(self.function(X), dtype=np.float64)
-        if proba.shape != (n, len(self.classes_)):
+        return self._posteriors(self._answers(X), n_rows(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Ask the function for labels, or for the most probable ones."""
+        answers, n = self._answers(X), n_rows(X)
+        if answers.shape != (n,):
+            return self.classes_[self._posteriors(answers, n).argmax(axis=1)]
+        unknown = np.flatnonzero(positions(answers, self.classes_) < 0)
+        if len(unknown):
             raise ValueError(
-                f"The function returned shape {proba.shape}; expected one row per record and one "
-                f"column per class: ({n}, {len(self.classes_)})."
+                f"The function returned the label {answers.tolist()[unknown[0]]!r}, which is not "
+                "one of classes."
             )
-        return proba
+        return answers
+
+    def _answers(self, X: Any) -> np.ndarray:
+        self.check_budget(n_rows(X))
+        self.n_queries_ += n_rows(X)
+        return np.asarray(self.function(X))
+
+    def _posteriors(self, answers: np.ndarray, n: int) -> np.ndarray:
+        if answers.shape != (n, len(self.classes_)):
+            labels = (
+                " A function that returns labels is asked with access='label'."
+                if answers.shape == (n,)
+                else ""
+            )
+            raise ValueError(
+                f"The function returned shape {answers.shape}; expected one row per record and "
+                f"one column per class: ({n}, {len(self.classes_)}).{labels}"
+            )
+        return answers.astype(np.float64)
+
+    @property
+    def queries_left(self) -> int | None:
+        return None if self.query_budget is None else self.query_budget - self.n_queries_
 
     def check_budget(self, n: int) -> None:
         """Raise if `n` more queries would go over the budget."""
@@ -131,7 +160,7 @@ def as_target(
     if not hasattr(model, "predict") and not isinstance(model, FunctionTarget):
         if not callable(model):
             raise ValueError(
-                "model must be a fitted classifier or a function X -> posteriors, got "
+                "model must be a fitted classifier or a function X -> posteriors or labels, got "
                 f"{type(model).__name__}."
             )
         return FunctionTarget(model, classes, query_budget=query_budget)
@@ -180,21 +209,24 @@ def observe(
     classes: Any = None,
     query_budget: int | None = None,
     random_state: Any = None,
+    **access_options: Any,
 ) -> pd.DataFrame:
     """Ask a target about records and lay its answers beside those of the references.
 
     Threat model: black-box; each record is queried once, and `n_queries` times more. With
-    `view="white-box"` the attacker holds the model.
+    `access="label"` the attacker sees predicted classes alone, with `view="white-box"` holds the
+    model.
 
     Parameters
     ----------
-    model : fitted classifier or generator, or function `X -> posteriors`
+    model : fitted classifier or generator, or function `X -> posteriors` or `X -> labels`
         The target.
     X : table of shape (n_records, n_features)
     y : array-like of shape (n_records,)
         The records' true labels; generators have none.
     access : str, access or callable, default=None
-        What is asked for in place of posteriors, see `mia_sklearn.access`. By default what the
+        What is asked for in place of posteriors, see `mia_sklearn.access`: "label" for predicted
+        classes, for example. By default what the
         references were asked for; without references, posteriors of a classifier and the
         strongest that a generator allows.
     view : {"black-box", "white-box"}, default="black-box"
@@ -218,13 +250,16 @@ def observe(
         attacker, who may query them; see `StackedAttack`). `X` must be the whole pool.
     n_queries : int, default=0
         Adds `query_*` columns on this many perturbed copies of each record, which the
-        references must have answered too (`ReferenceModels(n_queries=)`).
+        references must have answered too (`ReferenceModels(n_queries=)`). With `access="label"`
+        the copies whose labels are counted; 0 stands for 25 there.
     classes : array-like of shape (n_classes,), default=None
         Labels of a plain function's columns.
     query_budget : int, default=None
         Most queries that a plain function may get.
     random_state : int, RandomState instance or None, default=None
         Draws what is drawn for the access; the references' own seed where there are some.
+    **access_options
+        Parameters of the access, where `access` is its name: ``access="label", perturb="auto"``.
 
     Returns
     -------
@@ -250,13 +285,15 @@ def observe(
     >>> observe(model, X, y, references=references.fit(X, y)).columns.tolist()[:7]
     ['label', 'proba_0', 'proba_1', 'proba_2', 'logit', 'out_0', 'out_1']
     """
-    if asks_otherwise(model, access, references):
-        asked = access if references is None else agreed_access(access, references)
+    if n_queries and isinstance(access, str):
+        access_options["n_queries"] = n_queries
+    if asks_otherwise(model, access, references) or access_options:
+        access = agreed_access(access, model, references, access_options)
         return _observe_signal(
             model,
             X,
             y,
-            access=asked,
+            access=access,
             references=references,
             rows=rows,
             neighbors=neighbors,
@@ -299,8 +336,15 @@ def asks_otherwise(model: Any, access: Any, references: ReferenceModels | None) 
     return references is not None and getattr(references, "access_", None) is not None
 
 
-def agreed_access(access: Any, references: ReferenceModels) -> BaseAccess:
-    """Return what the references were asked for, or raise if it is not what is asked for now."""
+def agreed_access(
+    access: Any,
+    model: Any,
+    references: ReferenceModels | None,
+    options: dict[str, Any] | None = None,
+) -> BaseAccess:
+    """Return what a target is asked for: what its references were, if there are some."""
+    if references is None:
+        return choose_access(access, model, options)
     check_is_fitted(references, "outputs_")
     own = references.access_
     if own is None:
@@ -308,12 +352,14 @@ def agreed_access(access: Any, references: ReferenceModels) -> BaseAccess:
             "The references gave posteriors, and the target is asked for another signal: fit "
             "ReferenceModels(..., signal=...) with the same access."
         )
-    if access is not None and access != own.name and repr(access) != repr(own):
-        raise ValueError(
-            f"access={access!r}, but the references were asked for {own!r}: leave access out, or "
-            "fit ReferenceModels(..., signal=...) with it."
-        )
-    return own
+    if (access is not None and access != own.name) or options:
+        asked = choose_access(access, model, options)
+        if repr(asked) != repr(own):
+            raise ValueError(
+                f"The target is asked for {asked!r}, but the references were asked for {own!r}: "
+                "leave access out, or fit ReferenceModels(..., signal=...) with it."
+            )
+    return choose_access(own, model)
 
 
 def _observe_signal(
@@ -321,7 +367,7 @@ def _observe_signal(
     X: Any,
     y: Any,
     *,
-    access: Any,
+    access: BaseAccess,
     references: ReferenceModels | None,
     rows: Any,
     neighbors: int,
@@ -339,7 +385,6 @@ def _observe_signal(
         check_labels(target, y)
         classes = np.asarray(target.classes_)
         labels = class_indices(target, y)
-    access = choose_access(access, target)
     if references is not None:
         positions = _locate(references, X, y, rows)
         answers = ask_signal(target, references, positions)

@@ -191,6 +191,9 @@ class _OneClass:
     def __init__(self, classes: np.ndarray) -> None:
         self.classes_ = classes
 
+    def predict(self, X: Any) -> np.ndarray:
+        return np.repeat(self.classes_, n_rows(X))
+
     def predict_proba(self, X: Any) -> np.ndarray:
         return np.ones((n_rows(X), 1))
 
@@ -200,7 +203,13 @@ class _Renamed:
 
     def __init__(self, model: Any, classes: np.ndarray) -> None:
         self.classes_ = classes
-        self.predict_proba = model.predict_proba
+        self._model = model
+
+    def predict(self, X: Any) -> np.ndarray:
+        return self.classes_[np.asarray(self._model.predict(X), dtype=np.intp)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        return self._model.predict_proba(X)
 
 
 def train_all(
@@ -240,7 +249,7 @@ def train_all(
                 answer = np.full(shape[1:], np.nan, dtype=np.float32)
             keep(model, answer)
 
-        if is_net(job.estimator) and job.question is None and models:
+        if is_net(job.estimator) and not job.unlabelled and models:
             from .torch._ensemble import train_as_one
 
             reason = train_as_one(

@@ -121,7 +121,8 @@ class ThresholdAttack(BaseAttack):
         label = table.column("label")
         known = (label >= 0) & (label < log_proba.shape[1])
         index = np.where(known, label, -1).astype(np.intp)
-        return sign * signal(self.signal, log_proba, index)
+        score = sign * signal(self.signal, log_proba, index)
+        return np.where(np.isnan(log_proba).any(axis=1), np.nan, score)
 
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         score = self._signal(table)

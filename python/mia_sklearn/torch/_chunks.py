@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from .._estimators import configured
@@ -80,6 +80,15 @@ class Stacked:
 
         return vmap(output, randomness="error")(self.parameters, self.buffers)
 
+    def module_of(self, place: int) -> nn.Module:
+        """Return one of the models as a module of its own."""
+        module = copy.deepcopy(self.ensemble.template)
+        stacked = self.parameters | self.buffers
+        with torch.no_grad():
+            for name, own in (*module.named_parameters(), *module.named_buffers()):
+                own.copy_(stacked[name][place])
+        return module
+
     def twin(self) -> Stacked:
         """Return a copy that trains on from here by itself."""
         twin = copy.copy(self)
@@ -132,6 +141,9 @@ class Alone:
     def outputs(self, x: Tensor) -> Tensor:
         output = self.module.eval()(self._laid_out(x))
         return (output[0] if isinstance(output, tuple) else output)[None]
+
+    def module_of(self, place: int) -> nn.Module:
+        return self.module
 
     def twin(self) -> Alone:
         twin = copy.copy(self)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
+from .._asking import Question
 from .._sampling import training_rows
 from .._training import Job, Lost
 from ._batchable import why_not_batched
@@ -70,7 +71,14 @@ def train_as_one(
     reason = why_not_batched(job.estimator, job.table, job.fit_params)
     if reason:
         return reason
-    ensemble = Ensemble(job.estimator, [job.table, *job.copies], job.codes, job.n_records)
+    ensemble = Ensemble(
+        job.estimator,
+        [job.table, *job.copies],
+        job.codes,
+        job.n_records,
+        question=job.question,
+        classes=job.classes,
+    )
     if ensemble.reason:
         return ensemble.reason
     chosen = np.asarray(models)
@@ -111,6 +119,10 @@ class Ensemble:
         Positions of the labels among the classes.
     n_asked : int
         The records to ask about, the first ones.
+    question : Question, default=None
+        What each model is asked by itself once it is trained, in place of log-posteriors.
+    classes : ndarray of shape (n_classes,), default=None
+        The labels that models answer to the question; positions of columns by default.
 
     Attributes
     ----------
@@ -119,9 +131,16 @@ class Ensemble:
     """
 
     def __init__(
-        self, estimator: Any, tables: Sequence[np.ndarray], codes: np.ndarray, n_asked: int
+        self,
+        estimator: Any,
+        tables: Sequence[np.ndarray],
+        codes: np.ndarray,
+        n_asked: int,
+        *,
+        question: Question | None = None,
+        classes: np.ndarray | None = None,
     ) -> None:
-        self.estimator = estimator
+        self.estimator, self.question, self.classes = estimator, question, classes
         self.net, _ = begin(estimator, _SEED_OF_PROBES)
         self.target = TorchTarget.from_estimator(self.net, tables[0])
         self.device = self.target.device
@@ -135,7 +154,7 @@ class Ensemble:
         self.n_asked = n_asked
         self.n_answers = n_asked * len(tables)
         # The log-posteriors and their normalizer.
-        self.n_columns = len(self.target.classes_) + 1
+        self.n_columns = len(self.target.classes_) + 1 if question is None else question.n_columns
         self.template = self.net.module_
         loading = self.net.get_params_for("iterator_train")
         self.batch_size = loading.get("batch_size", self.net.batch_size)
@@ -266,7 +285,10 @@ class Ensemble:
                 chunk, lost = self.fit_chunk(np.stack(used), seeds[models], advance)
                 shape = (len(models), self.n_answers, self.n_columns)
                 answers = np.empty(shape, dtype=np.float32)
-                chunk.answer(answers)
+                if self.question is None:
+                    chunk.answer(answers)
+                else:
+                    self._ask(chunk, answers, lost)
                 return [
                     (model, Lost(epoch) if epoch else answer)
                     for model, epoch, answer in zip(
@@ -286,6 +308,17 @@ class Ensemble:
             torch.cuda.empty_cache()
         parts = np.array_split(models, 2)
         return [pair for part in parts for pair in self._train_halving(part, rows, seeds, advance)]
+
+    def _ask(self, chunk: Stacked | Alone, answers: np.ndarray, lost: np.ndarray) -> None:
+        """Write the answers to the question of all models that were not lost."""
+        assert self.question is not None
+        for place in np.flatnonzero(lost == 0):
+            model = self.target.of(chunk.module_of(int(place)), self.classes)
+            # While it answers, a target holds the random numbers of the process.
+            with ONE_AT_A_TIME:
+                answers[place] = self.question.ask(
+                    model, np.arange(self.n_asked), int(chunk.seeds[place])
+                )
 
     def fit_chunk(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -138,6 +139,13 @@ class TorchTarget:
             output = nonlinearity(output)
         target.outputs = _declared(net, output, target._nonlinearity is not None)
         target.classes_ = _classes(net, read_output(output, target.outputs).shape[1])
+        return target
+
+    def of(self, module: nn.Module, classes: Any) -> TorchTarget:
+        """Return another module of the same kind as a target, for what this one's net did."""
+        target = copy.copy(self)
+        target.module, target.classes_ = module, np.asarray(classes)
+        target.source = target._net = target._before = None
         return target
 
     def __sklearn_is_fitted__(self) -> bool:

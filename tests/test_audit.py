@@ -43,16 +43,6 @@ def coverage_of(report):
     return report.coverage.set_index("attack")
 
 
-def test_labels_release_makes_the_gap_attack_the_headline(model, halves):
-    report = run(model, halves, release="labels")
-    assert report.info["headline"] == report.attacks[0] == "gap"
-    coverage = coverage_of(report)
-    assert coverage.loc["gap", ["status", "threat_model"]].tolist() == ["run", "label-only"]
-    assert "upper bound" in coverage.loc["stacked", "reason"]
-    assert coverage.loc["perturbed copies", "status"] == "not run"
-    assert set(coverage.loc[coverage["status"] == "not run", "threat_model"]) == {"label-only"}
-
-
 @pytest.mark.parametrize(
     ("release", "threat_models"),
     [("posteriors", {"label-only", "black-box"}),

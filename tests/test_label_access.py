@@ -43,7 +43,7 @@ class Asked(ClassifierMixin, BaseEstimator):
 def data():
     """Labels drawn at random: whoever is right has seen the record."""
     rng = np.random.default_rng(0)
-    return rng.normal(size=(400, 6)), rng.integers(4, size=400)
+    return rng.normal(size=(400, 20)), rng.integers(4, size=400)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ MOST = np.log((11 + 0.5) / 0.5)
 
 def test_members_of_a_nearest_neighbour_keep_their_label(seen):
     assert (seen["logit"][MEMBER] > 0).all()
-    # A few have a neighbour nearer than most copies are.
-    assert (seen["logit"][MEMBER] == np.float32(MOST)).mean() > 0.98
-    assert (seen.filter(like="in_") == np.float32(MOST)).mean(axis=None) > 0.98
+    # A few have a neighbour nearer than some copies are.
+    assert (seen["logit"][MEMBER] == np.float32(MOST)).mean() > 0.95
+    assert (seen.filter(like="in_") == np.float32(MOST)).to_numpy().mean() > 0.95
     # Others are answered with the random label of their neighbour.
     assert 0.05 < (seen["logit"][~MEMBER] > 0).mean() < 0.35
     assert roc_auc(MEMBER, seen["logit"]).value > 0.85
@@ -129,7 +129,7 @@ def test_a_constant_answer_tells_nothing(attack, data):
 def test_null_a_target_that_saw_none_of_the_records(data, references):
     X, y = data
     rng = np.random.default_rng(1)
-    stranger = KNeighborsClassifier(1).fit(rng.normal(size=(200, 6)), rng.integers(4, size=200))
+    stranger = KNeighborsClassifier(1).fit(rng.normal(size=(200, 20)), rng.integers(4, size=200))
     table = observe(stranger, X, y, references=references)
     shadow = references.shadow_observations(random_state=0)
     for attack in (ThresholdAttack("logit"), LiRAAttack(), StackedAttack(random_state=0)):
@@ -173,6 +173,14 @@ def test_one_predict_for_each_block_of_bounded_size(model, data):
     assert [len(table) for table in asked.tables] == [4 * 256, 4 * 144]
     wide = AskedRecords(np.zeros((100, 50_000), dtype=np.float32), y, np.arange(4))
     assert LabelAccess(perturb=lambda X, _: X).question(wide, 0).block_size == 3
+
+
+def test_no_copies_leave_the_record_alone(model, data):
+    X, y = data
+    target = FunctionTarget(model.predict, classes=np.arange(4))
+    table = observe(target, X, y, access=LabelAccess(n_queries=0))
+    assert target.n_queries_ == 400
+    np.testing.assert_allclose(np.sign(table["logit"]), np.where(model.predict(X) == y, 1, -1))
 
 
 def test_queries_are_counted(model, data):
@@ -226,7 +234,7 @@ def test_a_function_may_make_the_copies(model, data):
     np.testing.assert_array_equal(tables[-1], np.repeat(X[256:], 3, axis=0))
     np.testing.assert_array_equal(asked.tables[-1][144:], np.repeat(X[256:], 3, axis=0) / 2)
     # Copies of sparse records are the function's own affair.
-    counts = sparse.csr_matrix(np.random.default_rng(0).poisson(0.3, size=(400, 6)))
+    counts = sparse.csr_matrix(np.random.default_rng(0).poisson(0.3, size=(400, 20)))
     bayes = LogisticRegression().fit(counts, y)
     table = observe(bayes, counts, y, access="label", perturb=lambda X, _: 2 * X, n_queries=2)
     assert table["logit"].notna().all()
@@ -401,7 +409,7 @@ def test_bad_options(options, message, model, data):
 @pytest.mark.parametrize(
     ("perturb", "message"),
     [
-        (lambda X, _: X[:1], r"one copy for each row.*\(2, 6\), got \(1, 6\)"),
+        (lambda X, _: X[:1], r"one copy for each row.*\(2, 20\), got \(1, 20\)"),
         (lambda X, _: X[:, :2], "must have the same features"),
         (lambda X, _: None, "one copy for each row.*got NoneType"),
         (lambda X, _: pd.DataFrame(X), "must be tables of one kind"),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.stats import spearmanr
 
 from mia_sklearn._perturbation import Perturbation
 
@@ -38,7 +39,12 @@ def test_numbers_get_noise_of_their_own_scale():
     X[0] = X.max(axis=0)
     difference = copies(X) - np.repeat(X, N_COPIES, axis=0)
     middle = (np.abs(X) < 2 * X.std(axis=0)).all(axis=1).repeat(N_COPIES)
-    np.testing.assert_allclose(difference[middle].std(axis=0), 0.1 * X.std(axis=0), rtol=0.05)
+    # The mean square of scales that are log-uniform from a thirtieth of the largest up.
+    expected = 0.1 * X.std(axis=0) * np.sqrt((1 - 30**-2) / (2 * np.log(30)))
+    np.testing.assert_allclose(difference[middle].std(axis=0), expected, rtol=0.05)
+    # The features of a copy share its scale.
+    sizes = np.abs(difference[middle] / X.std(axis=0))
+    assert spearmanr(*sizes.T).statistic > 0.3
     # Within the data: nobody is larger than the largest.
     assert (copies(X).max(axis=0) == X.max(axis=0)).all()
 
@@ -130,6 +136,12 @@ def test_the_order_of_columns_and_the_seed_are_all_that_counts(frame):
     one, other = copies(frame), copies(frame)
     pd.testing.assert_frame_equal(one, other)
     assert not copies(frame, seed=1).equals(one)
+
+
+@pytest.mark.parametrize(("n_features", "flip"), [(2, 0.1), (25, 0.04), (500, 0.02)])
+def test_one_feature_of_a_copy_changes_unless_that_is_too_many_or_too_few(n_features, flip):
+    X = np.random.default_rng(0).integers(2, size=(20, n_features))
+    assert Perturbation(X, 0.1).flip == pytest.approx(flip)
 
 
 def test_sparse_records_are_refused():

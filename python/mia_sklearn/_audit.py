@@ -37,7 +37,7 @@ from ._sampling import shape_of_block
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
 from ._white_box import PARTS, has_gradients, looks_inside, white_box_columns
-from .access import AskedRecords, DiscriminatorAccess
+from .access import AskedRecords, DiscriminatorAccess, LabelAccess
 from .attacks import GMIAAttack, GradientNormAttack
 from .references import ReferenceModels
 from .report import AuditReport
@@ -74,7 +74,7 @@ def audit(
     slices: Any = None,
     confidence: float = 0.95,
     max_records: int | None = None,
-    n_queries: int = 0,
+    n_queries: int | None = None,
     classes: Any = None,
     query_budget: int | None = None,
     comparison: pd.DataFrame | None = None,
@@ -93,9 +93,10 @@ def audit(
 
     Parameters
     ----------
-    model : fitted classifier or generator, TorchTarget, or function `X -> posteriors`
+    model : fitted classifier or generator, TorchTarget, or function
         The target. Any scikit-learn compatible classifier, pipelines, search objects and
-        skorch classifiers included; a bare torch module in `mia_sklearn.torch.TorchTarget`.
+        skorch classifiers included; a bare torch module in `mia_sklearn.torch.TorchTarget`; a
+        function `X -> posteriors`, or `X -> labels` with ``release="labels"``.
         Generators, estimators without labels that have `sample`, `score_samples` or
         `discriminator_score`, are audited by `audit(generator, X_train, X_test)`.
     X_train, y_train : table of shape (n_train, n_features), array-like of shape (n_train,)
@@ -108,7 +109,8 @@ def audit(
         which references add nothing.
     attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
         "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, and the gradient
-        norm where the release is "weights" and the model has gradients. Names are those
+        norm where the release is "weights" and the model has gradients; where it is "labels" the
+        gap attack in place of Shokri's, and the others on kept counts. Names are those
         of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap". "gmia" also marks
         the vulnerable records.
     estimator : unfitted classifier or callable `(X, y, seed) -> fitted`, default=None
@@ -122,8 +124,9 @@ def audit(
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.
     release : {"labels", "posteriors", "samples", "weights"}, default=None
-        How the model will be released; decides which attacks count as possible, and for
-        "labels" the headline (the gap attack). Generators release "samples", or "weights" with
+        How the model will be released; decides which attacks count as possible. "labels" asks the
+        model for predicted classes alone, of each record and of perturbed copies of it (see
+        `mia_sklearn.access.LabelAccess`). Generators release "samples", or "weights" with
         all that the model computes. None stands for "posteriors", and "weights" for generators.
     access : str, access or callable, default=None
         What the model is asked for in place of posteriors, see `mia_sklearn.access`. None
@@ -136,9 +139,10 @@ def audit(
     max_records : int, default=None
         Most records to audit, chosen at random. Members beyond them stay in every reference's
         training set.
-    n_queries : int, default=0
+    n_queries : int, default=None
         Also query this many perturbed copies of each record, of the target and of every
-        reference: a stronger attacker, who pays that many more queries.
+        reference: a stronger attacker, who pays that many more queries. None stands for 25 where
+        labels are asked for, else for 0.
     classes : array-like of shape (n_classes,), default=None
         Labels of the columns of a plain function.
     query_budget : int, default=None
@@ -196,7 +200,8 @@ def audit(
     if generates:
         X_test = _records_without_labels(y_train, X_test)
     release = release or ("weights" if generates else "posteriors")
-    access = access_of(model, access, release)
+    access = access_of(model, access, release, n_queries)
+    n_queries = _posterior_queries(access, n_queries)
     if n_references is None:
         n_references = 0 if isinstance(access, DiscriminatorAccess) else _N_REFERENCES
     _check_options(
@@ -218,7 +223,7 @@ def audit(
     run = Run(
         target=target,
         attacks=chosen,
-        headline=headline_of(chosen, release, access),
+        headline=headline_of(chosen),
         pool=pool,
         plan=make_plan(pool, max_records, seed),
         split=split,
@@ -233,6 +238,8 @@ def audit(
     )
     if n_references:
         _check_references_suffice(run, n_references)
+    if isinstance(target, FunctionTarget):
+        target.check_budget(len(run.y) * run.queries_per_record)
     if access is None:
         # Before any reference is trained; another access may ask all models what depends on them.
         with run.timed("target"):
@@ -284,6 +291,17 @@ def _records_without_labels(given: Any, X_test: Any) -> Any:
 def _classifier(model: Any, X_train: Any, y_train: Any, classes: Any, query_budget: Any) -> Any:
     shown, _ = check_records(X_train, y_train, "X_train", "y_train")
     return as_target(model, classes, query_budget, X=shown)
+
+
+def _posterior_queries(access: Any, n_queries: int | None) -> int:
+    """Return of how many copies posteriors are asked for; those of labels are the access's own."""
+    if not isinstance(access, LabelAccess):
+        return 0 if n_queries is None else n_queries
+    if n_queries not in (None, access.n_queries):
+        raise ValueError(
+            f"n_queries={n_queries!r}, but access={access!r}: give n_queries to one of them."
+        )
+    return 0
 
 
 def _check_options(
@@ -373,8 +391,6 @@ def _seed(random_state: Any, cache: Any) -> int:
 
 def _ask_target(run: Run) -> np.ndarray:
     """Return the target's log-posteriors on the audited records, in its own classes."""
-    if isinstance(run.target, FunctionTarget):
-        run.target.check_budget(len(run.y) * (1 + run.n_queries))
     answers = []
     for name, side in (("X_train", run.member), ("X_test", ~run.member)):
         records = take_rows(run.pool.X, run.plan.audited[side])

@@ -112,4 +112,4 @@ def headline_column(frame: pd.DataFrame) -> str:
             "comparison lacks an AUC: give the frame that mia_sklearn.selection.compare_defenses "
             "returns."
         )
-    return f"{named or headline_of(dict.fromkeys(attacks), 'posteriors')}_auc"
+    return f"{named or headline_of(dict.fromkeys(attacks))}_auc"

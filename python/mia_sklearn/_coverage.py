@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from ._estimators import is_generator
 from ._white_box import looks_inside
-from .access import BaseAccess, choose_access
+from .access import BaseAccess, LabelAccess, choose_access
 from .attacks import AttackInfo, StackedAttack, ThresholdAttack, all_attacks
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ _WITH_REFERENCES = (
     "on which reference models were trained"
 )
 _WITH_POOL = _WITH_REFERENCES + "; that the whole training set lies among the audited records"
-# Attacks of the literature that this version does not have.
-_ELSEWHERE = (("perturbed copies", "label-only", _WITH_REFERENCES),)
 # What attackers know who look inside or elsewhere, and why they are not run unless asked for.
 _APART = {
     "gradient-norm": (_NO_KNOWLEDGE, "not asked for"),
@@ -91,13 +89,18 @@ def check_release(release: Any, generates: bool = False) -> None:
         )
 
 
-def access_of(model: Any, access: Any, release: str) -> BaseAccess | None:
+def access_of(
+    model: Any, access: Any, release: str, n_queries: int | None = None
+) -> BaseAccess | None:
     """Return what an audit asks a model for, after checking that it may; None for posteriors."""
     generates = is_generator(model)
     check_release(release, generates)
-    if access is None and release == "samples":
-        access = "samples"
-    return choose_access(access, model) if generates or access is not None else None
+    if access is None:
+        access = {"samples": "samples", "labels": LabelAccess.name}.get(release)
+    if not generates and access is None:
+        return None
+    by_name = access == LabelAccess.name and n_queries is not None
+    return choose_access(access, model, {"n_queries": n_queries} if by_name else None)
 
 
 def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
@@ -125,12 +128,14 @@ def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
 def _fixed_in_advance(means: Means) -> list[str]:
     if means.access is not None and not means.access.sees_labels:
         return ["threshold", *(["lira", "stacked"] if means.with_references else [])]
+    if means.access is not None:
+        return ["gap", "threshold", *(["lira", "rmia", "stacked"] if means.with_references else [])]
     names = ["threshold"]
     if means.with_references:
         names += ["shadow", "lira", "rmia", "stacked"]
     if means.release == "weights" and means.gradients:
         names.append("gradient-norm")
-    return (["gap"] if means.release == "labels" else []) + names
+    return names
 
 
 def _check_can_run(name: str, attack: Any, means: Means) -> None:
@@ -207,10 +212,8 @@ def _checked_attack(attack: Any) -> Any:
     return attack
 
 
-def headline_of(chosen: dict[str, Any], release: str, access: BaseAccess | None = None) -> str:
+def headline_of(chosen: dict[str, Any]) -> str:
     """Return the attack that makes the verdict: fixed by what is run, not by what it finds."""
-    if release == "labels" and access is None and "gap" in chosen:
-        return "gap"
     return next((name for name in _HEADLINES if name in chosen), next(iter(chosen)))
 
 
@@ -266,12 +269,12 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
             rows.append((info.name, "not run", "record", threat_model, knowledge, reason))
     if "gap" not in chosen and means.sees(["label"]):
         rows.append(("gap", "not run", "record", "label-only", _NO_KNOWLEDGE, "not asked for"))
-    if "stacked-pool" not in chosen and release != "labels" and access is None:
+    if "stacked-pool" not in chosen and access is None:
         rows.append(("stacked-pool", "not run", "pool", "black-box", _WITH_POOL, "not asked for"))
-    for name, threat_model, knowledge in _ELSEWHERE:
-        if threat_model in _ALLOWED[release] and means.sees(["label"]):
-            reason = "not part of this version"
-            rows.append((name, "not run", "record", threat_model, knowledge, reason))
+    if access is None:
+        reason = 'audit(..., release="labels") counts them'
+        kept = ("labels of perturbed copies", "not run", "record", "label-only", _WITH_REFERENCES)
+        rows.append((*kept, reason))
     if not means.sees(["label"]):
         rows = [(*row[:4], row[4].replace(" and its true label", ""), row[5]) for row in rows]
     return pd.DataFrame(

@@ -31,6 +31,7 @@ _REMEDY = (
     "purity, early stopping, more data; release labels or fewer digits; or train with differential "
     "privacy. `mia_sklearn.selection.compare_defenses` measures what each buys and costs."
 )
+_REMEDY_OF_LABELS = _REMEDY.replace("release labels or fewer digits; or ", "or ")
 _REMEDY_OF_GENERATORS = (
     "Make the generator remember less: fewer components, a wider bandwidth, fewer epochs, more "
     "data; release samples only, and as few as serve; or train with differential privacy. Then "
@@ -95,7 +96,7 @@ def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
             f"{int(rate['n_false_alarms']):,} of {int(rate['n_nonmembers']):,} others. For a "
             "person among them, the model gives away that they are in the data, and with it "
             "whatever being in the data says about them.",
-            _REMEDY if run.pool.labelled else _REMEDY_OF_GENERATORS,
+            _remedy(run),
         )
     if auc["low"] > 0.5:
         strong = auc["low"] > _STRONG_AUC
@@ -119,6 +120,12 @@ def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
         "records, not a proof about all.",
         "See which attacks were not run, and audit again after each change of model or data.",
     )
+
+
+def _remedy(run: Run) -> str:
+    if not run.pool.labelled:
+        return _REMEDY_OF_GENERATORS
+    return _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
 
 
 def _measured_remedy(compared: Comparison | None) -> Finding | None:

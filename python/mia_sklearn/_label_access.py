@@ -42,12 +42,15 @@ class LabelAccess(BaseAccess):
         table in which each record stands `n_queries` times and a `RandomState`, and returns the
         copies.
     n_queries : int, default=25
-        Copies of each record, at least 1.
-    noise : float, default=0.1
-        Standard deviation of the noise on numbers, in standard deviations of the column.
-    flip : float, default=0.02
+        Copies of each record; 0 asks about the record alone.
+    noise : float, default=0.5
+        Largest standard deviation of the noise on numbers, in standard deviations of the column.
+        Each copy draws its own, log-uniformly from a thirtieth of it up: trees tell most by
+        little noise, smooth models by more.
+    flip : float, default=None
         Probability with which a binary feature, or a category, of a copy becomes another of the
-        column's values.
+        column's values. By default what changes one feature of a copy on average, within 2 % and
+        10 %.
 
     See Also
     --------
@@ -101,9 +104,9 @@ class LabelAccess(BaseAccess):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "perturb": [StrOptions({"auto"}), callable],
-        "n_queries": [Interval(Integral, 1, None, closed="left")],
+        "n_queries": [Interval(Integral, 0, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
-        "flip": [Interval(Real, 0, 1, closed="both")],
+        "flip": [Interval(Real, 0, 1, closed="both"), None],
     }
 
     def __init__(
@@ -111,8 +114,8 @@ class LabelAccess(BaseAccess):
         perturb: Any = "auto",
         n_queries: int = 25,
         *,
-        noise: float = 0.1,
-        flip: float = 0.02,
+        noise: float = 0.5,
+        flip: float | None = None,
     ) -> None:
         self.perturb = perturb
         self.n_queries = n_queries
@@ -204,7 +207,9 @@ class _LabelQuestion(Question):
 
     def _ask_block(self, model: Any, block: int, rows: np.ndarray) -> np.ndarray:
         records, n = self.records, len(rows)
-        asked = concat_rows(take_rows(records.X, rows), self._copies_of(block, rows))
+        asked = take_rows(records.X, rows)
+        if self.n_queries:
+            asked = concat_rows(asked, self._copies_of(block, rows))
         predicted = np.asarray(model.predict(asked)).reshape(-1)
         if len(predicted) != n_rows(asked):
             raise ValueError(
@@ -212,7 +217,7 @@ class _LabelQuestion(Question):
             )
         found = positions(predicted, records.classes)
         own, truth = found[:n], records.labels[rows]
-        right = found[n:].reshape(n, -1) == truth[:, None]
+        right = found[n:].reshape(n, self.n_queries) == truth[:, None]
         kept = (own == truth) + right.sum(axis=1)
         signal = np.log((kept + 0.5) / (self.n_queries + 1 - kept + 0.5))
         # There is no column for a class that the records' labels do not know.

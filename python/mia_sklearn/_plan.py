@@ -144,6 +144,11 @@ class Run:
         return self.pool.member[self.plan.audited]
 
     @property
+    def queries_per_record(self) -> int:
+        """What the target is asked for each record, the record itself included."""
+        return 1 + getattr(self.access, "n_queries", self.n_queries)
+
+    @property
     def classes(self) -> np.ndarray:
         """The target's labels; none where it is a generator."""
         return np.asarray(self.target.classes_) if self.pool.labelled else np.empty(0)
@@ -171,7 +176,10 @@ def predicted_classes(answers: np.ndarray, access: BaseAccess | None) -> np.ndar
     """
     if access is None:
         return answers.argmax(axis=-1)
-    return answers[..., 1].astype(np.intp) if access.sees_labels else None
+    if not access.sees_labels:
+        return None
+    # NaN throughout for networks that diverged.
+    return np.nan_to_num(answers[..., 1], nan=-1).astype(np.intp)
 
 
 def make_pool(

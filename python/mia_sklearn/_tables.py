@@ -184,8 +184,8 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         info["vulnerable_records"] = {
             name: getattr(run.vulnerable, name) for name in ("delta", "beta", "train_size")
         }
-    if run.n_queries:
-        info["queries_per_record"] = 1 + run.n_queries
+    if run.queries_per_record > 1:
+        info["queries_per_record"] = run.queries_per_record
     packages = ["scikit-learn", "numpy", "scipy"]
     if hasattr(target, "module"):
         packages += ["torch", "skorch"]

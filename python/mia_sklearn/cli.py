@@ -136,7 +136,12 @@ def _add_audit(commands: Any) -> None:
 
     add = audit.add_argument_group("how").add_argument
     add("--references", type=int, metavar="N", help="reference models (default: 16)")
-    add("--queries", type=int, default=0, metavar="N", help="also ask perturbed copies of records")
+    add(
+        "--queries",
+        type=int,
+        metavar="N",
+        help="also ask perturbed copies of records (default: 25 where labels are released, else 0)",
+    )
     add("--attacks", nargs="+", metavar="NAME", help="default: those fixed in advance")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
     add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")

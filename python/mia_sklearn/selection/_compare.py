@@ -17,6 +17,7 @@ from .._data import concat_rows, n_rows, take_params, take_rows
 from .._estimators import check_trainable, configured, holds_net
 from .._records import check_records, check_same_features
 from .._tables import _describe
+from ..access import LabelAccess
 from ..base import TrainingSet, fit_clone
 from ._defaults import default_models
 from ._quality import quality
@@ -163,7 +164,8 @@ def compare_defenses(
         n_queries=0,
     )
     check_release(release)
-    choose_attacks(attacks, Means(release, None, n_references > 0, gradients=True))
+    asked = LabelAccess() if release == "labels" else None
+    choose_attacks(attacks, Means(release, asked, n_references > 0, gradients=True))
     for name, model in named.items():
         try:
             check_trainable(model, fit_params)

@@ -1,7 +1,9 @@
 """The same target under this library's audit and under other libraries' attacks, in one run.
 
 A random forest of 100 trees on Adult, 5,000 members and 5,000 non-members, 16 reference models.
-All scores are judged by the same metrics. `make bench-peers` runs it.
+All scores are judged by the same metrics. A second table is of attackers who see labels alone, in
+which ART's search for the decision boundary gets a few records only, for the time that it takes.
+`make bench-peers` runs both, `... peers.py --part labels` one of them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from mia_sklearn.datasets import load_adult
 from mia_sklearn.metrics import roc_auc, tpr_at_fpr
 
 SEED = 0
+HEADER = """\
+| attack | seconds | AUC | TPR at 1 % FPR | TPR at .1 % FPR |
+| --- | --- | --- | --- | --- |"""
 
 
 def numeric_adult(n_records: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,6 +79,19 @@ def art_black_box(model: Any, records: tuple[Any, ...]) -> tuple[np.ndarray, np.
     return np.concatenate(score), np.repeat([1, 0], [len(part) for part in score])
 
 
+def art_boundary(model: Any, records: tuple[Any, ...], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distances to the decision boundary of `n` members and `n` others."""
+    from art.attacks.inference.membership_inference import LabelOnlyDecisionBoundary
+    from art.estimators.classification import SklearnClassifier
+
+    X_train, y_train, X_test, y_test = records
+    # What it answers rises with the distance, whatever the threshold.
+    attack = LabelOnlyDecisionBoundary(SklearnClassifier(model), distance_threshold_tau=1.0)
+    X, y = np.concatenate([X_train[:n], X_test[:n]]), np.concatenate([y_train[:n], y_test[:n]])
+    answer = attack.infer(X.astype(np.float32), y, probabilities=True, verbose=False)
+    return answer[:, 1], np.repeat([1, 0], n)
+
+
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -93,6 +111,12 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=5_000)
     parser.add_argument("--references", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--part", choices=["posteriors", "labels"], help="one table; both by default"
+    )
+    parser.add_argument(
+        "--boundary", type=int, default=10, help="members, and others, for ART's search"
+    )
     args = parser.parse_args()
     logging.disable(logging.INFO)
     warnings.simplefilter("ignore")
@@ -100,19 +124,37 @@ def main() -> None:
     X, y = numeric_adult(2 * args.members)
     n = args.members
     records = X[:n], y[:n], X[n:], y[n:]
-    member = np.repeat([1, 0], n)
 
     def forest(n_jobs: int | None) -> Any:
         return RandomForestClassifier(random_state=SEED, n_jobs=n_jobs).fit(X[:n], y[:n])
 
-    def ours(attacks: Any) -> Any:
+    def ours(attacks: Any = "auto", release: str = "posteriors") -> Any:
         return audit(
             forest(None), *records, attacks=attacks, n_references=args.references,
-            n_jobs=args.jobs, random_state=SEED, progress=False,
+            n_jobs=args.jobs, random_state=SEED, progress=False, release=release,
         )  # fmt: skip
 
-    print("| attack | seconds | AUC | TPR at 1 % FPR | TPR at .1 % FPR |")
-    print("| --- | --- | --- | --- | --- |")
+    if args.part != "labels":
+        by_posteriors(forest, ours, records, args)
+    if args.part != "posteriors":
+        by_labels(forest(None), ours, records, args.boundary)
+
+
+def by_labels(model: Any, ours: Any, records: tuple[Any, ...], n: int) -> None:
+    print(f"\n{HEADER}")
+    seconds, (score, few) = timed(lambda: art_boundary(model, records, n))
+    print(row(f"ART decision boundary, {len(few)} records", seconds, few, score), flush=True)
+    seconds, report = timed(lambda: ours(release="labels"))
+    member = report.records["member"].to_numpy()
+    for name in report.info["attacks"]:
+        whole = f"audit(release='labels'), {name}, {len(member)} records"
+        print(row(whole, seconds, member, report.records[name].to_numpy()), flush=True)
+    print("\nSeconds by phase:", report.info["timings"], sep="\n")
+
+
+def by_posteriors(forest: Any, ours: Any, records: tuple[Any, ...], args: Any) -> None:
+    member = np.repeat([1, 0], args.members)
+    print(HEADER)
     for n_jobs in (None, args.jobs):
         model = forest(n_jobs)
         seconds, score = timed(lambda: sacroml_lira(model, records, args.references))  # noqa: B023

@@ -22,6 +22,7 @@ from mia_sklearn._asking import AskedRecords
 from mia_sklearn.access import LabelAccess
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack, StackedAttack, ThresholdAttack
 from mia_sklearn.metrics import roc_auc
+from mia_sklearn.stats import pooled_p_values
 
 NEIGHBOR = KNeighborsClassifier(1)
 
@@ -136,6 +137,30 @@ def test_null_a_target_that_saw_none_of_the_records(data, references):
         estimate = roc_auc(MEMBER, attack.fit(*shadow).decision_function(table))
         # Three and a half standard errors.
         assert abs(estimate.value - 0.5) < 0.1
+
+
+@pytest.mark.slow
+def test_null_rates_are_nominal():
+    covered, alarms = [], []
+    for seed in range(60):
+        X, y = make_classification(600, 10, n_informative=5, flip_y=0.3, random_state=seed)
+        pool, fresh = slice(0, 400), slice(400, 600)
+        fitted = ReferenceModels(NEIGHBOR, 8, signal=LabelAccess(n_queries=10), random_state=seed)
+        fitted.fit(X[pool], y[pool])
+        target = KNeighborsClassifier(1).fit(X[fresh], y[fresh])
+        table = observe(target, X[pool], y[pool], references=fitted)
+        attack = LiRAAttack().fit(*fitted.shadow_observations(random_state=seed))
+        estimate = roc_auc(MEMBER, attack.decision_function(table))
+        covered.append(estimate.low <= 0.5 <= estimate.high)
+        # A non-member of a target that trains on the pool as references do.
+        target.fit(X[:200], y[:200])
+        others = observe(target, X[200:400], y[200:400], references=fitted)
+        p = pooled_p_values(others["logit"], others.filter(like="out_"))
+        alarms.append((p <= 0.05).mean())
+    # 95 % intervals: fewer than 51 of 60 would be a chance of 1 in 1,000.
+    assert sum(covered) >= 51
+    # Ties count against membership: the rate is at most nominal.
+    assert np.mean(alarms) <= 0.055
 
 
 # -- The copies ------------------------------------------------------------------------------

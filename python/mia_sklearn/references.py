@@ -71,8 +71,9 @@ class ReferenceModels(BaseEstimator):
         number derived from the data and the estimator, so that a second run resumes.
     signal : str, access or callable, default=None
         What models are asked for in place of posteriors, see `mia_sklearn.access`: the name of
-        an access ("label" for predicted classes alone), an access, or a function of a fitted model and records that returns one number
-        per record. Needed where `estimator` is a generator, which is trained without labels;
+        an access ("label" for predicted classes alone), an access, or a function of a fitted
+        model and records that returns one number per record. Needed where `estimator` is a
+        generator, which is trained without labels;
         None chooses the strongest that it allows.
     progress : bool, default=False
         Show progress and the time left on standard error.

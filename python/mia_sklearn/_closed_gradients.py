@@ -20,7 +20,7 @@ from sklearn.utils import check_array
 from ._estimators import last_step
 from ._white_box import check_parts, check_table_size, chosen_layers, matrix_names, vector_names
 
-__all__ = ["closed_features", "closed_posterior_gradients", "is_closed"]
+__all__ = ["closed_features", "closed_input_gradients", "is_closed"]
 
 _VALUES_PER_CHUNK = 2**22
 
@@ -73,8 +73,8 @@ def closed_features(
     return names, values
 
 
-def closed_posterior_gradients(target: Any, X: Any, labels: np.ndarray) -> np.ndarray:
-    """Return the gradient of each record's posterior of one class, by what the last step is given.
+def closed_input_gradients(target: Any, X: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the gradient of each record's log-posterior, by what the last step is given.
 
     Parameters
     ----------
@@ -87,12 +87,11 @@ def closed_posterior_gradients(target: Any, X: Any, labels: np.ndarray) -> np.nd
     -------
     ndarray of shape (n_records, n_inputs of the last step), float64
     """
-    own = target.predict_proba(X)[np.arange(len(labels)), labels]
     model, X = _last_step_and_its_input(target, X)
     first = _layers(model, check_array(X, dtype=np.float64), labels)[0]
     weights = model.coefs_[0].T if isinstance(model, MLPClassifier) else model.coef_
-    # The layers' errors are those of minus the log of the posterior.
-    return -own[:, None] * (first.error @ weights)
+    # The layers' errors are those of minus the log-posterior.
+    return -first.error @ weights
 
 
 def _last_step_and_its_input(target: Any, X: Any) -> tuple[Any, Any]:

@@ -8,21 +8,21 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from ._closed_gradients import closed_posterior_gradients
+from ._closed_gradients import closed_input_gradients
 from ._white_box import _is_torch_target, has_gradients
 
-__all__ = ["has_input_gradients", "posterior_gradients"]
+__all__ = ["has_input_gradients", "input_gradients"]
 
 _SCALERS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
 
 
 def has_input_gradients(target: Any) -> bool:
-    """Tell whether a fitted target's posteriors can be differentiated by the record."""
+    """Tell whether a fitted target's answers can be differentiated by the record."""
     return has_gradients(target) and all(map(_is_affine, _steps_before(target)))
 
 
-def posterior_gradients(target: Any, X: Any, labels: np.ndarray) -> np.ndarray:
-    """Return the gradient, by each record, of its posterior of one class.
+def input_gradients(target: Any, X: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the gradient, by each record, of its log-posterior of one class.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def posterior_gradients(target: Any, X: Any, labels: np.ndarray) -> np.ndarray:
     ndarray of the shape of `X`, float64
     """
     if _is_torch_target(target):
-        from .torch._inversion import torch_posterior_gradients as last_step_gradients
+        from .torch._inversion import torch_input_gradients as last_step_gradients
     else:
-        last_step_gradients = closed_posterior_gradients
+        last_step_gradients = closed_input_gradients
     gradients = last_step_gradients(target, X, labels)
     for step in reversed(_steps_before(target)):
         gradients = _pulled_back(step, gradients)

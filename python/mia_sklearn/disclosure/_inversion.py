@@ -59,7 +59,7 @@ class Inversion:
     >>> target = FunctionTarget(function, classes=["no", "yes"])
     >>> inversion = ModelInversion(target, lam=10, gamma=0.1, random_state=0)
     >>> print(inversion.invert(start=[[0.0]]))
-    2 labels inverted by random directions: cost 0.095 at most, in 404 queries. Ended by gamma: 2.
+    2 labels inverted by random directions: cost 0.042 at most, in 305 queries. Ended by gamma: 2.
     """
 
     labels: np.ndarray
@@ -174,7 +174,7 @@ class ModelInversion(BaseEstimator):
     >>> from mia_sklearn.disclosure import ModelInversion
     >>> X, y = load_digits(return_X_y=True)
     >>> model = LogisticRegression(max_iter=1000).fit(X[:10] / 16, y[:10])
-    >>> found = ModelInversion(model, process=lambda X: X.clip(0, 1)).invert([3, 7])
+    >>> found = ModelInversion(model, process=lambda X: X.clip(0, 1), alpha=100).invert([3, 7])
     >>> found.x.shape
     (2, 64)
     >>> model.predict(found.x)
@@ -302,7 +302,8 @@ class ModelInversion(BaseEstimator):
     def _descend(self, view: View, x: np.ndarray, budget: float) -> _Found:
         """Walk down the cost, each label until a rule ends its search."""
         every = np.arange(len(x))
-        cost = self._costs(view, x, every)
+        posterior = view.posteriors(x, every)
+        cost = self._costs(x, posterior)
         found = _Found(
             x.copy(),
             cost.copy(),
@@ -316,9 +317,10 @@ class ModelInversion(BaseEstimator):
             if found.queries.sum() + len(active) * view.queries_per_step > budget:
                 found.stopped[active] = "query_budget"
                 break
-            slopes = self._slopes(view, x[active], active)
+            slopes = self._slopes(view, x, active, posterior)
             x[active] = self._processed(x[active] - self.lam * slopes)
-            cost[active] = self._costs(view, x[active], active)
+            posterior[active] = view.posteriors(x[active], active)
+            cost[active] = self._costs(x[active], posterior[active])
             found.iterations[active] += 1
             found.queries[active] += view.queries_per_step
             better = active[cost[active] < found.cost[active]]
@@ -333,13 +335,14 @@ class ModelInversion(BaseEstimator):
             recent.append(cost.copy())
         return found
 
-    def _costs(self, view: View, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        costs = 1 - view.posteriors(x, rows)
-        return costs if self.aux is None else costs + self._aux(x)[0]
+    def _costs(self, x: np.ndarray, posterior: np.ndarray) -> np.ndarray:
+        return 1 - posterior if self.aux is None else 1 - posterior + self._aux(x)[0]
 
-    def _slopes(self, view: View, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        slopes = -view.posterior_gradients(x, rows)
-        return slopes if self.aux is None else slopes + self._aux(x)[1]
+    def _slopes(
+        self, view: View, x: np.ndarray, rows: np.ndarray, posterior: np.ndarray
+    ) -> np.ndarray:
+        slopes = -view.posterior_gradients(x[rows], rows, posterior[rows])
+        return slopes if self.aux is None else slopes + self._aux(x[rows])[1]
 
     def _aux(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         assert self.aux is not None

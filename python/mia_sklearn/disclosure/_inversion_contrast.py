@@ -167,7 +167,7 @@ def inversion_contrast(
     >>> from mia_sklearn.disclosure import ModelInversion, inversion_contrast
     >>> X, y = load_digits(return_X_y=True)
     >>> model = LogisticRegression(max_iter=1000).fit(X[:10] / 16, y[:10])
-    >>> found = ModelInversion(model, process=lambda X: X.clip(0, 1)).invert()
+    >>> found = ModelInversion(model, process=lambda X: X.clip(0, 1), alpha=100).invert()
     >>> contrast = inversion_contrast(
     ...     found, X[:10] / 16, y[:10], X[10:] / 16, y[10:], random_state=0
     ... )

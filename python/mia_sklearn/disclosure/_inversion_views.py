@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._input_gradients import posterior_gradients
+from .._input_gradients import input_gradients
 
 __all__ = ["AnswersView", "GradientView", "View"]
 
@@ -36,7 +36,9 @@ class View(ABC):
         """Records asked about for one gradient and the posterior behind it."""
 
     @abstractmethod
-    def posterior_gradients(self, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def posterior_gradients(
+        self, x: np.ndarray, rows: np.ndarray, posteriors: np.ndarray
+    ) -> np.ndarray:
         """Return the gradients of the posteriors of the labels in `rows`, by their records."""
 
     def posteriors(self, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -64,8 +66,13 @@ class GradientView(View):
 
     queries_per_step = 1
 
-    def posterior_gradients(self, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        gradients = posterior_gradients(self.target, self._records(x), self.codes[rows])
+    def posterior_gradients(
+        self, x: np.ndarray, rows: np.ndarray, posteriors: np.ndarray
+    ) -> np.ndarray:
+        gradients = input_gradients(self.target, self._records(x), self.codes[rows])
+        gradients = (gradients.reshape(len(x), -1).T * posteriors).T
+        # The logarithm of a posterior of 0 has no gradient, and the posterior none to speak of.
+        gradients[posteriors == 0] = 0.0
         return gradients.reshape(x.shape)
 
 
@@ -99,7 +106,9 @@ class AnswersView(View):
     def queries_per_step(self) -> int:
         return 1 + 2 * self.n_directions
 
-    def posterior_gradients(self, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def posterior_gradients(
+        self, x: np.ndarray, rows: np.ndarray, posteriors: np.ndarray
+    ) -> np.ndarray:
         n = max(1, _VALUES_PER_QUESTION // (2 * self.n_directions * x[0].size))
         parts = [
             self._estimates(x[start : start + n], rows[start : start + n])

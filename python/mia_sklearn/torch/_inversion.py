@@ -11,11 +11,11 @@ from torch import Tensor
 from ._random import seeded
 from ._target import TorchTarget
 
-__all__ = ["torch_posterior_gradients"]
+__all__ = ["torch_input_gradients"]
 
 
-def torch_posterior_gradients(target: TorchTarget, X: Any, labels: np.ndarray) -> np.ndarray:
-    """Return the gradient of each record's posterior of one class, by what the module is given.
+def torch_input_gradients(target: TorchTarget, X: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the gradient of each record's log-posterior, by what the module is given.
 
     The module is asked in evaluation mode and left as it was.
 
@@ -59,7 +59,7 @@ def _gradients(target: TorchTarget, inputs: Tensor, codes: Tensor) -> Tensor:
     inputs = inputs.detach().requires_grad_(True)
     output = target.module(inputs)
     answer = target.log_posteriors(output[0] if isinstance(output, tuple) else output)
-    own = answer.gather(1, codes[:, None]).exp().sum()
+    own = answer.gather(1, codes[:, None]).sum()
     if not own.requires_grad:
         raise ValueError(
             f"{type(target.module).__name__} cannot be differentiated by its input. Pass "

@@ -71,12 +71,12 @@ class Inversion:
     method: str
 
     def __str__(self) -> str:
-        n = len(self.labels)
+        what = "1 label" if len(self.labels) == 1 else f"{len(self.labels)} labels"
         by = "gradients" if self.method == "gradient" else "random directions"
         rules, counts = np.unique(self.stopped, return_counts=True)
         ended = ", ".join(f"{rule}: {count}" for rule, count in zip(rules, counts, strict=True))
         return (
-            f"{n} label{'s' * (n > 1)} inverted by {by}: cost {self.cost.max():.3f} at most, in "
+            f"{what} inverted by {by}: cost {self.cost.max():.3f} at most, in "
             f"{self.queries.sum():,} queries. Ended by {ended}."
         )
 
@@ -146,8 +146,9 @@ class ModelInversion(BaseEstimator):
 
     Notes
     -----
-    The first rule looks at progress only once there are `beta` costs to look back at. It is
-    written in the paper with :math:`\gamma` = .99, for a cost that counts the other way round.
+    Progress is looked for only once there are `beta` costs to look back at. The defaults are the
+    paper's but for :math:`\gamma`, there .99, which 1 minus a posterior falls below almost at
+    once. For pixels between 0 and 1, `lam=1` gets there sooner.
 
     Along Gaussian directions :math:`u` the gradient is estimated by the mean of
     :math:`u\,(p(x + \rho u) - p(x - \rho u)) / 2 \rho`, which is that of the posterior smoothed

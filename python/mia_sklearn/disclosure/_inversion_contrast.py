@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import t as student_t
 from sklearn.utils import check_random_state
 
+from .._data import take_rows
 from .._records import check_records, check_same_features
 from ..stats._checks import check_level
 from ._inversion import Inversion
@@ -72,8 +73,10 @@ class InversionContrast:
         if math.isnan(self.low):
             return "One class alone has no interval."
         if self.low > 0:
-            return "They show the training records themselves."
-        return "They show no more than what the class looks like anyway."
+            return "They resemble the training records more than others of their class."
+        return (
+            "That they resemble the training records more than others of their class is not shown."
+        )
 
     def frame(self) -> pd.DataFrame:
         """Return the numbers class by class.
@@ -149,6 +152,9 @@ def inversion_contrast(
 
     Notes
     -----
+    Training and fresh records must be drawn alike, at random from one collection for example: what
+    else sets them apart is counted as leakage.
+
     The mean of few records of a class is further from any record than that of many, so that only
     samples of one size compare. Where a class has fewer fresh than training records, the
     training records are sampled instead.
@@ -164,12 +170,13 @@ def inversion_contrast(
     --------
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.utils import shuffle
     >>> from mia_sklearn.disclosure import ModelInversion, inversion_contrast
-    >>> X, y = load_digits(return_X_y=True)
-    >>> model = LogisticRegression(max_iter=1000).fit(X[:10] / 16, y[:10])
+    >>> X, y = shuffle(*load_digits(return_X_y=True), random_state=0)
+    >>> model = LogisticRegression(max_iter=1000).fit(X[:30] / 16, y[:30])
     >>> found = ModelInversion(model, process=lambda X: X.clip(0, 1), alpha=100).invert()
     >>> contrast = inversion_contrast(
-    ...     found, X[:10] / 16, y[:10], X[10:] / 16, y[10:], random_state=0
+    ...     found, X[:30] / 16, y[:30], X[30:] / 16, y[30:], random_state=0
     ... )
     >>> contrast.low > 0.1
     True
@@ -181,9 +188,11 @@ def inversion_contrast(
     check_level(confidence, "confidence")
     if not isinstance(n_draws, Integral) or n_draws < 1:
         raise ValueError(f"n_draws must be a whole number of at least 1, got {n_draws!r}.")
-    members = _by_class(inverted, X_members, y_members, "members")
-    fresh = _by_class(inverted, X_fresh, y_fresh, "fresh")
-    check_same_features(X_members, X_fresh, "X_members", "X_fresh")
+    member_table, y_members = check_records(X_members, y_members, "X_members", "y_members")
+    fresh_table, y_fresh = check_records(X_fresh, y_fresh, "X_fresh", "y_fresh")
+    check_same_features(member_table, fresh_table, "X_members", "X_fresh")
+    members = _by_class(inverted, member_table, y_members, "X_members")
+    fresh = _by_class(inverted, fresh_table, y_fresh, "X_fresh")
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     sizes = [min(len(own), len(other)) for own, other in zip(members, fresh, strict=True)]
     judged = [
@@ -208,24 +217,21 @@ def inversion_contrast(
     )
 
 
-def _by_class(inverted: Inversion, X: Any, y: Any, side: str) -> list[np.ndarray]:
+def _by_class(inverted: Inversion, table: Any, labels: np.ndarray, name: str) -> list[np.ndarray]:
     """Return each inverted label's records, one row each."""
-    table, labels = check_records(X, y, f"X_{side}", f"y_{side}")
-    values = numbers(table, f"X_{side}")
-    values = values.reshape(len(values), -1)
-    if values.shape[1] != inverted.x[0].size:
+    size, expected = math.prod(table.shape[1:]), inverted.x[0].size
+    if size != expected:
         raise ValueError(
-            f"X_{side} holds records of {values.shape[1]} features, the inverted ones have "
-            f"{inverted.x[0].size}."
+            f"{name} holds records of {size} features, the inverted ones have {expected}."
         )
-    parts = [values[labels == label] for label in inverted.labels.tolist()]
-    empty = [label for label, part in zip(inverted.labels, parts, strict=True) if len(part) == 0]
+    places = [np.flatnonzero(labels == label) for label in inverted.labels.tolist()]
+    empty = [label for label, rows in zip(inverted.labels, places, strict=True) if not len(rows)]
     if empty:
         raise ValueError(
-            f"X_{side} holds no record of {', '.join(map(str, empty[:5]))}. Invert only the "
-            "labels that both tables hold."
+            f"{name} holds no record of {', '.join(map(str, empty[:5]))}. Invert only the labels "
+            "that both tables hold."
         )
-    return parts
+    return [numbers(take_rows(table, rows), name).reshape(len(rows), -1) for rows in places]
 
 
 def _held_against(

@@ -70,10 +70,9 @@ class GradientView(View):
         self, x: np.ndarray, rows: np.ndarray, posteriors: np.ndarray
     ) -> np.ndarray:
         gradients = input_gradients(self.target, self._records(x), self.codes[rows])
-        gradients = (gradients.reshape(len(x), -1).T * posteriors).T
         # The logarithm of a posterior of 0 has no gradient, and the posterior none to speak of.
         gradients[posteriors == 0] = 0.0
-        return gradients.reshape(x.shape)
+        return (gradients.T * posteriors).T
 
 
 class AnswersView(View):

@@ -56,7 +56,7 @@ def test_images():
     assert [ax.get_title() for ax in display.axes_[0]] == ["ann", r"bob\$", "cy"]
     assert [ax.get_xlabel() for ax in display.axes_[1]] == ["0.50", "0.70", "0.90"]
     assert [ax.get_xlabel() for ax in display.axes_[2]] == ["0.30", "0.40", "0.50"]
-    title = display.figure_.get_suptitle()
+    title = display.figure_._suptitle.get_text()
     assert "1 to 3 records per class: training 0.70, fresh 0.40" in title
     assert "+0.25 [+0.10, +0.40]" in title
     display.figure_.canvas.draw()
@@ -111,8 +111,8 @@ def test_records_that_are_constant_and_one_class():
     contrast = _contrast((16,), n=1, x=np.ones((1, 16)), low=np.nan, high=np.nan)
     for shape in ("auto", None):
         display = InversionDisplay.from_result(contrast, shape=shape)
-        assert display.figure_.get_suptitle().endswith("contrast +0.25")
-        assert "1 record per class" in display.figure_.get_suptitle()
+        assert display.figure_._suptitle.get_text().endswith("contrast +0.25")
+        assert "1 record per class" in display.figure_._suptitle.get_text()
         display.figure_.canvas.draw()
 
 

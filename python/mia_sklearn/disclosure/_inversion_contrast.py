@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from .._data import take_rows
 from .._records import check_records, check_same_features
 from ..stats._checks import check_level
-from ._inversion import Inversion
+from ._inversion_result import Inversion
 from ._numbers import numbers
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -110,8 +111,10 @@ def test_same_seed_same_answer_and_own_folds():
     )
     pd.testing.assert_frame_equal(one, same)
     assert not one.equals(other)
-    folds = KFold(4, shuffle=True, random_state=0)
-    assert len(private_label_risk(Z, LABEL, cv=folds, attackers=CHEAP)) == 3
+    folds = GroupKFold(4)
+    with config_context(enable_metadata_routing=True):
+        found = private_label_risk(Z, LABEL, groups=np.arange(180), cv=folds, attackers=CHEAP)
+    assert len(found) == 3
 
 
 def test_people_with_several_records_are_not_recognised_by_them():

@@ -2,7 +2,8 @@
 
 After C. Feutry et al., "Learning Anonymized Representations with Adversarial Neural Networks",
 2018: an encoder is trained on half of the records, against an attacker of the private label; fresh
-attackers of four families are cross-validated on the other half, encoded.
+attackers of four families are cross-validated on the other half, encoded. Scales of Adult and
+components of MNIST are learned from all records, without their labels.
 `python benchmarks/papers/encoder.py` prints all tables, `... adult --lams 0 1` one of them. The
 folder of the data sets is read from MIA_SKLEARN_DATA; digits come with scikit-learn.
 """

@@ -15,6 +15,7 @@ from sklearn.model_selection import (
     StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
+    check_cv,
     cross_val_predict,
 )
 from sklearn.neighbors import KNeighborsClassifier
@@ -136,11 +137,11 @@ def private_label_risk(
         raise ValueError("attackers is empty: name at least one classifier.")
     rows = []
     for name, codes in labels.items():
-        folds = _folds(cv, groups, int(fold_seed))
+        folds = list(_splitter(cv, groups, int(fold_seed)).split(Z, codes, groups))
         guesses = {}
         for attacker, estimator in attackers.items():
             fresh = configured(estimator, int(seed))
-            guesses[attacker] = _guesses(fresh, Z, codes, cv=folds, groups=groups, n_jobs=n_jobs)
+            guesses[attacker] = _guesses(fresh, Z, codes, cv=folds, n_jobs=n_jobs)
         rows += _rows(name, codes, guesses, groups=groups, confidence=confidence)
     return pd.DataFrame(rows)
 
@@ -297,9 +298,9 @@ def _check_folds(labels: dict[str, np.ndarray], n_folds: int) -> None:
             )
 
 
-def _folds(cv: Any, groups: Any, seed: int) -> Any:
+def _splitter(cv: Any, groups: Any, seed: int) -> Any:
     if not isinstance(cv, Integral):
-        return cv
+        return check_cv(cv)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     return kind(int(cv), shuffle=True, random_state=seed)
 

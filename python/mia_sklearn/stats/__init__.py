@@ -11,6 +11,7 @@ from ._advantage import (
     difference_interval,
 )
 from ._auc import auc_interval
+from ._balanced import BalancedAccuracy, balanced_accuracy_interval
 from ._combine import combine_by_rank, kost_combine
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
@@ -19,9 +20,11 @@ from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
 
 __all__ = [
     "Advantage",
+    "BalancedAccuracy",
     "OperatingPoint",
     "advantage_interval",
     "auc_interval",
+    "balanced_accuracy_interval",
     "best_advantage_interval",
     "combine_by_rank",
     "difference_interval",

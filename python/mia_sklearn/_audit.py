@@ -6,7 +6,6 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 
 from ._comparison import read_comparison
@@ -17,18 +16,19 @@ from ._controls import (
     pipeline_control,
     reference_control,
 )
-from ._coverage import RELEASES, choose_attacks, coverage, headline_of
-from ._data import n_rows, take_rows
-from ._estimators import check_trainable
+from ._coverage import Means, access_of, choose_attacks, coverage, headline_of
+from ._data import take_rows
+from ._estimators import check_trainable, is_generator
 from ._findings import findings
 from ._observations import ReferenceTable, group_columns
 from ._observe import (
     FunctionTarget,
+    alone,
     as_target,
     ask_copies,
+    ask_signal,
     beside,
     class_indices,
-    observe,
     place,
 )
 from ._plan import Run, in_pool_order, make_plan, make_pool
@@ -37,6 +37,7 @@ from ._sampling import shape_of_block
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
 from ._white_box import PARTS, has_gradients, looks_inside, white_box_columns
+from .access import AskedRecords, DiscriminatorAccess
 from .attacks import GMIAAttack, GradientNormAttack
 from .references import ReferenceModels
 from .report import AuditReport
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
+_N_REFERENCES = 16
 _NEIGHBORS = 6
 _SIZE_TOLERANCE = 0.05
 _SPLITS = ("random", "other", None)
@@ -58,16 +60,17 @@ _SPLITS = ("random", "other", None)
 def audit(
     model: Any,
     X_train: Any,
-    y_train: Any,
-    X_test: Any,
-    y_test: Any,
+    y_train: Any = None,
+    X_test: Any = None,
+    y_test: Any = None,
     *,
-    n_references: int = 16,
+    n_references: int | None = None,
     attacks: Any = "auto",
     estimator: Any = None,
     fit_params: dict[str, Any] | None = None,
     split: str | None = None,
-    release: str = "posteriors",
+    release: str | None = None,
+    access: Any = None,
     slices: Any = None,
     confidence: float = 0.95,
     max_records: int | None = None,
@@ -90,16 +93,19 @@ def audit(
 
     Parameters
     ----------
-    model : fitted classifier, TorchTarget, or function `X -> posteriors`
+    model : fitted classifier or generator, TorchTarget, or function `X -> posteriors`
         The target. Any scikit-learn compatible classifier, pipelines, search objects and
         skorch classifiers included; a bare torch module in `mia_sklearn.torch.TorchTarget`.
+        Generators, estimators without labels that have `sample`, `score_samples` or
+        `discriminator_score`, are audited by `audit(generator, X_train, X_test)`.
     X_train, y_train : table of shape (n_train, n_features), array-like of shape (n_train,)
         What the model was trained on: the members.
     X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
         Records of the same population that it was not trained on.
-    n_references : int, default=16
+    n_references : int, default=None
         Reference models; rounded up to whole blocks, at least two. 0 trains none, which leaves
-        the weakest attack.
+        the weakest attack. None stands for 16, and for 0 where a discriminator is asked, to
+        which references add nothing.
     attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
         "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, and the gradient
         norm where the release is "weights" and the model has gradients. Names are those
@@ -115,9 +121,13 @@ def audit(
     split : {"random", "other", None}, default=None
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.
-    release : {"labels", "posteriors", "weights"}, default="posteriors"
+    release : {"labels", "posteriors", "samples", "weights"}, default=None
         How the model will be released; decides which attacks count as possible, and for
-        "labels" the headline (the gap attack).
+        "labels" the headline (the gap attack). Generators release "samples", or "weights" with
+        all that the model computes. None stands for "posteriors", and "weights" for generators.
+    access : str, access or callable, default=None
+        What the model is asked for in place of posteriors, see `mia_sklearn.access`. None
+        leaves it to `release`.
     slices : str, list of str, or dict, default=None
         Groups to report apart: names of columns of `X_train` ("label" is the class), or a dict
         from a name to one value per record, train then test. Numbers are cut at their quartiles.
@@ -182,31 +192,38 @@ def audit(
     >>> report.info["n_members"], report.info["n_references"]
     (75, 4)
     """
+    generates = is_generator(model)
+    if generates:
+        X_test = _records_without_labels(y_train, X_test)
+    release = release or ("weights" if generates else "posteriors")
+    access = access_of(model, access, release)
+    if n_references is None:
+        n_references = 0 if isinstance(access, DiscriminatorAccess) else _N_REFERENCES
     _check_options(
         split=split,
-        release=release,
         confidence=confidence,
         n_references=n_references,
         max_records=max_records,
         n_queries=n_queries,
     )
     compared = None if comparison is None else read_comparison(comparison)
-    shown, _ = check_records(X_train, y_train, "X_train", "y_train")
-    target = as_target(model, classes, query_budget, X=shown)
+    target = model if generates else _classifier(model, X_train, y_train, classes, query_budget)
     trainable, search_note = _what_to_train(target, estimator, fit_params, n_references)
-    gradients = has_gradients(target)
-    chosen = choose_attacks(attacks, release, n_references > 0, gradients=gradients)
+    gradients = not generates and has_gradients(target)
+    means = Means(release, access, n_references > 0, gradients)
+    chosen = choose_attacks(attacks, means)
     seed = _seed(random_state, cache)
-    pool = make_pool(target, X_train, y_train, X_test, y_test)
+    pool = make_pool(target, X_train, y_train, X_test, y_test, labelled=not generates)
     pool.sliced = slice_columns(slices, pool)
     run = Run(
         target=target,
         attacks=chosen,
-        headline=headline_of(chosen, release),
+        headline=headline_of(chosen, release, access),
         pool=pool,
         plan=make_plan(pool, max_records, seed),
         split=split,
         release=release,
+        access=access,
         confidence=float(confidence),
         seed=seed,
         n_queries=n_queries,
@@ -216,8 +233,10 @@ def audit(
     )
     if n_references:
         _check_references_suffice(run, n_references)
-    with run.timed("target"):
-        run.log_proba = _ask_target(run)
+    if access is None:
+        # Before any reference is trained; another access may ask all models what depends on them.
+        with run.timed("target"):
+            run.answers = _ask_target(run)
     if n_references:
         with run.timed("references"):
             run.references = _train_references(
@@ -230,6 +249,9 @@ def audit(
                 random_state=None if random_state is None and cache is not None else seed,
                 progress=progress,
             )
+    if access is not None:
+        with run.timed("target"):
+            run.answers = _ask_signal(run)
     with run.timed("attacks"):
         table, observations, scores = _attack(run)
     with run.timed("p_values"):
@@ -244,22 +266,29 @@ def audit(
         metrics=metrics,
         records=records,
         findings=findings(run, metrics, records, checks),
-        coverage=coverage(
-            chosen,
-            release,
-            run.headline,
-            with_references=n_references > 0,
-            gradients=gradients,
-        ),
+        coverage=coverage(chosen, run.headline, means),
         controls=controls_table(checks),
         info=info_of(run, title),
     )
 
 
+def _records_without_labels(given: Any, X_test: Any) -> Any:
+    """Return the test records of `audit(generator, X_train, X_test)`."""
+    if given is not None and X_test is not None:
+        raise ValueError(
+            "A generator is trained without labels: call audit(generator, X_train, X_test)."
+        )
+    return given if X_test is None else X_test
+
+
+def _classifier(model: Any, X_train: Any, y_train: Any, classes: Any, query_budget: Any) -> Any:
+    shown, _ = check_records(X_train, y_train, "X_train", "y_train")
+    return as_target(model, classes, query_budget, X=shown)
+
+
 def _check_options(
     *,
     split: Any,
-    release: Any,
     confidence: Any,
     n_references: Any,
     max_records: Any,
@@ -267,8 +296,6 @@ def _check_options(
 ) -> None:
     if split not in _SPLITS:
         raise ValueError(f'split must be "random", "other" or None, got {split!r}.')
-    if release not in RELEASES:
-        raise ValueError(f"release must be one of {', '.join(RELEASES)}, got {release!r}.")
     check_level(confidence, "confidence")
     for name, value, least in (
         ("n_references", n_references, 0),
@@ -358,6 +385,16 @@ def _ask_target(run: Run) -> np.ndarray:
     return np.concatenate(answers).astype(np.float32)
 
 
+def _ask_signal(run: Run) -> np.ndarray:
+    """Return what the access asks for, of the audited records."""
+    assert run.access is not None
+    if run.references is not None:
+        return ask_signal(run.target, run.references, np.arange(len(run.y)))
+    labels = class_indices(run.target, run.y) if run.pool.labelled else run.y
+    question = run.access.question(AskedRecords(run.X, labels, run.classes), run.seed)
+    return question.ask(run.target, np.arange(len(run.y)), run.seed)
+
+
 def _train_references(
     run: Run, fit_params: dict[str, Any] | None, **options: Any
 ) -> ReferenceModels:
@@ -369,9 +406,15 @@ def _train_references(
     params = {
         name: in_pool_order(name, value, pool, order) for name, value in (fit_params or {}).items()
     }
-    references = ReferenceModels(run.trainable, train_size=plan.n_trained, **options)
+    references = ReferenceModels(
+        run.trainable, train_size=plan.n_trained, signal=run.access, **options
+    )
     return references.fit(
-        run.X, run.y, core=core, fit_params=params or None, classes=run.target.classes_
+        run.X,
+        run.y if pool.labelled else None,
+        core=core,
+        fit_params=params or None,
+        classes=run.classes if pool.labelled else None,
     )
 
 
@@ -387,8 +430,8 @@ def _attack(
     outside = {name: a for name, a in run.attacks.items() if not looks_inside(a)}
     if refs is None:
         # Without references only the order of the scores is used, which no fit alters.
-        answered = _Answered(run.target, run.log_proba)
-        observations = observe(answered, np.empty((len(y), 1)), y)
+        labels = class_indices(run.target, y) if run.pool.labelled else y
+        observations = alone(run.answers, labels, len(run.classes), run.access)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
         return None, observations, scores | _look_inside(run, observations)
@@ -397,7 +440,7 @@ def _attack(
     table = ReferenceTable(refs, **extras)
     rows = np.arange(len(y))
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
-    observations = place(table, run.log_proba, rows, query_phi=query_phi)
+    observations = place(table, run.answers, rows, query_phi=query_phi)
     shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
     for name, attack in outside.items():
         attack.fit(shadow, membership)
@@ -442,7 +485,8 @@ def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
 
 def _expected_neighbors(run: Run) -> np.ndarray | None:
     """Return how many neighbours of each record a training set holds; None unless GMIA is run."""
-    if run.references is None or not any(isinstance(a, GMIAAttack) for a in run.attacks.values()):
+    wanted = any(isinstance(attack, GMIAAttack) for attack in run.attacks.values())
+    if run.references is None or run.access is not None or not wanted:
         return None
     features = run.references.features_[: len(run.y)]
     # Where all references answer all classes alike there is no direction to compare.
@@ -463,22 +507,6 @@ def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
     if table is not None and not looks_inside(attack):
         checks.append(reference_control(attack, table, member))
         checks.append(pipeline_control(attack, table, seed=run.seed, confidence=run.confidence))
-    return [*checks, memorising_ceiling(X, y, member, seed=run.seed)]
-
-
-class _Answered(ClassifierMixin, BaseEstimator):
-    """A target that was asked already."""
-
-    def __init__(self, target: Any, log_proba: np.ndarray) -> None:
-        self.classes_ = np.asarray(target.classes_)
-        self._log_proba = log_proba
-
-    def predict(self, X: Any) -> np.ndarray:
-        return self.classes_[self._log_proba.argmax(axis=1)]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        proba = np.exp(self._log_proba.astype(np.float64))
-        return (proba / proba.sum(axis=1, keepdims=True))[: n_rows(X)]
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        return self._log_proba[: n_rows(X)]
+    if run.pool.labelled:
+        checks.append(memorising_ceiling(X, y, member, seed=run.seed))
+    return checks

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sklearn.base import clone
 
+from ._estimators import is_generator
 from ._white_box import looks_inside
+from .access import BaseAccess, choose_access
 from .attacks import AttackInfo, StackedAttack, ThresholdAttack, all_attacks
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RELEASES = ("labels", "posteriors", "weights")
+RELEASES_OF_GENERATORS = ("samples", "weights")
 # The strongest attack of those that run makes the verdict, whatever it finds.
 _HEADLINES = ("stacked", "lira", "rmia", "shadow", "threshold")
 
@@ -21,7 +24,8 @@ _HEADLINES = ("stacked", "lira", "rmia", "shadow", "threshold")
 _ALLOWED = {
     "labels": ("label-only",),
     "posteriors": ("label-only", "black-box"),
-    "weights": ("label-only", "black-box", "white-box"),
+    "samples": ("generator",),
+    "weights": ("label-only", "black-box", "white-box", "generator"),
 }
 _ACCESS = {
     "label-only": "asks for the predicted class",
@@ -57,27 +61,50 @@ _APART = {
 }
 
 
-def choose_attacks(
-    attacks: Any, release: str, with_references: bool, *, gradients: bool = False
-) -> dict[str, Any]:
-    """Return the attacks to run by name, unfitted and checked.
+class Means(NamedTuple):
+    """What an attacker has to work with."""
 
-    Parameters
-    ----------
-    gradients : bool, default=False
-        Whether the target's gradients can be computed.
-    """
+    #: How the model is released.
+    release: str
+    #: What is asked for in place of posteriors.
+    access: BaseAccess | None = None
+    with_references: bool = True
+    #: Whether the target's gradients can be computed.
+    gradients: bool = False
+
+    def sees(self, groups: Iterable[str]) -> bool:
+        """Tell whether the target's own answer holds these groups of columns."""
+        if self.access is None:
+            return True
+        hidden = {"query", "enhancing", "activation", "gradient", "grad_norm", "round_logit"}
+        if not self.access.sees_labels:
+            hidden |= {"label", "proba"}
+        return not hidden & set(groups)
+
+
+def check_release(release: Any, generates: bool = False) -> None:
+    releases = RELEASES_OF_GENERATORS if generates else RELEASES
+    if release not in releases:
+        kind = "generator" if generates else "classifier"
+        raise ValueError(
+            f"release must be one of {', '.join(releases)} for a {kind}, got {release!r}."
+        )
+
+
+def access_of(model: Any, access: Any, release: str) -> BaseAccess | None:
+    """Return what an audit asks a model for, after checking that it may; None for posteriors."""
+    generates = is_generator(model)
+    check_release(release, generates)
+    if access is None and release == "samples":
+        access = "samples"
+    return choose_access(access, model) if generates or access is not None else None
+
+
+def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
+    """Return the attacks to run by name, unfitted and checked."""
     known = {info.name: info for info in all_attacks()}
     if isinstance(attacks, str):
-        if attacks == "auto":
-            names = ["threshold"]
-            if with_references:
-                names += ["shadow", "lira", "rmia", "stacked"]
-            if release == "weights" and gradients:
-                names.append("gradient-norm")
-            attacks = (["gap"] if release == "labels" else []) + names
-        else:
-            attacks = [attacks]
+        attacks = _fixed_in_advance(means) if attacks == "auto" else [attacks]
     if isinstance(attacks, Mapping):
         attacks = list(attacks.items())
     if not isinstance(attacks, Iterable):
@@ -91,15 +118,33 @@ def choose_attacks(
     if not chosen:
         raise ValueError('attacks is empty: give "auto" or at least one attack.')
     for name, attack in chosen.items():
-        _check_can_run(name, attack, with_references, gradients)
+        _check_can_run(name, attack, means)
     return chosen
 
 
-def _check_can_run(name: str, attack: Any, with_references: bool, gradients: bool) -> None:
+def _fixed_in_advance(means: Means) -> list[str]:
+    if means.access is not None and not means.access.sees_labels:
+        return ["threshold", *(["lira", "stacked"] if means.with_references else [])]
+    names = ["threshold"]
+    if means.with_references:
+        names += ["shadow", "lira", "rmia", "stacked"]
+    if means.release == "weights" and means.gradients:
+        names.append("gradient-norm")
+    return (["gap"] if means.release == "labels" else []) + names
+
+
+def _check_can_run(name: str, attack: Any, means: Means) -> None:
+    with_references, gradients = means.with_references, means.gradients
     if getattr(attack, "threat_model", None) == "federated":
         raise ValueError(
             f"The attack {name!r} watches a training round by round, which an audit of a finished "
             "model cannot: fit it on what an observer of mia_sklearn.torch.FederatedTraining saw."
+        )
+    if not means.sees(attack._required()):
+        assert means.access is not None
+        raise ValueError(
+            f"The attack {name!r} reads more than the answers to {means.access.name!r}; attacks "
+            "that read the signal alone are threshold, lira and stacked."
         )
     if "enhancing" in attack._required():
         raise ValueError(
@@ -162,39 +207,31 @@ def _checked_attack(attack: Any) -> Any:
     return attack
 
 
-def headline_of(chosen: dict[str, Any], release: str) -> str:
+def headline_of(chosen: dict[str, Any], release: str, access: BaseAccess | None = None) -> str:
     """Return the attack that makes the verdict: fixed by what is run, not by what it finds."""
-    if release == "labels" and "gap" in chosen:
+    if release == "labels" and access is None and "gap" in chosen:
         return "gap"
     return next((name for name in _HEADLINES if name in chosen), next(iter(chosen)))
 
 
-def threat_model_of(attack: Any) -> str:
+def threat_model_of(attack: Any, access: BaseAccess | None = None) -> str:
     """Return what an attack needs to see; the gap attack reads no more than the label."""
+    if access is not None:
+        return access.threat_model
     if getattr(attack, "signal", None) == "correctness":
         return "label-only"
     return attack.threat_model
 
 
-def coverage(
-    chosen: dict[str, Any],
-    release: str,
-    headline: str,
-    *,
-    with_references: bool,
-    gradients: bool = False,
-) -> pd.DataFrame:
+def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFrame:
     """Lay out the attacks run and not run.
 
     Parameters
     ----------
     chosen : dict of str to attack
         The attacks that were run, by name.
-    release : {"labels", "posteriors", "weights"}
     headline : str
-    with_references : bool
-    gradients : bool, default=False
-        Whether the target's gradients can be computed.
+    means : Means
 
     Returns
     -------
@@ -202,30 +239,41 @@ def coverage(
     """
     import pandas as pd
 
+    release, access, with_references, gradients = (
+        means.release,
+        means.access,
+        means.with_references,
+        means.gradients,
+    )
     rows = []
     for name, attack in chosen.items():
-        threat_model = threat_model_of(attack)
+        threat_model = threat_model_of(attack, access)
         track, knowledge = _track(name, attack, with_references)
         reason = "the headline, fixed in advance" if name == headline else ""
         if threat_model not in _ALLOWED[release]:
             reason = f"needs more than this release gives ({release}): an upper bound"
         rows.append((name, "run", track, threat_model, knowledge, reason))
     for info in all_attacks():
-        if info.name not in chosen and info.threat_model in _ALLOWED[release]:
+        if info.name in chosen or not means.sees(info.requires):
+            continue
+        if access is not None or info.threat_model in _ALLOWED[release]:
             needs = {"out", "in"} & set(info.requires)
             reason = "needs reference models" if needs and not with_references else "not asked for"
             knowledge, reason = _APART.get(info.name, (_WITH_REFERENCES, reason))
             if info.threat_model == "white-box" and not gradients:
                 reason = "the model has no gradients"
-            rows.append((info.name, "not run", "record", info.threat_model, knowledge, reason))
-    if "gap" not in chosen:
+            threat_model = info.threat_model if access is None else access.threat_model
+            rows.append((info.name, "not run", "record", threat_model, knowledge, reason))
+    if "gap" not in chosen and means.sees(["label"]):
         rows.append(("gap", "not run", "record", "label-only", _NO_KNOWLEDGE, "not asked for"))
-    if "stacked-pool" not in chosen and release != "labels":
+    if "stacked-pool" not in chosen and release != "labels" and access is None:
         rows.append(("stacked-pool", "not run", "pool", "black-box", _WITH_POOL, "not asked for"))
     for name, threat_model, knowledge in _ELSEWHERE:
-        if threat_model in _ALLOWED[release]:
+        if threat_model in _ALLOWED[release] and means.sees(["label"]):
             reason = "not part of this version"
             rows.append((name, "not run", "record", threat_model, knowledge, reason))
+    if not means.sees(["label"]):
+        rows = [(*row[:4], row[4].replace(" and its true label", ""), row[5]) for row in rows]
     return pd.DataFrame(
         [
             (name, status, track, threat_model, _ACCESS[threat_model], knowledge, reason)

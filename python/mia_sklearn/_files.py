@@ -81,7 +81,7 @@ def _read_skops(path: Path, trusted_types: Collection[str]) -> Any:
     return skops.io.load(path, trusted=untrusted)
 
 
-def read_records(path: Path, target: str | None) -> tuple[Any, Any]:
+def read_records(path: Path, target: str | None, *, labelled: bool = True) -> tuple[Any, Any]:
     """Read a table of records and split off their labels.
 
     Parameters
@@ -91,12 +91,14 @@ def read_records(path: Path, target: str | None) -> tuple[Any, Any]:
     target : str or None
         Name of the column, or of the array of an npz file ("y" by default), that holds the
         labels.
+    labelled : bool, default=True
+        Whether labels are needed. Without, the target's column is dropped where one is named.
 
     Returns
     -------
     X : DataFrame or ndarray
         All other columns; of an npz file its array "X", or the only other one.
-    y : ndarray of shape (n_records,)
+    y : ndarray of shape (n_records,), or None
 
     Raises
     ------
@@ -112,9 +114,9 @@ def read_records(path: Path, target: str | None) -> tuple[Any, Any]:
         suffixes.pop()
     kind = suffixes[-1] if suffixes else ""
     if kind == ".npz":
-        X, y = _read_npz(path, target or "y")
+        X, y = _read_npz(path, target or "y", labelled)
     elif kind in (".csv", ".parquet"):
-        if target is None:
+        if labelled and target is None:
             raise ValueError(f"Name the label's column of {path.name} with --target.")
         X, y = _read_frame(path, kind, target)
     else:
@@ -122,14 +124,16 @@ def read_records(path: Path, target: str | None) -> tuple[Any, Any]:
             f"{path}: records are read from .csv, .csv.gz, .parquet and .npz, not from "
             f"{kind or 'a file without extension'}."
         )
-    if len(y) == 0:
+    if len(X) == 0:
         raise ValueError(f"{path} holds no records.")
+    if not labelled:
+        return X, None
     if len(X) != len(y):
         raise ValueError(f"{path}: {len(X)} rows of features but {len(y)} labels.")
     return X, y
 
 
-def _read_frame(path: Path, kind: str, target: str) -> tuple[Any, Any]:
+def _read_frame(path: Path, kind: str, target: str | None) -> tuple[Any, Any]:
     import pandas as pd
 
     try:
@@ -138,6 +142,8 @@ def _read_frame(path: Path, kind: str, target: str) -> tuple[Any, Any]:
         raise ValueError(f"{path}: reading Parquet needs pyarrow: pip install pyarrow.") from error
     except Exception as error:  # Parsers, decoders and decompressors raise their own kinds.
         raise ValueError(f"{path} could not be read ({type(error).__name__}: {error}).") from error
+    if target is None:
+        return frame, None
     if target not in frame.columns:
         raise ValueError(
             f"--target {target!r} is no column of {path}; its columns are "
@@ -153,7 +159,7 @@ def _read_frame(path: Path, kind: str, target: str) -> tuple[Any, Any]:
     return frame.drop(columns=target), np.asarray(labels.tolist())
 
 
-def _read_npz(path: Path, target: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_npz(path: Path, target: str, labelled: bool) -> tuple[np.ndarray, Any]:
     try:
         if not zipfile.is_zipfile(path):
             raise ValueError("not a zip archive")
@@ -164,22 +170,22 @@ def _read_npz(path: Path, target: str) -> tuple[np.ndarray, np.ndarray]:
             f"{path} could not be read ({type(error).__name__}: {error}). It must be an .npz of "
             "plain arrays, such as numpy.savez(file, X=X, y=y) writes."
         ) from error
-    if target not in arrays:
+    if labelled and target not in arrays:
         raise ValueError(
             f"{path} has no array {target!r} (name one with --target); its arrays are "
             f"{_shortened(arrays)}."
         )
-    y = arrays.pop(target)
+    y = arrays.pop(target, None)
     if "X" not in arrays and len(arrays) != 1:
         raise ValueError(
             f"{path} must hold the features in an array 'X'; its other arrays are "
             f"{_shortened(arrays)}."
         )
     X = arrays["X"] if "X" in arrays else next(iter(arrays.values()))
-    if y.ndim != 1 or X.ndim < 2:
+    if (y is not None and y.ndim != 1) or X.ndim < 2:
         raise ValueError(
             f"{path}: the labels must have one dimension and the features two or more; got "
-            f"{y.ndim} and {X.ndim}."
+            f"{'none' if y is None else y.ndim} and {X.ndim}."
         )
     return X, y
 
@@ -219,7 +225,7 @@ def features_for(model: Any, X: Any, path: Path) -> Any:
     return X[list(names)]
 
 
-def column_of(name: str, X: Any, y: np.ndarray, path: Path) -> list[Any]:
+def column_of(name: str, X: Any, y: np.ndarray | None, path: Path) -> list[Any]:
     """Return the values by which records are sliced: a column of the file, or its labels.
 
     Parameters
@@ -228,7 +234,7 @@ def column_of(name: str, X: Any, y: np.ndarray, path: Path) -> list[Any]:
         A column, whether the model knows it or not; "label" stands for the labels.
     X : DataFrame or ndarray
         All columns of the file but the target.
-    y : ndarray of shape (n_records,)
+    y : ndarray of shape (n_records,), or None
     path : Path
         The file, for messages.
 
@@ -241,7 +247,7 @@ def column_of(name: str, X: Any, y: np.ndarray, path: Path) -> list[Any]:
     ValueError
         If there is no such column.
     """
-    if name == "label":
+    if name == "label" and y is not None:
         return y.tolist()
     if isinstance(X, np.ndarray) or name not in X.columns:
         raise ValueError(f"--slices {name!r} is no column of {path}.")

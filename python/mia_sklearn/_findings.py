@@ -9,6 +9,7 @@ from scipy.stats import t as student_t
 
 from ._comparison import AFFORDABLE
 from ._estimators import last_step
+from ._plan import predicted_classes
 from .report import Finding
 from .stats import nonmembers_needed, references_needed
 
@@ -25,6 +26,16 @@ INFERRED_AT = 0.01
 _LEAST_TO_POOL = 3  # references without a record that pooled p-values take
 _DIFFERS_AT = 0.001
 _STRONG_AUC = 0.6
+_REMEDY = (
+    "Make the model remember less: stronger regularisation, larger leaves, fewer trees grown to "
+    "purity, early stopping, more data; release labels or fewer digits; or train with differential "
+    "privacy. `mia_sklearn.selection.compare_defenses` measures what each buys and costs."
+)
+_REMEDY_OF_GENERATORS = (
+    "Make the generator remember less: fewer components, a wider bandwidth, fewer epochs, more "
+    "data; release samples only, and as few as serve; or train with differential privacy. Then "
+    "audit again."
+)
 _READABLE = 100  # letters of an estimator's parameters in a sentence
 
 
@@ -84,10 +95,7 @@ def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
             f"{int(rate['n_false_alarms']):,} of {int(rate['n_nonmembers']):,} others. For a "
             "person among them, the model gives away that they are in the data, and with it "
             "whatever being in the data says about them.",
-            "Make the model remember less: stronger regularisation, larger leaves, fewer trees "
-            "grown to purity, early stopping, more data; release labels or fewer digits; or train "
-            "with differential privacy. `mia_sklearn.selection.compare_defenses` measures what "
-            "each buys and costs.",
+            _REMEDY if run.pool.labelled else _REMEDY_OF_GENERATORS,
         )
     if auc["low"] > 0.5:
         strong = auc["low"] > _STRONG_AUC
@@ -195,6 +203,8 @@ def _vulnerable(run: Run, records: pd.DataFrame) -> Finding | None:
 
 def _overfit(run: Run) -> Finding | None:
     train, test = run.accuracy(member=True), run.accuracy(member=False)
+    if train is None or test is None:
+        return None
     sizes = np.array([run.member.sum(), (~run.member).sum()])
     # Half is the largest variance that a share can have.
     if train - test <= 2.6 * np.sqrt((0.25 / sizes).sum()):
@@ -301,7 +311,10 @@ def _differing_references(run: Run) -> Finding | None:
     refs = run.references
     if refs is None:
         return None
-    right = refs.outputs_[:, : refs.n_pool_].argmax(axis=2) == refs.labels_[: refs.n_pool_]
+    predicted = predicted_classes(refs.outputs_[:, : refs.n_pool_], refs.access_)
+    if predicted is None:
+        return None
+    right = predicted == refs.labels_[: refs.n_pool_]
     trained = refs.membership_[:, : refs.n_pool_] > 0
     kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
     differing = []
@@ -311,6 +324,7 @@ def _differing_references(run: Run) -> Finding | None:
     ):
         if not mask.any(axis=1).all():
             continue
+        assert accuracy is not None
         usual = np.array([right[k][mask[k]].mean() for k in kept])
         n = max(1, int(mask[0].sum()))
         sampling = usual.mean() * (1 - usual.mean()) / n

@@ -151,21 +151,31 @@ def answer_columns(n_classes: int, access: BaseAccess | None) -> list[str]:
     return [*names, "logit"]
 
 
-def fill_answers(target: np.ndarray, answers: np.ndarray, labels: np.ndarray) -> None:
-    """Write what an access brought into the columns of the answer.
+def fill_answers(
+    target: np.ndarray,
+    answers: np.ndarray,
+    signal: np.ndarray,
+    labels: np.ndarray,
+    access: BaseAccess | None,
+) -> None:
+    """Write what a model answered into the columns of the answer.
 
     Parameters
     ----------
     target : ndarray of shape (n_rows, n_columns)
     answers : ndarray of shape (n_rows, n_answers)
-        The signal, and where labels are seen the position of the predicted class.
+        Log-posteriors, or what the access asks for.
+    signal : ndarray of shape (n_rows,)
     labels : ndarray of shape (n_rows,)
         Positions of the true classes.
+    access : BaseAccess or None
     """
-    target[:, -1] = answers[:, 0]
+    target[:, -1] = signal
     if target.shape[1] > 1:
         target[:, 0] = labels
-    if answers.shape[1] > 1:
+    if access is None:
+        target[:, 1:-1] = np.exp(answers)
+    elif access.sees_labels:
         # Whoever sees labels alone sees all of the posterior on one class.
         target[:, 1:-1] = answers[:, 1:2] == np.arange(target.shape[1] - 2)
 
@@ -279,14 +289,13 @@ class ReferenceTable:
             absent[without] = True
         # The target passes the same float32 door as the references did.
         answers = np.asarray(answers, dtype=np.float32)
-        answer = parts["answer"]
-        labels = self.references.labels_[rows]
-        if self.references.access_ is not None:
-            fill_answers(answer, answers, labels)
-        else:
-            answer[:, 0] = labels
-            answer[:, 1:-1] = np.exp(answers)
-            answer[:, -1] = self.references.signal_of(answers, rows)
+        fill_answers(
+            parts["answer"],
+            answers,
+            self.references.signal_of(answers, rows),
+            self.references.labels_[rows],
+            self.references.access_,
+        )
         self._fill_slots(parts["slots"], self.phi, rows, absent)
         if self.many_classes:
             self._fill_means(parts["means"], rows, absent)

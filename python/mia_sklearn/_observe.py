@@ -294,7 +294,9 @@ def observe(
     if references is None:
         if neighbors or n_queries:
             raise ValueError("neighbors= and n_queries= need references=.")
-        return beside_groups(_alone(target, X, y), groups)
+        labels = class_indices(target, y)
+        answers = log_posteriors(target, X)
+        return beside_groups(alone(answers, labels, len(target.classes_)), groups)
     check_is_fitted(references, "outputs_")
     positions = _locate(references, X, y, rows, groups)
     if neighbors and len(positions) != references.n_pool_:
@@ -346,8 +348,6 @@ def _observe_signal(
     groups: Any,
 ) -> pd.DataFrame:
     """Observe what an access asks for."""
-    import pandas as pd
-
     if is_generator(model):
         target, (X, y) = model, without_labels(X)
         classes = np.empty(0)
@@ -368,10 +368,7 @@ def _observe_signal(
     seed = check_random_state(random_state).randint(2**31 - 1)
     question = access.question(AskedRecords(X, labels, classes), seed)
     answers = question.ask(target, np.arange(len(y)), seed)
-    names = answer_columns(len(classes), access)
-    values = np.empty((len(y), len(names)), dtype=np.float32)
-    fill_answers(values, answers, labels)
-    return beside_groups(as_frame(values, names, pd.RangeIndex(len(y), name="row")), groups)
+    return beside_groups(alone(answers, labels, len(classes), access), groups)
 
 
 def ask_signal(target: Any, references: ReferenceModels, rows: np.ndarray) -> np.ndarray:
@@ -409,17 +406,17 @@ def place(
     return as_frame(values, table.columns(), pd.Index(rows, name="row"))
 
 
-def _alone(target: Any, X: Any, y: np.ndarray) -> pd.DataFrame:
+def alone(
+    answers: np.ndarray, labels: np.ndarray, n_classes: int, access: BaseAccess | None = None
+) -> pd.DataFrame:
+    """Lay out a target's answers, log-posteriors or what an access asks for, without references."""
     import pandas as pd
 
-    log_proba = log_posteriors(target, X)
-    labels = class_indices(target, y)
-    values = np.empty((len(y), log_proba.shape[1] + 2), dtype=np.float32)
-    values[:, 0] = labels
-    values[:, 1:-1] = np.exp(log_proba)
-    values[:, -1] = rescaled_logit(log_proba, labels, _SMOOTHING)
-    names = ["label", *(f"proba_{c}" for c in range(log_proba.shape[1])), "logit"]
-    return as_frame(values, names, pd.RangeIndex(len(y), name="row"))
+    names = answer_columns(n_classes, access)
+    values = np.empty((len(labels), len(names)), dtype=np.float32)
+    signal = rescaled_logit(answers, labels, _SMOOTHING) if access is None else answers[:, 0]
+    fill_answers(values, answers, signal, labels, access)
+    return as_frame(values, names, pd.RangeIndex(len(labels), name="row"))
 
 
 def beside(observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]) -> pd.DataFrame:

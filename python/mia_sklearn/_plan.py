@@ -12,10 +12,11 @@ import numpy as np
 
 from ._data import concat_rows, has_entries, is_frame, n_rows, row_digests, take_rows
 from ._observe import check_labels
-from ._records import check_records, check_same_features
+from ._records import check_records, check_same_features, without_labels
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
+    from .access import BaseAccess
     from .metrics import Estimate
     from .references import ReferenceModels
     from .vulnerability import VulnerableRecords
@@ -36,6 +37,8 @@ class Pool:
         Test records that are training records too, and were left out.
     n_duplicates : int
         Training records that occur more than once, counted without the first.
+    labelled : bool
+        Whether records have labels; zeros stand for them otherwise.
     """
 
     X: Any
@@ -46,6 +49,7 @@ class Pool:
     n_test: int
     n_overlap: int
     n_duplicates: int
+    labelled: bool = True
     sliced: dict[str, np.ndarray] = field(default_factory=dict)
 
     def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -92,8 +96,10 @@ class Run:
         What defenses did, where they were compared.
     shift : Estimate or None
         AUC with which train and test are told apart without the model.
-    log_proba : ndarray of shape (n_audited, n_classes), float32
-        The target's answers.
+    access : BaseAccess or None
+        What the target is asked for; None for posteriors.
+    answers : ndarray of shape (n_audited, n_answers), float32
+        The target's answers: its log-posteriors, or what the access asks for.
     seconds : dict of str to float
         Time spent by phase.
     """
@@ -114,7 +120,8 @@ class Run:
     vulnerable: VulnerableRecords | None = None
     comparison: Comparison | None = None
     shift: Estimate | None = None
-    log_proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    access: BaseAccess | None = None
+    answers: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -136,22 +143,52 @@ class Run:
     def member(self) -> np.ndarray:
         return self.pool.member[self.plan.audited]
 
-    def accuracy(self, member: bool) -> float:
-        """Return how often the target is right on audited members, or on non-members."""
-        predicted = np.asarray(self.target.classes_)[self.log_proba.argmax(axis=1)]
-        return float((predicted == self.y)[self.member == member].mean())
+    @property
+    def classes(self) -> np.ndarray:
+        """The target's labels; none where it is a generator."""
+        return np.asarray(self.target.classes_) if self.pool.labelled else np.empty(0)
+
+    def accuracy(self, member: bool) -> float | None:
+        """Return how often the target is right on audited members, or on non-members.
+
+        None where it does not predict.
+        """
+        predicted = predicted_classes(self.answers, self.access)
+        if predicted is None:
+            return None
+        right = self.classes[predicted] == self.y
+        return float(right[self.member == member].mean())
 
 
-def make_pool(target: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any) -> Pool:
+def predicted_classes(answers: np.ndarray, access: BaseAccess | None) -> np.ndarray | None:
+    """Return the positions of the classes that answers predict; None where they do not tell.
+
+    Parameters
+    ----------
+    answers : ndarray of shape (..., n_records, n_answers)
+    access : BaseAccess or None
+        What was asked for; None for log-posteriors.
+    """
+    if access is None:
+        return answers.argmax(axis=-1)
+    return answers[..., 1].astype(np.intp) if access.sees_labels else None
+
+
+def make_pool(
+    target: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, labelled: bool = True
+) -> Pool:
     tables, labels = [], []
     for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
-        X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}")
+        if labelled:
+            X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}")
+            check_labels(target, y, f"y_{suffix}")
+        else:
+            X, y = without_labels(given, f"X_{suffix}")
         check_features(target, X, f"X_{suffix}")
-        check_labels(target, y, f"y_{suffix}")
         tables.append(X)
         labels.append(y)
     check_same_features(tables[0], tables[1], "X_train", "X_test")
-    if len(np.unique(labels[0])) < 2:
+    if labelled and len(np.unique(labels[0])) < 2:
         raise ValueError(
             f"y_train holds one class only, {labels[0][0]!r}: nothing was learned that could be "
             "told apart."
@@ -174,6 +211,7 @@ def make_pool(target: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any)
         n_test=n_test,
         n_overlap=n_test - len(fresh),
         n_duplicates=n_train - len(np.unique(digests[0])),
+        labelled=labelled,
     )
 
 

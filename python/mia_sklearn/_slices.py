@@ -54,9 +54,12 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
 def _column(name: str, pool: Any) -> np.ndarray:
     if is_frame(pool.X) and name in pool.X.columns:
         return pool.X[name].to_numpy()
-    if name == "label":
+    if name == "label" and pool.labelled:
         return pool.y
-    available = ["label", *(map(str, pool.X.columns) if is_frame(pool.X) else [])]
+    available = [
+        *(["label"] if pool.labelled else []),
+        *(map(str, pool.X.columns) if is_frame(pool.X) else []),
+    ]
     raise ValueError(
         f"slices names the column {name!r}, which the records do not have; they have "
         f"{', '.join(available[:20])}. Give a dict of values for anything else."

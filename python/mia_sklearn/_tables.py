@@ -136,7 +136,7 @@ def records_table(
         {
             "set": np.where(member, "train", "test"),
             "row": run.pool.origin[audited],
-            "label": run.y,
+            **({"label": run.y} if run.pool.labelled else {}),
             "member": member.astype(int),
             **scores,
             **{f"slice_{name}": values for name, values in sliced.items()},
@@ -162,20 +162,24 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         "n_members": int(run.member.sum()),
         "n_nonmembers": int((~run.member).sum()),
         "n_unaudited": len(run.plan.core),
-        "target_train_accuracy": run.accuracy(member=True),
-        "target_test_accuracy": run.accuracy(member=False),
         "release": run.release,
         "split": run.split or "not stated",
         "confidence": run.confidence,
         "random_state": run.seed,
     }
+    accuracies = run.accuracy(member=True), run.accuracy(member=False)
+    if None not in accuracies:
+        info["target_train_accuracy"], info["target_test_accuracy"] = accuracies
+    if run.access is not None:
+        info["asked_for"] = _describe(run.access)
     if refs is not None:
         info |= {
             "n_references": refs.n_models_ - len(refs.lost_),
             "sampling": refs.sampling,
             "block_size": refs.block_size_,
-            "smoothing": refs.smoothing_,
         }
+        if run.access is None:
+            info["smoothing"] = refs.smoothing_
     if run.vulnerable is not None:
         info["vulnerable_records"] = {
             name: getattr(run.vulnerable, name) for name in ("delta", "beta", "train_size")

@@ -104,7 +104,11 @@ def _add_audit(commands: Any) -> None:
     add("--model", type=Path, required=True, metavar="FILE", help="fitted model: .skops, .joblib")
     add("--train", type=Path, required=True, metavar="FILE", help="its training records")
     add("--test", type=Path, required=True, metavar="FILE", help="records it was not trained on")
-    add("--target", metavar="NAME", help="column (npz: array, default y) of the labels")
+    add(
+        "--target",
+        metavar="NAME",
+        help="column (npz: array, default y) of the labels; generators need none",
+    )
     add(
         "--estimator",
         type=Path,
@@ -125,13 +129,13 @@ def _add_audit(commands: Any) -> None:
     )
     add(
         "--release",
-        choices=["labels", "posteriors", "weights"],
-        default="posteriors",
-        help="what users of the model will get (default: %(default)s)",
+        choices=["labels", "posteriors", "samples", "weights"],
+        help="what users of the model will get (default: posteriors; weights of generators, which "
+        "may release samples alone)",
     )
 
     add = audit.add_argument_group("how").add_argument
-    add("--references", type=int, default=16, metavar="N", help="reference models (default: 16)")
+    add("--references", type=int, metavar="N", help="reference models (default: 16)")
     add("--queries", type=int, default=0, metavar="N", help="also ask perturbed copies of records")
     add("--attacks", nargs="+", metavar="NAME", help="default: those fixed in advance")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
@@ -206,6 +210,7 @@ def _audit(args: argparse.Namespace) -> int:
 
 def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     """Read the model and the tables that `audit` takes."""
+    from ._estimators import is_generator
     from ._files import column_of, features_for, read_model, read_records
 
     trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}
@@ -215,7 +220,7 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
         inputs["estimator"] = read_model(args.estimator, **trust)
     slices: dict[str, list[Any]] = {name: [] for name in args.slices}
     for name, path in (("train", args.train), ("test", args.test)):
-        X, y = read_records(path, args.target)
+        X, y = read_records(path, args.target, labelled=not is_generator(model))
         inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, X, path), y
         for column, values in slices.items():
             values.extend(column_of(column, X, y, path))

@@ -363,6 +363,7 @@ class ReferenceModels(BaseEstimator):
         self._phi: np.ndarray | None = None
         self.log_normalizers_, self.query_outputs_ = None, None
         if self.access_ is not None:
+            # Nothing is smoothed that is no posterior.
             self.outputs_, self.smoothing_ = answers, 0.0
             return
         n_columns, n_classes = answers.shape[-1], len(self.classes_)

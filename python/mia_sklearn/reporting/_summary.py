@@ -24,6 +24,7 @@ _FACTS = {
     "model": "Model under audit",
     "estimator": "Reference models train",
     "release": "The model is released as",
+    "asked_for": "The model is asked by",
     "split": "Train and test were split",
     "n_train": "Training records given",
     "n_test": "Other records given",
@@ -295,7 +296,7 @@ def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
     return {
         "set": str(row["set"]),
         "row": str(row["row"]),
-        "label": str(row["label"]),
+        "label": str(row.get("label", "-")),
         "score": f"{row[report.info['headline']]:.3f}",
         "p": wording.small(row["p_value"]),
         "q": wording.small(row["q_value"]),

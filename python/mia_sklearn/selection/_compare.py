@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from .._audit import _check_options, _seed, audit
-from .._coverage import choose_attacks
+from .._coverage import Means, check_release, choose_attacks
 from .._data import concat_rows, n_rows, take_params, take_rows
 from .._estimators import check_trainable, configured, holds_net
 from .._records import check_records, check_same_features
@@ -157,13 +157,13 @@ def compare_defenses(
     baseline = _check_baseline(baseline, named)
     _check_options(
         split=None,
-        release=release,
         confidence=confidence,
         n_references=n_references,
         max_records=max_records,
         n_queries=0,
     )
-    choose_attacks(attacks, release, n_references > 0, gradients=True)
+    check_release(release)
+    choose_attacks(attacks, Means(release, None, n_references > 0, gradients=True))
     for name, model in named.items():
         try:
             check_trainable(model, fit_params)

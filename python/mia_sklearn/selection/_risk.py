@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from .._audit import audit
-from .._coverage import choose_attacks
+from .._coverage import Means, choose_attacks
 from .._data import concat_rows, has_entries, n_rows, row_digests, take_rows
 from .._observe import as_target, observe
 from .._records import check_records, check_same_features
@@ -125,7 +125,7 @@ class MembershipRisk:
         if n_references < 0 or n_references == 1:
             raise ValueError(f"n_references must be 0 or at least 2, got {n_references}.")
         # Whether there are gradients shows when there is a model.
-        chosen = choose_attacks([attack], "weights", n_references > 0, gradients=True)
+        chosen = choose_attacks([attack], Means("weights", None, n_references > 0, gradients=True))
         self.attack_name, self.attack = next(iter(chosen.items()))
         self.n_references = int(n_references)
         self.random_state = random_state

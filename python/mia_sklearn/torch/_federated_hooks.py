@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .._data import is_frame
 from .._observations import as_frame
-from .._observe import _alone, check_labels, class_indices
+from .._observe import alone, check_labels, class_indices
 from .._records import check_records
+from ..signals import log_posteriors
 from ._gradients import record_features
 from ._target import TorchTarget
 
@@ -150,7 +151,9 @@ class RecordObserver(FederatedObserver):
 
     def _read(self) -> pd.DataFrame:
         """Return the observations of the model that the scratch module holds."""
-        table = _alone(self._target, self.X, self.y)
+        answers = log_posteriors(self._target, self.X)
+        labels = class_indices(self._target, self.y)
+        table = alone(answers, labels, len(self._target.classes_))
         if not self.parts:
             return table
         names, values = record_features(

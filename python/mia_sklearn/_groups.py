@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Grouping", "check_apart", "group_codes", "named"]
+__all__ = ["Grouping", "check_apart", "cut_nearest", "group_codes", "named"]
 
 # Larger codes could not be told apart in a table of 32-bit floating-point numbers.
 _MOST_GROUPS = 2**24
@@ -75,6 +75,13 @@ def named(values: np.ndarray) -> str:
     """Return the first few names, and how many others there are."""
     text = ", ".join(repr(value) for value in values[:_NAMED].tolist())
     return f"{text} and {len(values) - _NAMED} others" if len(values) > _NAMED else text
+
+
+def cut_nearest(sizes: np.ndarray, ends: Any) -> Any:
+    """Return after how many groups, taken in order, their records come nearest to `ends`."""
+    upto = np.concatenate([[0], np.cumsum(sizes)])
+    after = np.clip(np.searchsorted(upto, ends), 1, len(sizes))
+    return np.where(np.subtract(ends, upto[after - 1]) <= upto[after] - ends, after - 1, after)
 
 
 class Grouping:

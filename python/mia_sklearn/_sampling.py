@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ._groups import cut_nearest
+
 __all__ = ["SAMPLINGS", "Assignment", "assign", "shape_of_block", "training_rows"]
 
 SAMPLINGS = ("block", "bootstrap", "disjoint")
@@ -86,11 +88,11 @@ def _draw(sampling: str, sizes: np.ndarray, size: int, n_models: int, entropy: i
         rng = _generator(entropy, model)
         if sampling == "bootstrap":
             drawn = rng.integers(n_units, size=size)
-            drawn = drawn[: _cuts(sizes[drawn], size)]
+            drawn = drawn[: cut_nearest(sizes[drawn], size)]
             membership[model] = np.bincount(drawn, minlength=n_units)
         else:
             order = rng.permutation(n_units)
-            middle, end = _cuts(sizes[order], [size, 2 * size])
+            middle, end = cut_nearest(sizes[order], [size, 2 * size])
             membership[model, order[:middle]] = 1
             labelled[model] = False
             labelled[model, order[:end]] = True
@@ -120,7 +122,7 @@ def _blocks(sizes: np.ndarray, size: int, n_models: int, entropy: int) -> Assign
     for block in range(n_blocks):
         rng = _generator(entropy, block)
         order = rng.permutation(len(sizes))
-        parts = np.split(order, _cuts(sizes[order], ends))
+        parts = np.split(order, cut_nearest(sizes[order], ends))
         for model, part in enumerate(parts, start=block * block_size):
             membership[model, part] = 1
             if holdout == "out":
@@ -128,19 +130,12 @@ def _blocks(sizes: np.ndarray, size: int, n_models: int, entropy: int) -> Assign
             if trims:
                 trained = rng.permutation(np.flatnonzero(membership[model]))
                 surplus = max(0, int(sizes[trained].sum()) - size)
-                dropped = trained[: _cuts(sizes[trained], surplus)]
+                dropped = trained[: cut_nearest(sizes[trained], surplus)]
                 membership[model, dropped] = 0
                 labelled[model, dropped] = False
     trained_on = int((membership @ sizes).max())
     block_of = np.repeat(np.arange(n_blocks), block_size)
     return Assignment(membership, labelled, block_of, block_size, holdout, trained_on)
-
-
-def _cuts(sizes: np.ndarray, ends: Any) -> Any:
-    """Return after how many units, taken in order, their records come nearest to `ends`."""
-    upto = np.concatenate([[0], np.cumsum(sizes)])
-    after = np.clip(np.searchsorted(upto, ends), 1, len(sizes))
-    return np.where(np.subtract(ends, upto[after - 1]) <= upto[after] - ends, after - 1, after)
 
 
 def _check_largest(sizes: np.ndarray, part: int) -> None:

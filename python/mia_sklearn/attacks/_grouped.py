@@ -50,7 +50,7 @@ class GroupAttack(BaseAttack):
         Largest size of one record's log-likelihood ratio, so that no record decides alone.
     estimator : classifier, default=None
         What learns with "learned"; a logistic regression by default.
-    cv : int, default=3
+    cv : int, default=2
         Parts of the people of `fit`. What is learned about people's scores is learned from
         scores of an attack that was fitted on the other parts.
     random_state : int, RandomState instance or None, default=None
@@ -125,7 +125,7 @@ class GroupAttack(BaseAttack):
         aggregate: str = "sum",
         clip: float = 5.0,
         estimator: Any = None,
-        cv: int = 3,
+        cv: int = 2,
         random_state: Any = None,
         columns: Any = None,
     ) -> None:

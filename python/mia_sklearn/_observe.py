@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._data import mix, n_rows, positions, row_digests, take_rows
 from ._estimators import is_generator, is_module, is_net, may_classify
-from ._groups import group_codes
+from ._groups import group_codes, named
 from ._observations import (
     GROUP_COLUMNS,
     ReferenceTable,
@@ -507,7 +507,7 @@ def _known_groups(references: ReferenceModels, groups: Any) -> tuple[np.ndarray,
     codes = pd.Index(references.group_names_).get_indexer(pd.Index(values))
     if (codes < 0).any():
         raise ValueError(
-            f"groups holds {values[codes < 0][0]!r}, which the references were not fitted with."
+            f"groups holds {named(values[codes < 0])}, which the references were not fitted with."
         )
     return references.groups_, codes
 

@@ -444,6 +444,25 @@ def test_no_references_and_gradients():
     assert ours.rank().corr(norm.rank(), method="pearson") == pytest.approx(1)
 
 
+def test_generators_are_audited_by_person():
+    parts, theirs, others = split_people(alike=0.5)
+    model = KernelDensity(bandwidth=0.3).fit(parts[0])
+    report = audit(
+        model,
+        parts[0].assign(who=theirs),
+        parts[2].assign(who=others),
+        groups="who",
+        n_references=4,
+        attacks=["lira"],
+        controls=False,
+        **QUICK,
+    )
+    assert len(report.records) == 80
+    assert report.metrics.query("metric == 'auc'")["low"].item() > 0.7
+    knowledge = report.coverage.set_index("attack").loc["lira", "knowledge"]
+    assert knowledge.startswith("all records of a person; how the model was trained")
+
+
 def test_max_records_takes_whole_people():
     parts, theirs, others = split_people()
     model = DecisionTreeClassifier(max_depth=3, random_state=0).fit(parts[0], parts[1])

@@ -222,7 +222,7 @@ def threat_model_of(attack: Any, access: BaseAccess | None = None) -> str:
     if access is not None:
         return access.threat_model
     if isinstance(attack, GroupAttack):
-        return threat_model_of(attack._inner(), access)
+        return threat_model_of(attack.inner, access)
     if getattr(attack, "signal", None) == "correctness":
         return "label-only"
     return attack.threat_model

@@ -98,7 +98,7 @@ def by_person(attack: Any, *, learns: bool) -> GroupAttack:
 
 def single(attack: Any) -> Any:
     """Return the attack that scores single records."""
-    return attack.attack if isinstance(attack, GroupAttack) else attack
+    return attack.inner if isinstance(attack, GroupAttack) else attack
 
 
 def their_p_values(signal: np.ndarray, out: np.ndarray, people: Grouping) -> np.ndarray:

@@ -137,22 +137,24 @@ class GroupAttack(BaseAttack):
         self.cv = cv
         self.random_state = random_state
 
-    def _inner(self) -> Any:
+    @property
+    def inner(self) -> Any:
+        """What scores single records, unfitted."""
         return StackedAttack() if self.attack is None else self.attack
 
     def _required(self) -> tuple[str, ...]:
-        return self._inner()._required()
+        return self.inner._required()
 
     def _array_names(self, n_columns: int) -> list[str]:
-        return self._inner()._array_names(n_columns)
+        return self.inner._array_names(n_columns)
 
     @property
     def _fewest_references(self) -> int:
-        return getattr(self._inner(), "_fewest_references", 1)
+        return getattr(self.inner, "_fewest_references", 1)
 
     @property
     def _ranks_without_members(self) -> bool:  # type: ignore[override]
-        return self.aggregate == "mean" and self._inner()._ranks_without_members
+        return self.aggregate == "mean" and self.inner._ranks_without_members
 
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         rng = check_random_state(self.random_state)
@@ -176,7 +178,7 @@ class GroupAttack(BaseAttack):
 
     def _fitted(self, values: np.ndarray, member: np.ndarray) -> tuple[Any, float]:
         """Return the attack on single records, and the log-odds of membership beforehand."""
-        attack = _seeded(clone(self._inner()), self._seeds[0]).set_params(columns=self._names)
+        attack = _seeded(clone(self.inner), self._seeds[0]).set_params(columns=self._names)
         return attack.fit(values, member), float(logit(member.mean()))
 
     def _held_out(self, table: Reader, member: np.ndarray, rng: Any) -> np.ndarray:

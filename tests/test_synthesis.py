@@ -368,6 +368,7 @@ def test_nets_are_targets():
     [
         (sparse.eye(3, format="csr"), "sampler is sparse"),
         (np.empty((0, 3)), "holds no records"),
+        (np.empty((3, 0)), "has no features"),
         (np.zeros(3), "sampler must be a table"),
         ([], "describes no feature"),
         ({"age": "old"}, "feature 'age', got 'old'"),

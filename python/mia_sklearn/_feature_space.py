@@ -294,7 +294,18 @@ def _indicators(columns: list[np.ndarray], parts: list[Any]) -> list[list[int]]:
 def other_rows(columns: list[Any], flip: float, rng: np.random.RandomState) -> np.ndarray:
     """Return for each record a row whose value it takes: its own, or one with another value.
 
-    `columns` are a column of a set's values, or the indicators of one category.
+    Parameters
+    ----------
+    columns : list of arrays of shape (n_records,)
+        A column of a set's values, or the indicators of one category.
+    flip : float
+        Probability of another value, any of those that the column holds.
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_records,)
+        Where a value is missing, the record's own row.
     """
     import pandas as pd
 

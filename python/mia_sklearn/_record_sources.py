@@ -166,6 +166,8 @@ def read_source(sampler: Any, *, uniform: bool, rng: np.random.RandomState) -> R
         raise ValueError("sampler is sparse: pass a dense table, sampler.toarray().")
     if n_rows(records) == 0:
         raise ValueError("sampler holds no records: features are drawn from records.")
+    if np.prod(records.shape[1:]) == 0:
+        raise ValueError("sampler has no features.")
     if uniform and not drawn:
         return RecordSource(FeatureSpace(records, missing=True).uniform(_N_DRAWN, rng))
     return RecordSource(records, whole=drawn)

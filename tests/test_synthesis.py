@@ -96,7 +96,7 @@ def test_records_are_returned_with_the_probability_of_their_class():
 
 def test_nothing_where_the_target_is_never_sure():
     target = DummyClassifier(strategy="uniform", random_state=0).fit([[0], [1]], [0, 1])
-    with pytest.warns(UserWarning, match=r"0 of 10 records were invented: chains failed"):
+    with pytest.warns(UserWarning, match=r"0 of 10 records were invented: iter_max ended"):
         invented = synthesize(target, 10, [(0.0, 1.0)], conf_min=0.5, iter_max=7, random_state=0)
     assert invented.X.shape == (0, 1) and len(invented.y) == 0
     assert invented.success == 0 and not invented.complete
@@ -105,7 +105,7 @@ def test_nothing_where_the_target_is_never_sure():
 
 
 def test_a_class_that_is_never_the_answer_is_named():
-    with pytest.warns(UserWarning, match=r"5 of 10 .* of class 'never': 0"):
+    with pytest.warns(UserWarning, match="5 of 10 .* class 'never', of which 0"):
         invented = synthesize(
             FunctionTarget(lambda X: np.tile([1.0, 0.0], (len(X), 1)), ["always", "never"]),
             10,
@@ -203,6 +203,24 @@ def test_marginals_keep_shares_and_lose_links():
     assert (invented.y == "b").mean() == pytest.approx(0.7, abs=0.04)
     predicted = synthesize(target, 100, X, method="marginals", labels="predicted", random_state=0)
     assert set(predicted.y) == {"b"}
+
+
+def test_marginals_are_drawn_until_the_shares_are_there():
+    shares = {1: 1, 0: 3}
+    options = {"method": "marginals", "classes": [0, 1], "class_shares": shares, "random_state": 0}
+    square = [(0.0, 1.0)] * 2
+    invented = synthesize(in_the_box, 200, square, **options)
+    assert np.bincount(invented.y).tolist() == [150, 50]
+    np.testing.assert_array_equal(in_the_box(invented.X)[:, 1], invented.y)
+    # One record in a hundred: each of the fifty takes a hundred draws or so.
+    assert 50 * 60 < invented.n_queries < 50 * 160
+    with pytest.warns(UserWarning, match="class 1, of which 1 were found"):
+        part = synthesize(in_the_box, 200, square, iter_max=1, **options)
+    assert part.n_queries == 200 and not part.complete
+    assert len(part.X) == len(part.y) > 150
+    with pytest.warns(UserWarning, match="budget"):
+        part = synthesize(in_the_box, 200, square, query_budget=500, **options)
+    assert part.n_queries == 500 and not part.complete
 
 
 def test_marginals_of_each_class_need_no_query(people, pipeline):
@@ -404,7 +422,7 @@ def test_bad_samplers(sampler, message):
         ({"class_shares": {"x": 1}}, "names 'x', which the target does not know"),
         ({"class_shares": {0: -1, 1: 2}}, "at least 0"),
         ({"class_shares": {0: 0.0}}, "not all of them 0"),
-        ({"class_shares": {0: 1}, "method": "marginals"}, "cannot be kept"),
+        ({"class_shares": {0: 1}, "method": "noisy"}, "not for noisy records"),
         ({"draw": "uniform", "method": "noisy"}, "draw= is for"),
         ({"draw": "uniform", "y": np.arange(8) % 2}, "drop y"),
         ({"y": np.arange(7) % 2}, "one row per record, got 8 and 7"),

@@ -180,8 +180,8 @@ def synthesize(
     records, and can fall below a threshold on the loss (`ThresholdAttack`), which needs no model
     at all. Most of all those that judge each record by itself (`LiRAAttack`, `RMIAAttack`): they
     need models that find the same records hard as the target would. `ShadowAttack` hardly does,
-    but for the shares of the classes and what labels are odd. AUC with 8 models (`benchmarks/papers/synthesis.py`, intervals of
-    ± .01), `ShadowAttack` / `LiRAAttack` / `RMIAAttack`:
+    but for the shares of the classes. AUC with 8 models (`benchmarks/papers/synthesis.py`,
+    intervals of ± .01), `ShadowAttack` / `LiRAAttack` / `RMIAAttack`:
 
     ================================  ==========================  =====================
     records                           network, 30 classes         forest, 2 classes
@@ -194,7 +194,7 @@ def synthesize(
     real                              .950 / .913 / .892          .688 / .780 / .824
     ================================  ==========================  =====================
 
-    So run `ThresholdAttack` beside them, and believe the strongest. A weak result against
+    So run `ThresholdAttack` beside them, and report the strongest. A weak result against
     invented records never shows that a model is safe: audit with real ones.
 
     *What helped there.* True labels; the true shares of the classes (climbing on the forest:

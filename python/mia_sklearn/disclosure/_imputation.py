@@ -1,0 +1,101 @@
+"""The guess from the other features: what a model has to beat before it gives anything away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline
+
+from .._data import numeric_features, take_rows
+from ._candidates import LEAST
+
+__all__ = ["Imputation"]
+
+_LEAST_PROBABILITY = 1e-6
+
+
+class Imputation:
+    """A classifier of the feature's values, fitted on all records and, for these, fold by fold.
+
+    Parameters
+    ----------
+    imputer : classifier or None
+        None: the better of logistic regression and boosting, both tuned.
+    seed : int
+    """
+
+    def __init__(self, imputer: Any, seed: int) -> None:
+        self.folds = StratifiedKFold(LEAST, shuffle=True, random_state=seed)
+        self.imputer = _tuned(self.folds, seed) if imputer is None else clone(imputer)
+
+    def fit(self, others: Any, codes: np.ndarray) -> np.ndarray:
+        """Fit on the records that have one of the values, whose codes are not negative.
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_values)
+            Log-probabilities, of each record by a model that was fitted on other records.
+        """
+        known = np.flatnonzero(codes >= 0)
+        table = take_rows(others, known)
+        self.fitted = self.imputer.fit(table, codes[known])
+        # What was chosen is fitted anew for each fold, not chosen anew.
+        chosen = getattr(self.fitted, "best_estimator_", self.fitted)
+        answers = np.full((len(codes), int(codes.max()) + 1), np.nan)
+        answers[known] = _log(
+            cross_val_predict(
+                clone(chosen), table, codes[known], cv=self.folds, method="predict_proba"
+            )
+        )
+        return answers
+
+    def log_proba(self, others: Any) -> np.ndarray:
+        """Return the log-probability of each value.
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_values)
+        """
+        return _log(self.fitted.predict_proba(others))
+
+
+def _log(proba: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(proba, _LEAST_PROBABILITY))
+
+
+class _Numbers(TransformerMixin, BaseEstimator):
+    """Records as numbers: indicators and standardised features, or codes for trees."""
+
+    def __init__(self, one_hot: bool = True) -> None:
+        self.one_hot = one_hot
+
+    def fit(self, X: Any, y: Any = None) -> _Numbers:
+        self.like_ = X
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return numeric_features(X, one_hot=self.one_hot, like=self.like_)
+
+
+def _tuned(folds: Any, seed: int) -> GridSearchCV:
+    grid = [
+        {
+            "numbers__one_hot": [True],
+            "model": [LogisticRegression(max_iter=1000)],
+            "model__C": [0.03, 0.3, 3.0],
+        },
+        {
+            "numbers__one_hot": [False],
+            # Stopping early needs a validation set that holds every value.
+            "model": [HistGradientBoostingClassifier(early_stopping=False, random_state=seed)],
+            "model__max_leaf_nodes": [5, 15],
+            "model__max_iter": [50, 150],
+        },
+    ]
+    pipeline = Pipeline([("numbers", _Numbers()), ("model", "passthrough")])
+    return GridSearchCV(pipeline, grid, scoring="accuracy", cv=folds, error_score="raise")

@@ -137,10 +137,10 @@ class AttributeReport:
             )
         if self.on_members.low > 0:
             return (
-                "No leakage of its training records shown: the model tells of other people what "
-                "it tells of them."
+                "No leakage of its training records shown: the model may tell as much of other "
+                "people."
             )
-        return "No leakage shown: the other features alone tell as much."
+        return "No leakage shown: the attack is not shown to beat the other features alone."
 
     def _overrides(self) -> str:
         if not self.overridden:

@@ -86,6 +86,7 @@ class AttributeInference(BaseEstimator):
     edges_ : ndarray of shape (n_values - 1,) or None
         Largest values of all bins but the last; None for a feature that is not binned.
     imputer_ : fitted classifier
+        Of a search, the best one.
     classifier_ : fitted classifier
         It reads, for a record and a candidate: the imputer's log-probability; phi, the log-odds
         of the record's label by the target with the candidate put in; phi less that of the best
@@ -418,7 +419,8 @@ class AttributeInference(BaseEstimator):
 
     def _check_unknown(self, asked: _Asked) -> None:
         own = row_digests(self._table, self.classes_[self._labels])
-        by_chance = 1 - len(np.unique(own)) / len(own)
+        _, place, count = np.unique(own, return_inverse=True, return_counts=True)
+        by_chance = (count[place] > 1).mean()
         known = np.isin(row_digests(asked.table, self.classes_[asked.labels]), own)
         if known.mean() > by_chance + _MOST_KNOWN:
             raise ValueError(
@@ -436,13 +438,12 @@ class AttributeInference(BaseEstimator):
 
     def _guesses(self, asked: _Asked, confusion: np.ndarray) -> Guesses:
         known = (asked.answers, asked.labels, self._prior)
-        chosen = getattr(self.imputer_, "best_estimator_", self.imputer_)
         by = {
             "imputation": asked.log_proba.argmax(axis=1),
             "learned": best(self._proba(asked), asked.log_proba),
             "Fredrikson": fredrikson(*known, confusion),
             "CSMIA": csmia(*known),
-            "LOMIA": lomia(*known, imputer=chosen, others=asked.others),
+            "LOMIA": lomia(*known, imputer=self.imputer_, others=asked.others),
         }
         return Guesses(self._candidates.codes(asked.table, asked.name), by)
 

@@ -46,7 +46,13 @@ class Candidates:
         self.edges: np.ndarray | None = None
         if column.dtype.kind in "iuf" and len(np.unique(column)) > n_bins:
             self.edges = _quantiles(column, n_bins)
-            self.values = _middles(column, np.searchsorted(self.edges, column))
+            bins = np.searchsorted(self.edges, column)
+            if np.bincount(bins).min() < LEAST:
+                raise ValueError(
+                    f"A bin of the feature {feature!r} has fewer than {LEAST} records of X_aux: "
+                    f"give more records, or fewer bins than n_bins={n_bins}."
+                )
+            self.values = _middles(column, bins)
         else:
             self.values = _frequent(column, feature)
 
@@ -82,7 +88,8 @@ class Candidates:
         if is_frame(table):
             import pandas as pd
 
-            other = table.drop(columns=table.columns[self.place])
+            # Many estimators refuse names that are no strings beside names that are.
+            other = table.drop(columns=table.columns[self.place]).rename(columns=str)
             name = "label"
             while name in other.columns:
                 name = f"_{name}"
@@ -128,8 +135,10 @@ def _place(table: Any, feature: Any) -> int:
 def _quantiles(column: np.ndarray, n_bins: int) -> np.ndarray:
     """Return cuts that leave no bin empty: values that occur, the largest not among them."""
     inner = np.arange(1, n_bins) / n_bins
+    below = column[column < column.max()]
     edges = np.unique(np.quantile(column, inner, method="lower"))
-    return edges[edges < column.max()]
+    # Where nearly all values are the largest: apart from all others.
+    return edges[edges < column.max()] if edges[0] < column.max() else np.array([below.max()])
 
 
 def _middles(column: np.ndarray, bins: np.ndarray) -> np.ndarray:

@@ -27,11 +27,16 @@ class Imputation:
     imputer : classifier or None
         None: the better of logistic regression and boosting, both tuned.
     seed : int
+
+    Attributes
+    ----------
+    fitted : classifier
+        After `fit`; of a search, the best one.
     """
 
     def __init__(self, imputer: Any, seed: int) -> None:
         self.folds = StratifiedKFold(LEAST, shuffle=True, random_state=seed)
-        self.imputer = _tuned(self.folds, seed) if imputer is None else clone(imputer)
+        self.imputer = _tuned(seed) if imputer is None else clone(imputer)
 
     def fit(self, others: Any, codes: np.ndarray) -> np.ndarray:
         """Fit on the records that have one of the values, whose codes are not negative.
@@ -43,13 +48,13 @@ class Imputation:
         """
         known = np.flatnonzero(codes >= 0)
         table = take_rows(others, known)
-        self.fitted = self.imputer.fit(table, codes[known])
+        found = self.imputer.fit(table, codes[known])
         # What was chosen is fitted anew for each fold, not chosen anew.
-        chosen = getattr(self.fitted, "best_estimator_", self.fitted)
+        self.fitted = getattr(found, "best_estimator_", found)
         answers = np.full((len(codes), int(codes.max()) + 1), np.nan)
         answers[known] = _log(
             cross_val_predict(
-                clone(chosen), table, codes[known], cv=self.folds, method="predict_proba"
+                clone(self.fitted), table, codes[known], cv=self.folds, method="predict_proba"
             )
         )
         return answers
@@ -82,20 +87,19 @@ class _Numbers(TransformerMixin, BaseEstimator):
         return numeric_features(X, one_hot=self.one_hot, like=self.like_)
 
 
-def _tuned(folds: Any, seed: int) -> GridSearchCV:
+def _tuned(seed: int) -> GridSearchCV:
+    # Stopping early would need validation sets that hold every value.
+    boosting = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
+    trees = {"numbers__one_hot": [False], "model": [boosting]}
     grid = [
         {
             "numbers__one_hot": [True],
             "model": [LogisticRegression(max_iter=1000)],
-            "model__C": [0.03, 0.3, 3.0],
+            "model__C": [0.1, 1.0, 10.0],
         },
-        {
-            "numbers__one_hot": [False],
-            # Stopping early needs a validation set that holds every value.
-            "model": [HistGradientBoostingClassifier(early_stopping=False, random_state=seed)],
-            "model__max_leaf_nodes": [5, 15],
-            "model__max_iter": [50, 150],
-        },
+        {**trees, "model__max_leaf_nodes": [5], "model__max_iter": [150]},
+        {**trees, "model__max_leaf_nodes": [15], "model__max_iter": [60]},
     ]
     pipeline = Pipeline([("numbers", _Numbers()), ("model", "passthrough")])
+    folds = StratifiedKFold(3, shuffle=True, random_state=seed)
     return GridSearchCV(pipeline, grid, scoring="accuracy", cv=folds, error_score="raise")

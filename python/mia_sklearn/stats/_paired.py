@@ -75,7 +75,7 @@ def paired_difference(first: Any, second: Any, *, confidence: float = 0.95) -> D
         )
     z = float(ndtri(0.5 + check_level(confidence, "confidence") / 2))
     n = len(first)
-    more, less = np.count_nonzero(first & ~second), np.count_nonzero(second & ~first)
+    more, less = int((first & ~second).sum()), int((second & ~first).sum())
     centre = (more - less) / (n + 2)
     half = z * math.sqrt(((more + less + 2) / (n + 2) - centre**2) / (n + 2))
     return Difference((more - less) / n, max(-1.0, centre - half), min(1.0, centre + half))

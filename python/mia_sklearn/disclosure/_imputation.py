@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
-from .._data import numeric_features, take_rows
+from .._data import MAX_CATEGORIES, is_frame, numeric_features, take_rows
 from ._candidates import LEAST
 
 __all__ = ["Imputation"]
@@ -73,33 +73,66 @@ def _log(proba: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(proba, _LEAST_PROBABILITY))
 
 
-class _Numbers(TransformerMixin, BaseEstimator):
-    """Records as numbers: indicators and standardised features, or codes for trees."""
+class _Indicators(TransformerMixin, BaseEstimator):
+    """Standardised numbers and indicators of words, for linear models."""
 
-    def __init__(self, one_hot: bool = True) -> None:
-        self.one_hot = one_hot
-
-    def fit(self, X: Any, y: Any = None) -> _Numbers:
+    def fit(self, X: Any, y: Any = None) -> _Indicators:
         self.like_ = X
         return self
 
     def transform(self, X: Any) -> Any:
-        return numeric_features(X, one_hot=self.one_hot, like=self.like_)
+        return numeric_features(X, one_hot=True, like=self.like_)
+
+
+class _Categories(TransformerMixin, BaseEstimator):
+    """Numbers, and words as categories, for trees: rare ones count as missing."""
+
+    def fit(self, X: Any, y: Any = None) -> _Categories:
+        columns = self._columns(X)
+        self.categories_ = {
+            place: column.value_counts().index[:MAX_CATEGORIES].sort_values()
+            for place, column in columns.items()
+            if column.dtype == object
+        }
+        return self
+
+    def transform(self, X: Any) -> Any:
+        import pandas as pd
+
+        columns = self._columns(X)
+        for place, categories in self.categories_.items():
+            columns[place] = pd.Categorical(columns[place].astype(object), categories=categories)
+        return pd.DataFrame(columns)
+
+    def _columns(self, X: Any) -> dict[int, Any]:
+        import pandas as pd
+
+        frame = X.reset_index(drop=True) if is_frame(X) else pd.DataFrame(X).infer_objects()
+        columns = {}
+        for place in range(frame.shape[1]):
+            column = frame.iloc[:, place]
+            if pd.api.types.is_numeric_dtype(column):
+                columns[place] = pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
+            else:
+                columns[place] = column.astype("string").astype(object)
+        return columns
 
 
 def _tuned(seed: int) -> GridSearchCV:
     # Stopping early would need validation sets that hold every value.
-    boosting = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
-    trees = {"numbers__one_hot": [False], "model": [boosting]}
+    boosting = HistGradientBoostingClassifier(
+        categorical_features="from_dtype", early_stopping=False, random_state=seed
+    )
+    trees = {"records": [_Categories()], "model": [boosting]}
     grid = [
         {
-            "numbers__one_hot": [True],
+            "records": [_Indicators()],
             "model": [LogisticRegression(max_iter=1000)],
             "model__C": [0.1, 1.0, 10.0],
         },
         {**trees, "model__max_leaf_nodes": [5], "model__max_iter": [150]},
         {**trees, "model__max_leaf_nodes": [15], "model__max_iter": [60]},
     ]
-    pipeline = Pipeline([("numbers", _Numbers()), ("model", "passthrough")])
+    pipeline = Pipeline([("records", "passthrough"), ("model", "passthrough")])
     folds = StratifiedKFold(3, shuffle=True, random_state=seed)
     return GridSearchCV(pipeline, grid, scoring="accuracy", cv=folds, error_score="raise")

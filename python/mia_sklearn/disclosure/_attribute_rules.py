@@ -10,7 +10,14 @@ from sklearn.base import clone
 from .._data import take_rows
 from ._candidates import LEAST
 
-__all__ = ["csmia", "fredrikson", "lomia"]
+__all__ = ["confusion_rates", "csmia", "fredrikson", "lomia"]
+
+
+def confusion_rates(labels: np.ndarray, taken: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the share of each class (row) that is taken for another (column)."""
+    counts = np.zeros((n_classes, n_classes))
+    np.add.at(counts, (labels, taken), 1)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
 def fredrikson(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -17,28 +16,24 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._data import n_rows, positions, row_digests, take_rows
-from .._estimators import check_trainable, is_net
+from .._data import positions, take_rows
+from .._estimators import check_trainable
 from .._observe import as_target
 from .._records import check_records, check_same_features
-from .._sampling import assign, training_rows
-from .._training import Job
-from ..attacks.gmia._models import KeptModels
 from ..references import ReferenceModels
-from ..signals import choose_smoothing, log_posteriors, rescaled_logit
+from ..signals import log_posteriors, rescaled_logit
 from ..stats._checks import check_level
+from ._asked import Asked
 from ._attribute_report import AttributeReport, Guesses
-from ._attribute_rules import csmia, fredrikson, lomia
+from ._attribute_rules import confusion_rates, csmia, fredrikson, lomia
 from ._candidates import Candidates
 from ._imputation import Imputation
-from ._learned_attack import best, features, learn, proba_of_candidates
+from ._kept_references import KeptReferences
+from ._learned_attack import best, default_classifier, features, learn, proba_of_candidates
 
 __all__ = ["AttributeInference"]
 
 _LARGEST_SEED = 2**31 - 1
-_SMOOTHING_SAMPLE = 1000
-# Share of records under test, beyond what chance explains, that the attacker may know already.
-_MOST_KNOWN = 0.1
 
 
 class AttributeInference(BaseEstimator):
@@ -123,7 +118,7 @@ class AttributeInference(BaseEstimator):
 
     References
     ----------
-    .. [1] M. Fredrikson et al., "Privacy in Pharmacogenetics", USENIX Security 2014, figure 2.
+    .. [1] M. Fredrikson et al., "Privacy in Pharmacogenetics", USENIX Security 2014.
     .. [2] S. Mehnaz et al., "Are Your Sensitive Attributes Private? Novel Model Inversion
        Attribute Inference Attacks on Classification Models", USENIX Security 2022, section 4.
 
@@ -188,9 +183,9 @@ class AttributeInference(BaseEstimator):
         y_aux : array-like of shape (n_records,)
             Their labels.
         references : ReferenceModels, default=None
-            How to train references, in place of `estimator`, `n_references`, `train_size`,
-            `n_jobs` and `progress`. Its settings alone are read: models that it has trained have
-            answered for values that records have, not for candidates.
+            How to train references: its estimator, number, sampling, size, jobs and progress
+            hold in place of the attack's own. Models that it has trained are not used: they
+            have answered for the values that records have, not for candidates.
 
         Returns
         -------
@@ -211,29 +206,32 @@ class AttributeInference(BaseEstimator):
             raise ValueError("y_aux must hold at least two classes, got one class.")
         candidates = Candidates(table, self.feature, self.n_bins)
         codes = candidates.codes(table, "X_aux")
-        _check_not_the_label(self.feature, codes, labels)
+        candidates.check_not_the_label(codes, labels)
         validate_data(self, take_rows(table, slice(1)), skip_check_array=True)
         self._candidates = candidates
         self.values_, self.edges_ = candidates.values, candidates.edges
-        self.classes_ = _classes(settings.estimator, table, labels)
+        rng = check_random_state(self.random_state)
+        # First, since it refuses settings that cannot be followed before it trains.
+        entropy = int(rng.randint(_LARGEST_SEED))
+        self._references = KeptReferences(settings, table, labels, entropy)
+        self.classes_ = self._references.classes
+        self.smoothing_ = self._references.smoothing
         self._table, self._labels = table, positions(labels, self.classes_)
         self._prior = np.bincount(codes[codes >= 0], minlength=len(candidates)) / len(codes)
-        rng = check_random_state(self.random_state)
         self._imputation = Imputation(self.imputer, int(rng.randint(_LARGEST_SEED)))
         others = candidates.others(table, labels, self.classes_)
         log_proba = self._imputation.fit(others, codes)
         self.imputer_ = self._imputation.fitted
-        self._references, membership = self._trained(settings, rng)
-        answers = self._references.log_posteriors(take_rows(table, slice(_SMOOTHING_SAMPLE)))
-        self.smoothing_ = choose_smoothing(answers)
-        phi = self._phi_of_references(table, self._labels)
+        phi = self._references.phi(self._candidate_tables(table), self._labels)
         seed = int(rng.randint(_LARGEST_SEED))
-        classifier = self.classifier
-        if classifier is None:
-            classifier = HistGradientBoostingClassifier(
-                learning_rate=0.05, max_leaf_nodes=15, early_stopping=False, random_state=seed
-            )
-        self.classifier_ = learn(clone(classifier), log_proba, phi, membership, codes, rng=rng)
+        self.classifier_ = learn(
+            default_classifier(seed) if self.classifier is None else clone(self.classifier),
+            log_proba,
+            phi,
+            self._references.membership,
+            codes,
+            rng=rng,
+        )
         return self
 
     def predict(self, target: Any, X: Any, y: Any) -> np.ndarray:
@@ -321,8 +319,9 @@ class AttributeInference(BaseEstimator):
             )
         ]
         for asked in sides:
-            self._check_unknown(asked)
-        confusion = self._confusion(sides[0].target)
+            asked.check_unknown(self._table, self._labels)
+        taken = log_posteriors(sides[0].target, self._table, self.classes_).argmax(axis=1)
+        confusion = confusion_rates(self._labels, taken, len(self.classes_))
         members, nonmembers = (self._guesses(asked, confusion) for asked in sides)
         return AttributeReport(self.feature, self.values_, confidence, members, nonmembers)
 
@@ -348,31 +347,7 @@ class AttributeInference(BaseEstimator):
         references._check_parameters()
         return references
 
-    def _trained(
-        self, settings: ReferenceModels, rng: np.random.RandomState
-    ) -> tuple[Any, np.ndarray]:
-        """Return references that are kept, to answer candidates, and who trained on what."""
-        entropy = int(rng.randint(_LARGEST_SEED))
-        n_records = n_rows(self._table)
-        assignment = assign(
-            settings.sampling,
-            n_records,
-            settings.train_size,
-            0,
-            n_models=settings.n_models,
-            entropy=entropy,
-        )
-        membership = assignment.membership
-        seeds = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=len(membership))
-        rows = [
-            training_rows(counts, 0, int(seed))
-            for counts, seed in zip(membership, seeds, strict=True)
-        ]
-        labels = self.classes_[self._labels]
-        job = Job(settings.estimator, self._table, labels, self.classes_, {}, 0, 0)
-        return _kept(job, rows, seeds, settings), membership
-
-    def _ask(self, target: Any, X: Any, y: Any, name: str) -> _Asked:
+    def _ask(self, target: Any, X: Any, y: Any, name: str) -> Asked:
         check_is_fitted(self, "classifier_")
         X_name, y_name = f"X{name}", f"y{name}"
         table, labels = check_records(X, y, X_name, y_name)
@@ -387,56 +362,29 @@ class AttributeInference(BaseEstimator):
         target = as_target(target, self.classes_, X=table)
         others = self._candidates.others(table, labels, self.classes_)
         answers = [
-            log_posteriors(target, self._candidates.put(table, k), self.classes_)
-            for k in range(len(self.values_))
+            log_posteriors(target, one, self.classes_) for one in self._candidate_tables(table)
         ]
-        return _Asked(
+        return Asked(
             name=X_name,
             target=target,
             table=table,
             labels=codes,
             others=others,
             log_proba=self._imputation.log_proba(others),
+            usual=self._references.phi(self._candidate_tables(table), codes).mean(axis=0),
             answers=np.stack(answers, axis=1).astype(np.float32),
         )
 
-    def _proba(self, asked: _Asked) -> np.ndarray:
+    def _proba(self, asked: Asked) -> np.ndarray:
         phi = rescaled_logit(asked.answers.swapaxes(0, 1), asked.labels, self.smoothing_).T
-        usual = self._phi_of_references(asked.table, asked.labels).mean(axis=0)
-        return proba_of_candidates(self.classifier_, features(asked.log_proba, phi, usual))
+        table = features(asked.log_proba, phi, asked.usual)
+        return proba_of_candidates(self.classifier_, table)
 
-    def _phi_of_references(self, table: Any, labels: np.ndarray) -> np.ndarray:
-        """Return phi of shape (n_references, n_records, n_values)."""
-        each = [
-            rescaled_logit(
-                self._references.log_posteriors(self._candidates.put(table, k)),
-                labels,
-                self.smoothing_,
-            )
-            for k in range(len(self.values_))
-        ]
-        return np.stack(each, axis=2)
+    def _candidate_tables(self, table: Any) -> Iterator[Any]:
+        """Make the records with each candidate put in, one table at a time."""
+        return (self._candidates.put(table, place) for place in range(len(self.values_)))
 
-    def _check_unknown(self, asked: _Asked) -> None:
-        own = row_digests(self._table, self.classes_[self._labels])
-        _, place, count = np.unique(own, return_inverse=True, return_counts=True)
-        by_chance = (count[place] > 1).mean()
-        known = np.isin(row_digests(asked.table, self.classes_[asked.labels]), own)
-        if known.mean() > by_chance + _MOST_KNOWN:
-            raise ValueError(
-                f"{known.mean():.0%} of {asked.name} are among the records of fit: the attacker "
-                "would know their features already. Fit on other records."
-            )
-
-    def _confusion(self, target: Any) -> np.ndarray:
-        """Return how often the target takes each class (row) of the attacker's for another."""
-        n_classes = len(self.classes_)
-        taken = log_posteriors(target, self._table, self.classes_).argmax(axis=1)
-        counts = np.zeros((n_classes, n_classes))
-        np.add.at(counts, (self._labels, taken), 1)
-        return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-
-    def _guesses(self, asked: _Asked, confusion: np.ndarray) -> Guesses:
+    def _guesses(self, asked: Asked, confusion: np.ndarray) -> Guesses:
         known = (asked.answers, asked.labels, self._prior)
         by = {
             "imputation": asked.log_proba.argmax(axis=1),
@@ -446,47 +394,3 @@ class AttributeInference(BaseEstimator):
             "LOMIA": lomia(*known, imputer=self.imputer_, others=asked.others),
         }
         return Guesses(self._candidates.codes(asked.table, asked.name), by)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Records, and what is known and answered of them; `answers` of (n_records, n_values, ...)."""
-
-    name: str
-    target: Any
-    table: Any
-    labels: np.ndarray
-    others: Any
-    log_proba: np.ndarray
-    answers: np.ndarray
-
-
-def _kept(job: Job, rows: list[np.ndarray], seeds: np.ndarray, settings: ReferenceModels) -> Any:
-    """Train models and keep them; networks that can be, as one."""
-    options: dict[str, Any] = {"n_jobs": settings.n_jobs, "progress": settings.progress}
-    if is_net(job.estimator):
-        from ..torch._batchable import why_not_batched
-        from ..torch._kept_networks import KeptNetworks
-
-        reason = why_not_batched(job.estimator, job.table, {})
-        kept = reason or KeptNetworks.trained(job, rows, seeds, **options)
-        if isinstance(kept, KeptNetworks):
-            return kept
-    return KeptModels(job, rows, seeds, **options)
-
-
-def _classes(estimator: Any, table: Any, labels: np.ndarray) -> np.ndarray:
-    if is_net(estimator):
-        from ..torch._nets import net_classes
-
-        return net_classes(estimator, table, labels)
-    return np.unique(labels)
-
-
-def _check_not_the_label(feature: Any, codes: np.ndarray, labels: np.ndarray) -> None:
-    pairs = set(zip(codes.tolist(), labels.tolist(), strict=True))
-    if len(pairs) == len(np.unique(codes)) == len(np.unique(labels)):
-        raise ValueError(
-            f"The feature {feature!r} is the label: each of its values goes with one class of "
-            "y_aux, and the attacker knows that. Name another feature."
-        )

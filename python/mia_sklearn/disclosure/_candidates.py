@@ -66,6 +66,15 @@ class Candidates:
             return positions(column, self.values)
         return np.searchsorted(self.edges, column)
 
+    def check_not_the_label(self, codes: np.ndarray, labels: np.ndarray) -> None:
+        """Raise if each value goes with one class, and each class with one value."""
+        pairs = set(zip(codes.tolist(), labels.tolist(), strict=True))
+        if len(pairs) == len(np.unique(codes)) == len(np.unique(labels)):
+            raise ValueError(
+                f"The feature {self.feature!r} is the label: each of its values goes with one "
+                "class of y_aux, and the attacker knows that. Name another feature."
+            )
+
     def put(self, table: Any, candidate: int) -> Any:
         """Return the records with a candidate in place of their own values."""
         value = self.values[candidate : candidate + 1].tolist()[0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
 
-__all__ = ["best", "features", "learn", "proba_of_candidates"]
+__all__ = ["best", "default_classifier", "features", "learn", "proba_of_candidates"]
 
 # A row for each acting reference, record and candidate.
 _MOST_ROWS = 200_000
@@ -31,6 +32,12 @@ def features(log_proba: np.ndarray, phi: np.ndarray, usual: np.ndarray) -> np.nd
     others = np.repeat(phi[:, None, :], phi.shape[1], axis=1)
     others[:, np.arange(phi.shape[1]), np.arange(phi.shape[1])] = -np.inf
     return np.stack([log_proba, phi, phi - others.max(axis=2), phi - usual], axis=2)
+
+
+def default_classifier(seed: int) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
+        learning_rate=0.05, max_leaf_nodes=15, early_stopping=False, random_state=seed
+    )
 
 
 def learn(

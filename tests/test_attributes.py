@@ -274,7 +274,8 @@ def test_the_same_seed_gives_the_same_guesses(records, fitted):
     asked = attack(2, estimator=None).fit(X[AUX], y[AUX], references=ReferenceModels(NEAREST, 4))
     np.testing.assert_array_equal(asked.predict_proba(target, X[:50], y[:50]), guess)
     frame = pd.DataFrame(X).astype(float)
-    by_name = attack(2).fit(frame[AUX], y[AUX])
+    imputer = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    by_name = attack(2, imputer).fit(frame[AUX], y[AUX])
     target.fit(frame[MEMBERS], y[MEMBERS])
     assert by_name.predict(target, frame[:50], y[:50]).shape == (50,)
 

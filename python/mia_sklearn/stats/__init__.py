@@ -16,11 +16,13 @@ from ._combine import combine_by_rank, kost_combine
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
 from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
+from ._paired import Difference, paired_difference, unpaired_difference
 from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
 
 __all__ = [
     "Advantage",
     "BalancedAccuracy",
+    "Difference",
     "OperatingPoint",
     "advantage_interval",
     "auc_interval",
@@ -32,6 +34,7 @@ __all__ = [
     "kost_combine",
     "nonmembers_needed",
     "one_run_epsilon",
+    "paired_difference",
     "pchip_p_values",
     "pooled_p_values",
     "rank_p_values",
@@ -39,4 +42,5 @@ __all__ = [
     "t_p_values",
     "threshold_epsilon",
     "tpr_interval",
+    "unpaired_difference",
 ]

@@ -169,6 +169,14 @@ def test_frames_text_labels_and_the_rest_of_a_larger_training_set(data):
     pd.testing.assert_frame_equal(report.records, again.records)
 
 
+def test_people_with_several_records(model, data):
+    people = np.arange(600) // 3
+    report = run(model, data, groups=people, n_queries=5, attacks=["gap", "lira"])
+    assert report.info["n_members"] == 100
+    assert auc(report, "lira")["low"] > 0.5
+    assert (report.coverage["threat_model"] == "label-only").all()
+
+
 def test_networks_that_diverge_are_left_out_of_the_comparison_with_the_target():
     torch = pytest.importorskip("torch")
     pytest.importorskip("skorch")

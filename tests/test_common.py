@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from mia_sklearn.attacks import (
     GMIAAttack,
     GradientNormAttack,
+    GroupAttack,
     LiRAAttack,
     RMIAAttack,
     RoundLossAttack,
@@ -46,6 +47,9 @@ ATTACKS = [
     *(GMIAAttack(p_value=name) for name in ("pooled", "pchip", "rank", "t")),
     RoundLossAttack(),
     GradientNormAttack(),
+    GroupAttack(LiRAAttack()),
+    GroupAttack(StackedAttack(_small_booster()), aggregate="learned", random_state=0),
+    GroupAttack(ThresholdAttack(), aggregate="mean"),
 ]
 
 
@@ -87,6 +91,8 @@ def _attacks_by_name():
         "stacked": StackedAttack(_small_booster()),
         "gmia": GMIAAttack(),
         "gmia, pchip": GMIAAttack(p_value="pchip"),
+        "group": GroupAttack(LiRAAttack(), **small),
+        "group, learned": GroupAttack(LiRAAttack(), aggregate="learned", **small),
     }
 
 

@@ -24,7 +24,9 @@ def test_import_loads_nothing_that_sklearn_does_not():
 def test_public_names_are_there_without_loading_more_than_asked():
     code = "import sys, mia_sklearn; print(*dir(mia_sklearn), '|', 'pandas' in sys.modules)"
     names, _, pandas_loaded = _run(code).partition("|")
-    assert {"audit", "observe", "ReferenceModels", "AuditReport"} <= set(names.split())
+    assert {"audit", "observe", "ReferenceModels", "AuditReport", "synthesize"} <= set(
+        names.split()
+    )
     assert pandas_loaded.strip() == "False"
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._audit import audit
     from ._observe import FunctionTarget, observe, top_posteriors
+    from ._synthesis import synthesize
     from .references import ReferenceModels
     from .report import AuditReport
 
@@ -19,6 +20,7 @@ _HOMES = {
     "ReferenceModels": "references",
     "audit": "_audit",
     "observe": "_observe",
+    "synthesize": "_synthesis",
     "top_posteriors": "_observe",
 }
 
@@ -28,6 +30,7 @@ __all__ = [
     "ReferenceModels",
     "audit",
     "observe",
+    "synthesize",
     "top_posteriors",
 ]
 

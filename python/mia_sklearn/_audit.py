@@ -28,9 +28,11 @@ from ._observe import (
     ask_copies,
     ask_signal,
     beside,
+    beside_groups,
     class_indices,
     place,
 )
+from ._people import by_person, check_slices, people_of, single, split_off, their_p_values
 from ._plan import Run, in_pool_order, make_plan, make_pool
 from ._records import check_records
 from ._sampling import shape_of_block
@@ -72,6 +74,7 @@ def audit(
     release: str | None = None,
     access: Any = None,
     slices: Any = None,
+    groups: Any = None,
     confidence: float = 0.95,
     max_records: int | None = None,
     n_queries: int | None = None,
@@ -134,11 +137,15 @@ def audit(
     slices : str, list of str, or dict, default=None
         Groups to report apart: names of columns of `X_train` ("label" is the class), or a dict
         from a name to one value per record, train then test. Numbers are cut at their quartiles.
+    groups : str or array-like of shape (n_train + n_test,), default=None
+        Whose each record is, where people have several: a column of `X_train`, taken out where
+        the model was not fitted on it, or one value per record, train then test. The report is
+        about people then, with all of their records: see Notes.
     confidence : float, default=0.95
         Confidence of each interval; slices share what is left of it.
     max_records : int, default=None
-        Most records to audit, chosen at random. Members beyond them stay in every reference's
-        training set.
+        Most records to audit, chosen at random; with `groups` about so many, of whole people.
+        Members beyond them stay in every reference's training set.
     n_queries : int, default=None
         Also query this many perturbed copies of each record, of the target and of every
         reference: a stronger attacker, who pays that many more queries. None stands for 25 where
@@ -181,6 +188,14 @@ def audit(
     numbers make the verdict; the best of several attacks, chosen after the fact, would not hold
     at the stated confidence.
 
+    With `groups` the unit of privacy is a person: references train on all of a person's records
+    or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken
+    unless another one is given), and rates, intervals, p-values, epsilon, controls and
+    `records` count each person once. `split="random"` then says that people were split at
+    random. p-values are those of the mean signal of a person's records. Vulnerable records are
+    not marked, and the shift is looked for on one record of each person. Without `groups`, the
+    intervals of an audit whose records are not independent are too narrow.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -199,6 +214,7 @@ def audit(
     generates = is_generator(model)
     if generates:
         X_test = _records_without_labels(y_train, X_test)
+    groups, X_train, X_test = split_off(groups, model, X_train, X_test)
     release = release or ("weights" if generates else "posteriors")
     access = access_of(model, access, release, n_queries)
     n_queries = _posterior_queries(access, n_queries)
@@ -215,14 +231,17 @@ def audit(
     target = model if generates else _classifier(model, X_train, y_train, classes, query_budget)
     trainable, search_note = _what_to_train(target, estimator, fit_params, n_references)
     gradients = not generates and has_gradients(target)
-    means = Means(release, access, n_references > 0, gradients)
+    means = Means(release, access, n_references > 0, gradients, people=groups is not None)
     chosen = choose_attacks(attacks, means)
     seed = _seed(random_state, cache)
     pool = make_pool(target, X_train, y_train, X_test, y_test, labelled=not generates)
+    if groups is not None:
+        pool.people, pool.names = people_of(groups, pool)
     pool.sliced = slice_columns(slices, pool)
+    check_slices(pool)
     run = Run(
         target=target,
-        attacks=chosen,
+        attacks=chosen if groups is None else _on_people(chosen, means),
         headline=headline_of(chosen),
         pool=pool,
         plan=make_plan(pool, max_records, seed),
@@ -261,6 +280,7 @@ def audit(
             run.answers = _ask_signal(run)
     with run.timed("attacks"):
         table, observations, scores = _attack(run)
+        scores = {name: score[run.units.first] for name, score in scores.items()}
     with run.timed("p_values"):
         p_values = _p_values(run, observations)
         expected_neighbors = _expected_neighbors(run)
@@ -363,6 +383,14 @@ def _what_to_train(
     return estimator, note
 
 
+def _on_people(attacks: dict[str, Any], means: Means) -> dict[str, Any]:
+    """Let attacks score people; those that learn do so from references only."""
+    return {
+        name: by_person(attack, learns=means.with_references and not looks_inside(attack))
+        for name, attack in attacks.items()
+    }
+
+
 def _check_references_suffice(run: Run, n_references: int) -> None:
     """Raise, before any is trained, if an attack could not learn from so few references."""
     block_size, holdout = shape_of_block(len(run.y), run.plan.n_trained - len(run.plan.core))
@@ -431,6 +459,7 @@ def _train_references(
         core=core,
         fit_params=params or None,
         classes=run.classes if pool.labelled else None,
+        groups=None if pool.people is None else pool.people[order],
     )
 
 
@@ -447,7 +476,9 @@ def _attack(
     if refs is None:
         # Without references only the order of the scores is used, which no fit alters.
         labels = class_indices(run.target, y) if run.pool.labelled else y
+        people = run.units.of_row if run.of_people else None
         observations = alone(run.answers, labels, len(run.classes), run.access)
+        observations = beside_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
         return None, observations, scores | _look_inside(run, observations)
@@ -472,8 +503,9 @@ def _look_inside(run: Run, observations: pd.DataFrame) -> dict[str, np.ndarray]:
     attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
     if not attacks:
         return {}
-    norms_only = all(isinstance(attack, GradientNormAttack) for attack in attacks.values())
-    named = [attack.layer for attack in attacks.values() if getattr(attack, "layer", None)]
+    on_records = [single(attack) for attack in attacks.values()]
+    norms_only = all(isinstance(attack, GradientNormAttack) for attack in on_records)
+    named = [attack.layer for attack in on_records if getattr(attack, "layer", None)]
     inside = white_box_columns(
         run.target,
         run.X,
@@ -489,20 +521,21 @@ def _look_inside(run: Run, observations: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
-    """Return each record's p-value under "not trained on"; NaN where they would not hold."""
+    """Return each unit's p-value under "not trained on"; NaN where they would not hold."""
     refs = run.references
     n_trained = run.plan.n_trained
     if refs is None or abs(refs.train_size_ - n_trained) > _SIZE_TOLERANCE * n_trained:
-        return np.full(len(observations), np.nan)
+        return np.full(len(run.units), np.nan)
     groups = group_columns(observations.columns)
     values = observations.to_numpy()
-    return pooled_p_values(values[:, groups["logit"][0]], values[:, groups["out"]])
+    signal, out = values[:, groups["logit"][0]], values[:, groups["out"]]
+    return their_p_values(signal, out, run.units) if run.of_people else pooled_p_values(signal, out)
 
 
 def _expected_neighbors(run: Run) -> np.ndarray | None:
     """Return how many neighbours of each record a training set holds; None unless GMIA is run."""
     wanted = any(isinstance(attack, GMIAAttack) for attack in run.attacks.values())
-    if run.references is None or run.access is not None or not wanted:
+    if run.references is None or run.access is not None or not wanted or run.of_people:
         return None
     features = run.references.features_[: len(run.y)]
     # Where all references answer all classes alike there is no direction to compare.
@@ -516,13 +549,16 @@ def _expected_neighbors(run: Run) -> np.ndarray | None:
 
 
 def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
-    X, y, member = run.X, run.y, run.member
-    shift, run.shift = distribution_shift(X, y, member, seed=run.seed)
+    X, y, member, units = run.X, run.y, run.member, run.units
+    # One record of each person: records of one person tell of one another.
+    one = units.first
+    shift, run.shift = distribution_shift(take_rows(X, one), y[one], member[one], seed=run.seed)
     checks = [shift]
     attack = run.attacks[run.headline]
     if table is not None and not looks_inside(attack):
-        checks.append(reference_control(attack, table, member))
-        checks.append(pipeline_control(attack, table, seed=run.seed, confidence=run.confidence))
-    if run.pool.labelled:
+        checks.append(reference_control(attack, table, member, units))
+        level = run.confidence
+        checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))
+    if run.pool.labelled and not run.of_people:
         checks.append(memorising_ceiling(X, y, member, seed=run.seed))
     return checks

@@ -20,7 +20,7 @@ from sklearn.utils import check_array
 from ._estimators import last_step
 from ._white_box import check_parts, check_table_size, chosen_layers, matrix_names, vector_names
 
-__all__ = ["closed_features", "is_closed"]
+__all__ = ["closed_features", "closed_input_gradients", "is_closed"]
 
 _VALUES_PER_CHUNK = 2**22
 
@@ -71,6 +71,27 @@ def closed_features(
         answer = dict(zip(widths, _layers(model, records, labels[rows]), strict=True))
         values[rows] = _table(answer, chosen, parts, bias)
     return names, values
+
+
+def closed_input_gradients(target: Any, X: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the gradient of each record's log-posterior, by what the last step is given.
+
+    Parameters
+    ----------
+    target : fitted classifier with gradients in closed form
+    X : table of shape (n_records, n_features)
+    labels : ndarray of int of shape (n_records,)
+        Class indices: positions in `target.classes_`.
+
+    Returns
+    -------
+    ndarray of shape (n_records, n_inputs of the last step), float64
+    """
+    model, X = _last_step_and_its_input(target, X)
+    first = _layers(model, check_array(X, dtype=np.float64), labels)[0]
+    weights = model.coefs_[0].T if isinstance(model, MLPClassifier) else model.coef_
+    # The layers' errors are those of minus the log-posterior.
+    return -first.error @ weights
 
 
 def _last_step_and_its_input(target: Any, X: Any) -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from ._cores import map_on_cores
 from ._data import numeric_features, take_rows
+from ._groups import Grouping
 from ._observations import ReferenceTable, shadow_observations
 from ._observe import place
 from .metrics import Estimate, roc_auc
@@ -88,16 +89,20 @@ def distribution_shift(
     )
 
 
-def reference_control(attack: Any, table: ReferenceTable, member: np.ndarray) -> Control:
+def reference_control(
+    attack: Any, table: ReferenceTable, member: np.ndarray, units: Grouping
+) -> Control:
     """Score references with the headline attack against the *target's* membership.
 
     Their training sets are independent of it, so the mean score of a record must tell nothing.
     Membership is exchangeable given the records, and the mean scores are one number per record:
-    the rank-sum test is the permutation test of the AUC.
+    the rank-sum test is the permutation test of the AUC. Of a person with several records, who
+    has one score, one record counts.
     """
     refs = table.references
     models = _first_block(refs)
     scores = np.mean([attack.decision_function(_play(table, model)) for model in models], axis=0)
+    scores, member = scores[units.first], member[units.first]
     result = mannwhitneyu(scores[member], scores[~member], method="asymptotic")
     auc = roc_auc(member, scores)
     passed = bool(result.pvalue >= _ALARM)
@@ -109,7 +114,7 @@ def reference_control(attack: Any, table: ReferenceTable, member: np.ndarray) ->
 
 
 def pipeline_control(
-    attack: Any, table: ReferenceTable, *, seed: int, confidence: float
+    attack: Any, table: ReferenceTable, units: Grouping, *, seed: int, confidence: float
 ) -> Control:
     """Attack references that the attack has not learned from, as if they were the target.
 
@@ -131,8 +136,9 @@ def pipeline_control(
         # block's answers may serve for that: what is learned is the others' membership.
         without=held if refs.n_blocks_ > 2 else None,
     )
-    half = np.random.default_rng(seed).permutation(refs.n_pool_) % 2
-    fold = half[observations.index.get_level_values("row")]
+    half = (np.random.default_rng(seed).permutation(len(units)) % 2)[units.of_row]
+    acting, rows = (observations.index.get_level_values(name) for name in ("model", "row"))
+    fold = half[rows]
     actors = held[:2]
     plays = [_play(table, model) for model in actors]
     # One half of many records tells enough; few need both to.
@@ -146,13 +152,16 @@ def pipeline_control(
         crossed_score[fold == out] = _ranks(own)
         for score, play in zip(played_score, plays, strict=True):
             score[half == out] = _ranks(fitted.decision_function(play[half == out]))
-    scored = np.isfinite(crossed_score)
+    # One record of a person under each model, who has one score there.
+    firsts = Grouping(np.asarray(acting) * len(units) + units.of_row[rows]).first
+    scored = firsts[np.isfinite(crossed_score[firsts])]
     crossed = roc_auc(membership[scored], crossed_score[scored], confidence=confidence)
     played = []
     for model, score in zip(actors, played_score, strict=True):
-        rows = refs.labelled_[model, : refs.n_pool_] & np.isfinite(score)
+        known = refs.labelled_[model, : refs.n_pool_] & np.isfinite(score)
+        once = units.first[known[units.first]]
         trained = refs.membership_[model, : refs.n_pool_] > 0
-        played.append(roc_auc(trained[rows], score[rows], confidence=confidence))
+        played.append(roc_auc(trained[once], score[once], confidence=confidence))
     value = float(np.mean([estimate.value for estimate in played]))
     z = norm.ppf(0.5 + confidence / 2)
     errors = [(estimate.high - estimate.low) / (2 * z) for estimate in (*played[:1], crossed)]

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from ._estimators import is_generator
 from ._white_box import looks_inside
 from .access import BaseAccess, LabelAccess, choose_access
-from .attacks import AttackInfo, StackedAttack, ThresholdAttack, all_attacks
+from .attacks import AttackInfo, GroupAttack, StackedAttack, ThresholdAttack, all_attacks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,7 @@ _ACCESS = {
     "generator": "asks for samples",
 }
 _NO_KNOWLEDGE = "the record and its true label"
+_THEIR_RECORDS = "all records of a person and their true labels"
 _WITH_REFERENCES = (
     "the record and its true label; how the model was trained; records like the training data, "
     "on which reference models were trained"
@@ -69,6 +70,8 @@ class Means(NamedTuple):
     with_references: bool = True
     #: Whether the target's gradients can be computed.
     gradients: bool = False
+    #: Whether the question is about people with all of their records.
+    people: bool = False
 
     def sees(self, groups: Iterable[str]) -> bool:
         """Tell whether the target's own answer holds these groups of columns."""
@@ -221,6 +224,8 @@ def threat_model_of(attack: Any, access: BaseAccess | None = None) -> str:
     """Return what an attack needs to see; the gap attack reads no more than the label."""
     if access is not None:
         return access.threat_model
+    if isinstance(attack, GroupAttack):
+        return threat_model_of(attack.inner, access)
     if getattr(attack, "signal", None) == "correctness":
         return "label-only"
     return attack.threat_model
@@ -275,8 +280,18 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
         reason = 'audit(..., release="labels") counts them'
         kept = ("labels of perturbed copies", "not run", "record", "label-only", _WITH_REFERENCES)
         rows.append((*kept, reason))
+    if means.people:
+        records = _THEIR_RECORDS
+        rows = [(*row[:4], row[4].replace(_NO_KNOWLEDGE, records, 1), row[5]) for row in rows]
     if not means.sees(["label"]):
-        rows = [(*row[:4], row[4].replace(" and its true label", ""), row[5]) for row in rows]
+        rows = [
+            (
+                *row[:4],
+                row[4].replace(" and its true label", "").replace(" and their true labels", ""),
+                row[5],
+            )
+            for row in rows
+        ]
     return pd.DataFrame(
         [
             (name, status, track, threat_model, _ACCESS[threat_model], knowledge, reason)

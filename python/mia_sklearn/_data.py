@@ -115,9 +115,9 @@ def row_digests(X: Any, y: Any = None) -> np.ndarray:
             columns = list(flat.T)
         digests = np.zeros(n_rows(X), dtype=np.uint64)
         for column in columns:
-            digests = _mix(digests, _value_digests(column))
+            digests = mix(digests, _value_digests(column))
     if y is not None:
-        digests = _mix(digests, _value_digests(pd.Series(np.asarray(y))))
+        digests = mix(digests, _value_digests(pd.Series(np.asarray(y))))
     return digests
 
 
@@ -133,7 +133,8 @@ def _value_digests(column: Any) -> np.ndarray:
     return pd.util.hash_array(np.asarray(pd.Series(values).astype("string").astype(object)))
 
 
-def _mix(digests: np.ndarray, values: np.ndarray) -> np.ndarray:
+def mix(digests: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return digests of what `digests` stand for and `values` beside it, both of dtype uint64."""
     # The multiply-xorshift step of splitmix64: order matters, zeros do not vanish.
     with np.errstate(over="ignore"):
         mixed = (digests ^ values) * np.uint64(0xBF58476D1CE4E5B9) + np.uint64(0x9E3779B97F4A7C15)
@@ -144,7 +145,7 @@ def _sparse_digests(X: sparse.csr_matrix) -> np.ndarray:
     X = X.copy()
     X.sum_duplicates()
     X.eliminate_zeros()
-    entries = _mix(_value_digests(X.indices), _value_digests(X.data))
+    entries = mix(_value_digests(X.indices), _value_digests(X.data))
     # Entries of a row are combined by addition, so that a row without entries is 0. Whole numbers
     # throughout: as floating point, the sums would depend on the rows before.
     totals = np.concatenate([np.zeros(1, np.uint64), np.cumsum(entries, dtype=np.uint64)])

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from ._data import as_table, is_frame
 
-__all__ = ["FeatureSpace", "plain_values"]
+__all__ = ["FeatureSpace", "other_rows", "plain_values"]
 
 # A numeric column with no more distinct values than this is a set of values, not a range.
 _FEW_VALUES = 16
@@ -289,3 +289,41 @@ def _indicators(columns: list[np.ndarray], parts: list[Any]) -> list[list[int]]:
                 break
         start = stop if groups and groups[-1][0] == start else start + 1
     return groups
+
+
+def other_rows(columns: list[Any], flip: float, rng: np.random.RandomState) -> np.ndarray:
+    """Return for each record a row whose value it takes: its own, or one with another value.
+
+    Parameters
+    ----------
+    columns : list of arrays of shape (n_records,)
+        A column of a set's values, or the indicators of one category.
+    flip : float
+        Probability of another value, any of those that the column holds.
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_records,)
+        Where a value is missing, the record's own row.
+    """
+    import pandas as pd
+
+    rows = np.arange(len(columns[0]))
+    known = np.ones(len(rows), dtype=bool)
+    for column in columns:
+        known &= ~np.asarray(pd.isna(column))
+        if getattr(column.dtype, "kind", "O") == "f":
+            known &= np.isfinite(np.asarray(column))
+    here = rows[known]
+    if len(columns) > 1:
+        values = np.stack([np.asarray(column)[here] for column in columns], axis=1).argmax(axis=1)
+    else:
+        values = pd.Series(columns[0]).iloc[here]
+    codes, different = pd.factorize(values)
+    if len(different) > 1:
+        moves = rng.uniform(size=len(here)) < flip
+        steps = rng.randint(1, len(different), size=len(here))
+        first = here[np.unique(codes, return_index=True)[1]]
+        rows[here[moves]] = first[(codes + steps) % len(different)][moves]
+    return rows

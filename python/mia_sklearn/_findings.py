@@ -10,6 +10,7 @@ from scipy.stats import t as student_t
 from ._comparison import AFFORDABLE
 from ._estimators import last_step
 from ._plan import predicted_classes
+from ._unit import PERSON, RECORD, Unit, capital
 from .report import Finding
 from .stats import nonmembers_needed, references_needed
 
@@ -56,10 +57,11 @@ def findings(
     -------
     list of Finding
     """
+    unit = PERSON if run.of_people else RECORD
     found: list[Finding | None] = [
-        _leak(run, metrics),
+        _leak(run, metrics, unit),
         _measured_remedy(run.comparison),
-        _exposed(records),
+        _exposed(records, unit),
         _vulnerable(run, records),
         _overfit(run),
         _shift(run),
@@ -69,8 +71,9 @@ def findings(
         _lost_references(run),
         _differing_references(run),
         _saturated(run),
-        _few_records(run, metrics),
-        _few_references(run, records),
+        _few_records(run, metrics, unit),
+        _few_references(run, records, unit),
+        _people(run),
         _unaudited(run),
         _dropped(run),
         _search(run),
@@ -80,7 +83,7 @@ def findings(
     return [finding for finding in found if finding is not None]
 
 
-def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
+def _leak(run: Run, metrics: pd.DataFrame, unit: Unit) -> Finding:
     own = metrics[(metrics["attack"] == run.headline) & (metrics["slice"] == "all")]
     auc = own[own["metric"] == "auc"].iloc[0]
     rates = own[(own["metric"] == "tpr") & own["high"].notna()].sort_values("at")
@@ -90,9 +93,9 @@ def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
         return Finding(
             "SINGLED_OUT",
             "serious",
-            "Some people's records can be recognised as training records",
+            f"Some {_of_people(unit)} can be recognised as {unit.members}",
             f"Someone with this access can name {int(rate['n_identified']):,} of "
-            f"{int(rate['n_members']):,} training records while wrongly naming "
+            f"{int(rate['n_members']):,} {unit.members} while wrongly naming "
             f"{int(rate['n_false_alarms']):,} of {int(rate['n_nonmembers']):,} others. For a "
             "person among them, the model gives away that they are in the data, and with it "
             "whatever being in the data says about them.",
@@ -103,10 +106,11 @@ def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
         return Finding(
             "TELLS_APART",
             "serious" if strong else "warning",
-            "Training records can be told from others better than by chance",
-            f"Given one training record and one other, the attack picks the right one "
+            f"{capital(unit.members)} can be told from others better than by chance",
+            f"Given one {unit.member} and one other, the attack picks the right one "
             f"{100 * auc['estimate']:.1f} % of the time ({100 * auc['low']:.1f} to "
-            f"{100 * auc['high']:.1f} %). No single record was recognised with few false alarms, "
+            f"{100 * auc['high']:.1f} %). No single {unit.one} was recognised with few "
+            "false alarms, "
             "so what a person in the data loses is a little deniability.",
             "Decide whether this is acceptable for these people and this use; regularise and audit "
             "again if it is not.",
@@ -114,10 +118,10 @@ def _leak(run: Run, metrics: pd.DataFrame) -> Finding:
     return Finding(
         "NOT_SHOWN",
         "info",
-        "The attacks that were run did not tell training records from others",
+        f"The attacks that were run did not tell {unit.members} from others",
         f"The headline attack's AUC is {auc['estimate']:.3f} ({auc['low']:.3f} to "
         f"{auc['high']:.3f}); chance is 0.5. This is evidence about these attacks on these "
-        "records, not a proof about all.",
+        f"{unit.many}, not a proof about all.",
         "See which attacks were not run, and audit again after each change of model or data.",
     )
 
@@ -126,6 +130,26 @@ def _remedy(run: Run) -> str:
     if not run.pool.labelled:
         return _REMEDY_OF_GENERATORS
     return _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
+
+
+def _of_people(unit: Unit) -> str:
+    return "people" if unit is PERSON else "people's records"
+
+
+def _people(run: Run) -> Finding | None:
+    if not run.of_people:
+        return None
+    sizes = run.units.sizes
+    return Finding(
+        "PEOPLE",
+        "info",
+        f"The unit of privacy is a person: all of their records, {np.median(sizes):g} in the "
+        "median",
+        f"{len(sizes):,} people with {sizes.min():,} to {sizes.max():,} records each were audited. "
+        "All records of a person were in the training set, or none; every rate, interval and "
+        "p-value counts people, and the attacker knows all records of the person in question.",
+        "Whoever knows fewer of a person's records learns less than these numbers say.",
+    )
 
 
 def _measured_remedy(compared: Comparison | None) -> Finding | None:
@@ -167,7 +191,7 @@ def _in_short(parameters: str) -> str:
     return f"it ({parameters.partition('(')[0]}, with the parameters of the comparison)"
 
 
-def _exposed(records: pd.DataFrame) -> Finding | None:
+def _exposed(records: pd.DataFrame, unit: Unit) -> Finding | None:
     members = records[records["member"] == 1]
     listed = members[members["q_value"] <= _LISTED_AT]
     if not len(listed):
@@ -177,13 +201,14 @@ def _exposed(records: pd.DataFrame) -> Finding | None:
     return Finding(
         "EXPOSED_RECORDS",
         "serious",
-        f"{len(listed):,} training records stand out one by one",
-        f"Their answers are unusual for records that a model has not trained on, on average over "
-        f"records; at most {100 * _LISTED_AT:.0f} % of the list are expected to be errors. By the "
+        f"{len(listed):,} {unit.members} stand out one by one",
+        f"Their answers are unusual for {unit.many} that a model has not trained on, on average "
+        f"over {unit.many}; at most {100 * _LISTED_AT:.0f} % of the list are expected to be "
+        "errors. By the "
         f"same rule {100 * rate:.2g} % of the non-members would have been listed.",
-        "Look at these records first (the table of most exposed records): rare or mislabelled "
-        "people carry most of the risk. Dropping them is no cure in itself, since others take "
-        "their place; audit again.",
+        f"Look at these {unit.many} first (the table of most exposed {unit.many}): rare or "
+        "mislabelled people carry most of the risk. Dropping them is no cure in itself, since "
+        "others take their place; audit again.",
     )
 
 
@@ -212,7 +237,8 @@ def _overfit(run: Run) -> Finding | None:
     train, test = run.accuracy(member=True), run.accuracy(member=False)
     if train is None or test is None:
         return None
-    sizes = np.array([run.member.sum(), (~run.member).sum()])
+    # Records of one person are right or wrong together, at worst.
+    sizes = np.array([run.unit_member.sum(), (~run.unit_member).sum()])
     # Half is the largest variance that a share can have.
     if train - test <= 2.6 * np.sqrt((0.25 / sizes).sum()):
         return None
@@ -369,7 +395,7 @@ def _saturated(run: Run) -> Finding | None:
     )
 
 
-def _few_records(run: Run, metrics: pd.DataFrame) -> Finding | None:
+def _few_records(run: Run, metrics: pd.DataFrame, unit: Unit) -> Finding | None:
     own = metrics[(metrics["attack"] == run.headline) & (metrics["slice"] == "all")]
     withheld = own[(own["metric"] == "tpr") & own["high"].isna()]
     if not len(withheld):
@@ -384,11 +410,11 @@ def _few_records(run: Run, metrics: pd.DataFrame) -> Finding | None:
         "info",
         f"{n:,} non-members cannot support every rate",
         f"The intervals for these false-positive rates are withheld: {needs} non-members.",
-        "Give more test records if these rates matter.",
+        f"Give more test {unit.many} if these rates matter.",
     )
 
 
-def _few_references(run: Run, records: pd.DataFrame) -> Finding | None:
+def _few_references(run: Run, records: pd.DataFrame, unit: Unit) -> Finding | None:
     refs = run.references
     if refs is None:
         return None
@@ -400,18 +426,19 @@ def _few_references(run: Run, records: pd.DataFrame) -> Finding | None:
     if out < _LEAST_TO_POOL:
         meaning = (
             f"With fewer than {_LEAST_TO_POOL}, a p-value is a rank among them and cannot fall "
-            f"below 1/{out + 1}: no record can stand out."
+            f"below 1/{out + 1}: no {unit.one} can stand out."
         )
     else:
         meaning = (
-            "The p-values borrow from other records: they hold on average over records, not for "
-            "each person."
+            f"The p-values borrow from other {unit.many}: they hold on average over {unit.many}, "
+            "not for each person."
         )
     return Finding(
         "FEW_REFERENCES",
         "warning" if out < _LEAST_TO_POOL else "info",
-        f"Each record has {out} references that did not train on it",
-        "A list of exposed records from each record's own ranks alone would need "
+        f"Each {unit.one} has {out} references that did not train on "
+        f"{'them' if unit is PERSON else 'it'}",
+        f"A list of exposed {unit.many} from each {unit.one}'s own ranks alone would need "
         f"{needed:,}. {meaning}",
         "Raise n_references for p-values that rest on a person's own references.",
     )

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 _MOST_MASKS = 8
 _VALUES_PER_STEP = 2**22
+GROUP_COLUMNS = ("group", "acting")
 # What is told of each perturbed copy, fields of `Evidence`.
 _QUERY_KINDS = ("logit", "ratio", "above_out")
 
 # Column groups and the names that belong to each. A group that no pattern names is "other".
 _GROUPS = {
     "label": re.compile(r"label"),
+    # Whose the record is, and which reference acts as the target (-1 for the target itself).
+    "group": re.compile(r"group"),
+    "acting": re.compile(r"acting"),
     "logit": re.compile(r"logit"),
     "proba": re.compile(r"proba_(\d+)"),
     "out": re.compile(r"out_(\d+)"),
@@ -45,6 +49,7 @@ _GROUPS = {
     "round_proba": re.compile(r"proba_\d+@\d+"),
 }
 _HOW_TO_GET = {
+    "group": "observe(..., groups=...)",
     "label": "observe(model, X, y)",
     "logit": "observe(model, X, y)",
     "proba": "observe(model, X, y)",
@@ -131,6 +136,11 @@ def block_slots(table: Reader, block: int) -> tuple[tuple[int, int], tuple[int, 
     blocks = n_blocks(table)
     n_out, n_in = (len(table.groups[side]) // blocks for side in ("out", "in"))
     return (block * n_out, (block + 1) * n_out), (block * n_in, (block + 1) * n_in)
+
+
+def group_values(codes: np.ndarray, acting: int = -1) -> np.ndarray:
+    """Return the columns that say whose records were observed, and through which model."""
+    return np.column_stack([codes, np.full(len(codes), acting)])
 
 
 def answer_columns(n_classes: int, access: BaseAccess | None) -> list[str]:
@@ -220,6 +230,7 @@ class ReferenceTable:
             "means": 2 * n_classes if self.many_classes else 0,
             "neighbors": len(self.neighborhood.columns()) if self.neighborhood else 0,
             "queries": len(_QUERY_KINDS) * (n_queries + 1) if n_queries else 0,
+            "groups": 0 if references.groups_ is None else len(GROUP_COLUMNS),
         }
 
     def columns(self) -> list[str]:
@@ -236,6 +247,8 @@ class ReferenceTable:
                 for kind in _QUERY_KINDS
                 for k in (*range(self.n_queries), "mean")
             ]
+        if self.references.groups_ is not None:
+            names += GROUP_COLUMNS
         return names
 
     def fill(
@@ -247,6 +260,7 @@ class ReferenceTable:
         without: np.ndarray | None = None,
         pool_phi: np.ndarray | None = None,
         query_phi: np.ndarray | None = None,
+        acting: int = -1,
     ) -> None:
         """Write one model's observations of `rows` into `target`.
 
@@ -264,6 +278,8 @@ class ReferenceTable:
             The observed model's phi on the whole pool, for the `neighbor_*` columns.
         query_phi : ndarray of shape (n_queries, n_rows), default=None
             Its phi on the perturbed copies of `rows`, for the `query_*` columns.
+        acting : int, default=-1
+            The reference that is observed; -1 for the target.
         """
         edges = np.cumsum([0, *self._widths.values()])
         parts = {
@@ -293,6 +309,8 @@ class ReferenceTable:
         if self.n_queries:
             assert query_phi is not None
             self._fill_queries(parts["queries"], query_phi, rows, absent)
+        if self.references.groups_ is not None:
+            parts["groups"][:] = group_values(self.references.groups_[rows], acting)
 
     def _fill_slots(
         self, slots: np.ndarray, phi: np.ndarray, rows: np.ndarray, absent: np.ndarray
@@ -448,7 +466,11 @@ def shadow_observations(
     chosen = []
     for model, size in zip(acting, share, strict=True):
         rows = np.flatnonzero(references.labelled_[model])
-        chosen.append(rows if len(rows) <= size else np.sort(rng.permutation(rows)[:size]))
+        if len(rows) > size and references.groups_ is not None:
+            rows = _whole_groups(rows, references.groups_[rows], size, rng)
+        elif len(rows) > size:
+            rows = np.sort(rng.permutation(rows)[:size])
+        chosen.append(rows)
     starts = np.cumsum([0, *(len(rows) for rows in chosen)])
     values = np.empty((starts[-1], len(table.columns())), dtype=np.float32)
     membership = np.empty(starts[-1], dtype=np.int64)
@@ -470,12 +492,21 @@ def shadow_observations(
             without=absent,
             pool_phi=table.phi[model],
             query_phi=query_phi,
+            acting=int(model),
         )
         membership[start:stop] = references.membership_[model, rows] > 0
     index = pd.MultiIndex.from_arrays(
         [np.repeat(acting, np.diff(starts)), np.concatenate(chosen)], names=["model", "row"]
     )
     return as_frame(values, table.columns(), index), membership
+
+
+def _whole_groups(rows: np.ndarray, codes: np.ndarray, size: int, rng: Any) -> np.ndarray:
+    """Return the rows of groups drawn at random, at most `size` but of one group at least."""
+    drawn = rng.permutation(np.unique(codes))
+    upto = np.cumsum(np.bincount(codes)[drawn])
+    kept = drawn[: max(1, np.searchsorted(upto, size, side="right"))]
+    return rows[np.isin(codes, kept)]
 
 
 def as_frame(values: np.ndarray, names: Sequence[str], index: Any) -> pd.DataFrame:

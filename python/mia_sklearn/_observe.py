@@ -9,9 +9,17 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._data import n_rows, positions, row_digests, take_rows
+from ._data import mix, n_rows, positions, row_digests, take_rows
 from ._estimators import is_generator, is_module, is_net, may_classify
-from ._observations import ReferenceTable, answer_columns, as_frame, fill_answers
+from ._groups import group_codes, named
+from ._observations import (
+    GROUP_COLUMNS,
+    ReferenceTable,
+    answer_columns,
+    as_frame,
+    fill_answers,
+    group_values,
+)
 from ._pool import perturbed_copies
 from ._records import check_records, without_labels
 from ._white_box import white_box_columns
@@ -209,6 +217,7 @@ def observe(
     classes: Any = None,
     query_budget: int | None = None,
     random_state: Any = None,
+    groups: Any = None,
     **access_options: Any,
 ) -> pd.DataFrame:
     """Ask a target about records and lay its answers beside those of the references.
@@ -226,9 +235,8 @@ def observe(
         The records' true labels; generators have none.
     access : str, access or callable, default=None
         What is asked for in place of posteriors, see `mia_sklearn.access`: "label" for predicted
-        classes, for example. By default what the
-        references were asked for; without references, posteriors of a classifier and the
-        strongest that a generator allows.
+        classes, for example. By default what the references were asked for; without references,
+        posteriors of a classifier and the strongest that a generator allows.
     view : {"black-box", "white-box"}, default="black-box"
         "white-box" adds what the model shows inside, of networks (skorch, `TorchTarget`) and of
         scikit-learn's `LogisticRegression`, `SGDClassifier(loss="log_loss")` and
@@ -258,6 +266,10 @@ def observe(
         Most queries that a plain function may get.
     random_state : int, RandomState instance or None, default=None
         Draws what is drawn for the access; the references' own seed where there are some.
+    groups : array-like of shape (n_records,), default=None
+        Whose each record is, where people have several. Adds `group` (a number per person) and
+        `acting` (-1, for the target), which `mia_sklearn.attacks.GroupAttack` reads. References
+        that were fitted with groups add them of themselves; given both, they must agree.
     **access_options
         Parameters of the access, where `access` is its name: ``access="label", perturb="auto"``.
 
@@ -272,7 +284,8 @@ def observe(
     ------
     ValueError
         If the model is not fitted, a label is unknown to it, a record is not in the pool, the
-        model has no gradients or no such layer, or the table would take over 4 GiB.
+        model has no gradients or no such layer, or the table would take over 4 GiB; if groups
+        are given and the references were drawn record by record.
 
     Examples
     --------
@@ -285,6 +298,8 @@ def observe(
     >>> observe(model, X, y, references=references.fit(X, y)).columns.tolist()[:7]
     ['label', 'proba_0', 'proba_1', 'proba_2', 'logit', 'out_0', 'out_1']
     """
+    if groups is not None:
+        group_codes(groups, n_rows(X), "one value per record of X")
     if n_queries and isinstance(access, str):
         access_options["n_queries"] = n_queries
     if asks_otherwise(model, access, references) or access_options:
@@ -299,6 +314,7 @@ def observe(
             neighbors=neighbors,
             target_options=(classes, query_budget),
             random_state=random_state,
+            groups=groups,
         )
     X, y = check_records(X, y)
     target = as_target(model, classes, query_budget, X=X)
@@ -307,7 +323,7 @@ def observe(
         raise ValueError(f'view must be "black-box" or "white-box", got {view!r}.')
     if view == "white-box":
         inside = white_box_columns(target, X, class_indices(target, y), layers=layers)
-        options = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries}
+        options = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries, "groups": groups}
         return beside(observe(target, X, y, references=references, **options), inside)
     if layers is not None:
         raise ValueError('layers= are looked at with view="white-box" only.')
@@ -315,9 +331,10 @@ def observe(
         if neighbors or n_queries:
             raise ValueError("neighbors= and n_queries= need references=.")
         labels = class_indices(target, y)
-        return alone(log_posteriors(target, X), labels, len(target.classes_))
+        answers = log_posteriors(target, X)
+        return beside_groups(alone(answers, labels, len(target.classes_)), groups)
     check_is_fitted(references, "outputs_")
-    positions = _locate(references, X, y, rows)
+    positions = _locate(references, X, y, rows, groups)
     if neighbors and len(positions) != references.n_pool_:
         raise ValueError(
             f"neighbors= needs the whole pool in X: {references.n_pool_} records, got "
@@ -373,6 +390,7 @@ def _observe_signal(
     neighbors: int,
     target_options: tuple[Any, Any],
     random_state: Any,
+    groups: Any,
 ) -> pd.DataFrame:
     """Observe what an access asks for."""
     if is_generator(model):
@@ -386,7 +404,7 @@ def _observe_signal(
         classes = np.asarray(target.classes_)
         labels = class_indices(target, y)
     if references is not None:
-        positions = _locate(references, X, y, rows)
+        positions = _locate(references, X, y, rows, groups)
         answers = ask_signal(target, references, positions)
         return place(ReferenceTable(references, neighbors=neighbors), answers, positions)
     if neighbors:
@@ -394,7 +412,7 @@ def _observe_signal(
     seed = check_random_state(random_state).randint(2**31 - 1)
     question = access.question(AskedRecords(X, labels, classes), seed)
     answers = question.ask(target, np.arange(len(y)), seed)
-    return alone(answers, labels, len(classes), access)
+    return beside_groups(alone(answers, labels, len(classes), access), groups)
 
 
 def ask_signal(target: Any, references: ReferenceModels, rows: np.ndarray) -> np.ndarray:
@@ -453,6 +471,14 @@ def beside(observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]) -> 
     return pd.concat([observations, as_frame(values, names, observations.index)], axis=1)
 
 
+def beside_groups(observations: pd.DataFrame, groups: Any) -> pd.DataFrame:
+    """Lay beside observations without references whose records they are of."""
+    if groups is None:
+        return observations
+    codes, _ = group_codes(groups, len(observations), "one value per record of X")
+    return beside(observations, (list(GROUP_COLUMNS), group_values(codes).astype(np.float32)))
+
+
 def class_indices(target: Any, y: np.ndarray) -> np.ndarray:
     """Return the position of each label in the target's classes."""
     return positions(y, np.asarray(target.classes_))
@@ -470,10 +496,16 @@ def check_labels(target: Any, y: np.ndarray, name: str = "y") -> None:
         )
 
 
-def _locate(references: ReferenceModels, X: Any, y: np.ndarray, rows: Any) -> np.ndarray:
-    """Return the records' positions in the pool, by their digests."""
+def _locate(
+    references: ReferenceModels, X: Any, y: np.ndarray, rows: Any, groups: Any
+) -> np.ndarray:
+    """Return the records' positions in the pool, by their digests and groups."""
     digests = row_digests(X, y)
     pool = references.digests_[: references.n_pool_]
+    if groups is not None:
+        known, codes = _known_groups(references, groups)
+        digests = mix(digests, codes.astype(np.uint64))
+        pool = mix(pool, known[: references.n_pool_].astype(np.uint64))
     if rows is not None:
         rows = np.asarray(rows)
         if rows.shape != (len(y),) or rows.dtype.kind not in "iu":
@@ -497,12 +529,31 @@ def _locate(references: ReferenceModels, X: Any, y: np.ndarray, rows: Any) -> np
         left = places.get(digest)
         if not left:
             raise ValueError(
-                f"Record {record} of X (with its label) is not in the pool that the references "
-                "were fitted on. Fit them on a pool that holds every record to observe, in the "
-                "same encoding."
+                f"Record {record} of X (with its label{' and group' * (groups is not None)}) is "
+                "not in the pool that the references were fitted on. Fit them on a pool that holds "
+                "every record to observe, in the same encoding."
             )
         found[record] = left.pop()
     return found
+
+
+def _known_groups(references: ReferenceModels, groups: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the references' groups and those given, both as the references number them."""
+    import pandas as pd
+
+    if references.groups_ is None or references.group_names_ is None:
+        raise ValueError(
+            "groups are given, but the references were drawn record by record, so that a person's "
+            "records are in for some and out for others: fit ReferenceModels(...).fit(X, y, "
+            "groups=...)."
+        )
+    values = np.asarray(groups)
+    codes = pd.Index(references.group_names_).get_indexer(pd.Index(values))
+    if (codes < 0).any():
+        raise ValueError(
+            f"groups holds {named(values[codes < 0])}, which the references were not fitted with."
+        )
+    return references.groups_, codes
 
 
 def ask_copies(

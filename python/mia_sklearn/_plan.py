@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._data import concat_rows, has_entries, is_frame, n_rows, row_digests, take_rows
+from ._groups import Grouping, cut_nearest
 from ._observe import check_labels
 from ._records import check_records, check_same_features, without_labels
 
@@ -37,6 +39,10 @@ class Pool:
         Test records that are training records too, and were left out.
     n_duplicates : int
         Training records that occur more than once, counted without the first.
+    people : ndarray of int or None
+        Whose each record is, a position in `names`; None where the unit is the record.
+    names : ndarray
+        What people are called.
     labelled : bool
         Whether records have labels; zeros stand for them otherwise.
     """
@@ -51,6 +57,8 @@ class Pool:
     n_duplicates: int
     labelled: bool = True
     sliced: dict[str, np.ndarray] = field(default_factory=dict)
+    people: np.ndarray | None = None
+    names: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         return {name: values[rows] for name, values in self.sliced.items()}
@@ -142,6 +150,23 @@ class Run:
     @property
     def member(self) -> np.ndarray:
         return self.pool.member[self.plan.audited]
+
+    @cached_property
+    def units(self) -> Grouping:
+        """The audited records by person; each by itself where the unit is the record."""
+        audited = self.plan.audited
+        people = self.pool.people
+        return Grouping(np.arange(len(audited)) if people is None else people[audited])
+
+    @property
+    def unit_member(self) -> np.ndarray:
+        """Membership of each unit."""
+        return self.member[self.units.first]
+
+    @property
+    def of_people(self) -> bool:
+        """Whether the unit is a person with all of their records."""
+        return self.pool.people is not None
 
     @property
     def queries_per_record(self) -> int:
@@ -258,14 +283,24 @@ def make_plan(pool: Pool, max_records: int | None, seed: int) -> Plan:
         share = max_records / (n_members + n_others)
         n_members = max(1, round(share * n_members))
         n_others = max(1, max_records - n_members)
-    audited_members = np.sort(rng.permutation(members)[:n_members])
-    audited_others = np.sort(rng.permutation(others)[:n_others])
+    audited_members = _draw_records(members, pool.people, n_members, rng)
+    audited_others = _draw_records(others, pool.people, n_others, rng)
     return Plan(
         audited=np.concatenate([audited_members, audited_others]),
         core=np.setdiff1d(members, audited_members),
         n_trained=len(members),
-        n_dropped=len(others) - n_others,
+        n_dropped=len(others) - len(audited_others),
     )
+
+
+def _draw_records(
+    rows: np.ndarray, people: np.ndarray | None, wanted: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return some of the rows at random, in order: all of a person or none."""
+    units = Grouping(np.arange(len(rows)) if people is None else people[rows])
+    order = rng.permutation(len(units))
+    chosen = order[: max(1, cut_nearest(units.sizes[order], wanted))]
+    return rows[np.isin(units.of_row, chosen)]
 
 
 def in_pool_order(name: str, value: Any, pool: Pool, order: np.ndarray) -> Any:

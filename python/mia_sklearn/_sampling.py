@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+
+from ._groups import cut_nearest
 
 __all__ = ["SAMPLINGS", "Assignment", "assign", "shape_of_block", "training_rows"]
 
@@ -41,27 +43,59 @@ class Assignment:
 
 
 def assign(
-    sampling: str, n_records: int, train_size: Any, n_core: int, *, n_models: int, entropy: int
+    sampling: str,
+    n_records: int,
+    train_size: Any,
+    n_core: int,
+    *,
+    n_models: int,
+    entropy: int,
+    groups: np.ndarray | None = None,
 ) -> Assignment:
     """Draw the training sets.
 
     Model i's set depends on `entropy` and i alone, not on how many models there are.
+
+    Parameters
+    ----------
+    groups : ndarray of int of shape (n_records,), default=None
+        Records of one number are drawn together; each by itself by default. No group is cut, so
+        that sizes come as near to what was asked as whole groups allow.
     """
     size = _records_per_model(train_size, n_records, n_core, sampling)
+    if groups is None:
+        return _draw(sampling, np.ones(n_records, dtype=np.intp), size, n_models, entropy)
+    codes = np.unique(groups, return_inverse=True)[1]
+    drawn = _draw(sampling, np.bincount(codes), size, n_models, entropy)
+    membership = drawn.membership[:, codes]
+    return replace(
+        drawn,
+        membership=membership,
+        labelled=drawn.labelled[:, codes],
+        train_size=round(membership.sum(axis=1).mean()),
+    )
+
+
+def _draw(sampling: str, sizes: np.ndarray, size: int, n_models: int, entropy: int) -> Assignment:
+    """Draw units that hold `sizes` records each."""
     if sampling == "block":
-        return _blocks(n_records, size, n_models, entropy)
-    membership = np.zeros((n_models, n_records), dtype=np.uint16)
-    labelled = np.ones((n_models, n_records), dtype=bool)
+        return _blocks(sizes, size, n_models, entropy)
+    n_units = len(sizes)
+    _check_largest(sizes, size)
+    membership = np.zeros((n_models, n_units), dtype=np.uint16)
+    labelled = np.ones((n_models, n_units), dtype=bool)
     for model in range(n_models):
         rng = _generator(entropy, model)
         if sampling == "bootstrap":
-            drawn = rng.integers(n_records, size=size)
-            membership[model] = np.bincount(drawn, minlength=n_records)
+            drawn = rng.integers(n_units, size=size)
+            drawn = drawn[: cut_nearest(sizes[drawn], size)]
+            membership[model] = np.bincount(drawn, minlength=n_units)
         else:
-            own = rng.permutation(n_records)[: 2 * size]
-            membership[model, own[:size]] = 1
+            order = rng.permutation(n_units)
+            middle, end = cut_nearest(sizes[order], [size, 2 * size])
+            membership[model, order[:middle]] = 1
             labelled[model] = False
-            labelled[model, own] = True
+            labelled[model, order[:end]] = True
     return Assignment(membership, labelled, np.full(n_models, -1), 0, "", size)
 
 
@@ -73,28 +107,45 @@ def training_rows(counts: np.ndarray, n_core: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(np.concatenate([rows, core]))
 
 
-def _blocks(n_records: int, size: int, n_models: int, entropy: int) -> Assignment:
+def _blocks(sizes: np.ndarray, size: int, n_models: int, entropy: int) -> Assignment:
+    n_records = int(sizes.sum())
     block_size, holdout = shape_of_block(n_records, size)
+    _check_largest(sizes, min(size, n_records // block_size))
     n_blocks = max(2, ceil(n_models / block_size))
-    shape = (n_blocks * block_size, n_records)
+    shape = (n_blocks * block_size, len(sizes))
     membership = np.zeros(shape, dtype=np.uint16)
     labelled = np.ones(shape, dtype=bool)
     trims = not _is_close(n_records, block_size, holdout, size)
+    # Parts of equal size, the first ones larger by one where the records do not divide evenly.
+    ends = np.arange(1, block_size) * (n_records // block_size)
+    ends += np.minimum(np.arange(1, block_size), n_records % block_size)
     for block in range(n_blocks):
         rng = _generator(entropy, block)
-        parts = np.array_split(rng.permutation(n_records), block_size)
+        order = rng.permutation(len(sizes))
+        parts = np.split(order, cut_nearest(sizes[order], ends))
         for model, part in enumerate(parts, start=block * block_size):
             membership[model, part] = 1
             if holdout == "out":
                 membership[model] = 1 - membership[model]
             if trims:
-                rows = np.flatnonzero(membership[model])
-                dropped = rng.choice(rows, size=len(rows) - size, replace=False)
+                trained = rng.permutation(np.flatnonzero(membership[model]))
+                surplus = max(0, int(sizes[trained].sum()) - size)
+                dropped = trained[: cut_nearest(sizes[trained], surplus)]
                 membership[model, dropped] = 0
                 labelled[model, dropped] = False
-    trained = int(membership.sum(axis=1).max())
+    trained_on = int((membership @ sizes).max())
     block_of = np.repeat(np.arange(n_blocks), block_size)
-    return Assignment(membership, labelled, block_of, block_size, holdout, trained)
+    return Assignment(membership, labelled, block_of, block_size, holdout, trained_on)
+
+
+def _check_largest(sizes: np.ndarray, part: int) -> None:
+    """Raise if one group would fill a model's training set, or what it leaves out."""
+    if sizes.max() > part:
+        raise ValueError(
+            f"groups: the largest group holds {sizes.max()} of {sizes.sum()} records, more than "
+            f"the {part} that reference models are drawn in parts of. Leave it out, or cut it to "
+            "fewer records."
+        )
 
 
 def shape_of_block(n_records: int, size: int) -> tuple[int, str]:

@@ -40,7 +40,7 @@ def _no_epsilon(split: str | None, shift: Estimate | None) -> str:
 def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     import pandas as pd
 
-    member = run.member
+    member = run.unit_member
     # The attacks' own threshold was fixed on the references; without them it is chosen here.
     thresholds = {
         name: None if run.references is None or looks_inside(attack) else 0.0
@@ -60,7 +60,7 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
             rows.append(_row(about, "epsilon", bound))
     groups = [
         (f"{name}={value}", values == value)
-        for name, values in run.pool.sliced_rows(run.plan.audited).items()
+        for name, values in run.pool.sliced_rows(run.plan.audited[run.units.first]).items()
         for value in np.unique(values)
     ]
     for label, inside in groups:
@@ -120,7 +120,7 @@ def records_table(
     import pandas as pd
     from scipy.stats import false_discovery_control
 
-    audited, member = run.plan.audited, run.member
+    audited, member = run.plan.audited[run.units.first], run.unit_member
     q_values = np.full(len(audited), np.nan)
     if np.isfinite(p_values[member]).all():
         q_values[member] = false_discovery_control(p_values[member])
@@ -135,8 +135,7 @@ def records_table(
     return pd.DataFrame(
         {
             "set": np.where(member, "train", "test"),
-            "row": run.pool.origin[audited],
-            **({"label": run.y} if run.pool.labelled else {}),
+            **_who(run, audited),
             "member": member.astype(int),
             **scores,
             **{f"slice_{name}": values for name, values in sliced.items()},
@@ -145,6 +144,14 @@ def records_table(
             **alone,
         }
     )
+
+
+def _who(run: Run, audited: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns that name the units."""
+    pool = run.pool
+    if pool.people is not None:
+        return {"group": pool.names[pool.people[audited]], "n_rows": run.units.sizes}
+    return {"row": pool.origin[audited], **({"label": run.y} if pool.labelled else {})}
 
 
 def info_of(run: Run, title: str | None) -> dict[str, Any]:
@@ -159,14 +166,21 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         "estimator": "none" if run.trainable is None else _describe(run.trainable),
         "n_train": run.pool.n_train,
         "n_test": run.pool.n_test,
-        "n_members": int(run.member.sum()),
-        "n_nonmembers": int((~run.member).sum()),
+        "n_members": int(run.unit_member.sum()),
+        "n_nonmembers": int((~run.unit_member).sum()),
         "n_unaudited": len(run.plan.core),
         "release": run.release,
         "split": run.split or "not stated",
         "confidence": run.confidence,
         "random_state": run.seed,
     }
+    if run.of_people:
+        sizes = run.units.sizes
+        info["unit"] = "person"
+        info["records_per_person"] = {
+            name: float(np.quantile(sizes, q))
+            for name, q in (("least", 0), ("median", 0.5), ("most", 1))
+        }
     accuracies = run.accuracy(member=True), run.accuracy(member=False)
     if None not in accuracies:
         info["target_train_accuracy"], info["target_test_accuracy"] = accuracies

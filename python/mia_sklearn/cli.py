@@ -123,6 +123,11 @@ def _add_audit(commands: Any) -> None:
         help="report the groups of these columns apart; `label` is the class",
     )
     add(
+        "--groups",
+        metavar="COLUMN",
+        help="whose each record is, where people have several: report on people",
+    )
+    add(
         "--split",
         choices=["random", "other"],
         help="how train and test were made; epsilon needs random",
@@ -217,6 +222,7 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     """Read the model and the tables that `audit` takes."""
     from ._estimators import is_generator
     from ._files import column_of, features_for, read_model, read_records
+    from ._people import split_off
 
     trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}
     model = read_model(args.model, **trust)
@@ -224,12 +230,16 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     if args.estimator is not None:
         inputs["estimator"] = read_model(args.estimator, **trust)
     slices: dict[str, list[Any]] = {name: [] for name in args.slices}
-    for name, path in (("train", args.train), ("test", args.test)):
-        X, y = read_records(path, args.target, labelled=not is_generator(model))
-        inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, X, path), y
+    paths = (args.train, args.test)
+    labelled = not is_generator(model)
+    read = [read_records(path, args.target, labelled=labelled) for path in paths]
+    tables = [X for X, _ in read]
+    groups, *without = split_off(args.groups, model, *tables)
+    for name, path, (X, y), own in zip(("train", "test"), paths, read, without, strict=True):
+        inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, own, path), y
         for column, values in slices.items():
             values.extend(column_of(column, X, y, path))
-    return inputs | {"slices": slices or None}
+    return inputs | {"slices": slices or None, "groups": groups}
 
 
 def _conditions(args: argparse.Namespace) -> list[Condition]:

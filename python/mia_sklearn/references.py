@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._cache import ArrayStore
 from ._data import positions, row_digests, take_rows
 from ._estimators import check_trainable, is_generator, is_net
+from ._groups import check_apart, group_codes
 from ._observations import shadow_observations
 from ._pool import perturbed_copies
 from ._records import Records, gather
@@ -122,6 +123,10 @@ class ReferenceModels(BaseEstimator):
         The records, as they were given; a reference, no copy, where there is no population.
     digests_ : ndarray of shape (n_records,), dtype uint64
         Digest of each record and its label.
+    groups_ : ndarray of int of shape (n_records,), or None
+        Each record's group, a position in `group_names_`; None where `fit` was given no groups.
+    group_names_ : ndarray of shape (n_groups,), or None
+        The groups as `fit` was given them.
     labels_ : ndarray of shape (n_records,)
         Column of each record's class; -1 for a label that is not in `classes_`.
     smoothing_ : float
@@ -154,6 +159,10 @@ class ReferenceModels(BaseEstimator):
       labelled.
     - "disjoint": each model has a training and a test set of its own, disjoint and equally
       large [1]_. These rows alone are labelled.
+
+    With `groups` in `fit`, whole groups are drawn, and dropped, in place of records: each part is
+    cut where the records come nearest to the size asked for, so that where groups are of unequal
+    size training sets differ by up to the size of the largest group.
 
     With `population` in `fit`, models sample from the population by the same rules, never
     train on a row of the pool, and no row of the pool is labelled: for attackers who do not
@@ -241,6 +250,7 @@ class ReferenceModels(BaseEstimator):
         core: tuple[Any, Any] | None = None,
         fit_params: dict[str, Any] | None = None,
         classes: Any = None,
+        groups: Any = None,
     ) -> ReferenceModels:
         """Train the models and record their answers.
 
@@ -261,6 +271,10 @@ class ReferenceModels(BaseEstimator):
             `y_reference` go whole to each.
         classes : array-like of shape (n_classes,), default=None
             Labels to which answers are aligned; by default all labels in the data.
+        groups : array-like of shape (n_pool + n_population + n_core,), default=None
+            Whose each record is, where people have several: those of the pool, then of the
+            population, then of the core. All records of one person are drawn together, in or out
+            of a model's training set.
 
         Returns
         -------
@@ -284,6 +298,7 @@ class ReferenceModels(BaseEstimator):
         validate_data(self, take_rows(records.table, slice(1)), skip_check_array=True)
         first, n_core = records.first, records.n_core
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
+        self.groups_, self.group_names_ = _groups_of(records, groups)
         unlabelled = generates or y is None
         self.classes_ = (
             self._classes(records, unlabelled) if classes is None else np.asarray(classes)
@@ -307,6 +322,7 @@ class ReferenceModels(BaseEstimator):
             n_core,
             n_models=self.n_models,
             entropy=entropy,
+            groups=None if self.groups_ is None else self.groups_[first:],
         )
         self.n_models_ = assignment.n_models
         self.block_ = assignment.block
@@ -449,7 +465,8 @@ class ReferenceModels(BaseEstimator):
         """Let each model act as the target, to make observations of known membership.
 
         The columns are those of `observe` with these references. The acting model's whole
-        block stays empty: its complement would tell the answer.
+        block stays empty: its complement would tell the answer. Of groups, all records that the
+        acting model may tell of are there, or none, and `acting` numbers the acting model.
 
         Parameters
         ----------
@@ -536,6 +553,22 @@ class ReferenceModels(BaseEstimator):
             raise ValueError(
                 f"smoothing must be 'auto' or a number of at least 0, got {self.smoothing!r}."
             )
+
+
+def _groups_of(records: Records, groups: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the groups of the pool and the population, which no other part may share."""
+    if groups is None:
+        return None, None
+    n_pool, n_asked = records.n_pool, records.n_asked
+    parts = [("pool", n_pool), ("population", records.n_population), ("core", records.n_core)]
+    there = [name for name, size in parts if size]
+    codes, names = group_codes(
+        groups, len(records.labels), f"one value per record of the {', then of the '.join(there)}"
+    )
+    why = "must be in one of them only: a model would train on some of their records, not on all."
+    check_apart(codes[:n_pool], codes[n_pool:n_asked], names, f"in the pool and population {why}")
+    check_apart(codes[:n_asked], codes[n_asked:], names, f"in the core and elsewhere {why}")
+    return codes[:n_asked], names
 
 
 def _behind(first: int, values: np.ndarray) -> np.ndarray:

@@ -74,7 +74,9 @@ class AuditReport:
         One row per audited record: ``set`` ("train" or "test"), ``row`` (its position there),
         ``label``, ``member`` (1 or 0), one column of scores per attack (log-odds of membership),
         ``slice_*``, ``p_value``, ``q_value`` (NaN for non-members); where GMIA was run,
-        ``expected_neighbors`` (in a training set) and ``vulnerable`` (1 or 0).
+        ``expected_neighbors`` (in a training set) and ``vulnerable`` (1 or 0). With `groups`, one
+        row per person, with ``group`` (who) and ``n_rows`` (number of records audited) in place
+        of ``row`` and ``label``.
     findings : list of Finding
     coverage : DataFrame
         One row per attack known: ``attack``, ``status`` ("run" or "not run"), ``track``,

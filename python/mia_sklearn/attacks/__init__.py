@@ -6,6 +6,7 @@
 from typing import Any
 
 from ._gradient_norm import GradientNormAttack
+from ._grouped import GroupAttack
 from ._lira import LiRAAttack
 from ._registry import AttackInfo, all_attacks
 from ._rmia import RMIAAttack
@@ -22,6 +23,7 @@ __all__ = [
     "FoundQueries",
     "GMIAAttack",
     "GradientNormAttack",
+    "GroupAttack",
     "IndirectGMIAAttack",
     "LiRAAttack",
     "RMIAAttack",

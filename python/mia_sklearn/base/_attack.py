@@ -155,7 +155,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _calibrate(self, score: np.ndarray, member: np.ndarray) -> None:
         """Learn the increasing map from the score to the log-odds of membership."""
-        self._slope, self._offset = _platt(score, member)
+        self._slope, self._offset = platt(score, member)
 
     def score_observations(self, X: Any) -> np.ndarray:
         """Return the attack's own score, uncalibrated; higher means member.
@@ -238,7 +238,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return tags
 
 
-def _platt(score: np.ndarray, member: np.ndarray) -> tuple[float, float]:
+def platt(score: np.ndarray, member: np.ndarray) -> tuple[float, float]:
     """Fit log-odds = slope * score + offset with slope > 0, by Newton's method.
 
     The slope is kept positive, so that a score that points the wrong way on the data of `fit`

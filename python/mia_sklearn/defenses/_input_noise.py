@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from .._data import is_frame
-from .._feature_space import FeatureSpace
+from .._feature_space import FeatureSpace, other_rows
 from ..base import BaseDefense, TrainingSet, fit_clone
 
 __all__ = ["InputNoise"]
@@ -137,7 +137,7 @@ def _with_noise(X: Any, sigma: float, flip: float, rng: np.random.RandomState) -
         moved = _with_gaussian(column, sigma, rng)
         noisy.isetitem(place, moved.astype(kind) if kind.kind == "f" else moved)
     for places in space.choices() if flip else ():
-        rows = _other_rows([X.iloc[:, place] for place in places], flip, rng)
+        rows = other_rows([X.iloc[:, place] for place in places], flip, rng)
         for place in places:
             noisy.isetitem(place, X.iloc[:, place].array.take(rows))
     return noisy
@@ -158,7 +158,7 @@ def _array_with_noise(X: Any, sigma: float, flip: float, rng: np.random.RandomSt
     for place in ranges:
         noisy[:, place] = _with_gaussian(flat[:, place], sigma, rng)
     for places in space.choices() if flip else ():
-        rows = _other_rows([flat[:, place] for place in places], flip, rng)
+        rows = other_rows([flat[:, place] for place in places], flip, rng)
         noisy[:, places] = flat[rows[:, None], places]
     return noisy.reshape(X.shape)
 
@@ -167,30 +167,3 @@ def _with_gaussian(column: np.ndarray, sigma: float, rng: np.random.RandomState)
     column = column.astype(np.float64)
     spread = column[np.isfinite(column)].std()
     return column + sigma * spread * rng.normal(size=len(column))
-
-
-def _other_rows(columns: list[Any], flip: float, rng: np.random.RandomState) -> np.ndarray:
-    """Return for each record a row whose value it takes: its own, or one with another value.
-
-    `columns` are a column of a set's values, or the indicators of one category.
-    """
-    import pandas as pd
-
-    rows = np.arange(len(columns[0]))
-    known = np.ones(len(rows), dtype=bool)
-    for column in columns:
-        known &= ~np.asarray(pd.isna(column))
-        if getattr(column.dtype, "kind", "O") == "f":
-            known &= np.isfinite(np.asarray(column))
-    here = rows[known]
-    if len(columns) > 1:
-        values = np.stack([np.asarray(column)[here] for column in columns], axis=1).argmax(axis=1)
-    else:
-        values = pd.Series(columns[0]).iloc[here]
-    codes, different = pd.factorize(values)
-    if len(different) > 1:
-        moves = rng.uniform(size=len(here)) < flip
-        steps = rng.randint(1, len(different), size=len(here))
-        first = here[np.unique(codes, return_index=True)[1]]
-        rows[here[moves]] = first[(codes + steps) % len(different)][moves]
-    return rows

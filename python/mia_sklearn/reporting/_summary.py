@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._findings import INFERRED_AT
+from .._unit import PERSON, RECORD, Unit, capital
 from . import _wording as wording
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _FACTS = {
     "n_members": "Members audited",
     "n_nonmembers": "Non-members audited",
     "n_unaudited": "Training records not audited",
+    "unit": "The unit of privacy",
+    "records_per_person": "Records of each person audited",
     "target_train_accuracy": "Accuracy on its training records",
     "target_test_accuracy": "Accuracy on other records",
     "n_references": "Reference models",
@@ -69,6 +72,7 @@ class Summary:
     findings: list[Finding]
     metrics: list[dict[str, Any]]
     slices: list[dict[str, str]]
+    unit: Unit
     exposed: list[dict[str, Any]]
     exposed_note: str
     alone: dict[str, Any] | None
@@ -88,6 +92,7 @@ def summarize(report: AuditReport) -> Summary:
     tone, verdict = _verdict(report, headline)
     coverage = [_covered(row) for row in report.coverage.itertuples()]
     listed, exposed_note = _listed(report)
+    unit = _unit(report)
     return Summary(
         title=str(info.get("title") or "Membership-inference audit"),
         created=str(info.get("created") or ""),
@@ -109,6 +114,7 @@ def summarize(report: AuditReport) -> Summary:
             for row in report.metrics.itertuples()
             if row.slice != "all" and row.attack == info["headline"]
         ],
+        unit=unit,
         exposed=[_exposed(row, report) for _, row in report.most_exposed(N_SHOWN).iterrows()],
         exposed_note=exposed_note,
         alone=_alone(report),
@@ -121,10 +127,19 @@ def summarize(report: AuditReport) -> Summary:
         limits=(
             "These numbers are evidence about the attacks that were run, on these records, and "
             "about nothing else. Another attack may do better. Each rate is an average; a single "
-            "person may be easier or harder to recognise than it says. The unit is one record: "
-            "someone with several records may be easier to recognise by all of them."
+            "person may be easier or harder to recognise than it says. "
+            + (
+                "The unit is a person: an attacker who knows all of their records."
+                if unit is PERSON
+                else "The unit is one record: someone with several records may be easier to "
+                "recognise by all of them."
+            )
         ),
     )
+
+
+def _unit(report: AuditReport) -> Unit:
+    return PERSON if report.info.get("unit") == "person" else RECORD
 
 
 def _rows(report: AuditReport, attack: str) -> pd.DataFrame:
@@ -152,21 +167,23 @@ def _verdict(report: AuditReport, rows: pd.DataFrame) -> tuple[Tone, str]:
     attack = report.info["headline"]
     auc, rate = _auc(rows), _finest_rate(rows)
     confidence = wording.percent(report.info["confidence"])
-    said = (_rate_in_words(rate, confidence), _auc_in_words(auc, confidence))
+    unit = _unit(report)
+    members = capital(unit.members)
+    said = (_rate_in_words(rate, confidence, unit), _auc_in_words(auc, confidence))
     numbers = ", and ".join(text for text in said if text)
     tone: Tone
     if rate is not None and rate.low > rate.at:
-        tone, opening = "shown", f"Training records can be singled out: the {attack} attack"
+        tone, opening = "shown", f"{members} can be singled out: the {attack} attack"
     elif auc is not None and auc.low > 0.5:
-        tone, opening = "shown", f"Training records can be told from others: the {attack} attack"
+        tone, opening = "shown", f"{members} can be told from others: the {attack} attack"
     elif rate is None or auc is None or math.isnan(auc.high):
         tone, opening = (
             "open",
-            f"Inconclusive, not enough records for a verdict: the {attack} attack",
+            f"Inconclusive, not enough {unit.many} for a verdict: the {attack} attack",
         )
     else:
         tone = "not-shown"
-        opening = f"The {attack} attack did not tell training records from others: it"
+        opening = f"The {attack} attack did not tell {unit.members} from others: it"
     sentence = f"{opening} {numbers}." if numbers else f"{opening} has no numbers."
     if tone == "open":
         notes = rows.loc[rows["low"].isna() & rows["note"].ne(""), "note"].dropna()
@@ -177,15 +194,15 @@ def _verdict(report: AuditReport, rows: pd.DataFrame) -> tuple[Tone, str]:
     return tone, sentence
 
 
-def _rate_in_words(rate: Any | None, confidence: str) -> str:
+def _rate_in_words(rate: Any | None, confidence: str, unit: Unit) -> str:
     if rate is None:
         return ""
     return (
         f"identifies {wording.count(rate.n_identified)} of {wording.count(rate.n_members)} "
-        f"training records ({wording.percent(rate.estimate)}, {confidence} interval "
+        f"{unit.members} ({wording.percent(rate.estimate)}, {confidence} interval "
         f"{wording.interval('tpr', rate.low, rate.high)}) at "
         f"{wording.false_alarms(rate.n_false_alarms)} in {wording.count(rate.n_nonmembers)} "
-        "other records"
+        f"{unit.others}"
     )
 
 
@@ -200,7 +217,7 @@ def _auc_in_words(auc: Any | None, confidence: str) -> str:
 
 def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[dict[str, str]]:
     tiles = []
-    rate, auc = _finest_rate(rows), _auc(rows)
+    rate, auc, unit = _finest_rate(rows), _auc(rows), _unit(report)
     confidence = wording.percent(report.info["confidence"])
     if rate is not None:
         tiles.append(
@@ -209,8 +226,8 @@ def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[
                 "value": f"{wording.count(rate.n_identified)} of {wording.count(rate.n_members)}",
                 "interval": f"{confidence} interval {wording.interval('tpr', rate.low, rate.high)}",
                 "meaning": (
-                    f"training records are named, at {wording.false_alarms(rate.n_false_alarms)} "
-                    f"in {wording.count(rate.n_nonmembers)} other records. Guessing would name "
+                    f"{unit.members} are named, at {wording.false_alarms(rate.n_false_alarms)} "
+                    f"in {wording.count(rate.n_nonmembers)} {unit.others}. Guessing would name "
                     f"{wording.percent(rate.at)}."
                 ),
             }
@@ -222,7 +239,7 @@ def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[
                 "value": wording.measured("auc", auc.estimate),
                 "interval": f"{confidence} interval {wording.interval('auc', auc.low, auc.high)}",
                 "meaning": (
-                    "how often the attack picks the training record out of one training record "
+                    f"how often the attack picks the {unit.member} out of one {unit.member} "
                     "and one other. Guessing: 0.5."
                 ),
             }
@@ -230,7 +247,7 @@ def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[
     if listed is not None:
         tiles.append(
             {
-                "name": "Records that stand out",
+                "name": f"{capital(unit.many)} that stand out",
                 "value": wording.count(listed),
                 "interval": f"of {wording.count((report.records['member'] == 1).sum())} members",
                 "meaning": (
@@ -293,10 +310,11 @@ def _control(row: Any) -> dict[str, str]:
 
 
 def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
+    name, about = ("group", "n_rows") if _unit(report) is PERSON else ("row", "label")
     return {
         "set": str(row["set"]),
-        "row": str(row["row"]),
-        "label": str(row.get("label", "-")),
+        "row": str(row[name]),
+        "label": str(row.get(about, "-")),
         "score": f"{row[report.info['headline']]:.3f}",
         "p": wording.small(row["p_value"]),
         "q": wording.small(row["q_value"]),
@@ -306,19 +324,20 @@ def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
 
 def _listed(report: AuditReport) -> tuple[int | None, str]:
     """Count the members that stand out, and the non-members that would have on the same terms."""
-    records = report.records
+    records, unit = report.records, _unit(report)
     member = records["member"] == 1
     if records.loc[member, "p_value"].isna().all():
         return None, (
-            "No p-values for single records: they need reference models that train on as many "
+            f"No p-values for single {unit.many}: they need reference models that train on as many "
             "records as the model under audit. The order is that of the headline attack's score."
         )
     listed = member & (records["q_value"] <= LISTED_AT)
     text = (
         f"{wording.count(listed.sum())} of {wording.count(member.sum())} members stand out when "
         f"{wording.percent(LISTED_AT)} of the list may be errors (Benjamini-Hochberg). p: how "
-        "often a record that was not in the training set would look as much like a member, on "
-        "average over records. q: the share of errors expected in the list down to this record."
+        f"often a {unit.one} that was not in the training set would look as much like a member, on "
+        f"average over {unit.many}. q: the share of errors expected in the list down to this "
+        f"{unit.one}."
     )
     others = records.loc[~member, "p_value"].dropna()
     if listed.any() and len(others):

@@ -71,7 +71,7 @@ def _exposed(summary: Summary) -> str:
         (e["set"], e["row"], e["label"], e["score"], e["p"] or "-", e["q"] or "-")
         for e in summary.exposed[:_N_EXPOSED]
     ]
-    table = _table(rows, ("set", "row", "label", "score", "p", "q"))
+    table = _table(rows, ("set", *summary.unit.columns, "score", "p", "q"))
     return "\n".join(part for part in (_wrap(summary.exposed_note), table) if part)
 
 

@@ -11,17 +11,22 @@ from ._advantage import (
     difference_interval,
 )
 from ._auc import auc_interval
+from ._balanced import BalancedAccuracy, balanced_accuracy_interval
 from ._combine import combine_by_rank, kost_combine
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
 from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
+from ._paired import Difference, paired_difference, unpaired_difference
 from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
 
 __all__ = [
     "Advantage",
+    "BalancedAccuracy",
+    "Difference",
     "OperatingPoint",
     "advantage_interval",
     "auc_interval",
+    "balanced_accuracy_interval",
     "best_advantage_interval",
     "combine_by_rank",
     "difference_interval",
@@ -29,6 +34,7 @@ __all__ = [
     "kost_combine",
     "nonmembers_needed",
     "one_run_epsilon",
+    "paired_difference",
     "pchip_p_values",
     "pooled_p_values",
     "rank_p_values",
@@ -36,4 +42,5 @@ __all__ = [
     "t_p_values",
     "threshold_epsilon",
     "tpr_interval",
+    "unpaired_difference",
 ]

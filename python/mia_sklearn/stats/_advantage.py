@@ -74,7 +74,7 @@ def difference_interval(
     return low, high
 
 
-def _wilson(count: Any, n: int, z: float) -> tuple[Any, Any, Any]:
+def _wilson(count: Any, n: float, z: float) -> tuple[Any, Any, Any]:
     share = np.asarray(count) / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))

@@ -10,6 +10,7 @@ except ImportError as error:
     ) from error
 
 from ._adversarial_regularization import AdversarialRegularization
+from ._anonymizing_encoder import AnonymizingEncoder
 from ._dpsgd import DPSGD
 from ._dropout_defense import DropoutDefense
 from ._early_stopping_defense import EarlyStoppingDefense
@@ -25,6 +26,7 @@ from ._white_box_attack import WhiteBoxAttack
 __all__ = [
     "DPSGD",
     "AdversarialRegularization",
+    "AnonymizingEncoder",
     "DropoutDefense",
     "EarlyStoppingDefense",
     "FederatedObserver",

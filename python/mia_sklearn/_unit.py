@@ -1,0 +1,42 @@
+"""What an audit counts, in words: records, or people with all of their records."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Unit(NamedTuple):
+    """How one and several of those are called that were in the training set, or not."""
+
+    one: str
+    many: str
+    member: str
+    members: str
+    other: str
+    others: str
+    #: What names one in a list, and what is said of it besides.
+    columns: tuple[str, str]
+
+
+RECORD = Unit(
+    "record",
+    "records",
+    "training record",
+    "training records",
+    "other record",
+    "other records",
+    ("row", "label"),
+)
+PERSON = Unit(
+    "person",
+    "people",
+    "person in the training set",
+    "people in the training set",
+    "other person",
+    "other people",
+    ("person", "records"),
+)
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,83 @@
+"""Published guesses of a feature from a model's answers, which learn nothing from references."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from .._data import take_rows
+from ._candidates import LEAST
+
+__all__ = ["confusion_rates", "csmia", "fredrikson", "lomia"]
+
+
+def confusion_rates(labels: np.ndarray, taken: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the share of each class (row) that is taken for another (column)."""
+    counts = np.zeros((n_classes, n_classes))
+    np.add.at(counts, (labels, taken), 1)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def fredrikson(
+    answers: np.ndarray, labels: np.ndarray, prior: np.ndarray, confusion: np.ndarray
+) -> np.ndarray:
+    """Maximise the value's frequency times how often the model says of this label what it says.
+
+    Parameters
+    ----------
+    answers : ndarray of shape (n_records, n_values, n_classes)
+        Log-posteriors with each value put in.
+    labels : ndarray of shape (n_records,)
+        Position of each record's class.
+    prior : ndarray of shape (n_values,)
+    confusion : ndarray of shape (n_classes, n_classes)
+        Share of the records of a class (row) that the model takes for another (column).
+
+    Returns
+    -------
+    ndarray of shape (n_records,), the position of a value
+    """
+    score = prior * confusion[labels[:, None], answers.argmax(axis=2)]
+    return _likeliest(score, prior)
+
+
+def csmia(answers: np.ndarray, labels: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Take the value with which the model is right, and surest; else that with which least sure.
+
+    Parameters and result are those of `fredrikson`.
+    """
+    right = answers.argmax(axis=2) == labels[:, None]
+    sure = answers.max(axis=2)
+    score = np.where(right, sure, -np.inf)
+    return _likeliest(np.where(right.any(axis=1, keepdims=True), score, -sure), prior)
+
+
+def lomia(
+    answers: np.ndarray, labels: np.ndarray, prior: np.ndarray, *, imputer: Any, others: Any
+) -> np.ndarray:
+    """Learn the feature from the records for which one value alone makes the model right.
+
+    Parameters
+    ----------
+    answers, labels, prior
+        As in `fredrikson`.
+    imputer : classifier
+        A clone of it is fitted.
+    others : table of shape (n_records, n_columns)
+        The other features and the label.
+    """
+    right = answers.argmax(axis=2) == labels[:, None]
+    guess = right.argmax(axis=1)
+    told = right.sum(axis=1) == 1
+    enough = np.bincount(guess[told], minlength=len(prior)) >= LEAST
+    if np.count_nonzero(enough) < 2:
+        return np.full(len(labels), np.where(enough, 2.0, prior).argmax())
+    told = np.flatnonzero(told & enough[guess])
+    return clone(imputer).fit(take_rows(others, told), guess[told]).predict(others)
+
+
+def _likeliest(score: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Return the place of the largest score of each row, among ties the most frequent value."""
+    return np.where(score == score.max(axis=1, keepdims=True), prior, -1.0).argmax(axis=1)

@@ -1,0 +1,105 @@
+"""Reference models that are kept, to answer for records with other values put in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .._data import n_rows, take_rows
+from .._estimators import is_net
+from .._sampling import assign, training_rows
+from .._training import Job
+from ..attacks.gmia._models import KeptModels
+from ..references import ReferenceModels
+from ..signals import choose_smoothing, rescaled_logit
+
+__all__ = ["KeptReferences"]
+
+_LARGEST_SEED = 2**31 - 1
+_SMOOTHING_SAMPLE = 1000
+
+
+class KeptReferences:
+    """Models trained on the attacker's records as `ReferenceModels` would train them.
+
+    Parameters
+    ----------
+    settings : ReferenceModels
+        How many, of which kind, on which share of the records.
+    table : table of shape (n_records, n_features)
+    labels : ndarray of shape (n_records,)
+    entropy : int
+        Draws their training sets and seeds.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+    membership : ndarray of shape (n_references, n_records)
+        How often each trained on each record.
+    smoothing : float
+        Of the rescaled logit, chosen from their answers.
+    """
+
+    def __init__(
+        self, settings: ReferenceModels, table: Any, labels: np.ndarray, entropy: int
+    ) -> None:
+        self.membership = assign(
+            settings.sampling,
+            n_rows(table),
+            settings.train_size,
+            0,
+            n_models=settings.n_models,
+            entropy=entropy,
+        ).membership
+        self.classes = _classes(settings.estimator, table, labels)
+        draws = np.random.default_rng(entropy)
+        seeds = draws.integers(_LARGEST_SEED, size=len(self.membership))
+        rows = [
+            training_rows(counts, 0, int(seed))
+            for counts, seed in zip(self.membership, seeds, strict=True)
+        ]
+        job = Job(settings.estimator, table, labels, self.classes, {}, 0, 0)
+        self._models = _trained(job, rows, seeds, settings)
+        answers = self._models.log_posteriors(take_rows(table, slice(_SMOOTHING_SAMPLE)))
+        self.smoothing = choose_smoothing(answers)
+
+    def phi(self, tables: Iterable[Any], labels: np.ndarray) -> np.ndarray:
+        """Return the log-odds of records' labels.
+
+        Parameters
+        ----------
+        tables : iterable of tables of shape (n_records, n_features)
+            The records, with each candidate put in.
+        labels : ndarray of shape (n_records,)
+            Positions of their classes.
+
+        Returns
+        -------
+        ndarray of shape (n_references, n_records, n_tables)
+        """
+        each = (self._models.log_posteriors(table) for table in tables)
+        return np.stack([rescaled_logit(one, labels, self.smoothing) for one in each], axis=2)
+
+
+def _trained(job: Job, rows: list[np.ndarray], seeds: np.ndarray, settings: ReferenceModels) -> Any:
+    """Train models and keep them; networks that can be, as one."""
+    options: dict[str, Any] = {"n_jobs": settings.n_jobs, "progress": settings.progress}
+    if is_net(job.estimator):
+        from ..torch._batchable import why_not_batched
+        from ..torch._kept_networks import KeptNetworks
+
+        reason = why_not_batched(job.estimator, job.table, {})
+        kept = reason or KeptNetworks.trained(job, rows, seeds, **options)
+        if isinstance(kept, KeptNetworks):
+            return kept
+    return KeptModels(job, rows, seeds, **options)
+
+
+def _classes(estimator: Any, table: Any, labels: np.ndarray) -> np.ndarray:
+    if is_net(estimator):
+        from ..torch._nets import net_classes
+
+        return net_classes(estimator, table, labels)
+    return np.unique(labels)

@@ -17,6 +17,7 @@ from ._federated import FederatedTraining
 from ._federated_hooks import FederatedObserver
 from ._federated_observers import GlobalObserver, LocalObserver
 from ._gan import GAN
+from ._gan_ensemble import train_gans
 from ._relax_loss import RelaxLoss
 from ._target import TorchTarget
 from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
@@ -38,4 +39,5 @@ __all__ = [
     "UnsupervisedWhiteBoxAttack",
     "WeightPenalty",
     "WhiteBoxAttack",
+    "train_gans",
 ]

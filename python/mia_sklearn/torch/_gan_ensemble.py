@@ -76,8 +76,9 @@ def train_gans(
     against each other: behind hundreds of epochs the models of the two ways are as like as
     those of two seeds.
 
-    Trained one by one are nets with callbacks, `train_split`, modules that draw random numbers
-    (dropout), a subclass's own steps, and convolutions on a CPU, which computes those faster singly.
+    Trained one by one are nets with callbacks, a `train_split`, modules that draw random numbers
+    (dropout) or a subclass with steps of its own, and convolutions on a CPU, which computes single
+    ones faster.
 
     Examples
     --------

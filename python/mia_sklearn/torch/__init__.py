@@ -16,6 +16,7 @@ from ._early_stopping_defense import EarlyStoppingDefense
 from ._federated import FederatedTraining
 from ._federated_hooks import FederatedObserver
 from ._federated_observers import GlobalObserver, LocalObserver
+from ._gan import GAN
 from ._relax_loss import RelaxLoss
 from ._target import TorchTarget
 from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
@@ -24,6 +25,7 @@ from ._white_box_attack import WhiteBoxAttack
 
 __all__ = [
     "DPSGD",
+    "GAN",
     "AdversarialRegularization",
     "DropoutDefense",
     "EarlyStoppingDefense",

@@ -7,7 +7,6 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin
@@ -26,8 +25,6 @@ __all__ = ["SampleAccess"]
 _VALUES_PER_CHUNK = 2**22
 # Records that are closer than this, in standard deviations, are the same but for rounding.
 _SAME = 1e-6
-# The typical sample has this share of the others within the ball.
-_SHARE_IN_BALL = 1e-3
 _SAMPLES_FOR_RADIUS = 1000
 _MOST_COMPONENTS = 20
 _FEWEST_TO_TRAIN_ON = 50
@@ -54,6 +51,10 @@ class SampleAccess(BaseAccess):
         - an unfitted estimator with `discriminator_score` or `score_samples`: it is trained on
           the samples and scores the records. With a GAN this is LOGAN's black-box attack without
           knowledge [4]_.
+    standardize : bool, default=True
+        Whether distances are measured in standard deviations, between indicators of categories
+        as well. Give False where all features have one unit already (pixels, principal
+        components): what varies most then counts most.
 
     See Also
     --------
@@ -61,13 +62,12 @@ class SampleAccess(BaseAccess):
 
     Notes
     -----
-    *Distances* are Euclidean, between standardised numbers and indicators of categories; scales
-    come from the records asked about, so that they are the same for all models. A local estimator
-    gets samples and records as they are.
+    *Distances* are Euclidean. Scales come from the records asked about, so that they are the same
+    for all models. A local estimator gets samples and records as they are.
 
-    *The radius* of the ball is what the median sample needs to hold one in 1,000 of the other
-    samples, at least one: it is chosen without the records. The paper takes the median distance
-    of a record to its nearest sample, or a thousandth quantile of all distances.
+    *The radius* of the ball is the median distance of a sample to the nearest other one: it is
+    chosen without the records. The paper takes the median distance of a record to its nearest
+    sample, or a thousandth quantile of all distances.
 
     *The density ratio* compares Gaussian kernel densities on the first 20 principal components,
     whitened, of the reference data, with the bandwidth of Scott's rule; the paper prefers a
@@ -108,12 +108,16 @@ class SampleAccess(BaseAccess):
     of_generators: ClassVar[bool] = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_samples": [Interval(Integral, 2, None, closed="left")]
+        "n_samples": [Interval(Integral, 2, None, closed="left")],
+        "standardize": ["boolean"],
     }
 
-    def __init__(self, n_samples: int = 4000, *, local: Any = None) -> None:
+    def __init__(
+        self, n_samples: int = 4000, *, local: Any = None, standardize: bool = True
+    ) -> None:
         self.n_samples = n_samples
         self.local = local
+        self.standardize = standardize
 
     def check(self, model: Any) -> None:
         constraints = self._parameter_constraints
@@ -128,11 +132,11 @@ class SampleAccess(BaseAccess):
                 "reference_data= is compared with samples by local='density-ratio' only."
             )
         if self.local == "ball":
-            return _Ball(self.n_samples, records)
+            return _Ball(self.n_samples, records, self.standardize)
         if self.local == "density-ratio":
-            return _DensityRatio(self.n_samples, records)
+            return _DensityRatio(self.n_samples, records, self.standardize)
         if self.local in (None, "nearest"):
-            return _Nearest(self.n_samples, records)
+            return _Nearest(self.n_samples, records, self.standardize)
         return _Local(self.n_samples, records, self.local)
 
     def doubt(self, model: Any, records: AskedRecords, answers: np.ndarray) -> str:
@@ -180,15 +184,25 @@ class _OfSamples(Question):
 
 
 class _Measured(_OfSamples):
-    """A measure of distances between standardised records."""
+    """A measure of distances between records."""
 
-    def __init__(self, n_samples: int, records: AskedRecords) -> None:
+    def __init__(self, n_samples: int, records: AskedRecords, standardize: bool) -> None:
         super().__init__(n_samples, records)
-        self.numbers = numeric_features(records.X, one_hot=True)
+        self.standardize = standardize
+        self.numbers = self.as_numbers(records.X)
+
+    def as_numbers(self, X: Any) -> np.ndarray:
+        if self.standardize:
+            return numeric_features(X, one_hot=True, like=self.records.X)
+        try:
+            return np.asarray(X, dtype=np.float64).reshape(len(X), -1)
+        except ValueError as error:
+            raise ValueError(
+                f"standardize=False needs features that are numbers ({error}): leave it out."
+            ) from error
 
     def measure(self, samples: Any, rows: np.ndarray, seed: int) -> np.ndarray:
-        drawn = numeric_features(samples, one_hot=True, like=self.records.X)
-        return self.compare(drawn, rows)
+        return self.compare(self.as_numbers(samples), rows)
 
     @abstractmethod
     def compare(self, drawn: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -206,9 +220,8 @@ class _Nearest(_Measured):
 class _Ball(_Measured):
     def compare(self, drawn: np.ndarray, rows: np.ndarray) -> np.ndarray:
         n = len(drawn)
-        inside = max(1, round(_SHARE_IN_BALL * (n - 1)))
-        neighbors = NearestNeighbors(n_neighbors=inside + 1, algorithm="brute").fit(drawn)
         # Each sample is the nearest of its own neighbours.
+        neighbors = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(drawn)
         reach = neighbors.kneighbors(drawn[:_SAMPLES_FOR_RADIUS])[0][:, -1]
         radius = max(float(np.median(reach)), _SAME)
         counts = np.concatenate(
@@ -221,13 +234,13 @@ class _Ball(_Measured):
 
 
 class _DensityRatio(_Measured):
-    def __init__(self, n_samples: int, records: AskedRecords) -> None:
-        super().__init__(n_samples, records)
+    def __init__(self, n_samples: int, records: AskedRecords, standardize: bool) -> None:
+        super().__init__(n_samples, records, standardize)
         others = records.reference_data
         held = self.numbers
         if others is not None:
             check_same_features(records.X, others, "X", "reference_data")
-            held = numeric_features(others, one_hot=True, like=records.X)
+            held = self.as_numbers(others)
         n_components = min(_MOST_COMPONENTS, held.shape[1], len(held) - 1)
         if len(held) < _FEWEST_TO_TRAIN_ON:
             raise ValueError(
@@ -253,9 +266,16 @@ def _log_density(points: np.ndarray, centres: np.ndarray, *, leave_out: bool = F
         if leave_out:
             own = np.arange(len(distances))
             distances[own, start + own] = np.inf
-        parts.append(logsumexp(distances / (-2 * bandwidth**2), axis=1))
+        parts.append(_log_sum_exp(distances * (-0.5 / bandwidth**2)))
         start += len(distances)
     return np.concatenate(parts) - np.log(n - leave_out) - width * np.log(bandwidth)
+
+
+def _log_sum_exp(values: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the sum of exponentials of each row, in place."""
+    most = values.max(axis=1)
+    values -= most[:, None]
+    return most + np.log(np.exp(values, out=values).sum(axis=1))
 
 
 def _squared_distances(points: np.ndarray, others: np.ndarray) -> Any:

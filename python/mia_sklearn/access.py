@@ -13,11 +13,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._asking import AskedInChunks, AskedRecords, BaseAccess, Question
+from ._auxiliary import AuxiliaryKnowledge, observe_auxiliary
 from ._generators import answer, can_answer, check_samples, is_function, samples_collapse
 from ._sample_access import SampleAccess
 
 __all__ = [
     "AskedRecords",
+    "AuxiliaryKnowledge",
     "BaseAccess",
     "DensityAccess",
     "DiscriminatorAccess",
@@ -25,6 +27,7 @@ __all__ = [
     "Question",
     "SampleAccess",
     "choose_access",
+    "observe_auxiliary",
 ]
 
 

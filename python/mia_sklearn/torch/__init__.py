@@ -17,6 +17,7 @@ from ._federated import FederatedTraining
 from ._federated_hooks import FederatedObserver
 from ._federated_observers import GlobalObserver, LocalObserver
 from ._gan import GAN
+from ._informed_gan import InformedGAN
 from ._relax_loss import RelaxLoss
 from ._target import TorchTarget
 from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
@@ -32,6 +33,7 @@ __all__ = [
     "FederatedObserver",
     "FederatedTraining",
     "GlobalObserver",
+    "InformedGAN",
     "LocalObserver",
     "RelaxLoss",
     "TorchTarget",

@@ -279,7 +279,6 @@ def test_neighbor_columns_know_nothing_of_the_acting_block(halves):
         table.fill(
             values,
             halves.outputs_[acting],
-            halves.labels_,
             rows,
             without=block,
             pool_phi=own,

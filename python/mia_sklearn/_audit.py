@@ -397,8 +397,7 @@ def _attack(
     table = ReferenceTable(refs, **extras)
     rows = np.arange(len(y))
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
-    labels = refs.labels_[: len(y)]
-    observations = place(table, run.log_proba, labels, rows, query_phi=query_phi)
+    observations = place(table, run.log_proba, rows, query_phi=query_phi)
     shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
     for name, attack in outside.items():
         attack.fit(shadow, membership)

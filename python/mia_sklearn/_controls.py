@@ -201,7 +201,6 @@ def _play(table: ReferenceTable, model: int) -> Any:
     return place(
         table,
         refs.outputs_[model, rows],
-        refs.labels_[rows],
         rows,
         without=absent,
         query_phi=query_phi,

@@ -18,6 +18,7 @@ __all__ = [
     "check_trainable",
     "configured",
     "holds_net",
+    "is_generator",
     "is_module",
     "is_net",
     "last_step",
@@ -26,6 +27,7 @@ __all__ = [
     "prefers_threads",
 ]
 
+_OF_GENERATORS = ("sample", "score_samples", "discriminator_score")
 # Their work is done outside the interpreter lock.
 _THREADED_PACKAGES = (
     "sklearn.ensemble",
@@ -51,6 +53,17 @@ def is_net(estimator: Any) -> bool:
     """Tell whether an estimator is, or ends in, a skorch net; without importing skorch."""
     skorch = sys.modules.get("skorch")
     return skorch is not None and isinstance(last_step(estimator), skorch.NeuralNet)
+
+
+def is_generator(estimator: Any) -> bool:
+    """Tell whether an estimator models how records lie, and is trained without labels."""
+    if isinstance(estimator, type):
+        return False
+    last = last_step(estimator)
+    if not any(hasattr(last, name) for name in _OF_GENERATORS):
+        return False
+    tags = get_tags(last) if hasattr(last, "__sklearn_tags__") else None
+    return tags is None or tags.estimator_type not in ("classifier", "regressor")
 
 
 def holds_net(estimator: Any) -> bool:
@@ -136,10 +149,12 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
                 "itself. Drop fit_params or pass an estimator."
             )
         return
-    if not hasattr(estimator, "get_params") or not may_classify(estimator):
+    if not hasattr(estimator, "get_params") or not (
+        may_classify(estimator) or is_generator(estimator)
+    ):
         raise ValueError(
-            "estimator must be a classifier with fit, predict and get_params, got "
-            f"{type(estimator).__name__}."
+            "estimator must be a classifier with fit, predict and get_params (or a generator with "
+            f"sample or score_samples), got {type(estimator).__name__}."
         )
     check_fit_takes(estimator, fit_params or {})
     fresh = clone(estimator)

@@ -10,12 +10,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ._pool import Evidence, Neighborhood
-from .signals import rescaled_logit
 from .stats._likelihood import GaussianRatio, Moments
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .access import BaseAccess
     from .references import ReferenceModels
 
 _MOST_MASKS = 8
@@ -42,6 +42,8 @@ _GROUPS = {
     "gradient": re.compile(r"gradient\..+\.\d+_\d+(?:@\d+)?"),
     # The same signal of several rounds of training, in the order of the rounds.
     "round_logit": re.compile(r"logit@(\d+)"),
+    # The record itself.
+    "feature": re.compile(r"feature_(\d+)"),
     "round_proba": re.compile(r"proba_\d+@\d+"),
 }
 _HOW_TO_GET = {
@@ -57,6 +59,7 @@ _HOW_TO_GET = {
     "grad_norm": 'observe(model, X, y, view="white-box")',
     "activation": 'observe(model, X, y, view="white-box")',
     "gradient": 'observe(model, X, y, view="white-box")',
+    "feature": "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
     "round_logit": "FederatedTraining(..., observers=[GlobalObserver(X, y)])",
 }
 
@@ -133,6 +136,33 @@ def block_slots(table: Reader, block: int) -> tuple[tuple[int, int], tuple[int, 
     return (block * n_out, (block + 1) * n_out), (block * n_in, (block + 1) * n_in)
 
 
+def answer_columns(n_classes: int, access: BaseAccess | None) -> list[str]:
+    """Return the columns of a target's own answer; generators have no classes."""
+    names = ["label"] if n_classes else []
+    if access is None or access.sees_labels:
+        names += [f"proba_{c}" for c in range(n_classes)]
+    return [*names, "logit"]
+
+
+def fill_answers(target: np.ndarray, answers: np.ndarray, labels: np.ndarray) -> None:
+    """Write what an access brought into the columns of the answer.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n_rows, n_columns)
+    answers : ndarray of shape (n_rows, n_answers)
+        The signal, and where labels are seen the position of the predicted class.
+    labels : ndarray of shape (n_rows,)
+        Positions of the true classes.
+    """
+    target[:, -1] = answers[:, 0]
+    if target.shape[1] > 1:
+        target[:, 0] = labels
+    if answers.shape[1] > 1:
+        # Whoever sees labels alone sees all of the posterior on one class.
+        target[:, 1:-1] = answers[:, 1:2] == np.arange(target.shape[1] - 2)
+
+
 class ReferenceTable:
     """Turns a model's answers into rows of observations beside its references'.
 
@@ -150,7 +180,8 @@ class ReferenceTable:
     ) -> None:
         self.references = references
         self.phi = references.phi()
-        self.many_classes = len(references.classes_) > 2
+        n_classes = len(references.classes_)
+        self.many_classes = n_classes > 2 and references.access_ is None
         self.n_queries = n_queries
         self.neighborhood = None
         if neighbors:
@@ -175,16 +206,16 @@ class ReferenceTable:
         self._lost = np.isin(np.arange(references.n_models_), list(references.lost_))
         self._sums: tuple[np.ndarray, np.ndarray] | None = None
         self._widths = {
-            "answer": 2 + len(references.classes_),
+            "answer": len(answer_columns(n_classes, references.access_)),
             "slots": self.n_out + self.n_in,
-            "means": 2 * len(references.classes_) if self.many_classes else 0,
+            "means": 2 * n_classes if self.many_classes else 0,
             "neighbors": len(self.neighborhood.columns()) if self.neighborhood else 0,
             "queries": len(_QUERY_KINDS) * (n_queries + 1) if n_queries else 0,
         }
 
     def columns(self) -> list[str]:
         classes = range(len(self.references.classes_))
-        names = ["label", *(f"proba_{c}" for c in classes), "logit"]
+        names = answer_columns(len(classes), self.references.access_)
         names += [f"out_{k}" for k in range(self.n_out)] + [f"in_{k}" for k in range(self.n_in)]
         if self.many_classes:
             names += [f"{side}_mean_{c}" for side in ("out", "in") for c in classes]
@@ -201,8 +232,7 @@ class ReferenceTable:
     def fill(
         self,
         target: np.ndarray,
-        log_proba: np.ndarray,
-        labels: np.ndarray,
+        answers: np.ndarray,
         rows: np.ndarray,
         *,
         without: np.ndarray | None = None,
@@ -214,10 +244,10 @@ class ReferenceTable:
         Parameters
         ----------
         target : ndarray of shape (n_rows, n_columns), float32
-        log_proba : ndarray of shape (n_rows, n_classes)
-            The observed model's log-posteriors.
-        labels, rows : ndarray of shape (n_rows,)
-            Class index, and position among the records of the references.
+        answers : ndarray of shape (n_rows, n_answers)
+            The observed model's log-posteriors, or what the references' access asks for.
+        rows : ndarray of shape (n_rows,)
+            Positions among the records of the references.
         without : ndarray of int, default=None
             Reference models whose places stay empty: the acting one and its whole block, since
             the complement of the acting reference tells the answer.
@@ -235,11 +265,15 @@ class ReferenceTable:
         if without is not None:
             absent[without] = True
         # The target passes the same float32 door as the references did.
-        log_proba = np.asarray(log_proba, dtype=np.float32)
+        answers = np.asarray(answers, dtype=np.float32)
         answer = parts["answer"]
-        answer[:, 0] = labels
-        answer[:, 1:-1] = np.exp(log_proba)
-        answer[:, -1] = rescaled_logit(log_proba, labels, self.references.smoothing_)
+        labels = self.references.labels_[rows]
+        if self.references.access_ is not None:
+            fill_answers(answer, answers, labels)
+        else:
+            answer[:, 0] = labels
+            answer[:, 1:-1] = np.exp(answers)
+            answer[:, -1] = self.references.signal_of(answers, rows)
         self._fill_slots(parts["slots"], self.phi, rows, absent)
         if self.many_classes:
             self._fill_means(parts["means"], rows, absent)
@@ -424,7 +458,6 @@ def shadow_observations(
         table.fill(
             values[start:stop],
             references.outputs_[model, rows],
-            references.labels_[rows],
             rows,
             without=absent,
             pool_phi=table.phi[model],

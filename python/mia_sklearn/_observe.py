@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._data import n_rows, positions, row_digests, take_rows
-from ._estimators import is_module, is_net, may_classify
-from ._observations import ReferenceTable, as_frame
+from ._estimators import is_generator, is_module, is_net, may_classify
+from ._observations import ReferenceTable, answer_columns, as_frame, fill_answers
 from ._pool import perturbed_copies
-from ._records import check_records
+from ._records import check_records, without_labels
 from ._white_box import white_box_columns
+from .access import AskedRecords, BaseAccess, choose_access
 from .references import ReferenceModels
 from .signals import log_posteriors, rescaled_logit
 
@@ -166,8 +169,9 @@ def _check_fitted_classifier(model: Any) -> None:
 def observe(
     model: Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
+    access: Any = None,
     view: str = "black-box",
     layers: Sequence[str] | None = None,
     references: ReferenceModels | None = None,
@@ -176,6 +180,9 @@ def observe(
     n_queries: int = 0,
     classes: Any = None,
     query_budget: int | None = None,
+    reference_data: Any = None,
+    random_state: Any = None,
+    **access_options: Any,
 ) -> pd.DataFrame:
     """Ask a target about records and lay its answers beside those of the references.
 
@@ -184,11 +191,16 @@ def observe(
 
     Parameters
     ----------
-    model : fitted classifier, or function `X -> posteriors`
-        The target.
+    model : fitted classifier or generator, or function
+        The target. A function takes records and returns posteriors; with ``access="samples"`` it
+        takes a number and a random state and returns so many samples.
     X : table of shape (n_records, n_features)
     y : array-like of shape (n_records,)
-        The records' true labels.
+        The records' true labels; generators have none.
+    access : str, access or callable, default=None
+        What is asked for in place of posteriors, see `mia_sklearn.access`. By default what the
+        references were asked for; without references, posteriors of a classifier and the
+        strongest that a generator allows.
     view : {"black-box", "white-box"}, default="black-box"
         "white-box" adds what the model shows inside, of networks (skorch, `TorchTarget`) and of
         scikit-learn's `LogisticRegression`, `SGDClassifier(loss="log_loss")` and
@@ -215,18 +227,33 @@ def observe(
         Labels of a plain function's columns.
     query_budget : int, default=None
         Most queries that a plain function may get.
+    reference_data : table of shape (n_others, n_features), default=None
+        Other records of the same kind, which `SampleAccess(local="density-ratio")` compares
+        samples with; by default the records asked about. With references these are all of theirs.
+    random_state : int, RandomState instance or None, default=None
+        Draws what is drawn for the access; the references' own seed where there are some.
+    **access_options
+        Parameters of the access, where `access` is its name: ``access="samples",
+        n_samples=1000``.
 
     Returns
     -------
     DataFrame of shape (n_records, n_columns), float32
         `label`, `proba_*`, `logit`, and the columns asked for; one row per record in the order
-        of `X`. The index holds positions in the pool.
+        of `X`. The index holds positions in the pool. `logit` is the access's signal where
+        there is one, and generators have no `label` and no `proba_*`.
 
     Raises
     ------
     ValueError
         If the model is not fitted, a label is unknown to it, a record is not in the pool, the
-        model has no gradients or no such layer, or the table would take over 4 GiB.
+        model has no gradients or no such layer, it does not allow the access, or the table would
+        take over 4 GiB.
+
+    Warns
+    -----
+    UserWarning
+        If the target's signal is the same for all records, or a generator has collapsed.
 
     Examples
     --------
@@ -239,6 +266,23 @@ def observe(
     >>> observe(model, X, y, references=references.fit(X, y)).columns.tolist()[:7]
     ['label', 'proba_0', 'proba_1', 'proba_2', 'logit', 'out_0', 'out_1']
     """
+    if n_queries and isinstance(access, str):
+        access_options["n_queries"] = n_queries
+    asks_other = asks_otherwise(model, access, references)
+    if asks_other or access_options or reference_data is not None:
+        access = agreed_access(access, model, references, access_options)
+        return _observe_signal(
+            model,
+            X,
+            y,
+            access=access,
+            references=references,
+            rows=rows,
+            neighbors=neighbors,
+            target_options=(classes, query_budget),
+            reference_data=reference_data,
+            random_state=random_state,
+        )
     X, y = check_records(X, y)
     target = as_target(model, classes, query_budget, X=X)
     check_labels(target, y)
@@ -262,33 +306,127 @@ def observe(
             f"{len(positions)}."
         )
     log_proba = log_posteriors(target, X, references.classes_).astype(np.float32)
-    labels = references.labels_[positions]
     query_phi = ask_copies(target, references, positions, n_queries) if n_queries else None
     table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
-    return place(table, log_proba, labels, positions, query_phi=query_phi)
+    return place(table, log_proba, positions, query_phi=query_phi)
+
+
+def asks_otherwise(model: Any, access: Any, references: ReferenceModels | None) -> bool:
+    """Tell whether something other than posteriors is asked for."""
+    if access is not None or is_generator(model):
+        return True
+    return references is not None and getattr(references, "access_", None) is not None
+
+
+def agreed_access(
+    access: Any,
+    model: Any,
+    references: ReferenceModels | None,
+    options: dict[str, Any] | None = None,
+) -> BaseAccess:
+    """Return what a target is asked for: what its references were, if there are some."""
+    if references is None:
+        return choose_access(access, model, options)
+    check_is_fitted(references, "outputs_")
+    own = references.access_
+    if own is None:
+        raise ValueError(
+            "The references gave posteriors, and the target is asked for another signal: fit "
+            "ReferenceModels(..., signal=...) with the same access."
+        )
+    if (access is not None and access != own.name) or options:
+        asked = choose_access(access, model, options)
+        if repr(asked) != repr(own):
+            raise ValueError(
+                f"The target is asked for {asked!r}, but the references were asked for {own!r}: "
+                "leave access out, or fit ReferenceModels(..., signal=...) with it."
+            )
+    return choose_access(own, model)
+
+
+def _observe_signal(
+    model: Any,
+    X: Any,
+    y: Any,
+    *,
+    access: BaseAccess,
+    references: ReferenceModels | None,
+    rows: Any,
+    neighbors: int,
+    target_options: tuple[Any, Any],
+    reference_data: Any,
+    random_state: Any,
+) -> pd.DataFrame:
+    """Observe what an access asks for."""
+    import pandas as pd
+
+    if access.of_generators or is_generator(model):
+        target, (X, y) = model, without_labels(X)
+        classes = np.empty(0)
+        labels = y
+    else:
+        X, y = check_records(X, y)
+        target = as_target(model, *target_options, X=X)
+        check_labels(target, y)
+        classes = np.asarray(target.classes_)
+        labels = class_indices(target, y)
+    if references is not None:
+        if reference_data is not None:
+            raise ValueError(
+                "reference_data= goes without references=: with references all of their records, "
+                "the population included, are the reference data."
+            )
+        positions = _locate(references, X, y, rows)
+        answers = ask_signal(target, references, positions)
+        return place(ReferenceTable(references, neighbors=neighbors), answers, positions)
+    if neighbors:
+        raise ValueError("neighbors= needs references=.")
+    seed = check_random_state(random_state).randint(2**31 - 1)
+    records = AskedRecords(X, labels, classes, reference_data)
+    answers = ask_target(access, target, records, np.arange(len(y)), seed)
+    names = answer_columns(len(classes), access)
+    values = np.empty((len(y), len(names)), dtype=np.float32)
+    fill_answers(values, answers, labels)
+    return as_frame(values, names, pd.RangeIndex(len(y), name="row"))
+
+
+def ask_signal(target: Any, references: ReferenceModels, rows: np.ndarray) -> np.ndarray:
+    """Ask a target what the references were asked, on some records of their pool."""
+    assert references.access_ is not None
+    records = AskedRecords(references.X_, references.labels_, references.classes_)
+    return ask_target(references.access_, target, records, rows, references.query_seed_)
+
+
+def ask_target(
+    access: BaseAccess, target: Any, records: AskedRecords, rows: np.ndarray, seed: int
+) -> np.ndarray:
+    """Ask a target, and warn where its answers are worthless."""
+    answers = access.question(records, seed).ask(target, rows, seed)
+    doubt = access.doubt(target, records, answers)
+    if doubt:
+        warnings.warn(doubt, stacklevel=4)
+    return answers
 
 
 def place(
     table: ReferenceTable,
-    log_proba: np.ndarray,
-    labels: np.ndarray,
+    answers: np.ndarray,
     rows: np.ndarray,
     *,
     without: np.ndarray | None = None,
     query_phi: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Lay a model's log-posteriors on `rows` beside the references' answers."""
+    """Lay a model's answers on `rows` beside those of the references."""
     import pandas as pd
 
     values = np.empty((len(rows), len(table.columns())), dtype=np.float32)
     pool_phi = None
     if table.neighborhood:
         pool_phi = np.empty(len(rows))
-        pool_phi[rows] = rescaled_logit(log_proba, labels, table.references.smoothing_)
+        pool_phi[rows] = table.references.signal_of(answers, rows)
     table.fill(
         values,
-        log_proba,
-        labels,
+        answers,
         rows,
         without=without,
         pool_phi=pool_phi,

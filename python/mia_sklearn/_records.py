@@ -10,7 +10,7 @@ from scipy import sparse
 
 from ._data import as_table, concat_rows, is_frame, n_rows, take_rows
 
-__all__ = ["Records", "check_records", "check_same_features", "gather"]
+__all__ = ["Records", "check_records", "check_same_features", "gather", "without_labels"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
     ValueError
         If they do not fit together; names the argument.
     """
-    pool, labels = check_records(X, y, "X", "y")
+    labelled = y is not None
+    pool, labels = check_records(X, y, "X", "y") if labelled else without_labels(X)
     tables, targets, sizes = [pool], [labels], []
     for name, extra in (("population", population), ("core", core)):
         if extra is None:
@@ -55,7 +56,10 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
             continue
         if not isinstance(extra, (tuple, list)) or len(extra) != 2:
             raise ValueError(f"{name} must be a pair (X, y), got {type(extra).__name__}.")
-        records, their_labels = check_records(extra[0], extra[1], f"{name}[0]", f"{name}[1]")
+        if labelled:
+            records, their_labels = check_records(extra[0], extra[1], f"{name}[0]", f"{name}[1]")
+        else:
+            records, their_labels = without_labels(extra[0], f"{name}[0]")
         check_same_features(pool, records, "X", f"{name}[0]")
         tables.append(records)
         targets.append(their_labels)
@@ -63,7 +67,7 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
     table = concat_rows(*tables) if len(tables) > 1 else pool
     gathered = Records(table, np.concatenate(targets), n_rows(pool), *sizes)
     trainable = np.unique(gathered.labels[gathered.first :])
-    if len(trainable) < 2:
+    if labelled and len(trainable) < 2:
         raise ValueError(
             "y must hold at least two classes among the records that models train on, got one "
             f"class: {trainable[0]!r}."
@@ -76,6 +80,8 @@ def check_records(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> tuple
     import pandas as pd
 
     table = as_table(X, X_name)
+    if y is None:
+        raise ValueError(f"{y_name} is None: only generators are looked at without labels.")
     labels = np.asarray(y)
     if labels.ndim != 1:
         raise ValueError(f"{y_name} must have one label per record, got shape {labels.shape}.")
@@ -90,6 +96,14 @@ def check_records(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> tuple
     if missing.any():
         raise ValueError(f"{y_name} has no label in row {missing.argmax()}; drop such records.")
     return table, labels
+
+
+def without_labels(X: Any, name: str = "X") -> tuple[Any, np.ndarray]:
+    """Return a table of records, and zeros for the labels that there are not."""
+    table = as_table(X, name)
+    if n_rows(table) == 0:
+        raise ValueError(f"{name} holds no records.")
+    return table, np.zeros(n_rows(table), dtype=np.int64)
 
 
 def check_same_features(one: Any, other: Any, one_name: str, other_name: str) -> None:

@@ -24,6 +24,7 @@ from ._data import n_rows, positions, take_params, take_rows
 from ._estimators import configured, holds_net, is_net, nested, prefers_threads
 from ._fingerprint import fingerprint
 from ._sampling import training_rows
+from .access import BaseAccess, Question
 from .signals import log_posteriors
 
 __all__ = ["Job", "Lost", "fit_one", "train", "train_all"]
@@ -45,7 +46,9 @@ class Job:
 
     `table` holds the pool, the population and the core, in this order. The records from row
     `first` on may be trained on; the last `n_core` always are, and are not asked about.
-    `copies` are tables of perturbed copies of the records, asked about after them.
+    `copies` are tables of perturbed copies of the records, asked about after them. With an
+    `access`, models are asked its `question` in place of posteriors. Generators are trained
+    without labels (`unlabelled`), for which zeros stand.
     """
 
     estimator: Any
@@ -56,6 +59,10 @@ class Job:
     first: int
     n_core: int
     copies: list[Any] = field(default_factory=list)
+    unlabelled: bool = False
+    access: BaseAccess | None = None
+    question: Question | None = None
+    question_seed: int = 0
     home: int = field(default_factory=os.getpid)
 
     @cached_property
@@ -80,7 +87,12 @@ class Job:
 
     @property
     def n_columns(self) -> int:
-        """Numbers in an answer: a log-posterior for each class and, of networks, a normalizer."""
+        """Numbers in an answer.
+
+        A log-posterior for each class and, of networks, a normalizer; or what is asked for.
+        """
+        if self.question is not None:
+            return self.question.n_columns
         return len(self.classes) + is_net(self.estimator)
 
     @property
@@ -99,7 +111,7 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
     with limits, parallel_config(backend="sequential", n_jobs=1):
         try:
             fitted = fit_one(job, rows, seed)
-            return model, fitted if isinstance(fitted, Lost) else _answer(fitted, job)
+            return model, fitted if isinstance(fitted, Lost) else _answer(fitted, job, seed)
         except Exception as error:
             kinds = (kind for kind in (ValueError, TypeError) if isinstance(error, kind))
             kind = next(kinds, RuntimeError)
@@ -112,6 +124,8 @@ def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
     y = job.labels[job.first + rows]
     n_trainable = n_rows(job.table) - job.first
     params = take_params(job.fit_params, rows, n_trainable)
+    if job.unlabelled:
+        return _fit_generator(job.estimator, X, seed, params)
     if is_net(job.estimator):
         from .torch._nets import fit_net
 
@@ -133,6 +147,13 @@ def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
         return _Renamed(configured(job.estimator, seed).fit(X, codes, **params), seen)
 
 
+def _fit_generator(estimator: Any, X: Any, seed: int, params: dict[str, Any]) -> Any:
+    if not hasattr(estimator, "fit"):
+        return estimator(X, None, seed)
+    with _seeded_within(estimator, seed):
+        return configured(estimator, seed).fit(X, **params)
+
+
 def _seeded_within(estimator: Any, seed: int) -> Any:
     """Seed torch where a network is wrapped in an estimator: nets have no seed of their own."""
     if not holds_net(estimator):
@@ -142,9 +163,12 @@ def _seeded_within(estimator: Any, seed: int) -> Any:
     return seeded(seed)
 
 
-def _answer(model: Any, job: Job) -> np.ndarray:
+def _answer(model: Any, job: Job, seed: int) -> np.ndarray:
     n_records = job.n_records
     answers = np.empty((job.n_answers, job.n_columns), dtype=np.float32)
+    if job.question is not None:
+        answers[:] = job.question.ask(model, np.arange(n_records), seed)
+        return answers
     width = max(1, int(np.prod(job.table.shape[1:])))
     step = max(1, _VALUES_PER_CHUNK // width)
     for place, table in enumerate((job.table, *job.copies)):
@@ -216,7 +240,7 @@ def train_all(
                 answer = np.full(shape[1:], np.nan, dtype=np.float32)
             keep(model, answer)
 
-        if is_net(job.estimator) and models:
+        if is_net(job.estimator) and job.question is None and models:
             from .torch._ensemble import train_as_one
 
             reason = train_as_one(
@@ -277,6 +301,8 @@ def _stored(
     common = job.name
     if job.copies:
         common += fingerprint(job.copies, "n_queries")
+    if job.access is not None:
+        common += fingerprint(job.access, "signal") + fingerprint(job.question_seed, "signal")
     names = [
         f"model-{_sha256(common, seed.tobytes(), counts.tobytes())}"
         for seed, counts in zip(seeds, membership, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._cache import ArrayStore
 from ._data import positions, row_digests, take_rows
-from ._estimators import check_trainable, is_net
+from ._estimators import check_trainable, is_generator, is_net
 from ._observations import shadow_observations
 from ._pool import perturbed_copies
 from ._records import Records, gather
 from ._sampling import SAMPLINGS, assign
 from ._training import Job, train_all
+from .access import AskedRecords, choose_access
 from .signals import (
     LEAST_LOG_POSTERIOR,
     centred_log_posteriors,
@@ -41,10 +43,11 @@ class ReferenceModels(BaseEstimator):
 
     Parameters
     ----------
-    estimator : classifier or callable
-        What to train: an unfitted classifier, cloned for each model, with every nested
-        `random_state` set from the model's own seed; or a function `(X, y, seed)` that
-        returns a fitted classifier (early stopping on its own validation set, for example).
+    estimator : classifier, generator or callable
+        What to train: an unfitted classifier (or generator, see `signal`), cloned for each
+        model, with every nested `random_state` set from the model's own seed; or a function
+        `(X, y, seed)` that returns a fitted one (early stopping on its own validation set, for
+        example).
     n_models : int, default=16
         Number of models, at least 2. Block sampling rounds up to whole blocks, at least two.
     sampling : {"block", "bootstrap", "disjoint"}, default="block"
@@ -57,7 +60,7 @@ class ReferenceModels(BaseEstimator):
         Mass added to both sides of the rescaled logit, see
         `mia_sklearn.signals.rescaled_logit`; "auto" chooses it from the models' answers.
     n_queries : int, default=0
-        Perturbed copies of each record that every model answers too.
+        Perturbed copies of each record of which every model gives posteriors too.
     n_jobs : int, default=None
         Models trained at a time, as in joblib. Each of them uses one core, so the results
         do not depend on it. `joblib.parallel_config` chooses another backend, Dask for example.
@@ -66,6 +69,11 @@ class ReferenceModels(BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Draws the training sets and the seeds of the models. With a cache, None stands for a
         number derived from the data and the estimator, so that a second run resumes.
+    signal : str, access or callable, default=None
+        What models are asked for in place of posteriors, see `mia_sklearn.access`: the name of
+        an access, an access, or a function of a fitted model and records that returns one number
+        per record. Needed where `estimator` is a generator, which is trained without labels;
+        None chooses the strongest that it allows.
     progress : bool, default=False
         Show progress and the time left on standard error.
 
@@ -76,7 +84,7 @@ class ReferenceModels(BaseEstimator):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where the records are a data frame with text names.
     classes_ : ndarray of shape (n_classes,)
-        Labels, in the order of the columns of `outputs_`.
+        Labels, in the order of the columns of `outputs_`; empty where there are none.
     n_models_ : int
         Number of models.
     n_blocks_ : int
@@ -95,7 +103,10 @@ class ReferenceModels(BaseEstimator):
         The rows from which attacks may learn, see Notes.
     outputs_ : ndarray of shape (n_models, n_records, n_classes), dtype float32
         Natural logarithm of the models' posteriors; minus infinity for a class that a model
-        never saw. Memory-mapped and read-only with a cache.
+        never saw. With `signal`, what they were asked for: the signal, and where labels are
+        seen the position of the predicted class. Memory-mapped and read-only with a cache.
+    access_ : access or None
+        What the models were asked for; None for posteriors.
     log_normalizers_ : ndarray of shape (n_models, n_records), dtype float32, or None
         Of networks: what is added to `outputs_` to give the outputs before the soft-max.
     features_ : ndarray of shape (n_records, n_models * n_classes), dtype float32
@@ -205,6 +216,7 @@ class ReferenceModels(BaseEstimator):
         n_jobs: int | None = None,
         cache: Any = None,
         random_state: Any = None,
+        signal: Any = None,
         progress: bool = False,
     ) -> None:
         self.estimator = estimator
@@ -216,12 +228,13 @@ class ReferenceModels(BaseEstimator):
         self.n_jobs = n_jobs
         self.cache = cache
         self.random_state = random_state
+        self.signal = signal
         self.progress = progress
 
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         population: tuple[Any, Any] | None = None,
         core: tuple[Any, Any] | None = None,
@@ -235,7 +248,7 @@ class ReferenceModels(BaseEstimator):
         X : table of shape (n_pool, n_features)
             The records under audit: array, data frame or sparse matrix.
         y : array-like of shape (n_pool,)
-            Their labels.
+            Their labels; generators are trained without.
         population : tuple (X, y), default=None
             Other records of the same kind, on which alone the models train.
         core : tuple (X, y), default=None
@@ -262,12 +275,18 @@ class ReferenceModels(BaseEstimator):
         start = time.perf_counter()
         check_trainable(self.estimator, fit_params)
         self._check_parameters()
+        generates = is_generator(self.estimator)
+        asked_other = generates or self.signal is not None
+        self.access_ = choose_access(self.signal, self.estimator) if asked_other else None
         store = None if self.cache is None else ArrayStore(self.cache)
-        records = gather(X, y, population, core)
+        records = gather(X, None if generates else y, population, core)
         validate_data(self, take_rows(records.table, slice(1)), skip_check_array=True)
         first, n_core = records.first, records.n_core
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
-        self.classes_ = self._classes(records) if classes is None else np.asarray(classes)
+        unlabelled = generates or y is None
+        self.classes_ = (
+            self._classes(records, unlabelled) if classes is None else np.asarray(classes)
+        )
         job = Job(
             self.estimator,
             records.table,
@@ -276,6 +295,8 @@ class ReferenceModels(BaseEstimator):
             fit_params or {},
             first,
             n_core,
+            unlabelled=unlabelled,
+            access=self.access_,
         )
         entropy = self._entropy(job)
         assignment = assign(
@@ -297,10 +318,14 @@ class ReferenceModels(BaseEstimator):
         self.seeds_ = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=self.n_models_)
         self.X_ = records.asked
         labels = records.labels[: records.n_asked]
-        self.labels_ = positions(labels, self.classes_)
+        self.labels_ = labels if unlabelled else positions(labels, self.classes_)
         self.digests_ = row_digests(self.X_, labels)
         self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
-        if self.n_queries:
+        if self.access_ is not None:
+            asked = AskedRecords(self.X_, self.labels_, self.classes_)
+            question = self.access_.question(asked, self.query_seed_)
+            job = replace(job, question=question, question_seed=self.query_seed_)
+        elif self.n_queries:
             job.copies.extend(
                 perturbed_copies(self.X_, self.labels_, self.n_queries, self.query_seed_)
             )
@@ -313,27 +338,38 @@ class ReferenceModels(BaseEstimator):
             progress=self.progress,
         )
         self._leave_out_lost()
-        n_classes = len(self.classes_)
-        self.outputs_ = answers[:, : records.n_asked, :n_classes]
-        self.log_normalizers_ = None
-        if job.n_columns > n_classes:
-            self.log_normalizers_ = answers[:, : records.n_asked, n_classes]
-        self.query_outputs_ = None
+        self._keep(answers, records.n_asked)
+        self.fit_time_ = time.perf_counter() - start
+        return self
+
+    def _keep(self, answers: np.ndarray, n_asked: int) -> None:
+        """Name the parts of the models' answers."""
+        self._phi: np.ndarray | None = None
+        self.log_normalizers_, self.query_outputs_ = None, None
+        if self.access_ is not None:
+            self.outputs_, self.smoothing_ = answers, 0.0
+            return
+        n_columns, n_classes = answers.shape[-1], len(self.classes_)
+        self.outputs_ = answers[:, :n_asked, :n_classes]
+        if n_columns > n_classes:
+            self.log_normalizers_ = answers[:, :n_asked, n_classes]
         if self.n_queries:
-            shape = (self.n_models_, self.n_queries, records.n_asked, job.n_columns)
-            self.query_outputs_ = answers[:, records.n_asked :].reshape(shape)[..., :n_classes]
+            shape = (self.n_models_, self.n_queries, n_asked, n_columns)
+            self.query_outputs_ = answers[:, n_asked:].reshape(shape)[..., :n_classes]
         self.smoothing_ = (
             choose_smoothing(_sample(self.outputs_, self.lost_))
             if self.smoothing == "auto"
             else float(self.smoothing)
         )
-        self._phi: np.ndarray | None = None
-        self.fit_time_ = time.perf_counter() - start
-        return self
 
     @property
     def features_(self) -> np.ndarray:
         check_is_fitted(self, "outputs_")
+        if self.access_ is not None:
+            raise ValueError(
+                f"Models asked for {self.access_.name!r} show no outputs to compare records by: "
+                "fit ReferenceModels without signal=."
+            )
         kept = [model for model in range(self.n_models_) if model not in self.lost_]
         n_records, n_classes = self.outputs_.shape[1:]
         features = np.empty((n_records, len(kept), n_classes), dtype=np.float32)
@@ -347,7 +383,7 @@ class ReferenceModels(BaseEstimator):
         return features.reshape(n_records, -1)
 
     def phi(self) -> np.ndarray:
-        """Return every model's rescaled logit on every record.
+        """Return every model's rescaled logit, or other signal, on every record.
 
         Returns
         -------
@@ -379,8 +415,26 @@ class ReferenceModels(BaseEstimator):
         phi = np.full(answers.shape[:2], np.nan, dtype=np.float32)
         for model, answer in enumerate(answers):
             if model not in self.lost_:
-                phi[model] = rescaled_logit(answer, self.labels_, self.smoothing_)
+                phi[model] = self.signal_of(answer, slice(None))
         return phi
+
+    def signal_of(self, answers: np.ndarray, rows: Any) -> np.ndarray:
+        """Return the signal that attacks read, from a model's answers on some records.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (..., n_rows, n_columns)
+            Log-posteriors, or what the access asks for.
+        rows : ndarray of int of shape (n_rows,) or slice
+            Positions of the records.
+
+        Returns
+        -------
+        ndarray of shape (..., n_rows)
+        """
+        if self.access_ is not None:
+            return answers[..., 0]
+        return rescaled_logit(answers, self.labels_[rows], self.smoothing_)
 
     def shadow_observations(
         self,
@@ -429,7 +483,9 @@ class ReferenceModels(BaseEstimator):
         tags.input_tags.allow_nan = inner is None or inner.allow_nan
         return tags
 
-    def _classes(self, records: Records) -> np.ndarray:
+    def _classes(self, records: Records, unlabelled: bool) -> np.ndarray:
+        if unlabelled:
+            return np.empty(0)
         if is_net(self.estimator):
             from .torch._nets import net_classes
 
@@ -465,6 +521,11 @@ class ReferenceModels(BaseEstimator):
             raise ValueError(f"n_models must be at least 2, got {self.n_models!r}.")
         if self.n_queries < 0:
             raise ValueError(f"n_queries must be at least 0, got {self.n_queries!r}.")
+        if self.n_queries and (self.signal is not None or is_generator(self.estimator)):
+            raise ValueError(
+                "n_queries asks for posteriors of perturbed copies, and models are asked for "
+                "another signal: give n_queries=0."
+            )
         if self.sampling not in SAMPLINGS:
             raise ValueError(
                 f"Unknown sampling {self.sampling!r}; choose one of {', '.join(SAMPLINGS)}."

@@ -7,6 +7,7 @@ from typing import Any
 
 from ._gradient_norm import GradientNormAttack
 from ._lira import LiRAAttack
+from ._logan import LOGANAttack
 from ._registry import AttackInfo, all_attacks
 from ._rmia import RMIAAttack
 from ._round_loss import RoundLossAttack
@@ -23,6 +24,7 @@ __all__ = [
     "GMIAAttack",
     "GradientNormAttack",
     "IndirectGMIAAttack",
+    "LOGANAttack",
     "LiRAAttack",
     "RMIAAttack",
     "RoundLossAttack",

@@ -18,6 +18,7 @@ from ._federated_hooks import FederatedObserver
 from ._federated_observers import GlobalObserver, LocalObserver
 from ._gan import GAN
 from ._gan_ensemble import train_gans
+from ._informed_gan import InformedGAN
 from ._relax_loss import RelaxLoss
 from ._target import TorchTarget
 from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
@@ -33,6 +34,7 @@ __all__ = [
     "FederatedObserver",
     "FederatedTraining",
     "GlobalObserver",
+    "InformedGAN",
     "LocalObserver",
     "RelaxLoss",
     "TorchTarget",

@@ -58,7 +58,9 @@ class MembershipCurveDisplay:
     [0.5, 0.7]
     """
 
-    def __init__(self, curve: pd.DataFrame, *, chance: float = 0.5, confidence: float = 0.95) -> None:
+    def __init__(
+        self, curve: pd.DataFrame, *, chance: float = 0.5, confidence: float = 0.95
+    ) -> None:
         self.curve = curve
         self.chance = chance
         self.confidence = confidence
@@ -120,7 +122,11 @@ class MembershipCurveDisplay:
             ax.fill_between(epochs, low, high, color=color, alpha=0.18, linewidth=0)
             mark = "o" if len(epochs) == 1 else None
             ax.plot(
-                epochs, self.curve[name], color=color, linestyle=style, marker=mark,
+                epochs,
+                self.curve[name],
+                color=color,
+                linestyle=style,
+                marker=mark,
                 label=_NAMES[name],
             )
         for chance in sorted({styles[name][2] for name in drawn}):

@@ -19,6 +19,7 @@ from ._federated_observers import GlobalObserver, LocalObserver
 from ._gan import GAN
 from ._gan_ensemble import train_gans
 from ._informed_gan import InformedGAN
+from ._membership_curve import MembershipCurve
 from ._relax_loss import RelaxLoss
 from ._target import TorchTarget
 from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
@@ -36,6 +37,7 @@ __all__ = [
     "GlobalObserver",
     "InformedGAN",
     "LocalObserver",
+    "MembershipCurve",
     "RelaxLoss",
     "TorchTarget",
     "UnsupervisedWhiteBoxAttack",

@@ -50,7 +50,8 @@ class AdversarialNet(NeuralNet):
     def _get_param_names(self) -> list[str]:
         # What skorch keeps for nets of one module, and for classifiers.
         others = {"module", "optimizer", "predict_nonlinearity"}
-        return [name for name in super()._get_param_names() if name not in others]
+        names = super()._get_param_names()
+        return [name for name in names if name not in others and not name.startswith("_")]
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:

@@ -125,7 +125,7 @@ class MembershipCurve(Callback):
         parts = [np.asarray(signal(net, X)) for X in (self.X_members, self.X_nonmembers)]
         member = np.repeat([True, False], [len(part) for part in parts])
         scores = np.concatenate(parts)
-        row = {"epoch": len(net.history)}
+        row: dict[str, float] = {"epoch": len(net.history)}
         for name, metric in (("auc", roc_auc), ("precision", precision_at_n)):
             found = metric(member, scores, confidence=self.confidence)
             row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

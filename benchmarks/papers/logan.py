@@ -21,9 +21,8 @@ from mia_sklearn.metrics import Estimate, precision_at_n, roc_auc, tpr_at_fpr
 from mia_sklearn.torch import GAN, train_gans
 
 PAPER = """\
-The paper's precision on the ten largest classes of LFW (half of the candidates are not members
-there, one in ten to one in five is): white-box near 1.0; black-box without knowledge .40, where
-guessing gives .10 to .20."""
+The paper's share of members among the top n, on the ten largest classes of LFW: white-box near
+1.0; black-box without knowledge .40, where guessing gives .10 to .20."""
 
 
 class Setting(NamedTuple):
@@ -89,6 +88,9 @@ def run(name: str, seeds: int) -> None:
 def pooled(estimates: list[Any]) -> str:
     """Return the mean over networks with its interval, from the intervals of each."""
     value = np.mean([estimate.value for estimate in estimates])
+    if any(np.isnan(estimate.low) for estimate in estimates):
+        # Too few non-members for an interval at so low a rate.
+        return f"{value:.3f}"
     low, high = (
         np.sqrt(np.sum([(getattr(e, side) - e.value) ** 2 for e in estimates])) / len(estimates)
         for side in ("low", "high")

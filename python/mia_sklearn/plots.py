@@ -10,6 +10,7 @@ from . import stats
 from ._drawing import COLORS, MEMBER, NONMEMBER, STYLES, axes_or_new, literal
 from ._gmia_displays import InfluenceDisplay, VulnerableRecordsDisplay
 from ._gradient_display import GradientNormDisplay
+from ._membership_curve_display import MembershipCurveDisplay
 from ._risk_utility_display import RiskUtilityDisplay
 from ._uncertainty_display import UncertaintyGapDisplay
 from .metrics import _split
@@ -21,6 +22,7 @@ __all__ = [
     "AttackRocDisplay",
     "GradientNormDisplay",
     "InfluenceDisplay",
+    "MembershipCurveDisplay",
     "RiskUtilityDisplay",
     "ScoreDistributionDisplay",
     "UncertaintyGapDisplay",

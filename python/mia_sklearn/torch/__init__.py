@@ -17,7 +17,9 @@ from ._federated import FederatedTraining
 from ._federated_hooks import FederatedObserver
 from ._federated_observers import GlobalObserver, LocalObserver
 from ._gan import GAN
+from ._gan_ensemble import train_gans
 from ._informed_gan import InformedGAN
+from ._membership_curve import MembershipCurve
 from ._relax_loss import RelaxLoss
 from ._target import TorchTarget
 from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
@@ -35,9 +37,11 @@ __all__ = [
     "GlobalObserver",
     "InformedGAN",
     "LocalObserver",
+    "MembershipCurve",
     "RelaxLoss",
     "TorchTarget",
     "UnsupervisedWhiteBoxAttack",
     "WeightPenalty",
     "WhiteBoxAttack",
+    "train_gans",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,17 +14,18 @@ from skorch.utils import to_tensor
 from torch import Tensor, nn
 
 from ._gan_modules import default_modules
+from ._machine import fuses
 from ._random import seeded
 
-__all__ = ["AdversarialNet"]
+__all__ = ["PARTS", "AdversarialNet"]
 
-_PARTS = ("generator", "discriminator")
+PARTS = ("generator", "discriminator")
 
 
 def _set_lr(net: AdversarialNet, name: str, value: float) -> None:
     """Give both optimizers another learning rate, where they have none of their own."""
     net.lr = value
-    for part in _PARTS:
+    for part in PARTS:
         if not hasattr(net, f"{part}_optimizer__lr"):
             for group in getattr(net, f"{part}_optimizer_").param_groups:
                 group["lr"] = value
@@ -48,7 +50,8 @@ class AdversarialNet(NeuralNet):
     def _get_param_names(self) -> list[str]:
         # What skorch keeps for nets of one module, and for classifiers.
         others = {"module", "optimizer", "predict_nonlinearity"}
-        return [name for name in super()._get_param_names() if name not in others]
+        names = super()._get_param_names()
+        return [name for name in names if name not in others and not name.startswith("_")]
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -111,18 +114,24 @@ class AdversarialNet(NeuralNet):
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> AdversarialNet:
         """Make both optimizers."""
-        for part in _PARTS:
-            name = f"{part}_optimizer"
-            kind = getattr(self, name)
-            groups, options = self.get_params_for_optimizer(
-                name, getattr(self, f"{part}_module_").named_parameters()
-            )
-            if kind is None:
-                # More momentum lets the two chase each other.
-                kind, options = torch.optim.Adam, {"betas": (0.5, 0.999), **options}
-            setattr(self, f"{name}_", kind(*groups, **options))
+        for part in PARTS:
+            learned = getattr(self, f"{part}_module_").named_parameters()
+            setattr(self, f"{part}_optimizer_", self.made_optimizer(part, learned))
         self._register_virtual_param("lr", _set_lr)
         return self
+
+    def made_optimizer(self, part: str, learned: Iterable[tuple[str, Tensor]]) -> Any:
+        """Return an optimizer of one part's parameters, given by name."""
+        kind = getattr(self, f"{part}_optimizer")
+        groups, options = self.get_params_for_optimizer(f"{part}_optimizer", learned)
+        if kind is None:
+            # More momentum lets the two chase each other.
+            kind, options = torch.optim.Adam, {"betas": (0.5, 0.999), **options}
+        given = any("fused" in group or "foreach" in group for group in (options, *groups[0]))
+        if not given and fuses(kind, torch.device(self.device).type):
+            # One pass over the weights in place of one for each operation.
+            options["fused"] = True
+        return kind(*groups, **options)
 
     @torch.no_grad()
     def _check_modules(self) -> None:
@@ -153,15 +162,21 @@ class AdversarialNet(NeuralNet):
 
     def discriminator_loss(self, records: Tensor, made: Tensor) -> Tensor:
         """Return how badly the discriminator tells records from samples."""
-        real, false = self.infer(records), self.infer(made)
+        return self.discriminator_loss_of(self.infer(records), self.infer(made))
+
+    def discriminator_loss_of(self, real: Tensor, false: Tensor) -> Tensor:
+        """Return the discriminator's loss, from its logits of records and of samples."""
         return self.criterion_(real, torch.ones_like(real)) + self.criterion_(
             false, torch.zeros_like(false)
         )
 
     def generator_loss(self, made: Tensor) -> Tensor:
         """Return how well the discriminator recognises samples."""
-        answer = self.infer(made)
-        return self.criterion_(answer, torch.ones_like(answer))
+        return self.generator_loss_of(self.infer(made))
+
+    def generator_loss_of(self, false: Tensor) -> Tensor:
+        """Return the generator's loss, from the discriminator's logits of its samples."""
+        return self.criterion_(false, torch.ones_like(false))
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Train the discriminator on a batch, and the generator behind every few of them."""
@@ -180,11 +195,7 @@ class AdversarialNet(NeuralNet):
         return {"loss": loss, "y_pred": None}
 
     def _descend(self, part: str, loss: Tensor, batch: Any) -> None:
-        if not torch.isfinite(loss):
-            raise ValueError(
-                f"The loss of the {part} became {loss.item()} in epoch {len(self.history)}: lower "
-                "lr, or scale the records."
-            )
+        self.check_loss(part, loss)
         module = getattr(self, f"{part}_module_")
         optimizer = getattr(self, f"{part}_optimizer_")
         learned = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
@@ -194,10 +205,21 @@ class AdversarialNet(NeuralNet):
         self.notify("on_grad_computed", named_parameters=learned, batch=batch, training=True)
         optimizer.step()
 
+    def check_loss(self, part: str, loss: Tensor) -> None:
+        """Refuse to go on from a loss that is not finite."""
+        if not torch.isfinite(loss):
+            raise ValueError(
+                f"The loss of the {part} became {loss.item()} in epoch {len(self.history)}: lower "
+                "lr, or scale the records."
+            )
+
     @torch.no_grad()
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Return the discriminator's loss on a batch of records that it is not trained on."""
         self._set_training(False)
         records = to_tensor(unpack_data(batch)[0], device=self.device)
         made = self.generator_module_(self.noise(len(records)))
-        return {"loss": self.discriminator_loss(records, made), "y_pred": None}
+        return {
+            "loss": self.discriminator_loss(records, made),
+            "y_pred": None,
+        }

@@ -165,6 +165,13 @@ class GAN(AdversarialNet):
         iterator_train__shuffle: bool = True,
         **kwargs: Any,
     ) -> None:
+        self.generator_module = generator_module
+        self.discriminator_module = discriminator_module
+        self.latent_dim = latent_dim
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+        self.n_discriminator_steps = n_discriminator_steps
+        self.random_state = random_state
         super().__init__(
             None,
             criterion,
@@ -180,13 +187,6 @@ class GAN(AdversarialNet):
             iterator_train__shuffle=iterator_train__shuffle,
             **kwargs,
         )
-        self.generator_module = generator_module
-        self.discriminator_module = discriminator_module
-        self.latent_dim = latent_dim
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        self.n_discriminator_steps = n_discriminator_steps
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> GAN:
         """Train generator and discriminator.

@@ -131,7 +131,7 @@ class LOGANAttack(BaseAttack):
             return
         estimator = self._chosen()
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        self.estimator_ = configured(estimator, seed).fit(table["feature"], member.astype(int))
+        self.estimator_ = configured(estimator, seed).fit(_features(table), member.astype(int))
 
     def _chosen(self) -> Any:
         """Return the estimator to train, unfitted."""
@@ -159,5 +159,10 @@ class LOGANAttack(BaseAttack):
         if self.knowledge == "none":
             return table.column("logit").astype(np.float64)
         if self.knowledge == "generative":
-            return answer(self.estimator_, table["feature"], _SCORE)
-        return log_odds(self.estimator_, table["feature"])
+            return answer(self.estimator_, _features(table), _SCORE)
+        return log_odds(self.estimator_, _features(table))
+
+
+def _features(table: Reader) -> np.ndarray:
+    # 0 is the mean of standardised features.
+    return np.nan_to_num(table["feature"])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -18,6 +18,7 @@ from mia_sklearn.attacks import (
     GMIAAttack,
     GradientNormAttack,
     LiRAAttack,
+    LOGANAttack,
     RMIAAttack,
     RoundLossAttack,
     ShadowAttack,
@@ -46,6 +47,8 @@ ATTACKS = [
     *(GMIAAttack(p_value=name) for name in ("pooled", "pchip", "rank", "t")),
     RoundLossAttack(),
     GradientNormAttack(),
+    LOGANAttack(),
+    LOGANAttack("discriminative", RandomForestClassifier(5, random_state=0)),
 ]
 
 
@@ -87,6 +90,7 @@ def _attacks_by_name():
         "stacked": StackedAttack(_small_booster()),
         "gmia": GMIAAttack(),
         "gmia, pchip": GMIAAttack(p_value="pchip"),
+        "logan": LOGANAttack(),
     }
 
 

@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 _SAMPLES_FOR_COLLAPSE = 1000
+# Fewer hold too few pairs.
+_FEWEST_FOR_COLLAPSE = 10
 _SEEDS = ("random_state", "seed")
 
 
@@ -205,10 +207,23 @@ def _first_missing(X: Any) -> int | None:
     return int(bad[0]) if len(bad) else None
 
 
-def samples_collapse(model: Any, X: Any, seed: int = 0) -> str:
-    """Tell whether hardly two samples of a generator differ, as a sentence; empty where not."""
-    if n_rows(X) < 2:
+def samples_collapse(model: Any, X: Any, n: int = _SAMPLES_FOR_COLLAPSE) -> str:
+    """Tell whether hardly two of a generator's samples differ, where records do.
+
+    Parameters
+    ----------
+    model : generator or callable
+    X : table of shape (n_records, n_features)
+    n : int, default=1000
+        Most samples to draw.
+
+    Returns
+    -------
+    str
+        As a sentence; empty where all is well.
+    """
+    n = min(n, n_rows(X), _SAMPLES_FOR_COLLAPSE)
+    if n < _FEWEST_FOR_COLLAPSE:
         return ""
-    samples = draw(model, min(n_rows(X), _SAMPLES_FOR_COLLAPSE), seed, X)
-    of_data = numeric_features(X, one_hot=True)
-    return collapse_of(numeric_features(samples, one_hot=True, like=X), of_data)
+    samples = numeric_features(draw(model, n, 0, X), one_hot=True, like=X)
+    return collapse_of(samples, numeric_features(X, one_hot=True))

@@ -140,7 +140,8 @@ class SampleAccess(BaseAccess):
         return _Local(self.n_samples, records, self.local)
 
     def doubt(self, model: Any, records: AskedRecords, answers: np.ndarray) -> str:
-        return samples_collapse(model, records.X) or super().doubt(model, records, answers)
+        collapse = samples_collapse(model, records.X, self.n_samples)
+        return collapse or super().doubt(model, records, answers)
 
 
 def _check_local(local: Any, n_samples: int) -> None:

@@ -351,8 +351,8 @@ def precision_at_n(
     Returns
     -------
     Estimate
-        With Clopper and Pearson's interval of the precision to be expected at these scores. Guessing
-        gives the share of members.
+        With Clopper and Pearson's interval of the precision to be expected at these scores.
+        Guessing gives the share of members.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import Tensor
 from ._gan import GAN
 
 __all__ = ["InformedGAN"]
+
+_RECORDS_AT_ONCE = 1024
 
 
 class InformedGAN(GAN):
@@ -71,6 +74,27 @@ class InformedGAN(GAN):
         finally:
             # Nothing of the attacker's records stays in the model.
             del self._fakes
+
+    @torch.no_grad()
+    def discriminator_score(self, X: Any) -> np.ndarray:
+        """Ask the discriminator, on the CPU and in double precision.
+
+        In single precision a record's score would depend on which others are asked about.
+
+        Parameters
+        ----------
+        X : array-like or data frame of numbers of shape (n_records, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_records,), float64
+            Logits, higher means real.
+        """
+        self.check_is_fitted()
+        module = copy.deepcopy(self.discriminator_module_).cpu().double().eval()
+        records = torch.from_numpy(self._records(X))
+        parts = records.split(_RECORDS_AT_ONCE)
+        return torch.cat([module(part.double()).reshape(-1) for part in parts]).numpy()
 
     def discriminator_loss(self, records: Tensor, made: Tensor) -> Tensor:
         """Return how badly the discriminator tells records from samples and known fakes."""

@@ -45,7 +45,7 @@ class Question(ABC):
         ----------
         model : fitted estimator
         rows : ndarray of int of shape (n_rows,)
-            Which records of the pool. What a record's answer is does not depend on the others.
+            Which records of the pool. No answer depends on which others are among them.
         seed : int
             Draws what the model is asked to draw.
 

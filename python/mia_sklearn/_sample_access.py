@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
-from sklearn.metrics import pairwise_distances_argmin
+from sklearn.metrics import pairwise_distances_argmin, pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from ._asking import AskedRecords, BaseAccess, Question
@@ -25,7 +24,6 @@ __all__ = ["SampleAccess"]
 _VALUES_PER_CHUNK = 2**22
 # Records that are closer than this, in standard deviations, are the same but for rounding.
 _SAME = 1e-6
-_SAMPLES_FOR_RADIUS = 1000
 _MOST_COMPONENTS = 20
 _FEWEST_TO_TRAIN_ON = 50
 _SCORES = ("discriminator_score", "score_samples")
@@ -65,9 +63,8 @@ class SampleAccess(BaseAccess):
     *Distances* are Euclidean. Scales come from the records asked about, so that they are the same
     for all models. A local estimator gets samples and records as they are.
 
-    *The radius* of the ball is the median distance of a sample to the nearest other one: it is
-    chosen without the records. The paper takes the median distance of a record to its nearest
-    sample, or a thousandth quantile of all distances.
+    *The radius* of the ball is the median distance of the records to their nearest samples, the
+    paper's median heuristic, for each model its own; with references over all of their records.
 
     *The density ratio* compares Gaussian kernel densities on the first 20 principal components,
     whitened, of the reference data, with the bandwidth of Scott's rule; the paper prefers a
@@ -221,9 +218,8 @@ class _Nearest(_Measured):
 class _Ball(_Measured):
     def compare(self, drawn: np.ndarray, rows: np.ndarray) -> np.ndarray:
         n = len(drawn)
-        # Each sample is the nearest of its own neighbours.
-        neighbors = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(drawn)
-        reach = neighbors.kneighbors(drawn[:_SAMPLES_FOR_RADIUS])[0][:, -1]
+        # Of all records, so that no answer depends on which are asked about.
+        reach = pairwise_distances_argmin_min(self.numbers, drawn)[1]
         radius = max(float(np.median(reach)), _SAME)
         counts = np.concatenate(
             [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -187,8 +188,10 @@ def observe(
     n_queries: int = 0,
     classes: Any = None,
     query_budget: int | None = None,
+    reference_data: Any = None,
     random_state: Any = None,
     groups: Any = None,
+    **access_options: Any,
 ) -> pd.DataFrame:
     """Ask a target about records and lay its answers beside those of the references.
 
@@ -197,8 +200,9 @@ def observe(
 
     Parameters
     ----------
-    model : fitted classifier or generator, or function `X -> posteriors`
-        The target.
+    model : fitted classifier or generator, or function
+        The target. A function takes records and returns posteriors; with ``access="samples"`` it
+        takes a number and a random state and returns so many samples.
     X : table of shape (n_records, n_features)
     y : array-like of shape (n_records,)
         The records' true labels; generators have none.
@@ -232,12 +236,18 @@ def observe(
         Labels of a plain function's columns.
     query_budget : int, default=None
         Most queries that a plain function may get.
+    reference_data : table of shape (n_others, n_features), default=None
+        Other records of the same kind, which `SampleAccess(local="density-ratio")` compares
+        samples with; by default the records asked about. With references these are all of theirs.
     random_state : int, RandomState instance or None, default=None
         Draws what is drawn for the access; the references' own seed where there are some.
     groups : array-like of shape (n_records,), default=None
         Whose each record is, where people have several. Adds `group` (a number per person) and
         `acting` (-1, for the target), which `mia_sklearn.attacks.GroupAttack` reads. References
         that were fitted with groups add them of themselves; given both, they must agree.
+    **access_options
+        Parameters of the access, where `access` is its name: ``access="samples",
+        n_samples=1000``.
 
     Returns
     -------
@@ -250,8 +260,13 @@ def observe(
     ------
     ValueError
         If the model is not fitted, a label is unknown to it, a record is not in the pool, the
-        model has no gradients or no such layer, or the table would take over 4 GiB; if groups
-        are given and the references were drawn record by record.
+        model has no gradients or no such layer, it does not allow the access, or the table would
+        take over 4 GiB; if groups are given and the references were drawn record by record.
+
+    Warns
+    -----
+    UserWarning
+        If the target's signal is the same for all records, or a generator has collapsed.
 
     Examples
     --------
@@ -266,17 +281,21 @@ def observe(
     """
     if groups is not None:
         group_codes(groups, n_rows(X), "one value per record of X")
-    if asks_otherwise(model, access, references):
-        asked = access if references is None else agreed_access(access, references)
+    if n_queries and isinstance(access, str):
+        access_options["n_queries"] = n_queries
+    asks_other = asks_otherwise(model, access, references)
+    if asks_other or access_options or reference_data is not None:
+        access = agreed_access(access, model, references, access_options)
         return _observe_signal(
             model,
             X,
             y,
-            access=asked,
+            access=access,
             references=references,
             rows=rows,
             neighbors=neighbors,
             target_options=(classes, query_budget),
+            reference_data=reference_data,
             random_state=random_state,
             groups=groups,
         )
@@ -317,8 +336,15 @@ def asks_otherwise(model: Any, access: Any, references: ReferenceModels | None) 
     return references is not None and getattr(references, "access_", None) is not None
 
 
-def agreed_access(access: Any, references: ReferenceModels) -> BaseAccess:
-    """Return what the references were asked for, or raise if it is not what is asked for now."""
+def agreed_access(
+    access: Any,
+    model: Any,
+    references: ReferenceModels | None,
+    options: dict[str, Any] | None = None,
+) -> BaseAccess:
+    """Return what a target is asked for: what its references were, if there are some."""
+    if references is None:
+        return choose_access(access, model, options)
     check_is_fitted(references, "outputs_")
     own = references.access_
     if own is None:
@@ -326,12 +352,14 @@ def agreed_access(access: Any, references: ReferenceModels) -> BaseAccess:
             "The references gave posteriors, and the target is asked for another signal: fit "
             "ReferenceModels(..., signal=...) with the same access."
         )
-    if access is not None and access != own.name and repr(access) != repr(own):
-        raise ValueError(
-            f"access={access!r}, but the references were asked for {own!r}: leave access out, or "
-            "fit ReferenceModels(..., signal=...) with it."
-        )
-    return own
+    if (access is not None and access != own.name) or options:
+        asked = choose_access(access, model, options)
+        if repr(asked) != repr(own):
+            raise ValueError(
+                f"The target is asked for {asked!r}, but the references were asked for {own!r}: "
+                "leave access out, or fit ReferenceModels(..., signal=...) with it."
+            )
+    return choose_access(own, model)
 
 
 def _observe_signal(
@@ -339,16 +367,17 @@ def _observe_signal(
     X: Any,
     y: Any,
     *,
-    access: Any,
+    access: BaseAccess,
     references: ReferenceModels | None,
     rows: Any,
     neighbors: int,
     target_options: tuple[Any, Any],
+    reference_data: Any,
     random_state: Any,
     groups: Any,
 ) -> pd.DataFrame:
     """Observe what an access asks for."""
-    if is_generator(model):
+    if access.of_generators or is_generator(model):
         target, (X, y) = model, without_labels(X)
         classes = np.empty(0)
         labels = y
@@ -358,16 +387,20 @@ def _observe_signal(
         check_labels(target, y)
         classes = np.asarray(target.classes_)
         labels = class_indices(target, y)
-    access = choose_access(access, target)
     if references is not None:
+        if reference_data is not None:
+            raise ValueError(
+                "reference_data= goes without references=: with references all of their records, "
+                "the population included, are the reference data."
+            )
         positions = _locate(references, X, y, rows, groups)
         answers = ask_signal(target, references, positions)
         return place(ReferenceTable(references, neighbors=neighbors), answers, positions)
     if neighbors:
         raise ValueError("neighbors= needs references=.")
     seed = check_random_state(random_state).randint(2**31 - 1)
-    question = access.question(AskedRecords(X, labels, classes), seed)
-    answers = question.ask(target, np.arange(len(y)), seed)
+    records = AskedRecords(X, labels, classes, reference_data)
+    answers = ask_target(access, target, records, np.arange(len(y)), seed)
     return beside_groups(alone(answers, labels, len(classes), access), groups)
 
 
@@ -375,8 +408,18 @@ def ask_signal(target: Any, references: ReferenceModels, rows: np.ndarray) -> np
     """Ask a target what the references were asked, on some records of their pool."""
     assert references.access_ is not None
     records = AskedRecords(references.X_, references.labels_, references.classes_)
-    question = references.access_.question(records, references.query_seed_)
-    return question.ask(target, rows, references.query_seed_)
+    return ask_target(references.access_, target, records, rows, references.query_seed_)
+
+
+def ask_target(
+    access: BaseAccess, target: Any, records: AskedRecords, rows: np.ndarray, seed: int
+) -> np.ndarray:
+    """Ask a target, and warn where its answers are worthless."""
+    answers = access.question(records, seed).ask(target, rows, seed)
+    doubt = access.doubt(target, records, answers)
+    if doubt:
+        warnings.warn(doubt, stacklevel=4)
+    return answers
 
 
 def place(

@@ -5,93 +5,30 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from ._data import n_rows, take_rows
+from ._asking import AskedInChunks, AskedRecords, BaseAccess, Question
+from ._auxiliary import AuxiliaryKnowledge, observe_auxiliary
+from ._generators import answer, can_answer, check_samples, is_function, samples_collapse
+from ._sample_access import SampleAccess
 
 __all__ = [
     "AskedRecords",
+    "AuxiliaryKnowledge",
     "BaseAccess",
     "DensityAccess",
     "DiscriminatorAccess",
     "FunctionAccess",
     "Question",
+    "SampleAccess",
     "choose_access",
+    "observe_auxiliary",
 ]
-
-_VALUES_PER_CHUNK = 2**24
-
-
-class AskedRecords(NamedTuple):
-    """The records of a pool, which every model is asked about in the same way."""
-
-    #: Table of shape (n_records, n_features).
-    X: Any
-    #: Column of each record's class; zeros where there are no labels.
-    labels: np.ndarray
-    #: Labels, in the order of the columns; empty where there are none.
-    classes: np.ndarray
-
-
-class Question(ABC):
-    """One question about the records of a pool, put to many models."""
-
-    #: Numbers in an answer: the signal, and where labels are seen the predicted class.
-    n_columns: int = 1
-
-    @abstractmethod
-    def ask(self, model: Any, rows: np.ndarray, seed: int) -> np.ndarray:
-        """Return a model's answers.
-
-        Parameters
-        ----------
-        model : fitted estimator
-        rows : ndarray of int of shape (n_rows,)
-            Which records of the pool.
-        seed : int
-            Draws what the model is asked to draw.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_columns), float64
-            The signal, higher meaning member, and the position of the predicted class.
-        """
-
-
-class BaseAccess(BaseEstimator, ABC):
-    """What an attacker asks for.
-
-    Attributes
-    ----------
-    name : str
-        As `observe(access=)` takes it.
-    threat_model : str
-        What the attacker needs to see.
-    """
-
-    name: ClassVar[str]
-    threat_model: ClassVar[str]
-    #: Whether answers tell the predicted class beside the signal.
-    sees_labels: ClassVar[bool] = False
-
-    @abstractmethod
-    def check(self, model: Any) -> None:
-        """Raise if a model, fitted or not, cannot be asked for this.
-
-        Raises
-        ------
-        ValueError
-            Names the method that it lacks.
-        """
-
-    @abstractmethod
-    def question(self, records: AskedRecords, seed: int) -> Question:
-        """Return the question, with all that does not depend on the model drawn from `seed`."""
 
 
 class FunctionAccess(BaseAccess):
@@ -134,32 +71,7 @@ class FunctionAccess(BaseAccess):
         return AskedInChunks(records.X, self.function)
 
 
-class _MethodAccess(BaseAccess):
-    """One of the model's own methods."""
-
-    _method: ClassVar[str]
-    _who: ClassVar[str]
-
-    def check(self, model: Any) -> None:
-        if not hasattr(model, self._method):
-            raise ValueError(
-                f"access={self.name!r} needs a model with {self._method}, {self._who}; "
-                f"{type(model).__name__} has none."
-            )
-
-    def question(self, records: AskedRecords, seed: int) -> Question:
-        return AskedInChunks(records.X, _Method(self._method))
-
-
-class _Method:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __call__(self, model: Any, X: Any) -> Any:
-        return getattr(model, self.name)(X)
-
-
-class DensityAccess(_MethodAccess):
+class DensityAccess(BaseAccess):
     """The density that a model gives a record, `score_samples`, as a logarithm.
 
     Threat model: white-box; the attacker holds a model that computes densities (Gaussian
@@ -180,72 +92,103 @@ class DensityAccess(_MethodAccess):
 
     name: ClassVar[str] = "density"
     threat_model: ClassVar[str] = "white-box"
-    _method = "score_samples"
-    _who = "as density estimators have it"
+    of_generators: ClassVar[bool] = True
+
+    def check(self, model: Any) -> None:
+        _check_method(model, "score_samples", "access='density'", "as density estimators have it")
+
+    def question(self, records: AskedRecords, seed: int) -> Question:
+        return AskedInChunks(records.X, partial(answer, method="score_samples"))
 
 
-class DiscriminatorAccess(_MethodAccess):
+class DiscriminatorAccess(BaseAccess):
     """The score of a generative adversarial network's own discriminator (LOGAN, white-box).
 
     Threat model: white-box; the attacker holds the discriminator, which is seldom released.
 
+    Parameters
+    ----------
+    criterion : {"score", "gradient-norm"}, default="score"
+        "score" is the discriminator's logit. "gradient-norm" is minus the norm of the gradient of
+        log D(x) by the discriminator's parameters: what it was trained on moves it less.
+
     Notes
     -----
     References gain nothing here: what discriminators of other training sets say of a record tells
-    next to nothing of what this one says.
+    next to nothing of what this one says. Look at samples or densities where there are
+    references.
 
     References
     ----------
     .. [1] J. Hayes et al., "LOGAN: Membership Inference Attacks Against Generative Models",
-       PETS 2019, section 4.2.
+       PoPETs 2019, section 4.2.
     """
 
     name: ClassVar[str] = "discriminator"
     threat_model: ClassVar[str] = "white-box"
-    _method = "discriminator_score"
-    _who = "as mia_sklearn.torch.GAN has it"
+    of_generators: ClassVar[bool] = True
+
+    def __init__(self, criterion: str = "score") -> None:
+        self.criterion = criterion
+
+    def check(self, model: Any) -> None:
+        if self.criterion not in _CRITERIA:
+            raise ValueError(
+                f"criterion must be one of {', '.join(_CRITERIA)}, got {self.criterion!r}."
+            )
+        method = f"discriminator_{self.criterion.replace('-', '_')}"
+        _check_method(model, method, "access='discriminator'", "as mia_sklearn.torch.GAN has it")
+
+    def question(self, records: AskedRecords, seed: int) -> Question:
+        return AskedInChunks(records.X, _CRITERIA[self.criterion])
+
+    def doubt(self, model: Any, records: AskedRecords, answers: np.ndarray) -> str:
+        return super().doubt(model, records, answers) or _collapse(model, records.X)
 
 
-class AskedInChunks(Question):
-    """A function of a model and records, asked about bounded parts of them."""
-
-    def __init__(self, X: Any, function: Callable[[Any, Any], Any]) -> None:
-        self.X = X
-        self.function = function
-
-    def ask(self, model: Any, rows: np.ndarray, seed: int) -> np.ndarray:
-        width = max(1, int(np.prod(self.X.shape[1:])))
-        step = max(1, _VALUES_PER_CHUNK // width)
-        parts = []
-        for start in range(0, len(rows), step):
-            X = take_rows(self.X, rows[start : start + step])
-            values = np.asarray(self.function(model, X), dtype=np.float64)
-            if values.shape != (n_rows(X),):
-                raise ValueError(
-                    f"The signal has shape {values.shape}; expected one number per record: "
-                    f"({n_rows(X)},)."
-                )
-            parts.append(values)
-        signal = np.concatenate(parts)
-        if np.isnan(signal).any():
-            raise ValueError(f"The signal is NaN, first for record {np.isnan(signal).argmax()}.")
-        return signal[:, None]
+def _flatness(model: Any, X: Any) -> np.ndarray:
+    return -np.asarray(answer(model, X, "discriminator_gradient_norm"))
 
 
-_BY_NAME: dict[str, type[BaseAccess]] = {
-    access.name: access for access in (DiscriminatorAccess, DensityAccess)
+_CRITERIA: dict[str, Callable[[Any, Any], Any]] = {
+    "score": partial(answer, method="discriminator_score"),
+    "gradient-norm": _flatness,
 }
 
 
-def choose_access(access: Any, model: Any) -> BaseAccess:
+def _collapse(model: Any, X: Any) -> str:
+    """Tell of a collapse, where the model draws records at all."""
+    try:
+        check_samples(model)
+    except ValueError:
+        return ""
+    return samples_collapse(model, X)
+
+
+def _check_method(model: Any, method: str, access: str, who: str) -> None:
+    if not is_function(model) and not can_answer(model, method):
+        raise ValueError(
+            f"{access} needs a model with {method}, {who}; {type(model).__name__} has none."
+        )
+
+
+# Beginning with what tells most.
+_BY_NAME: dict[str, type[BaseAccess]] = {
+    access.name: access for access in (DiscriminatorAccess, DensityAccess, SampleAccess)
+}
+
+
+def choose_access(access: Any, model: Any, options: Mapping[str, Any] | None = None) -> BaseAccess:
     """Return the access that is meant, after checking that the model allows it.
 
     Parameters
     ----------
     access : str, BaseAccess, callable or None
         None stands for the strongest that the model allows.
-    model : estimator
-        Fitted or not.
+    model : estimator or callable
+        Fitted or not. Functions, that draw records or train models, are known only when called.
+    options : mapping, default=None
+        Parameters of the access, where `access` is a name.
 
     Returns
     -------
@@ -254,24 +197,47 @@ def choose_access(access: Any, model: Any) -> BaseAccess:
     Raises
     ------
     ValueError
-        If there is no such access, or the model does not allow it.
+        If there is no such access, it has no such option, or the model does not allow it.
     """
-    if access is None:
-        for kind in _BY_NAME.values():
-            try:
-                kind().check(model)
-            except ValueError:
-                continue
-            return kind()
+    if options and not isinstance(access, str):
         raise ValueError(
-            f"{type(model).__name__} has none of discriminator_score, score_samples and sample: "
-            "there is nothing to ask it for."
+            f"{next(iter(options))}= is neither an argument of observe nor, without the name of an "
+            "access, an option: give access=" + " or ".join(map(repr, _BY_NAME)) + "."
         )
+    if access is None:
+        return _strongest(model)
     if isinstance(access, str):
-        if access not in _BY_NAME:
-            raise ValueError(f"Unknown access {access!r}; choose one of {', '.join(_BY_NAME)}.")
-        access = _BY_NAME[access]()
+        access = _by_name(access, options or {})
     elif not isinstance(access, BaseAccess):
         access = FunctionAccess(access)
     access.check(model)
     return access
+
+
+def _strongest(model: Any) -> BaseAccess:
+    if is_function(model):
+        return SampleAccess()
+    for kind in _BY_NAME.values():
+        access = kind()
+        try:
+            access.check(model)
+        except ValueError:
+            continue
+        return access
+    raise ValueError(
+        f"{type(model).__name__} has none of discriminator_score, score_samples and sample: "
+        "there is nothing to ask it for."
+    )
+
+
+def _by_name(name: str, options: Mapping[str, Any]) -> BaseAccess:
+    if name not in _BY_NAME:
+        raise ValueError(f"Unknown access {name!r}; choose one of {', '.join(_BY_NAME)}.")
+    kind = _BY_NAME[name]
+    known = list(inspect.signature(kind).parameters)
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise ValueError(
+            f"access={name!r} has no option {unknown[0]!r}; it takes {', '.join(known) or 'none'}."
+        )
+    return kind(**options)

@@ -1,4 +1,5 @@
 import pickle
+from pkgutil import resolve_name
 from types import SimpleNamespace
 
 import joblib
@@ -14,6 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels
 from mia_sklearn._files import features_for, read_records
+from mia_sklearn._inferences import INFERENCES
 from mia_sklearn.cli import main
 
 LABELS = np.array(["<=50K", ">50K"])
@@ -224,6 +226,9 @@ def test_attacks_are_listed_with_their_needs(run):
     line = next(line for line in result.out.splitlines() if line.startswith("lira"))
     assert "black-box" in line
     assert "out" in line
+    for inference in INFERENCES:
+        assert callable(resolve_name(inference.path))
+        assert inference.where in result.out
 
 
 def test_demo_writes_a_report_that_finds_the_leak(run, tmp_path):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -19,6 +19,7 @@ from mia_sklearn.attacks import (
     GradientNormAttack,
     GroupAttack,
     LiRAAttack,
+    LOGANAttack,
     RMIAAttack,
     RoundLossAttack,
     ShadowAttack,
@@ -50,6 +51,8 @@ ATTACKS = [
     GroupAttack(LiRAAttack()),
     GroupAttack(StackedAttack(_small_booster()), aggregate="learned", random_state=0),
     GroupAttack(ThresholdAttack(), aggregate="mean"),
+    LOGANAttack(),
+    LOGANAttack("discriminative", RandomForestClassifier(5, random_state=0)),
 ]
 
 
@@ -93,6 +96,7 @@ def _attacks_by_name():
         "gmia, pchip": GMIAAttack(p_value="pchip"),
         "group": GroupAttack(LiRAAttack(), **small),
         "group, learned": GroupAttack(LiRAAttack(), aggregate="learned", **small),
+        "logan": LOGANAttack(),
     }
 
 

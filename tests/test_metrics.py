@@ -20,7 +20,9 @@ from mia_sklearn.metrics import (
     compute,
     epsilon_lower_bound,
     parse_metric,
+    precision_at_n,
     roc_auc,
+    top_n,
     tpr_at_fpr,
 )
 
@@ -248,3 +250,54 @@ class TestAttackScorer:
         model = LogisticRegression().fit(self.X, np.arange(400) % 3)
         with pytest.raises(ValueError, match="An attack has two classes"):
             attack_scorer()(model, self.X, self.y)
+
+
+def test_top_n_calls_exactly_n_members_and_the_highest_ones():
+    chosen = top_n([0.5, -np.inf, 3.0, 0.5, 2.0], 3)
+    assert chosen.sum() == 3
+    assert chosen[[2, 4]].all()
+    assert not chosen[1]
+    assert top_n([1.0, 2.0], 2).all()
+
+
+def test_top_n_favours_no_place_among_ties():
+    counts = np.mean([top_n(np.zeros(6), 2, random_state=seed) for seed in range(600)], axis=0)
+    assert np.abs(counts - 1 / 3).max() < 0.08
+    np.testing.assert_array_equal(top_n(np.zeros(6), 2), top_n(np.zeros(6), 2))
+
+
+@pytest.mark.parametrize("n", [0, 6, -1, 2.5])
+def test_top_n_refuses_more_than_the_candidates(n):
+    with pytest.raises(ValueError, match="from 1 to the number of candidates, 5"):
+        top_n(np.arange(5), n)
+    with pytest.raises(ValueError, match="one number per candidate"):
+        top_n([0.0, np.nan], 1)
+
+
+def test_precision_at_n_counts_members_among_the_highest():
+    # The 500 highest scores are those of members, the next 1,000 are of both alike.
+    estimate = precision_at_n(Y, SCORE, 500)
+    assert (estimate.value, estimate.n_identified, estimate.n_false_alarms) == (1.0, 500, 0)
+    assert estimate.low == pytest.approx(0.025 ** (1 / 500))
+    estimate = precision_at_n(Y, SCORE)
+    assert (estimate.n_identified, estimate.n_false_alarms) == (750, 250)
+    assert estimate.note == "at the 1,000 highest scores; guessing gives 0.500"
+    assert estimate.fpr == 0.25
+    with pytest.raises(ValueError, match="number of candidates, 2000"):
+        precision_at_n(Y, SCORE, 2001)
+    # No place is favoured: members stand before or behind non-members.
+    tied = [precision_at_n(Y, np.zeros(2000), 500, random_state=s).value for s in range(100)]
+    assert np.mean(tied) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.slow
+def test_precision_at_n_covers_what_is_to_be_expected():
+    rng = np.random.default_rng(0)
+    scores = np.sort(rng.normal(size=300))[::-1]
+    for strength in (0.0, 0.5, 2.0):
+        chance = 1 / (1 + np.exp(-strength * scores))
+        expected, covered = chance[:100].mean(), []
+        for _ in range(2000):
+            estimate = precision_at_n(rng.uniform(size=300) < chance, scores, 100)
+            covered.append(estimate.low <= expected <= estimate.high)
+        assert np.mean(covered) > 0.945

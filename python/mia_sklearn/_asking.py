@@ -14,6 +14,8 @@ from ._data import n_rows, take_rows
 __all__ = ["AskedInChunks", "AskedRecords", "BaseAccess", "Question"]
 
 _VALUES_PER_CHUNK = 2**24
+# Signals that differ by no more than this share are equal but for rounding.
+_CONSTANT = 1e-6
 
 
 class AskedRecords(NamedTuple):
@@ -25,6 +27,8 @@ class AskedRecords(NamedTuple):
     labels: np.ndarray
     #: Labels, in the order of the columns; empty where there are none.
     classes: np.ndarray
+    #: Other records of the same kind that the attacker holds; None for the records themselves.
+    reference_data: Any = None
 
 
 class Question(ABC):
@@ -41,7 +45,7 @@ class Question(ABC):
         ----------
         model : fitted estimator
         rows : ndarray of int of shape (n_rows,)
-            Which records of the pool.
+            Which records of the pool. No answer depends on which others are among them.
         seed : int
             Draws what the model is asked to draw.
 
@@ -67,6 +71,8 @@ class BaseAccess(BaseEstimator, ABC):
     threat_model: ClassVar[str]
     #: Whether answers tell the predicted class beside the signal.
     sees_labels: ClassVar[bool] = False
+    #: Whether it is asked of generators alone, which know no labels.
+    of_generators: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, model: Any) -> None:
@@ -75,12 +81,35 @@ class BaseAccess(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            Names the method that it lacks.
+            Names the method that it lacks, or the parameter that is wrong.
         """
 
     @abstractmethod
     def question(self, records: AskedRecords, seed: int) -> Question:
         """Return the question, with all that does not depend on the model drawn from `seed`."""
+
+    def doubt(self, model: Any, records: AskedRecords, answers: np.ndarray) -> str:
+        """Tell what makes a model's answers worthless, if anything does.
+
+        Parameters
+        ----------
+        model : fitted estimator
+        records : AskedRecords
+        answers : ndarray of shape (n_rows, n_columns)
+            What `Question.ask` has returned.
+
+        Returns
+        -------
+        str
+            As a sentence; empty where all is well.
+        """
+        signal = answers[:, 0]
+        if len(signal) < 2 or np.ptp(signal) > _CONSTANT * (1 + np.abs(signal).max()):
+            return ""
+        return (
+            f"{type(model).__name__} gives all {len(signal):,} records the same signal "
+            f"(access={self.name!r}): it tells none from another."
+        )
 
 
 class AskedInChunks(Question):

@@ -27,6 +27,7 @@ from ._observe import (
     as_target,
     ask_copies,
     ask_signal,
+    ask_target,
     beside,
     beside_groups,
     class_indices,
@@ -435,8 +436,8 @@ def _ask_signal(run: Run) -> np.ndarray:
     if run.references is not None:
         return ask_signal(run.target, run.references, np.arange(len(run.y)))
     labels = class_indices(run.target, run.y) if run.pool.labelled else run.y
-    question = run.access.question(AskedRecords(run.X, labels, run.classes), run.seed)
-    return question.ask(run.target, np.arange(len(run.y)), run.seed)
+    records = AskedRecords(run.X, labels, run.classes)
+    return ask_target(run.access, run.target, records, np.arange(len(run.y)), run.seed)
 
 
 def _train_references(

@@ -264,6 +264,8 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
     for info in all_attacks():
         if info.name in chosen or not means.sees(info.requires):
             continue
+        if info.threat_model == "generator" and means.sees(["label"]):
+            continue
         if access is not None or info.threat_model in _ALLOWED[release]:
             needs = {"out", "in"} & set(info.requires)
             reason = "needs reference models" if needs and not with_references else "not asked for"

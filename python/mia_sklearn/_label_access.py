@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._asking import AskedRecords, BaseAccess, Question
 from ._data import concat_rows, n_rows, positions, take_rows
 from ._estimators import is_generator, may_classify
+from ._generators import is_function
 from ._perturbation import Perturbation
 from ._records import check_same_features
 
@@ -124,8 +125,7 @@ class LabelAccess(BaseAccess):
 
     def check(self, model: Any) -> None:
         self._validate_params()
-        trains_by_itself = callable(model) and not hasattr(model, "fit")
-        if is_generator(model) or not (may_classify(model) or trains_by_itself):
+        if is_generator(model) or not (may_classify(model) or is_function(model)):
             raise ValueError(
                 f"access='label' needs a classifier, whose predict answers labels; got "
                 f"{type(model).__name__}."
@@ -140,6 +140,10 @@ class LabelAccess(BaseAccess):
         # What the function returns is looked at before any model is trained.
         copies(np.arange(min(2, n_rows(records.X))), 1, np.random.default_rng(seed))
         return _LabelQuestion(records, self.n_queries, seed, copies)
+
+    def doubt(self, model: Any, records: AskedRecords, answers: np.ndarray) -> str:
+        # A budget may have left some without an answer.
+        return super().doubt(model, records, answers[np.isfinite(answers[:, 0])])
 
 
 class _ByFunction:

@@ -46,6 +46,8 @@ _GROUPS = {
     "gradient": re.compile(r"gradient\..+\.\d+_\d+(?:@\d+)?"),
     # The same signal of several rounds of training, in the order of the rounds.
     "round_logit": re.compile(r"logit@(\d+)"),
+    # The record itself.
+    "feature": re.compile(r"feature_(\d+)"),
     "round_proba": re.compile(r"proba_\d+@\d+"),
 }
 _HOW_TO_GET = {
@@ -62,6 +64,7 @@ _HOW_TO_GET = {
     "grad_norm": 'observe(model, X, y, view="white-box")',
     "activation": 'observe(model, X, y, view="white-box")',
     "gradient": 'observe(model, X, y, view="white-box")',
+    "feature": "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
     "round_logit": "FederatedTraining(..., observers=[GlobalObserver(X, y)])",
 }
 

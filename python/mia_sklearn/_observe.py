@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -216,6 +217,7 @@ def observe(
     n_queries: int = 0,
     classes: Any = None,
     query_budget: int | None = None,
+    reference_data: Any = None,
     random_state: Any = None,
     groups: Any = None,
     **access_options: Any,
@@ -228,8 +230,10 @@ def observe(
 
     Parameters
     ----------
-    model : fitted classifier or generator, or function `X -> posteriors` or `X -> labels`
-        The target.
+    model : fitted classifier or generator, or function
+        The target. A function takes records and returns posteriors, or labels with
+        ``access="label"``; with ``access="samples"`` it takes a number and a random state and
+        returns so many samples.
     X : table of shape (n_records, n_features)
     y : array-like of shape (n_records,)
         The records' true labels; generators have none.
@@ -264,6 +268,9 @@ def observe(
         Labels of a plain function's columns.
     query_budget : int, default=None
         Most queries that a plain function may get.
+    reference_data : table of shape (n_others, n_features), default=None
+        Other records of the same kind, which `SampleAccess(local="density-ratio")` compares
+        samples with; by default the records asked about. With references these are all of theirs.
     random_state : int, RandomState instance or None, default=None
         Draws what is drawn for the access; the references' own seed where there are some.
     groups : array-like of shape (n_records,), default=None
@@ -271,7 +278,8 @@ def observe(
         `acting` (-1, for the target), which `mia_sklearn.attacks.GroupAttack` reads. References
         that were fitted with groups add them of themselves; given both, they must agree.
     **access_options
-        Parameters of the access, where `access` is its name: ``access="label", perturb="auto"``.
+        Parameters of the access, where `access` is its name: ``access="label", perturb="auto"``,
+        ``access="samples", n_samples=1000``.
 
     Returns
     -------
@@ -284,8 +292,13 @@ def observe(
     ------
     ValueError
         If the model is not fitted, a label is unknown to it, a record is not in the pool, the
-        model has no gradients or no such layer, or the table would take over 4 GiB; if groups
-        are given and the references were drawn record by record.
+        model has no gradients or no such layer, it does not allow the access, or the table would
+        take over 4 GiB; if groups are given and the references were drawn record by record.
+
+    Warns
+    -----
+    UserWarning
+        If the target's signal is the same for all records, or a generator has collapsed.
 
     Examples
     --------
@@ -302,7 +315,8 @@ def observe(
         group_codes(groups, n_rows(X), "one value per record of X")
     if n_queries and isinstance(access, str):
         access_options["n_queries"] = n_queries
-    if asks_otherwise(model, access, references) or access_options:
+    asks_other = asks_otherwise(model, access, references)
+    if asks_other or access_options or reference_data is not None:
         access = agreed_access(access, model, references, access_options)
         return _observe_signal(
             model,
@@ -313,6 +327,7 @@ def observe(
             rows=rows,
             neighbors=neighbors,
             target_options=(classes, query_budget),
+            reference_data=reference_data,
             random_state=random_state,
             groups=groups,
         )
@@ -389,11 +404,12 @@ def _observe_signal(
     rows: Any,
     neighbors: int,
     target_options: tuple[Any, Any],
+    reference_data: Any,
     random_state: Any,
     groups: Any,
 ) -> pd.DataFrame:
     """Observe what an access asks for."""
-    if is_generator(model):
+    if access.of_generators or is_generator(model):
         target, (X, y) = model, without_labels(X)
         classes = np.empty(0)
         labels = y
@@ -404,14 +420,19 @@ def _observe_signal(
         classes = np.asarray(target.classes_)
         labels = class_indices(target, y)
     if references is not None:
+        if reference_data is not None:
+            raise ValueError(
+                "reference_data= goes without references=: with references all of their records, "
+                "the population included, are the reference data."
+            )
         positions = _locate(references, X, y, rows, groups)
         answers = ask_signal(target, references, positions)
         return place(ReferenceTable(references, neighbors=neighbors), answers, positions)
     if neighbors:
         raise ValueError("neighbors= needs references=.")
     seed = check_random_state(random_state).randint(2**31 - 1)
-    question = access.question(AskedRecords(X, labels, classes), seed)
-    answers = question.ask(target, np.arange(len(y)), seed)
+    records = AskedRecords(X, labels, classes, reference_data)
+    answers = ask_target(access, target, records, np.arange(len(y)), seed)
     return beside_groups(alone(answers, labels, len(classes), access), groups)
 
 
@@ -419,8 +440,18 @@ def ask_signal(target: Any, references: ReferenceModels, rows: np.ndarray) -> np
     """Ask a target what the references were asked, on some records of their pool."""
     assert references.access_ is not None
     records = AskedRecords(references.X_, references.labels_, references.classes_)
-    question = references.access_.question(records, references.query_seed_)
-    return question.ask(target, rows, references.query_seed_)
+    return ask_target(references.access_, target, records, rows, references.query_seed_)
+
+
+def ask_target(
+    access: BaseAccess, target: Any, records: AskedRecords, rows: np.ndarray, seed: int
+) -> np.ndarray:
+    """Ask a target, and warn where its answers are worthless."""
+    answers = access.question(records, seed).ask(target, rows, seed)
+    doubt = access.doubt(target, records, answers)
+    if doubt:
+        warnings.warn(doubt, stacklevel=4)
+    return answers
 
 
 def place(

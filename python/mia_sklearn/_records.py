@@ -54,12 +54,13 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
         if extra is None:
             sizes.append(0)
             continue
-        if not isinstance(extra, (tuple, list)) or len(extra) != 2:
+        is_pair = isinstance(extra, (tuple, list) if labelled else tuple)
+        if (labelled or is_pair) and not (is_pair and len(extra) == 2):
             raise ValueError(f"{name} must be a pair (X, y), got {type(extra).__name__}.")
         if labelled:
             records, their_labels = check_records(extra[0], extra[1], f"{name}[0]", f"{name}[1]")
         else:
-            records, their_labels = without_labels(extra[0], f"{name}[0]")
+            records, their_labels = without_labels(extra[0] if is_pair else extra, f"{name}[0]")
         check_same_features(pool, records, "X", f"{name}[0]")
         tables.append(records)
         targets.append(their_labels)

@@ -249,18 +249,17 @@ def train_all(
                 answer = np.full(shape[1:], np.nan, dtype=np.float32)
             keep(model, answer)
 
-        if is_net(job.estimator) and not job.unlabelled and models:
-            from .torch._ensemble import train_as_one
-
-            reason = train_as_one(
+        if is_net(job.estimator) and models:
+            reason = _train_as_one(
                 job, membership, seeds, models, keep_whole, n_jobs=n_jobs, progress=progress
             )
-            if not reason:
+            if reason is None:
                 return
-            warnings.warn(
-                f"The reference networks are trained one by one, not as one: {reason}.",
-                stacklevel=5,
-            )
+            if reason:
+                warnings.warn(
+                    f"The reference networks are trained one by one, not as one: {reason}.",
+                    stacklevel=5,
+                )
         prefer = "threads" if prefers_threads(job.estimator) else "processes"
         if n_jobs not in (None, 1) and _stays_here(job.estimator):
             warnings.warn(
@@ -286,6 +285,19 @@ def train_all(
     # A lost model answers every record with NaN: one record tells.
     lost = np.flatnonzero(np.isnan(answers[:, 0, 0])).tolist()
     return answers, {model: epochs.get(model, 0) for model in lost}
+
+
+def _train_as_one(job: Job, *what: Any, n_jobs: int | None, progress: bool) -> str | None:
+    """Train networks together: None when that is done, else the reason, empty if it is plain."""
+    from .torch._gan_references import is_gan, train_references
+
+    if is_gan(job.estimator):
+        return train_references(job, *what, progress=progress) or None
+    if job.unlabelled:
+        return ""
+    from .torch._ensemble import train_as_one
+
+    return train_as_one(job, *what, n_jobs=n_jobs, progress=progress) or None
 
 
 def _stays_here(estimator: Any) -> bool:

@@ -7,20 +7,29 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ._asking import AskedInChunks, AskedRecords, BaseAccess, Question
+from ._auxiliary import AuxiliaryKnowledge, observe_auxiliary
+from ._generators import answer, can_answer, check_samples, is_function, samples_collapse
 from ._label_access import LabelAccess
+from ._sample_access import SampleAccess
 
 __all__ = [
     "AskedRecords",
+    "AuxiliaryKnowledge",
     "BaseAccess",
     "DensityAccess",
     "DiscriminatorAccess",
     "FunctionAccess",
     "LabelAccess",
     "Question",
+    "SampleAccess",
     "choose_access",
+    "observe_auxiliary",
 ]
 
 
@@ -64,32 +73,7 @@ class FunctionAccess(BaseAccess):
         return AskedInChunks(records.X, self.function)
 
 
-class _MethodAccess(BaseAccess):
-    """One of the model's own methods."""
-
-    _method: ClassVar[str]
-    _who: ClassVar[str]
-
-    def check(self, model: Any) -> None:
-        if not hasattr(model, self._method):
-            raise ValueError(
-                f"access={self.name!r} needs a model with {self._method}, {self._who}; "
-                f"{type(model).__name__} has none."
-            )
-
-    def question(self, records: AskedRecords, seed: int) -> Question:
-        return AskedInChunks(records.X, _Method(self._method))
-
-
-class _Method:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __call__(self, model: Any, X: Any) -> Any:
-        return getattr(model, self.name)(X)
-
-
-class DensityAccess(_MethodAccess):
+class DensityAccess(BaseAccess):
     """The density that a model gives a record, `score_samples`, as a logarithm.
 
     Threat model: white-box; the attacker holds a model that computes densities (Gaussian
@@ -110,34 +94,90 @@ class DensityAccess(_MethodAccess):
 
     name: ClassVar[str] = "density"
     threat_model: ClassVar[str] = "white-box"
-    _method = "score_samples"
-    _who = "as density estimators have it"
+    of_generators: ClassVar[bool] = True
+
+    def check(self, model: Any) -> None:
+        _check_method(model, "score_samples", "access='density'", "as density estimators have it")
+
+    def question(self, records: AskedRecords, seed: int) -> Question:
+        return AskedInChunks(records.X, partial(answer, method="score_samples"))
 
 
-class DiscriminatorAccess(_MethodAccess):
+class DiscriminatorAccess(BaseAccess):
     """The score of a generative adversarial network's own discriminator (LOGAN, white-box).
 
     Threat model: white-box; the attacker holds the discriminator, which is seldom released.
 
+    Parameters
+    ----------
+    criterion : {"score", "gradient-norm"}, default="score"
+        "score" is the discriminator's logit. "gradient-norm" is minus the norm of the gradient of
+        log D(x) by the discriminator's parameters: what it was trained on moves it less.
+
     Notes
     -----
     References gain nothing here: what discriminators of other training sets say of a record tells
-    next to nothing of what this one says.
+    next to nothing of what this one says. Look at samples or densities where there are
+    references.
 
     References
     ----------
     .. [1] J. Hayes et al., "LOGAN: Membership Inference Attacks Against Generative Models",
-       PETS 2019, section 4.2.
+       PoPETs 2019, section 4.2.
     """
 
     name: ClassVar[str] = "discriminator"
     threat_model: ClassVar[str] = "white-box"
-    _method = "discriminator_score"
-    _who = "as mia_sklearn.torch.GAN has it"
+    of_generators: ClassVar[bool] = True
+
+    def __init__(self, criterion: str = "score") -> None:
+        self.criterion = criterion
+
+    def check(self, model: Any) -> None:
+        if self.criterion not in _CRITERIA:
+            raise ValueError(
+                f"criterion must be one of {', '.join(_CRITERIA)}, got {self.criterion!r}."
+            )
+        method = f"discriminator_{self.criterion.replace('-', '_')}"
+        _check_method(model, method, "access='discriminator'", "as mia_sklearn.torch.GAN has it")
+
+    def question(self, records: AskedRecords, seed: int) -> Question:
+        return AskedInChunks(records.X, _CRITERIA[self.criterion])
+
+    def doubt(self, model: Any, records: AskedRecords, answers: np.ndarray) -> str:
+        return super().doubt(model, records, answers) or _collapse(model, records.X)
 
 
+def _flatness(model: Any, X: Any) -> np.ndarray:
+    return -np.asarray(answer(model, X, "discriminator_gradient_norm"))
+
+
+_CRITERIA: dict[str, Callable[[Any, Any], Any]] = {
+    "score": partial(answer, method="discriminator_score"),
+    "gradient-norm": _flatness,
+}
+
+
+def _collapse(model: Any, X: Any) -> str:
+    """Tell of a collapse, where the model draws records at all."""
+    try:
+        check_samples(model)
+    except ValueError:
+        return ""
+    return samples_collapse(model, X)
+
+
+def _check_method(model: Any, method: str, access: str, who: str) -> None:
+    if not is_function(model) and not can_answer(model, method):
+        raise ValueError(
+            f"{access} needs a model with {method}, {who}; {type(model).__name__} has none."
+        )
+
+
+# Beginning with what tells most.
 _BY_NAME: dict[str, type[BaseAccess]] = {
-    access.name: access for access in (DiscriminatorAccess, DensityAccess, LabelAccess)
+    access.name: access
+    for access in (DiscriminatorAccess, DensityAccess, SampleAccess, LabelAccess)
 }
 
 
@@ -149,7 +189,7 @@ def choose_access(access: Any, model: Any, options: Mapping[str, Any] | None = N
     access : str, BaseAccess, callable or None
         None stands for the strongest that the model allows.
     model : estimator or callable
-        Fitted or not.
+        Fitted or not. Functions, that draw records or train models, are known only when called.
     options : mapping, default=None
         Parameters of the access, where `access` is a name.
 
@@ -178,7 +218,12 @@ def choose_access(access: Any, model: Any, options: Mapping[str, Any] | None = N
 
 
 def _strongest(model: Any) -> BaseAccess:
+    if is_function(model):
+        return SampleAccess()
     for kind in _BY_NAME.values():
+        if kind.sees_labels:
+            # Of a classifier that is less than posteriors.
+            continue
         access = kind()
         try:
             access.check(model)

@@ -281,6 +281,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def _attacks(args: argparse.Namespace) -> int:
+    from ._inferences import INFERENCES
     from .attacks import all_attacks
 
     rows = [("attack", "threat model", "columns it needs", "what it does", "from")]
@@ -291,11 +292,19 @@ def _attacks(args: argparse.Namespace) -> int:
             summary = str(error)
         needs = ", ".join(info.requires) or "-"
         rows.append((info.name, info.threat_model, needs, summary, info.source))
+    _print_table(rows)
+    print("\nOther questions than who was in the training set, asked from Python:\n")
+    heads = ("attack", "threat model", "what it asks for", "where")
+    asked = [(i.name, i.threat_model, i.question, i.where) for i in INFERENCES]
+    _print_table([heads, *asked])
+    return FINE
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
-    return FINE
 
 
 def _demo(args: argparse.Namespace) -> int:

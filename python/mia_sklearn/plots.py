@@ -11,6 +11,7 @@ from ._drawing import COLORS, MEMBER, NONMEMBER, STYLES, axes_or_new, literal
 from ._gmia_displays import InfluenceDisplay, VulnerableRecordsDisplay
 from ._gradient_display import GradientNormDisplay
 from ._inversion_display import InversionDisplay
+from ._membership_curve_display import MembershipCurveDisplay
 from ._risk_utility_display import RiskUtilityDisplay
 from ._uncertainty_display import UncertaintyGapDisplay
 from .metrics import _split
@@ -23,6 +24,7 @@ __all__ = [
     "GradientNormDisplay",
     "InfluenceDisplay",
     "InversionDisplay",
+    "MembershipCurveDisplay",
     "RiskUtilityDisplay",
     "ScoreDistributionDisplay",
     "UncertaintyGapDisplay",

@@ -246,8 +246,8 @@ class ReferenceModels(BaseEstimator):
         X: Any,
         y: Any = None,
         *,
-        population: tuple[Any, Any] | None = None,
-        core: tuple[Any, Any] | None = None,
+        population: Any = None,
+        core: Any = None,
         fit_params: dict[str, Any] | None = None,
         classes: Any = None,
         groups: Any = None,
@@ -261,9 +261,11 @@ class ReferenceModels(BaseEstimator):
         y : array-like of shape (n_pool,)
             Their labels; generators are trained without.
         population : tuple (X, y), default=None
-            Other records of the same kind, on which alone the models train.
+            Other records of the same kind, on which alone the models train. For generators a
+            table alone.
         core : tuple (X, y), default=None
-            Records on which every model trains besides its sample. They get no answers.
+            Records on which every model trains besides its sample. They get no answers. For
+            generators a table alone.
         fit_params : dict, default=None
             Passed to the estimator's `fit`. Values with one entry per record that may be
             trained on (those of the pool, or of the population when there is one, then those
@@ -366,6 +368,7 @@ class ReferenceModels(BaseEstimator):
         if self.access_ is not None:
             # Nothing is smoothed that is no posterior.
             self.outputs_, self.smoothing_ = answers, 0.0
+            self._warn_of_constants()
             return
         n_columns, n_classes = answers.shape[-1], len(self.classes_)
         self.outputs_ = answers[:, :n_asked, :n_classes]
@@ -510,6 +513,16 @@ class ReferenceModels(BaseEstimator):
 
             return net_classes(self.estimator, records.table, records.labels)
         return np.unique(records.labels)
+
+    def _warn_of_constants(self) -> None:
+        """Warn of models that give all records the same signal."""
+        constant = [int(np.ptp(answers[:, 0]) == 0) for answers in self.outputs_]
+        if sum(constant):
+            warnings.warn(
+                f"{sum(constant)} of {self.n_models_} reference models give all records the same "
+                f"signal, the first of them model {constant.index(1)}: it tells none from another.",
+                stacklevel=4,
+            )
 
     def _leave_out_lost(self) -> None:
         """Warn of models whose loss became NaN, and learn nothing from them."""

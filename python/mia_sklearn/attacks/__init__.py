@@ -8,6 +8,7 @@ from typing import Any
 from ._gradient_norm import GradientNormAttack
 from ._grouped import GroupAttack
 from ._lira import LiRAAttack
+from ._logan import LOGANAttack
 from ._registry import AttackInfo, all_attacks
 from ._rmia import RMIAAttack
 from ._round_loss import RoundLossAttack
@@ -25,6 +26,7 @@ __all__ = [
     "GradientNormAttack",
     "GroupAttack",
     "IndirectGMIAAttack",
+    "LOGANAttack",
     "LiRAAttack",
     "RMIAAttack",
     "RoundLossAttack",

@@ -67,6 +67,7 @@ _OWN = (
         ("grad_norm",),
     ),
     AttackInfo("round-loss", _HOME + "RoundLossAttack", "federated", ("round_logit",)),
+    AttackInfo("logan", _HOME + "LOGANAttack", "generator", ("logit",)),
 )
 
 

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from .._cores import map_on_cores
 from .._observations import Reader
 from ..base import BaseAttack
+from ._log_odds import log_odds
 
 __all__ = ["ShadowAttack"]
 
@@ -161,15 +162,7 @@ class ShadowAttack(BaseAttack):
                 left &= ~rows
         if common is not None and left.any():
             jobs.append((left, common))
-        answers = map_on_cores(lambda job: _log_odds(job[1], features[job[0]]), jobs)
+        answers = map_on_cores(lambda job: log_odds(job[1], features[job[0]]), jobs)
         for (rows, _), answer in zip(jobs, answers, strict=True):
             score[rows] = answer
         return score
-
-
-def _log_odds(classifier: Any, features: np.ndarray) -> np.ndarray:
-    if isinstance(classifier, HistGradientBoostingClassifier):
-        return classifier.decision_function(features)
-    proba = classifier.predict_proba(features)[:, 1]
-    tiny = 1e-12
-    return logit(np.clip(proba, tiny, 1 - tiny))

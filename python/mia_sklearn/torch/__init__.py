@@ -17,6 +17,10 @@ from ._early_stopping_defense import EarlyStoppingDefense
 from ._federated import FederatedTraining
 from ._federated_hooks import FederatedObserver
 from ._federated_observers import GlobalObserver, LocalObserver
+from ._gan import GAN
+from ._gan_ensemble import train_gans
+from ._informed_gan import InformedGAN
+from ._membership_curve import MembershipCurve
 from ._relax_loss import RelaxLoss
 from ._target import TorchTarget
 from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
@@ -25,6 +29,7 @@ from ._white_box_attack import WhiteBoxAttack
 
 __all__ = [
     "DPSGD",
+    "GAN",
     "AdversarialRegularization",
     "AnonymizingEncoder",
     "DropoutDefense",
@@ -32,10 +37,13 @@ __all__ = [
     "FederatedObserver",
     "FederatedTraining",
     "GlobalObserver",
+    "InformedGAN",
     "LocalObserver",
+    "MembershipCurve",
     "RelaxLoss",
     "TorchTarget",
     "UnsupervisedWhiteBoxAttack",
     "WeightPenalty",
     "WhiteBoxAttack",
+    "train_gans",
 ]

@@ -13,10 +13,10 @@ from torch import nn
 from .._estimators import configured
 from ._random import seeded
 
-__all__ = ["LOADING", "changed_steps", "why_not_batched"]
+__all__ = ["ELEMENTWISE", "LOADING", "changed_steps", "why_not_batched"]
 
 # Their updates treat every number apart, so that stacked parameters are updated as each alone.
-_ELEMENTWISE = {
+ELEMENTWISE = {
     getattr(torch.optim, name)
     for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam")
 }
@@ -97,7 +97,7 @@ def _why_not_by_parameters(net: Any) -> str:
         for name, value, allowed in (
             ("iterator_train", net.iterator_train, {torch.utils.data.DataLoader}),
             ("dataset", net.dataset, {skorch.dataset.Dataset}),
-            ("optimizer", net.optimizer, _ELEMENTWISE),
+            ("optimizer", net.optimizer, ELEMENTWISE),
         )
         if value not in allowed
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from .._training import Job, Lost
 from ._batchable import why_not_batched
 from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled
 from ._functions import TrainingFunctions
-from ._machine import in_threads, is_out_of_memory, torch_threads
+from ._machine import fuses, in_threads, is_out_of_memory, torch_threads
 from ._nets import targets_of
 from ._random import seeded
 from ._target import TorchTarget, as_input
@@ -397,7 +397,7 @@ class Ensemble:
     def optimizer(self, parameters: dict[str, Tensor]) -> torch.optim.Optimizer:
         args, options = self.net.get_params_for_optimizer("optimizer", list(parameters.items()))
         given = any("fused" in group or "foreach" in group for group in (options, *args[0]))
-        if not given and _fuses(self.net.optimizer, self.device.type):
+        if not given and fuses(self.net.optimizer, self.device.type):
             # One pass over the weights in place of one for each operation.
             options["fused"] = True
         return self.net.optimizer(*args, **options)
@@ -407,18 +407,6 @@ def _advance(schedulers: list[tuple[str, Any]], every: str) -> None:
     for when, scheduler in schedulers:
         if when == every:
             scheduler.step()
-
-
-@cache
-def _fuses(optimizer: Any, device: str) -> bool:
-    """Tell whether this version of torch has a fused step for an optimizer."""
-    weight = torch.zeros(1, device=device, requires_grad=True)
-    weight.grad = torch.zeros_like(weight)
-    try:
-        optimizer([weight], lr=0.1, fused=True).step()
-    except (RuntimeError, TypeError):
-        return False
-    return True
 
 
 class _Draws(TorchDispatchMode):

@@ -1,4 +1,4 @@
-"""Threads and memory: what torch may use, and what to do where there is not enough."""
+"""What torch may use and has here: threads, memory, steps in one pass."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 
-__all__ = ["in_threads", "is_out_of_memory", "torch_threads"]
+__all__ = ["fuses", "in_threads", "is_out_of_memory", "torch_threads"]
 
 
 def in_threads(function: Callable[..., Any], chunks: Sequence[Any], n: int) -> Iterator[Any]:
@@ -44,3 +45,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     signs = ("out of memory", "allocate memory", "not enough memory")
     return isinstance(error, MemoryError) or any(sign in text for sign in signs)
+
+
+@cache
+def fuses(optimizer: Any, device: str) -> bool:
+    """Tell whether this version of torch has a fused step for an optimizer."""
+    weight = torch.zeros(1, device=device, requires_grad=True)
+    weight.grad = torch.zeros_like(weight)
+    try:
+        optimizer([weight], lr=0.1, fused=True).step()
+    except (RuntimeError, TypeError):
+        return False
+    return True

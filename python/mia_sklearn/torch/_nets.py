@@ -11,7 +11,7 @@ from skorch import NeuralNetBinaryClassifier
 from torch import nn
 
 from .._data import is_frame, positions, take_rows
-from .._estimators import last_step
+from .._estimators import is_generator, last_step
 from .._training import Lost
 from ._random import seeded
 from ._target import TorchTarget, as_input, check_device, read_output
@@ -36,7 +36,7 @@ def check_net(net: Any) -> None:
         If its device is absent, or its module is an instance that keeps what it has learned.
     """
     check_device(net.device)
-    if not hasattr(type(net), "classes_"):
+    if not hasattr(type(net), "classes_") and not is_generator(net):
         raise ValueError(
             f"estimator must be a classifier, got {type(net).__name__}. Use skorch's "
             "NeuralNetClassifier or NeuralNetBinaryClassifier."

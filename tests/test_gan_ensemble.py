@@ -1,0 +1,151 @@
+"""GANs that are trained as one: each as if by itself, or one by one and why."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("skorch")
+
+from skorch.callbacks import GradientNormClipping  # noqa: E402
+from skorch.dataset import ValidSplit  # noqa: E402
+from torch import nn  # noqa: E402
+
+from gans import Affine, Logistic, Normalised  # noqa: E402
+from mia_sklearn.torch import GAN, train_gans  # noqa: E402
+from mia_sklearn.torch._gan_ensemble import why_not_stacked  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+SEEDS = [3, 1, 4]
+_MOMENTUM = {
+    "generator_optimizer": torch.optim.SGD,
+    "generator_optimizer__momentum": 0.9,
+    "criterion": nn.MSELoss,
+}
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return list(np.random.default_rng(0).normal(size=(3, 45, 8)))
+
+
+def alone(gan, tables, seeds):
+    return [
+        clone(gan).set_params(random_state=seed).fit(X)
+        for X, seed in zip(tables, seeds, strict=True)
+    ]
+
+
+def assert_same(one, other, X):
+    tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(one.sample(20, 0), other.sample(20, 0), **tolerance)
+    np.testing.assert_allclose(
+        one.discriminator_score(X), other.discriminator_score(X), **tolerance
+    )
+    assert len(one.history) == len(other.history)
+    for mine, theirs in zip(one.history, other.history, strict=True):
+        for name in ("epoch", "train_loss", "generator_loss"):
+            assert mine.get(name) == pytest.approx(theirs.get(name), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"n_discriminator_steps": 2, "batch_size": 10},
+        {"batch_size": -1, "generator_module__hidden": (16,), "latent_dim": 3},
+        {"batch_size": 20, "iterator_train__drop_last": True},
+        {"iterator_train__shuffle": False, **_MOMENTUM},
+        {"generator_module": Normalised, "discriminator_module": Logistic, "batch_size": 20},
+    ],
+    ids=["plain", "k", "whole", "drop", "momentum", "norm"],
+)
+def test_each_is_trained_as_by_itself(tables, options):
+    gan = GAN(max_epochs=3, **options)
+    together = train_gans(gan, tables, SEEDS)
+    for X, one, other in zip(tables, together, alone(gan, tables, SEEDS), strict=True):
+        assert_same(one, other, X)
+        # Optimizers and random numbers stand where they would: the training goes on alike.
+        assert_same(one.partial_fit(X), other.partial_fit(X), X)
+    assert not np.allclose(together[0].sample(20, 0), together[1].sample(20, 0))
+
+
+def test_tables_of_different_lengths_and_little_memory(tables, monkeypatch):
+    gan = GAN(max_epochs=2)
+    tables = [*tables, tables[0][:30]]
+    seeds = [*SEEDS, 3]
+    together = train_gans(gan, tables, seeds)
+    for X, one, other in zip(tables, together, alone(gan, tables, seeds), strict=True):
+        assert_same(one, other, X)
+    monkeypatch.setattr("mia_sklearn.torch._gan_ensemble._CPU_BYTES", 1)
+    for X, one, other in zip(tables, together, train_gans(gan, tables, seeds), strict=True):
+        assert_same(one, other, X)
+
+
+def test_random_numbers_of_others_are_left_alone(tables):
+    before = torch.get_rng_state()
+    train_gans(GAN(max_epochs=1), tables, SEEDS)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+class Own(GAN):
+    def generator_loss(self, made):
+        return super().generator_loss(made) + made.square().mean()
+
+
+class Gathering(nn.Module):
+    """Which vmap cannot do for several models at once."""
+
+    def __init__(self, record_shape):
+        super().__init__()
+        self.layer = nn.Linear(record_shape[0], 1)
+
+    def forward(self, records):
+        return self.layer(records) * (1.0 if records.sum().item() > 0 else 2.0)
+
+
+@pytest.mark.parametrize(
+    ("gan", "reason"),
+    [
+        (Own(), "Own has a method generator_loss of its own"),
+        (GAN(callbacks=[GradientNormClipping(1.0)]), "the callback GradientNormClipping looks at"),
+        (GAN(train_split=ValidSplit(3)), "train_split keeps records apart"),
+        (GAN(generator_optimizer=torch.optim.LBFGS), "generator_optimizer=LBFGS is not known"),
+        (GAN(iterator_train__sampler=None), "iterator_train__sampler is not honoured"),
+        (GAN(compile=True), "compile=True compiles single networks"),
+        (
+            GAN(discriminator_module=Logistic, discriminator_module__dropout=0.5),
+            "its modules draw random numbers of their own",
+        ),
+        (GAN(discriminator_module=Gathering), "torch cannot stack its modules"),
+    ],
+    ids=lambda value: "" if isinstance(value, GAN) else value.split()[-1],
+)
+def test_why_not_as_one(tables, gan, reason):
+    assert why_not_stacked(gan, tables[0]).startswith(reason)
+    assert why_not_stacked(GAN(), tables[0]) == ""
+
+
+def test_one_by_one_with_a_warning(tables):
+    gan = Own(generator_module=Affine, max_epochs=2)
+    with pytest.warns(UserWarning, match="one by one, not as one: Own has a method"):
+        found = train_gans(gan, tables, SEEDS)
+    for one, other in zip(found, alone(gan, tables, SEEDS), strict=True):
+        assert np.array_equal(one.sample(5, 0), other.sample(5, 0))
+
+
+def test_images_on_a_cpu():
+    images = np.random.default_rng(0).random((4, 1, 8, 8))
+    assert why_not_stacked(GAN(), images).startswith("a CPU computes stacked convolutions slower")
+
+
+def test_bad_input(tables):
+    with pytest.raises(ValueError, match="got 3 tables, 2 seeds"):
+        train_gans(GAN(), tables, [0, 1])
+    with pytest.raises(ValueError, match="contains NaN"):
+        train_gans(GAN(), [tables[0], np.full((45, 8), np.nan)], [0, 1])
+    with pytest.raises(ValueError, match=r"loss of the generator became (nan|inf) in epoch 1"):
+        options = {"lr": 1e30, "discriminator_optimizer": torch.optim.SGD}
+        train_gans(GAN(max_epochs=1, batch_size=20, **options), tables, SEEDS)
+    assert train_gans(GAN(), [], []) == []

@@ -248,6 +248,8 @@ def test_models_that_cannot_be_asked():
         ReferenceModels(StandardScaler(), signal="density").fit(X)
     with pytest.raises(ValueError, match="has none of discriminator_score, score_samples and"):
         choose_access(None, classifier)
+    with pytest.raises(ValueError, match="must be an instance, got the class KernelDensity"):
+        observe(KernelDensity, X, access="samples")
     with pytest.raises(ValueError, match="function has no score_samples"):
         observe(lambda n, random_state: X[:n], X, access="density")
 

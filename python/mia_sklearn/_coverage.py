@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sklearn.base import clone
 
 from ._estimators import is_generator
+from ._inferences import INFERENCES
 from ._white_box import looks_inside
 from .access import BaseAccess, LabelAccess, choose_access
 from .attacks import AttackInfo, GroupAttack, StackedAttack, ThresholdAttack, all_attacks
@@ -282,6 +283,19 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
         reason = 'audit(..., release="labels") counts them'
         kept = ("labels of perturbed copies", "not run", "record", "label-only", _WITH_REFERENCES)
         rows.append((*kept, reason))
+    if means.sees(["label"]):
+        rows += [
+            (
+                i.name,
+                "not run",
+                "record",
+                i.threat_model,
+                i.knowledge,
+                f"asks for {i.question}: {i.where}",
+            )
+            for i in INFERENCES
+            if i.of_classifiers and i.threat_model in _ALLOWED[release]
+        ]
     if means.people:
         records = _THEIR_RECORDS
         rows = [(*row[:4], row[4].replace(_NO_KNOWLEDGE, records, 1), row[5]) for row in rows]

@@ -66,6 +66,10 @@ class LOGANAttack(BaseAttack):
     members: ``fit(*observe_auxiliary(...)[:2])``. `decision_function` is then the log-odds that the
     trained discriminator gives, as if samples were members.
 
+    What tells samples from all real records alike (noise in features that are whole numbers, a
+    subspace in which they lie) is learned first, and ranks no candidate: attack such generators by
+    `SampleAccess`, which compares distances.
+
     The paper's classifier is the network of its discriminator; a forest needs no tuning.
 
     References

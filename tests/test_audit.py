@@ -51,6 +51,7 @@ def coverage_of(report):
 def test_coverage_names_what_the_release_allows(release, threat_models, model, halves):
     coverage = coverage_of(run(model, halves, release=release, attacks="lira"))
     assert coverage.loc["lira", "reason"] == "the headline, fixed in advance"
+    assert coverage.loc["attribute-inference", "reason"].endswith("disclosure.AttributeInference")
     missed = coverage[coverage["status"] == "not run"]
     assert set(missed["threat_model"]) == threat_models
     assert {"threshold", "shadow", "rmia", "stacked", "stacked-pool", "gap"} <= set(missed.index)

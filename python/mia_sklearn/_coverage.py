@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sklearn.base import clone
@@ -279,23 +279,7 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
         rows.append(("gap", "not run", "record", "label-only", _NO_KNOWLEDGE, "not asked for"))
     if "stacked-pool" not in chosen and access is None:
         rows.append(("stacked-pool", "not run", "pool", "black-box", _WITH_POOL, "not asked for"))
-    if access is None:
-        reason = 'audit(..., release="labels") counts them'
-        kept = ("labels of perturbed copies", "not run", "record", "label-only", _WITH_REFERENCES)
-        rows.append((*kept, reason))
-    if means.sees(["label"]):
-        rows += [
-            (
-                i.name,
-                "not run",
-                "record",
-                i.threat_model,
-                i.knowledge,
-                f"asks for {i.question}: {i.where}",
-            )
-            for i in INFERENCES
-            if i.of_classifiers and i.threat_model in _ALLOWED[release]
-        ]
+    rows += [(name, "not run", "record", *row) for name, *row in _elsewhere(means)]
     if means.people:
         records = _THEIR_RECORDS
         rows = [(*row[:4], row[4].replace(_NO_KNOWLEDGE, records, 1), row[5]) for row in rows]
@@ -323,6 +307,19 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
             "reason",
         ],
     )
+
+
+def _elsewhere(means: Means) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what this audit does not ask: other accesses, other questions."""
+    if means.access is None:
+        reason = 'audit(..., release="labels") counts them'
+        yield "labels of perturbed copies", "label-only", _WITH_REFERENCES, reason
+    if not means.sees(["label"]):
+        return
+    for other in INFERENCES:
+        if other.of_classifiers and other.threat_model in _ALLOWED[means.release]:
+            reason = f"asks for {other.question}: {other.where}"
+            yield other.name, other.threat_model, other.knowledge, reason
 
 
 def _track(name: str, attack: Any, with_references: bool) -> tuple[str, str]:

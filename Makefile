@@ -10,7 +10,8 @@ PEERS := .venv-peers
 # Statistics and kernels see arrays alone, and what is left out of the networks' defenses differs
 # from other tests of them by the estimator only; what depends on versions is all the rest.
 FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tests/test_,\
-	$(addsuffix .py,kernels examples cluster neighbors defenses_networks defended_references)) \
+	$(addsuffix .py,kernels examples cluster neighbors defenses_networks defended_references exposure \
+	gan_ensemble membership_curve perturbation)) \
 	-k 'not demo'
 export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never

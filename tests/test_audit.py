@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from scipy import sparse
+from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -173,6 +174,20 @@ def test_shift_is_noticed_in_a_wide_sparse_table():
     assert not control.passed
     quiet, _ = distribution_shift(X, y, rng.permutation(member), seed=0)
     assert quiet.passed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [120, 600])
+def test_the_shift_control_seldom_fires_at_random_splits(n):
+    """At most 1 alarm in 200: more than 6 in 400 has a probability below .005 then."""
+    X, y = load_digits(return_X_y=True)
+    alarms = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        rows = rng.permutation(len(X))[:n]
+        control, _ = distribution_shift(X[rows], y[rows], rng.permutation(n) % 2 == 0, seed=seed)
+        alarms += not control.passed
+    assert alarms <= 6
 
 
 def test_words_that_promise_too_much_never_appear(report):

@@ -19,6 +19,7 @@ from torch import nn  # noqa: E402
 from mia_sklearn import ReferenceModels, audit, observe  # noqa: E402
 from mia_sklearn.signals import log_posteriors, rescaled_logit  # noqa: E402
 from mia_sklearn.torch import TorchTarget  # noqa: E402
+from mia_sklearn.torch._random import seeded  # noqa: E402
 from nets import Convolutional, Dense, Words, classifier  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -202,7 +203,8 @@ def test_audit_of_images_and_sequences(module, shape):
         X = rng.integers(10, size=(160, *shape))
     y = rng.integers(3, size=160)
     net = classifier(module, max_epochs=60, optimizer=torch.optim.Adam, lr=0.03)
-    net.fit(X[:80], y[:80])
+    with seeded(0):
+        net.fit(X[:80], y[:80])
     report = audit(
         net, X[:80], y[:80], X[80:], y[80:], n_references=4, random_state=0, progress=False
     )

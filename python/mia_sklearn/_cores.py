@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,5 +25,7 @@ def map_on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[A
             return function(item)
 
     items = list(items)
-    with ThreadPoolExecutor(max_workers=max(1, min(cpu_count(), len(items)))) as pool:
+    n_threads = max(1, min(cpu_count(), len(items)))
+    # scikit-learn alters the process's warning filters in each thread, which can leave them empty.
+    with warnings.catch_warnings(), ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(alone, items))

@@ -279,7 +279,8 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
         rows.append(("gap", "not run", "record", "label-only", _NO_KNOWLEDGE, "not asked for"))
     if "stacked-pool" not in chosen and access is None:
         rows.append(("stacked-pool", "not run", "pool", "black-box", _WITH_POOL, "not asked for"))
-    rows += [(name, "not run", "record", *row) for name, *row in _elsewhere(means)]
+    for name, threat_model, knowledge, reason in _elsewhere(means):
+        rows.append((name, "not run", "record", threat_model, knowledge, reason))
     if means.people:
         records = _THEIR_RECORDS
         rows = [(*row[:4], row[4].replace(_NO_KNOWLEDGE, records, 1), row[5]) for row in rows]

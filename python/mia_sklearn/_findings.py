@@ -11,6 +11,7 @@ from ._comparison import AFFORDABLE
 from ._estimators import last_step
 from ._plan import predicted_classes
 from ._unit import PERSON, RECORD, Unit, capital
+from .access import DiscriminatorAccess
 from .report import Finding
 from .stats import nonmembers_needed, references_needed
 
@@ -502,7 +503,8 @@ def _held_aside(run: Run) -> Finding | None:
 
 
 def _no_references(run: Run) -> Finding | None:
-    if run.references is not None:
+    # To what a discriminator says of a record, other discriminators add nothing.
+    if run.references is not None or isinstance(run.access, DiscriminatorAccess):
         return None
     return Finding(
         "NO_REFERENCES",

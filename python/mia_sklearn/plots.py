@@ -416,7 +416,7 @@ class ScoreDistributionDisplay:
         ax.set(
             xlim=(self.edges[0], self.edges[-1]),
             xlabel=f"Score of {literal(self.name)}: log-odds of membership",
-            ylabel="Share of records, %",
+            ylabel="Share of members, of non-members, %",
         )
         ax.set_ylim(bottom=0)
         ax.grid(True, axis="y", color="0.9", linewidth=0.8)

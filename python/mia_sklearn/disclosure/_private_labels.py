@@ -141,7 +141,7 @@ def private_label_risk(
         guesses = {}
         for attacker, estimator in attackers.items():
             fresh = configured(estimator, int(seed))
-            guesses[attacker] = _guesses(fresh, Z, codes, cv=folds, n_jobs=n_jobs)
+            guesses[attacker] = _guesses(fresh, Z, codes, cv=folds, n_jobs=n_jobs, params={})
         rows += _rows(name, codes, guesses, groups=groups, confidence=confidence)
     return pd.DataFrame(rows)
 

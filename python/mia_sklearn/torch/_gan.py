@@ -257,6 +257,9 @@ class GAN(AdversarialNet):
         super().initialize()
         return self
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return bool(getattr(self, "initialized_", False))
+
     def next_seed(self) -> int:
         return int(self.rng_.integers(2**31 - 1))
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._audit import audit
-    from ._observe import FunctionTarget, observe, top_posteriors
+    from ._observe import observe, top_posteriors
     from ._synthesis import synthesize
+    from ._targets import FunctionTarget
     from .references import ReferenceModels
     from .report import AuditReport
 
@@ -16,7 +17,7 @@ __version__ = "0.1.0"
 # modules of functions are private, since `mia_sklearn.audit` can be one thing only.
 _HOMES = {
     "AuditReport": "report",
-    "FunctionTarget": "_observe",
+    "FunctionTarget": "_targets",
     "ReferenceModels": "references",
     "audit": "_audit",
     "observe": "_observe",

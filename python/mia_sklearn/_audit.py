@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
+from ._audit_options import (
+    check_options,
+    check_references_suffice,
+    classifier_of,
+    on_people,
+    posterior_queries,
+    records_without_labels,
+    seed_of,
+    what_to_train,
+)
 from ._comparison import read_comparison
 from ._controls import (
     Control,
@@ -18,35 +26,22 @@ from ._controls import (
 )
 from ._coverage import Means, access_of, choose_attacks, coverage, headline_of
 from ._data import take_rows
-from ._estimators import check_trainable, is_generator
+from ._estimators import is_generator
 from ._findings import findings
 from ._observations import ReferenceTable, group_columns
-from ._observe import (
-    FunctionTarget,
-    alone,
-    as_target,
-    ask_copies,
-    ask_signal,
-    ask_target,
-    beside,
-    beside_groups,
-    class_indices,
-    place,
-)
-from ._people import by_person, check_slices, people_of, single, split_off, their_p_values
+from ._observe import alone, ask_copies, ask_signal, ask_target, beside, beside_groups, place
+from ._people import check_slices, people_of, single, split_off, their_p_values
 from ._plan import Run, in_pool_order, make_plan, make_pool
-from ._records import check_records
-from ._sampling import shape_of_block
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
+from ._targets import FunctionTarget, class_indices
 from ._white_box import PARTS, has_gradients, looks_inside, white_box_columns
-from .access import AskedRecords, DiscriminatorAccess, LabelAccess
+from .access import AskedRecords, DiscriminatorAccess
 from .attacks import GMIAAttack, GradientNormAttack
 from .references import ReferenceModels
 from .report import AuditReport
 from .signals import log_posteriors
 from .stats import pooled_p_values
-from .stats._checks import check_level
 from .vulnerability import VulnerableRecords
 
 if TYPE_CHECKING:
@@ -57,7 +52,6 @@ __all__ = ["audit"]
 _N_REFERENCES = 16
 _NEIGHBORS = 6
 _SIZE_TOLERANCE = 0.05
-_SPLITS = ("random", "other", None)
 
 
 def audit(
@@ -214,14 +208,14 @@ def audit(
     """
     generates = is_generator(model)
     if generates:
-        X_test = _records_without_labels(y_train, X_test)
+        X_test = records_without_labels(y_train, X_test)
     groups, X_train, X_test = split_off(groups, model, X_train, X_test)
     release = release or ("weights" if generates else "posteriors")
     access = access_of(model, access, release, n_queries)
-    n_queries = _posterior_queries(access, n_queries)
+    n_queries = posterior_queries(access, n_queries)
     if n_references is None:
         n_references = 0 if isinstance(access, DiscriminatorAccess) else _N_REFERENCES
-    _check_options(
+    check_options(
         split=split,
         confidence=confidence,
         n_references=n_references,
@@ -229,12 +223,12 @@ def audit(
         n_queries=n_queries,
     )
     compared = None if comparison is None else read_comparison(comparison)
-    target = model if generates else _classifier(model, X_train, y_train, classes, query_budget)
-    trainable, search_note = _what_to_train(target, estimator, fit_params, n_references)
+    target = model if generates else classifier_of(model, X_train, y_train, classes, query_budget)
+    trainable, search_note = what_to_train(target, estimator, fit_params, n_references)
     gradients = not generates and has_gradients(target)
     means = Means(release, access, n_references > 0, gradients, people=groups is not None)
     chosen = choose_attacks(attacks, means)
-    seed = _seed(random_state, cache)
+    seed = seed_of(random_state, cache)
     pool = make_pool(target, X_train, y_train, X_test, y_test, labelled=not generates)
     if groups is not None:
         pool.people, pool.names = people_of(groups, pool)
@@ -242,7 +236,7 @@ def audit(
     check_slices(pool)
     run = Run(
         target=target,
-        attacks=chosen if groups is None else _on_people(chosen, means),
+        attacks=chosen if groups is None else on_people(chosen, means),
         headline=headline_of(chosen),
         pool=pool,
         plan=make_plan(pool, max_records, seed),
@@ -257,7 +251,7 @@ def audit(
         comparison=compared,
     )
     if n_references:
-        _check_references_suffice(run, n_references)
+        check_references_suffice(run, n_references)
     if isinstance(target, FunctionTarget):
         target.check_budget(len(run.y) * run.queries_per_record)
     if access is None:
@@ -298,124 +292,6 @@ def audit(
         controls=controls_table(checks),
         info=info_of(run, title),
     )
-
-
-def _records_without_labels(given: Any, X_test: Any) -> Any:
-    """Return the test records of `audit(generator, X_train, X_test)`."""
-    if given is not None and X_test is not None:
-        raise ValueError(
-            "A generator is trained without labels: call audit(generator, X_train, X_test)."
-        )
-    return given if X_test is None else X_test
-
-
-def _classifier(model: Any, X_train: Any, y_train: Any, classes: Any, query_budget: Any) -> Any:
-    shown, _ = check_records(X_train, y_train, "X_train", "y_train")
-    return as_target(model, classes, query_budget, X=shown)
-
-
-def _posterior_queries(access: Any, n_queries: int | None) -> int:
-    """Return of how many copies posteriors are asked for; those of labels are the access's own."""
-    if not isinstance(access, LabelAccess):
-        return 0 if n_queries is None else n_queries
-    if n_queries not in (None, access.n_queries):
-        raise ValueError(
-            f"n_queries={n_queries!r}, but access={access!r}: give n_queries to one of them."
-        )
-    return 0
-
-
-def _check_options(
-    *,
-    split: Any,
-    confidence: Any,
-    n_references: Any,
-    max_records: Any,
-    n_queries: Any,
-) -> None:
-    if split not in _SPLITS:
-        raise ValueError(f'split must be "random", "other" or None, got {split!r}.')
-    check_level(confidence, "confidence")
-    for name, value, least in (
-        ("n_references", n_references, 0),
-        ("max_records", 20 if max_records is None else max_records, 20),
-        ("n_queries", n_queries, 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise ValueError(f"{name} must be a whole number, got {value!r}.")
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}.")
-    if n_references == 1:
-        raise ValueError(
-            "n_references must be at least 2: one model cannot show what is usual. Give 16, or 0 "
-            "for the attack that needs none."
-        )
-    if n_queries and not n_references:
-        raise ValueError("n_queries needs reference models to compare with: n_references > 0.")
-
-
-def _what_to_train(
-    target: Any, estimator: Any, fit_params: Any, n_references: int
-) -> tuple[Any, str]:
-    if not n_references:
-        return None, ""
-    note = ""
-    if estimator is None:
-        if isinstance(target, FunctionTarget):
-            raise ValueError(
-                "model is a plain function: references need estimator=, an unfitted classifier "
-                "like the one behind it. n_references=0 does without."
-            )
-        # A network's own estimator knows how it was trained.
-        estimator = getattr(target, "source", target)
-        if estimator is None:
-            raise ValueError(
-                "model holds a torch module, not how it was trained: references need estimator=, "
-                "an unfitted skorch classifier like it. n_references=0 does without."
-            )
-        if hasattr(estimator, "best_estimator_"):
-            search = type(estimator).__name__
-            estimator = estimator.best_estimator_
-            note = (
-                f"{search}: references train clones of best_estimator_, with the "
-                "parameters that the search found, and do not search again"
-            )
-    check_trainable(estimator, fit_params)
-    return estimator, note
-
-
-def _on_people(attacks: dict[str, Any], means: Means) -> dict[str, Any]:
-    """Let attacks score people; those that learn do so from references only."""
-    return {
-        name: by_person(attack, learns=means.with_references and not looks_inside(attack))
-        for name, attack in attacks.items()
-    }
-
-
-def _check_references_suffice(run: Run, n_references: int) -> None:
-    """Raise, before any is trained, if an attack could not learn from so few references."""
-    block_size, holdout = shape_of_block(len(run.y), run.plan.n_trained - len(run.plan.core))
-    per_block = 1 if holdout == "out" else block_size - 1
-    # The block of the reference that plays the target is set aside.
-    others = max(2, ceil(n_references / block_size)) - 1
-    for name, attack in run.attacks.items():
-        fewest = getattr(attack, "_fewest_references", 1)
-        if others * per_block < fewest:
-            raise ValueError(
-                f"The attack {name!r} compares a record with at least {fewest} references that "
-                "did not train on it, beside the one that plays the target: give n_references of "
-                f"at least {block_size * (ceil(fewest / per_block) + 1)}."
-            )
-
-
-def _seed(random_state: Any, cache: Any) -> int:
-    if random_state is None and cache is not None:
-        return 0
-    if isinstance(random_state, (int, np.integer)):
-        if random_state < 0:
-            raise ValueError(f"random_state must not be negative, got {random_state}.")
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def _ask_target(run: Run) -> np.ndarray:

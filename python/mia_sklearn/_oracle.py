@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ._observe import FunctionTarget
 from ._record_sources import RecordSource
+from ._targets import FunctionTarget
 from .signals import log_posteriors
 
 __all__ = ["Oracle"]

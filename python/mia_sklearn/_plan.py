@@ -13,8 +13,8 @@ import numpy as np
 
 from ._data import concat_rows, has_entries, is_frame, n_rows, row_digests, take_rows
 from ._groups import Grouping, cut_nearest
-from ._observe import check_labels
 from ._records import check_records, check_same_features, without_labels
+from ._targets import check_labels
 
 if TYPE_CHECKING:
     from ._comparison import Comparison

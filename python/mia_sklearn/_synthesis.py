@@ -13,10 +13,10 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from ._data import n_rows, positions, take_rows
 from ._hill_climbing import Rules, climb
-from ._observe import as_target, check_labels
 from ._oracle import Oracle
 from ._record_sources import RecordSource, read_source
 from ._records import check_records
+from ._targets import as_target, check_labels
 
 __all__ = ["SyntheticRecords", "synthesize"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from . import __version__
 from ._controls import Control
 from ._estimators import is_net
-from ._observe import FunctionTarget
 from ._plan import Run
+from ._targets import FunctionTarget
 from ._white_box import looks_inside
 from .metrics import Estimate, compute
 

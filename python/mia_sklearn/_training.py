@@ -27,7 +27,7 @@ from ._sampling import training_rows
 from .access import BaseAccess, Question
 from .signals import log_posteriors
 
-__all__ = ["Job", "Lost", "fit_one", "train", "train_all"]
+__all__ = ["Job", "Lost", "classes_in", "fit_one", "train", "train_all"]
 
 _VALUES_PER_CHUNK = 2**24
 # Of the stored answers; answers of another layout are made anew.
@@ -116,6 +116,15 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
             kinds = (kind for kind in (ValueError, TypeError) if isinstance(error, kind))
             kind = next(kinds, RuntimeError)
             raise kind(f"Reference model {model} could not be trained: {error}") from error
+
+
+def classes_in(estimator: Any, table: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the labels in the order of the columns of what an estimator will answer."""
+    if is_net(estimator):
+        from .torch._nets import net_classes
+
+        return net_classes(estimator, table, labels)
+    return np.unique(labels)
 
 
 def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:

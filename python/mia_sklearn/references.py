@@ -14,13 +14,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._cache import ArrayStore
 from ._data import positions, row_digests, take_rows
-from ._estimators import check_trainable, is_generator, is_net
+from ._estimators import check_trainable, is_generator
 from ._groups import check_apart, group_codes
 from ._observations import shadow_observations
 from ._pool import perturbed_copies
 from ._records import Records, gather
 from ._sampling import SAMPLINGS, assign
-from ._training import Job, train_all
+from ._training import Job, classes_in, train_all
 from .access import AskedRecords, choose_access
 from .signals import (
     LEAST_LOG_POSTERIOR,
@@ -508,11 +508,7 @@ class ReferenceModels(BaseEstimator):
     def _classes(self, records: Records, unlabelled: bool) -> np.ndarray:
         if unlabelled:
             return np.empty(0)
-        if is_net(self.estimator):
-            from .torch._nets import net_classes
-
-            return net_classes(self.estimator, records.table, records.labels)
-        return np.unique(records.labels)
+        return classes_in(self.estimator, records.table, records.labels)
 
     def _warn_of_constants(self) -> None:
         """Warn of models that give all records the same signal."""

@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._data import positions, take_rows
 from .._estimators import check_trainable
-from .._observe import as_target
 from .._records import check_records, check_same_features
+from .._targets import as_target
 from ..references import ReferenceModels
 from ..signals import log_posteriors, rescaled_logit
 from ..stats._checks import check_level

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from .._estimators import is_module, is_net, last_step
 from .._input_gradients import has_input_gradients
-from .._observe import FunctionTarget, as_target, check_labels, class_indices
+from .._targets import FunctionTarget, as_target, check_labels, class_indices
 from ._inversion_result import Inversion
 from ._inversion_views import AnswersView, GradientView, View
 from ._numbers import numbers

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from .._data import n_rows, take_rows
-from .._estimators import is_net
+from .._kept_models import keep_trained
 from .._sampling import assign, training_rows
-from .._training import Job
-from ..attacks.gmia._models import KeptModels
+from .._training import Job, classes_in
 from ..references import ReferenceModels
 from ..signals import choose_smoothing, rescaled_logit
 
@@ -53,7 +52,7 @@ class KeptReferences:
             n_models=settings.n_models,
             entropy=entropy,
         ).membership
-        self.classes = _classes(settings.estimator, table, labels)
+        self.classes = classes_in(settings.estimator, table, labels)
         draws = np.random.default_rng(entropy)
         seeds = draws.integers(_LARGEST_SEED, size=len(self.membership))
         rows = [
@@ -61,7 +60,9 @@ class KeptReferences:
             for counts, seed in zip(self.membership, seeds, strict=True)
         ]
         job = Job(settings.estimator, table, labels, self.classes, {}, 0, 0)
-        self._models = _trained(job, rows, seeds, settings)
+        self._models, _ = keep_trained(
+            job, rows, seeds, n_jobs=settings.n_jobs, progress=settings.progress
+        )
         answers = self._models.log_posteriors(take_rows(table, slice(_SMOOTHING_SAMPLE)))
         self.smoothing = choose_smoothing(answers)
 
@@ -81,25 +82,3 @@ class KeptReferences:
         """
         each = (self._models.log_posteriors(table) for table in tables)
         return np.stack([rescaled_logit(one, labels, self.smoothing) for one in each], axis=2)
-
-
-def _trained(job: Job, rows: list[np.ndarray], seeds: np.ndarray, settings: ReferenceModels) -> Any:
-    """Train models and keep them; networks that can be, as one."""
-    options: dict[str, Any] = {"n_jobs": settings.n_jobs, "progress": settings.progress}
-    if is_net(job.estimator):
-        from ..torch._batchable import why_not_batched
-        from ..torch._kept_networks import KeptNetworks
-
-        reason = why_not_batched(job.estimator, job.table, {})
-        kept = reason or KeptNetworks.trained(job, rows, seeds, **options)
-        if isinstance(kept, KeptNetworks):
-            return kept
-    return KeptModels(job, rows, seeds, **options)
-
-
-def _classes(estimator: Any, table: Any, labels: np.ndarray) -> np.ndarray:
-    if is_net(estimator):
-        from ..torch._nets import net_classes
-
-        return net_classes(estimator, table, labels)
-    return np.unique(labels)

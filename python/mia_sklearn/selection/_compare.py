@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from .._audit import _check_options, _seed, audit
+from .._audit import audit
+from .._audit_options import check_options, seed_of
 from .._coverage import Means, check_release, choose_attacks
 from .._data import concat_rows, n_rows, take_params, take_rows
 from .._estimators import check_trainable, configured, holds_net
@@ -156,7 +157,7 @@ def compare_defenses(
     data = _gather(X, y, X_test, y_test, fit_params)
     named = _named(models, len(np.unique(data.y)))
     baseline = _check_baseline(baseline, named)
-    _check_options(
+    check_options(
         split=None,
         confidence=confidence,
         n_references=n_references,
@@ -171,7 +172,7 @@ def compare_defenses(
             check_trainable(model, fit_params)
         except ValueError as error:
             raise ValueError(f"models[{name!r}]: {error}") from error
-    seed = _seed(random_state, cache)
+    seed = seed_of(random_state, cache)
     data.split(test_size, seed)
     options = {
         "n_references": n_references,

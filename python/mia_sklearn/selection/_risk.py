@@ -10,8 +10,9 @@ from sklearn.base import clone
 from .._audit import audit
 from .._coverage import Means, choose_attacks
 from .._data import concat_rows, has_entries, n_rows, row_digests, take_rows
-from .._observe import as_target, observe
+from .._observe import observe
 from .._records import check_records, check_same_features
+from .._targets import as_target
 from .._white_box import looks_inside
 from ..base import TrainingSet
 from ..metrics import compute, parse_metric

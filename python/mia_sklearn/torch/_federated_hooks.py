@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .._data import is_frame
 from .._observations import as_frame
-from .._observe import alone, check_labels, class_indices
+from .._observe import alone
 from .._records import check_records
+from .._targets import check_labels, class_indices
 from ..signals import log_posteriors
 from ._gradients import record_features
 from ._target import TorchTarget

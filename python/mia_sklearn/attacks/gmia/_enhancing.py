@@ -17,13 +17,13 @@ from tqdm import tqdm
 from ..._data import concat_rows, n_rows, positions, row_digests, take_rows
 from ..._estimators import check_trainable, is_net, last_step
 from ..._feature_space import FeatureSpace
-from ..._observe import as_target
+from ..._kept_models import keep_trained
 from ..._records import check_records, check_same_features
 from ..._sampling import assign, training_rows
-from ..._training import Job
+from ..._targets import as_target
+from ..._training import Job, classes_in
 from ...cluster import CosineAgglomerative
 from ...signals import choose_smoothing, log_posteriors, rescaled_logit
-from ._models import KeptModels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -247,7 +247,7 @@ class EnhancingRecords(BaseEstimator):
         self.candidates_ = self.candidates
         if self.candidates == "auto":
             self.candidates_ = "uniform" if self._space.n_choices <= _FEW_FEATURES else "noise"
-        self.classes_ = self._classes(table, labels)
+        self.classes_ = classes_in(self.estimator, table, labels)
         entropy = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
         self._entropy = entropy
         self._digests = row_digests(table, labels)
@@ -256,13 +256,6 @@ class EnhancingRecords(BaseEstimator):
         self.smoothing_ = choose_smoothing(answers)
         self._uniform: Any = None
         return self
-
-    def _classes(self, table: Any, labels: np.ndarray) -> np.ndarray:
-        if is_net(self.estimator):
-            from ...torch._nets import net_classes
-
-            return net_classes(self.estimator, table, labels)
-        return np.unique(labels)
 
     def _trained(self, table: Any, labels: np.ndarray, entropy: int) -> Any:
         assignment = assign(
@@ -281,19 +274,14 @@ class EnhancingRecords(BaseEstimator):
             for counts, seed in zip(membership, seeds, strict=True)
         ]
         job = Job(self.estimator, table, labels, self.classes_, {}, 0, 0)
-        options: dict[str, Any] = {"n_jobs": self.n_jobs, "progress": self.progress}
-        self.note_ = f"{type(last_step(self.estimator)).__name__} has no gradients"
-        if is_net(self.estimator):
-            from ...torch._batchable import why_not_batched
-            from ...torch._kept_networks import KeptNetworks
-
-            reason = why_not_batched(self.estimator, table, {})
-            kept = reason or KeptNetworks.trained(job, rows, seeds, **options)
-            if isinstance(kept, KeptNetworks):
-                self.note_ = "" if kept.gradients else "the network takes whole numbers"
-                return kept
-            self.note_ = f"the networks are trained one by one, since {kept}"
-        return KeptModels(job, rows, seeds, **options)
+        models, reason = keep_trained(job, rows, seeds, n_jobs=self.n_jobs, progress=self.progress)
+        if not is_net(self.estimator):
+            self.note_ = f"{type(last_step(self.estimator)).__name__} has no gradients"
+        elif reason:
+            self.note_ = f"the networks are trained one by one, since {reason}"
+        else:
+            self.note_ = "" if models.gradients else "the network takes whole numbers"
+        return models
 
     def search(self, X: Any, y: Any) -> list[FoundQueries]:
         """Find queries for records.

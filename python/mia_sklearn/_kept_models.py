@@ -11,12 +11,12 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-from ..._data import concat_rows, n_rows
-from ..._estimators import prefers_threads
-from ..._training import Job, Lost, fit_one
-from ...signals import log_posteriors
+from ._data import concat_rows, n_rows
+from ._estimators import is_net, prefers_threads
+from ._training import Job, Lost, fit_one
+from .signals import log_posteriors
 
-__all__ = ["KeptModels"]
+__all__ = ["KeptModels", "keep_trained"]
 
 
 class KeptModels:
@@ -86,6 +86,39 @@ class KeptModels:
         )
         rows = [np.append(own, last) for own in self.rows]
         return KeptModels(job, rows, self.seeds, n_jobs=self.n_jobs, progress=False), self
+
+
+def keep_trained(
+    job: Job, rows: list[np.ndarray], seeds: np.ndarray, **options: Any
+) -> tuple[Any, str]:
+    """Train models and keep them; networks that can be, as one.
+
+    Parameters
+    ----------
+    job : Job
+    rows : list of ndarray of int
+        Each model's training set.
+    seeds : ndarray of shape (n_models,)
+    **options
+        `n_jobs` and `progress`.
+
+    Returns
+    -------
+    models : KeptModels or KeptNetworks
+    reason : str
+        Why networks are trained one by one; empty otherwise.
+    """
+    reason = ""
+    if is_net(job.estimator):
+        from .torch._batchable import why_not_batched
+        from .torch._kept_networks import KeptNetworks
+
+        reason = why_not_batched(job.estimator, job.table, {})
+        kept = reason or KeptNetworks.trained(job, rows, seeds, **options)
+        if isinstance(kept, KeptNetworks):
+            return kept, ""
+        reason = kept
+    return KeptModels(job, rows, seeds, **options), reason
 
 
 def _trained(job: Job, model: int, rows: np.ndarray, seed: int) -> Any:

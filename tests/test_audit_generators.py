@@ -93,6 +93,23 @@ def test_frames_and_pipelines_are_audited_as_arrays_are(records):
         assert by_array.records[column].tolist() == by_frame.records[column].tolist()
 
 
+class Collapsed(Forgetful):
+    """A generator of one record."""
+
+    def sample(self, n, random_state=None):
+        return np.repeat(self.X_[:1], n, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("model", "release", "reason"),
+    [(Collapsed(), "samples", "alike"), (KernelDensity(bandwidth=1e6), "weights", "same signal")],
+)
+def test_answers_that_tell_nothing_are_named(records, model, release, reason):
+    report = run(model.fit(records[0]), records, release=release, n_references=0)
+    found = {finding.code: finding for finding in report.findings}
+    assert reason in found["NO_SIGNAL"].explanation
+
+
 def test_without_references_the_signal_alone_is_thresholded(records):
     report = run(KernelDensity(bandwidth=0.5).fit(records[0]), records, n_references=0)
     assert report.attacks == ["threshold"]

@@ -80,6 +80,7 @@ def findings(
         _search(run),
         _held_aside(run),
         _no_references(run),
+        _collapsed(run),
     ]
     return [finding for finding in found if finding is not None]
 
@@ -499,6 +500,19 @@ def _held_aside(run: Run) -> Finding | None:
         "among those that were learned are higher than these.",
         "Train with train_split=None, or give as X_train what the network made its steps on and "
         "predefined_split(validation) as train_split.",
+    )
+
+
+def _collapsed(run: Run) -> Finding | None:
+    if not run.doubt:
+        return None
+    return Finding(
+        "NO_SIGNAL",
+        "warning",
+        "What the model answers tells hardly one record from another",
+        f"{run.doubt} That attacks find nothing in such answers does not mean that the model has "
+        "forgotten its training records.",
+        "Train the model again, or ask it for something else: access=, release=.",
     )
 
 

@@ -106,6 +106,8 @@ class Run:
         AUC with which train and test are told apart without the model.
     access : BaseAccess or None
         What the target is asked for; None for posteriors.
+    doubt : str
+        What makes the target's answers worthless, where something does.
     answers : ndarray of shape (n_audited, n_answers), float32
         The target's answers: its log-posteriors, or what the access asks for.
     seconds : dict of str to float
@@ -129,6 +131,7 @@ class Run:
     comparison: Comparison | None = None
     shift: Estimate | None = None
     access: BaseAccess | None = None
+    doubt: str = ""
     answers: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -93,6 +93,18 @@ def test_frames_and_pipelines_are_audited_as_arrays_are(records):
         assert by_array.records[column].tolist() == by_frame.records[column].tolist()
 
 
+def test_a_function_that_draws_records_is_audited_by_its_samples(records):
+    model = KernelDensity(bandwidth=0.05).fit(records[0])
+
+    def draw(n, random_state):
+        return model.sample(n, random_state=random_state)
+
+    report = run(draw, records, release="samples", estimator=KernelDensity(bandwidth=0.05))
+    assert auc_of(report)["low"] > 0.6
+    with pytest.raises(ValueError, match="plain function: references need estimator="):
+        run(draw, records, release="samples")
+
+
 class Collapsed(Forgetful):
     """A generator of one record."""
 

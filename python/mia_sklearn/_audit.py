@@ -24,9 +24,8 @@ from ._controls import (
     pipeline_control,
     reference_control,
 )
-from ._coverage import Means, access_of, choose_attacks, coverage, headline_of
+from ._coverage import Means, access_of, choose_attacks, coverage, draws_records, headline_of
 from ._data import take_rows
-from ._estimators import is_generator
 from ._findings import findings
 from ._observations import ReferenceTable, group_columns
 from ._observe import alone, ask_copies, beside, beside_groups, place
@@ -96,7 +95,8 @@ def audit(
         skorch classifiers included; a bare torch module in `mia_sklearn.torch.TorchTarget`; a
         function `X -> posteriors`, or `X -> labels` with ``release="labels"``.
         Generators, estimators without labels that have `sample`, `score_samples` or
-        `discriminator_score`, are audited by `audit(generator, X_train, X_test)`.
+        `discriminator_score`, are audited by `audit(generator, X_train, X_test)`; so is, with
+        ``release="samples"``, a function `(n, random_state)` that returns n samples.
     X_train, y_train : table of shape (n_train, n_features), array-like of shape (n_train,)
         What the model was trained on: the members.
     X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
@@ -206,7 +206,7 @@ def audit(
     >>> report.info["n_members"], report.info["n_references"]
     (75, 4)
     """
-    generates = is_generator(model)
+    generates = draws_records(model, release)
     if generates:
         X_test = records_without_labels(y_train, X_test)
     groups, X_train, X_test = split_off(groups, model, X_train, X_test)

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ._estimators import check_trainable
+from ._generators import is_function
 from ._people import by_person
 from ._records import check_records
 from ._sampling import shape_of_block
@@ -85,10 +86,10 @@ def what_to_train(
         return None, ""
     note = ""
     if estimator is None:
-        if isinstance(target, FunctionTarget):
+        if isinstance(target, FunctionTarget) or is_function(target):
             raise ValueError(
-                "model is a plain function: references need estimator=, an unfitted classifier "
-                "like the one behind it. n_references=0 does without."
+                "model is a plain function: references need estimator=, an unfitted model like "
+                "the one behind it. n_references=0 does without."
             )
         # A network's own estimator knows how it was trained.
         estimator = getattr(target, "source", target)

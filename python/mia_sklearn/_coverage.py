@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sklearn.base import clone
 
 from ._estimators import is_generator
+from ._generators import is_function
 from ._inferences import INFERENCES
 from ._white_box import looks_inside
 from .access import BaseAccess, LabelAccess, choose_access
@@ -93,11 +94,16 @@ def check_release(release: Any, generates: bool = False) -> None:
         )
 
 
+def draws_records(model: Any, release: str | None) -> bool:
+    """Tell whether a model is a generator: an estimator, or a function that returns samples."""
+    return is_generator(model) or (release == "samples" and is_function(model))
+
+
 def access_of(
     model: Any, access: Any, release: str, n_queries: int | None = None
 ) -> BaseAccess | None:
     """Return what an audit asks a model for, after checking that it may; None for posteriors."""
-    generates = is_generator(model)
+    generates = draws_records(model, release)
     check_release(release, generates)
     if access is None:
         access = {"samples": "samples", "labels": LabelAccess.name}.get(release)

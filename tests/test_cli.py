@@ -128,10 +128,10 @@ def test_exit_codes_follow_the_interval(case, run):
 
 
 def test_what_cannot_be_excluded_fails_only_with_strict(case, run):
-    # A linear model of noise: the interval of the AUC lies around .5.
-    lenient = run(*linear(case, fail_if="auc > 0.5", quiet=True))
-    assert (lenient.code, "auc > 0.5: open" in lenient.out) == (0, True)
-    strict = run(*linear(case, fail_if="auc > 0.5", quiet=True, strict=True))
+    # A linear model of noise remembers a little: the interval of the AUC is .51 to .64.
+    lenient = run(*linear(case, fail_if="auc > 0.58", quiet=True))
+    assert (lenient.code, "auc > 0.58: open" in lenient.out) == (0, True)
+    strict = run(*linear(case, fail_if="auc > 0.58", quiet=True, strict=True))
     assert strict.code == 3
 
 

@@ -7,12 +7,15 @@ UV := $(BIN)/uv
 SOURCES := Cargo.toml pyproject.toml $(shell find rust -name '*.rs')
 FLOORS := .venv-floors
 PEERS := .venv-peers
-# Statistics and kernels see arrays alone, and what is left out of the networks' defenses differs
-# from other tests of them by the estimator only; what depends on versions is all the rest.
+# Statistics and kernels see arrays alone; what is left out of the others differs from other tests
+# of the same code by the estimator, by the size or by the question only. What depends on versions
+# is all the rest.
 FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tests/test_,\
 	$(addsuffix .py,kernels examples cluster neighbors defenses_networks defended_references exposure \
-	gan_ensemble membership_curve perturbation)) \
-	-k 'not demo'
+	gan_ensemble membership_curve perturbation known_answers compare_defenses synthesis groups \
+	inversion label_access cache enhancing large conditions plots plots_inversion \
+	plots_risk plots_uncertainty defenses_selena defenses_adversarial defended_nets sample_access)) \
+	-k 'not demo and not (test_defenses_common and scikit_learn)'
 export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)

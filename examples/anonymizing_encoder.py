@@ -21,7 +21,7 @@ print(private_label_risk(X, odd, cv=3, random_state=0).round(3).to_string(index=
 
 # The more weight privacy gets, the less of either label is left. Both are measured on records
 # that the encoder was not trained on.
-encoder = make_pipeline(StandardScaler(), AnonymizingEncoder(max_epochs=15))
+encoder = make_pipeline(StandardScaler(), AnonymizingEncoder(max_epochs=10))
 frontier = privacy_frontier(encoder, X, large, odd, [0, 3], cv=3, random_state=0)
 shown = ["lam", "public_accuracy", "private_low", "private_accuracy", "private_high", "attacker"]
 print(frontier[shown].round(3).to_string(index=False))

@@ -15,8 +15,8 @@ from mia_sklearn.torch import GAN, MembershipCurve
 X = load_digits().data[:80] / 8 - 1
 members, others = train_test_split(X, test_size=0.5, random_state=0)
 
-curve = MembershipCurve(members, others, every=100)
-gan = GAN(lr=1e-3, max_epochs=800, batch_size=40, random_state=0, callbacks=[curve]).fit(members)
+curve = MembershipCurve(members, others, every=50)
+gan = GAN(lr=1e-3, max_epochs=400, batch_size=40, random_state=0, callbacks=[curve]).fit(members)
 print(f"Collapsed: {gan.collapse(members) or 'no'}")
 
 report = audit(gan, members, others, split="random", random_state=0)

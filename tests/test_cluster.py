@@ -194,6 +194,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.slow
 def test_ctrl_c_ends_a_fit():
     # Half a minute's work, then in its first search.
     assert printed_after_ctrl_c(_FIT_UNTIL_STOPPED, wait=1.5, timeout=60) == "stopped\n"

@@ -43,6 +43,7 @@ print(references.outputs_.shape)
 """
 
 
+@pytest.mark.slow
 def test_networks_of_a_script_are_trained_where_their_module_is_known():
     pytest.importorskip("skorch")
     assert printed(IN_A_SCRIPT) == "True\n(4, 40, 2)\n"

@@ -216,6 +216,7 @@ def test_the_accountant_agrees_with_the_exact_cost_of_full_batches(noise, number
     assert exact <= loose <= 1.3 * exact
 
 
+@pytest.mark.slow
 def test_less_epsilon_is_more_noise_and_less_accuracy(data):
     X, y = data
     net = classifier(max_epochs=30, batch_size=40, lr=0.5)

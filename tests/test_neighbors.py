@@ -285,6 +285,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a child")
+@pytest.mark.slow
 def test_ctrl_c_ends_a_long_count():
     output = printed_after_ctrl_c(_LONG_COUNT, wait=0.5, timeout=20, RAYON_NUM_THREADS="1")
     assert output == "interrupted\n"

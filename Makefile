@@ -13,7 +13,7 @@ PEERS := .venv-peers
 FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tests/test_,\
 	$(addsuffix .py,kernels examples cluster neighbors defenses_networks defended_references exposure \
 	gan_ensemble membership_curve perturbation known_answers compare_defenses synthesis groups \
-	inversion label_access cache enhancing large conditions plots plots_inversion \
+	inversion inversion_contrast label_access cache enhancing large conditions plots plots_inversion \
 	plots_risk plots_uncertainty defenses_selena defenses_adversarial defended_nets sample_access)) \
 	-k 'not demo and not (test_defenses_common and scikit_learn)'
 export UV_LINK_MODE := copy

@@ -28,7 +28,7 @@ from ._coverage import Means, access_of, choose_attacks, coverage, draws_records
 from ._data import take_rows
 from ._findings import findings
 from ._observations import ReferenceTable, group_columns
-from ._observe import alone, ask_copies, beside, beside_groups, place
+from ._observe import alone, ask_as_references, ask_copies, ask_target, beside, beside_groups, place
 from ._people import check_slices, people_of, single, split_off, their_p_values
 from ._plan import Run, in_pool_order, make_plan, make_pool
 from ._slices import slice_columns
@@ -309,14 +309,13 @@ def _ask_target(run: Run) -> np.ndarray:
 def _ask_signal(run: Run) -> np.ndarray:
     """Return what the access asks for, of the audited records."""
     assert run.access is not None
-    refs = run.references
-    if refs is None:
-        labels = class_indices(run.target, run.y) if run.pool.labelled else run.y
-        records, seed = AskedRecords(run.X, labels, run.classes), run.seed
+    rows = np.arange(len(run.y))
+    if run.references is not None:
+        answers, run.doubt = ask_as_references(run.target, run.references, rows)
     else:
-        records, seed = AskedRecords(refs.X_, refs.labels_, refs.classes_), refs.query_seed_
-    answers = run.access.question(records, seed).ask(run.target, np.arange(len(run.y)), seed)
-    run.doubt = run.access.doubt(run.target, records, answers)
+        labels = class_indices(run.target, run.y) if run.pool.labelled else run.y
+        records = AskedRecords(run.X, labels, run.classes)
+        answers, run.doubt = ask_target(run.access, run.target, records, rows, run.seed)
     return answers
 
 

@@ -260,18 +260,28 @@ def _observe_signal(
                 "the population included, are the reference data."
             )
         positions = _locate(references, X, y, rows, groups)
-        answers = ask_signal(target, references, positions)
+        answers = _warned(*ask_as_references(target, references, positions))
         return place(ReferenceTable(references, neighbors=neighbors), answers, positions)
     if neighbors:
         raise ValueError("neighbors= needs references=.")
     seed = check_random_state(random_state).randint(2**31 - 1)
     records = AskedRecords(X, labels, classes, reference_data)
-    answers = ask_target(access, target, records, np.arange(len(y)), seed)
+    answers = _warned(*ask_target(access, target, records, np.arange(len(y)), seed))
     return beside_groups(alone(answers, labels, len(classes), access), groups)
 
 
-def ask_signal(target: Any, references: ReferenceModels, rows: np.ndarray) -> np.ndarray:
-    """Ask a target what the references were asked, on some records of their pool."""
+def ask_as_references(
+    target: Any, references: ReferenceModels, rows: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Ask a target what the references were asked, see `ask_target`.
+
+    Parameters
+    ----------
+    target : fitted estimator
+    references : fitted ReferenceModels
+    rows : ndarray of int of shape (n_rows,)
+        Which records of their pool.
+    """
     assert references.access_ is not None
     records = AskedRecords(references.X_, references.labels_, references.classes_)
     return ask_target(references.access_, target, records, rows, references.query_seed_)
@@ -279,10 +289,14 @@ def ask_signal(target: Any, references: ReferenceModels, rows: np.ndarray) -> np
 
 def ask_target(
     access: BaseAccess, target: Any, records: AskedRecords, rows: np.ndarray, seed: int
-) -> np.ndarray:
-    """Ask a target, and warn where its answers are worthless."""
+) -> tuple[np.ndarray, str]:
+    """Return a target's answers, and what makes them worthless, where something does."""
     answers = access.question(records, seed).ask(target, rows, seed)
-    doubt = access.doubt(target, records, answers)
+    return answers, access.doubt(target, records, answers)
+
+
+def _warned(answers: np.ndarray, doubt: str) -> np.ndarray:
+    """Return answers, after a warning where they are worthless."""
     if doubt:
         warnings.warn(doubt, stacklevel=4)
     return answers

@@ -22,7 +22,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # One process per core, each with one thread: threads of several processes wait for each other.
 PARALLEL := -n auto
 
-.PHONY: audit test test-slow lint rust-test floors bench bench-peers docs wheel clean
+.PHONY: audit test thorough mutants test-slow lint rust-test floors bench bench-peers docs wheel clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -56,7 +56,15 @@ rust-test:
 test: lint
 	$(MAKE) rust-test
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL)
-	$(MAKE) floors
+
+# The same code on more estimators, sizes and examples than `make test` has time for.
+thorough: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL) -m thorough
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m '' examples/test_privacy.py
+
+# Does a test fail for each small fault?
+mutants: $(VENV)/.test
+	$(BIN)/python tools/mutants.py
 
 # The oldest versions that pyproject.toml allows, on the oldest Python found that has wheels of
 # them. The extension is the one in the source tree: it holds for every Python from 3.10 on.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,36 @@ from sklearn.ensemble import RandomForestClassifier
 from mia_sklearn import ReferenceModels, metrics, observe
 from mia_sklearn.report import AuditReport, Finding
 
+# scikit-learn's checks that each estimator can fail in a way of its own. The others look at code
+# that estimators of one family share: one of a family goes through all of them in `make test`, and
+# the rest in `make thorough`.
+OWN_CHECKS = {
+    "check_classifiers_classes",
+    "check_classifiers_train",
+    "check_dict_unchanged",
+    "check_dont_overwrite_attributes",
+    "check_estimators_nan_inf",
+    "check_estimators_pickle",
+    "check_fit2d_1sample",
+    "check_fit_idempotent",
+    "check_n_features_in",
+    "check_parameters_default_constructible",
+}
+
 METRICS = ("auc", "tpr@0.1", "tpr@0.01", "tpr@0.001", "advantage", "accuracy", "epsilon")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        family = item.get_closest_marker("one_for_all")
+        if family is None:
+            continue
+        estimator, check = (item.callspec.params[name] for name in ("estimator", "check"))
+        while isinstance(check, partial):
+            check = check.func
+        if check.__name__ not in OWN_CHECKS and not isinstance(estimator, family.args):
+            item.add_marker(pytest.mark.thorough)
 
 
 def _measure(attack, group, name, scores, confidence):

@@ -37,6 +37,7 @@ def records(n, seed=0):
 X, Y, PRIVATE = records(120)
 
 
+@pytest.mark.one_for_all()
 @parametrize_with_checks([AnonymizingEncoder(lam=0, max_epochs=1)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

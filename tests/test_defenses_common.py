@@ -77,6 +77,7 @@ IDLE = {
 EXCUSED: dict[type, dict[str, str]] = {}
 
 
+@pytest.mark.one_for_all(TopKPosterior, ModelStacking, InputNoise, PATE)
 @parametrize_with_checks(
     list(DEFENSES.values()), expected_failed_checks=lambda d: EXCUSED.get(type(d), {})
 )

@@ -44,6 +44,7 @@ SHARED = (
 )
 
 
+@pytest.mark.one_for_all(DropoutDefense)
 @parametrize_with_checks(list(DEFENSES.values()))
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -58,6 +58,7 @@ SHARED = (
 )
 
 
+@pytest.mark.one_for_all()
 @parametrize_with_checks(list(DEFENSES.values()))
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

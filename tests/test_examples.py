@@ -1,18 +1,36 @@
+import ast
 import runpy
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 # Run by tests of their own: one by pytest, one where diffprivlib can be imported.
 ELSEWHERE = {"test_privacy", "differential_privacy"}
-EXAMPLES = sorted(
-    path
-    for path in (Path(__file__).parents[1] / "examples").glob("*.py")
-    if path.stem not in ELSEWHERE
-)
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+# What a newcomer meets first; the others run in `make thorough`.
+FIRST = {"audit_a_model", "compare_two_models", "own_attack", "step_by_step"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_example_names_what_exists(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("mia_sklearn"):
+            if ".torch" in node.module:
+                pytest.importorskip("skorch")
+            module = import_module(node.module)
+            assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=() if path.stem in FIRST else pytest.mark.thorough)
+        for path in EXAMPLES
+        if path.stem not in ELSEWHERE
+    ],
+    ids=lambda p: p.stem,
+)
 def test_example_runs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(path), run_name="__main__")

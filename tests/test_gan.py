@@ -50,6 +50,7 @@ if skorch.__version__ >= "1.2":
     EXCUSED["check_set_params"] = "skorch's nets read `callbacks` at once"
 
 
+@pytest.mark.one_for_all()
 @parametrize_with_checks([small()], expected_failed_checks=lambda _: EXCUSED)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -185,6 +185,7 @@ from mia_sklearn.torch import GAN, InformedGAN  # noqa: E402
 FEW = {"max_epochs": 2, "batch_size": 32}
 
 
+@pytest.mark.one_for_all()
 @parametrize_with_checks([LOGANAttack("generative", InformedGAN(**FEW), random_state=0)])
 def test_scikit_learn_checks_of_the_local_network(estimator, check):
     check(estimator)

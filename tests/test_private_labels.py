@@ -1,8 +1,5 @@
 """What encoded data tell of a label: answers that are known, chance where there is nothing."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -183,12 +180,3 @@ def test_bad_input_is_named(change, message):
     data = {"Z": Z, "private": LABEL, "attackers": CHEAP} | change
     with pytest.raises(ValueError, match=message):
         private_label_risk(data.pop("Z"), data.pop("private"), **data)
-
-
-def test_the_subpackage_is_light():
-    code = (
-        "import sys, mia_sklearn.disclosure; "
-        "print({'torch', 'skorch', 'matplotlib'} & set(sys.modules))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert run.stdout.strip() == "set()"

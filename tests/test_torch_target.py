@@ -1,8 +1,5 @@
 """Networks as targets: what their answers are read as."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -360,19 +357,6 @@ def test_observing_draws_no_random_numbers_of_the_user(records):
     observe(net, X, y)
     assert torch.equal(torch.get_rng_state(), before)
     assert (np.random.get_state()[1] == before_numpy).all()  # noqa: NPY002
-
-
-def test_without_torch_the_extra_is_named():
-    code = (
-        "import sys; sys.modules['skorch'] = None\n"
-        "import mia_sklearn\n"
-        "try:\n    import mia_sklearn.torch\n"
-        "except ImportError as error:\n    print(error)"
-    )
-    printed = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout
-    assert "pip install 'mia-sklearn[torch]'" in printed
 
 
 @pytest.mark.gpu

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -103,6 +101,7 @@ def test_nobody_is_found_where_nobody_trained(name, seen):
     assert estimate.low < 0.5 < estimate.high
 
 
+@pytest.mark.one_for_all(UnsupervisedWhiteBoxAttack)
 @parametrize_with_checks(
     [WhiteBoxAttack(n_networks=1, **SMALL), UnsupervisedWhiteBoxAttack(**SMALL)],
 )
@@ -194,33 +193,6 @@ def test_an_absent_device_is_named(attack, seen):
 
 
 # Registry and audit.
-
-
-def test_the_registry_needs_no_torch():
-    code = """
-import sys
-
-class NotInstalled:
-    def find_spec(self, name, path=None, target=None):
-        if name == "torch":
-            raise ModuleNotFoundError(name)
-
-sys.meta_path.insert(0, NotInstalled())
-from mia_sklearn.attacks import *
-from mia_sklearn import attacks
-print(*(info.name for info in attacks.all_attacks()), *dir(attacks))
-try:
-    attacks.WhiteBoxAttack
-except ImportError as error:
-    print(error)
-from mia_sklearn.cli import main
-main(["attacks"])
-"""
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    names, error, *listed = run.stdout.splitlines()
-    assert {"white-box", "unsupervised-white-box", "WhiteBoxAttack"} <= set(names.split())
-    assert "mia-sklearn[torch]" in error
-    assert any("mia-sklearn[torch]" in line for line in listed)
 
 
 def test_the_attacks_that_the_registry_loads_late_are_ours():

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from skorch import NeuralNetBinaryClassifier
+from skorch.callbacks import LoadInitState
 from torch import nn
 
 from .._data import is_frame, positions, take_rows
@@ -33,9 +34,16 @@ def check_net(net: Any) -> None:
     Raises
     ------
     ValueError
-        If its device is absent, or its module is an instance that keeps what it has learned.
+        If its device is absent, its module is an instance that keeps what it has learned, or a
+        callback begins with what another training has left.
     """
     check_device(net.device)
+    given = net.callbacks if isinstance(net.callbacks, (list, tuple)) else []
+    if any(isinstance(part, LoadInitState) for item in given for part in np.ravel(item)):
+        raise ValueError(
+            "The net's callback LoadInitState begins with weights from a file: reference models "
+            "would begin with what the target has learned. Pass a net without it as estimator=."
+        )
     if not hasattr(type(net), "classes_") and not is_generator(net):
         raise ValueError(
             f"estimator must be a classifier, got {type(net).__name__}. Use skorch's "

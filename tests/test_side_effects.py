@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 
 import joblib
 import numpy as np
@@ -155,7 +154,7 @@ def test_boosters_write_and_print_nothing(tmp_path, monkeypatch, capfd):
     ]
     for model in models:
         ReferenceModels(model, 2, random_state=0).fit(X, Y)
-    assert os.listdir() == []
+    assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
     kept = configured(models[-1], 0).callbacks
     assert [type(callback).__name__ for callback in kept] == ["LearningRateScheduler"]
@@ -186,7 +185,7 @@ def test_callbacks_of_nets_write_and_print_nothing(tmp_path, monkeypatch, capfd,
         ],
     )
     ReferenceModels(RoundedPosterior(net), 2, random_state=0).fit(X.astype("float32"), Y)
-    assert os.listdir() == []
+    assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
     assert [name for name, _ in configured(net, 0).callbacks] == ["stop"]
     assert len(net.callbacks) == 4
@@ -217,11 +216,11 @@ def test_nets_go_back_to_their_best_epoch_without_a_file(tmp_path, monkeypatch, 
 
     saved = net(Checkpoint(best_in(2), dirname="here", load_best=True))
     expected = train(saved)
-    assert os.listdir() == ["here"]
+    assert [file.name for file in tmp_path.iterdir()] == ["here"]
     quiet = without_side_effects(net(Checkpoint(best_in(2), dirname="quiet", load_best=True)))
     assert np.array_equal(train(quiet), expected)
     assert not np.array_equal(train(net(("last", None))), expected)
-    assert os.listdir() == ["here"]
+    assert [file.name for file in tmp_path.iterdir()] == ["here"]
 
 
 def test_a_net_that_begins_with_a_file_is_refused(one_torch_thread):

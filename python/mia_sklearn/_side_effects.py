@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
+from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
@@ -87,30 +88,35 @@ class _Copies:
 
     def __init__(self) -> None:
         self._made: dict[int, Any] = {}
+        # The first kind that fits, in this order.
+        self._kinds: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+            (lambda value: type(value) in (list, tuple), self._sequence),
+            (lambda value: type(value) is dict, self._dict),
+            (lambda value: isinstance(value, MemorizedFunc), lambda value: value.func),
+            (lambda value: isinstance(value, functools.partial), self._partial),
+            (lambda value: isinstance(value, MethodType), self._method),
+            (_is_watching, lambda _: _GONE),
+            (_is_checkpoint, _in_memory),
+            (_is_estimator, self._estimator),
+        )
 
     def of(self, value: Any) -> Any:
         """Return the value, its copy, or `_GONE` where it is to be left out."""
         if id(value) in self._made:
             return self._made[id(value)]
-        if type(value) in (list, tuple):
-            return self._sequence(value)
-        if type(value) is dict:
-            items = {key: self.of(item) for key, item in value.items()}
-            return {key: item for key, item in items.items() if item is not _GONE}
-        if isinstance(value, MemorizedFunc):
-            return value.func
-        if isinstance(value, functools.partial):
-            arguments = self.of(list(value.args)), self.of(value.keywords)
-            return functools.partial(self.of(value.func), *arguments[0], **arguments[1])
-        if isinstance(value, MethodType):
-            return MethodType(value.__func__, self.of(value.__self__))
-        if _is_watching(value):
-            return _GONE
-        if _is_checkpoint(value):
-            return _in_memory(value)
-        if hasattr(value, "get_params") and not isinstance(value, type):
-            return self._estimator(value)
-        return value
+        makers = (make for fits, make in self._kinds if fits(value))
+        return next(makers, _unchanged)(value)
+
+    def _dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        items = {key: self.of(item) for key, item in value.items()}
+        return {key: item for key, item in items.items() if item is not _GONE}
+
+    def _partial(self, value: Any) -> Any:
+        arguments, keywords = self.of(list(value.args)), self.of(value.keywords)
+        return functools.partial(self.of(value.func), *arguments, **keywords)
+
+    def _method(self, value: Any) -> Any:
+        return MethodType(value.__func__, self.of(value.__self__))
 
     def _sequence(self, value: Any) -> Any:
         items = [self.of(item) for item in value]
@@ -153,6 +159,14 @@ def _shallow(estimator: Any) -> Any:
     made = object.__new__(type(estimator))
     made.__dict__.update(vars(estimator))
     return made
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "get_params") and not isinstance(value, type)
 
 
 def _is_cache(value: Any) -> bool:

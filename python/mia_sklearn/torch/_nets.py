@@ -13,7 +13,7 @@ from torch import nn
 
 from .._data import is_frame, positions, take_rows
 from .._estimators import is_generator, last_step
-from .._training import Lost
+from .._lost import Lost, diverged
 from ._random import seeded
 from ._target import TorchTarget, as_input, check_device, read_output
 
@@ -192,7 +192,7 @@ def fit_net(
         estimator.fit(X, targets_of(net, codes), **params)
     for epoch in net.history:
         if any(np.isnan(batch.get("train_loss", 0.0)) for batch in epoch["batches"]):
-            return Lost(epoch["epoch"])
+            return diverged(epoch["epoch"])
     target = TorchTarget.from_estimator(estimator, X)
     if len(target.classes_) != len(classes):
         raise ValueError(
@@ -240,8 +240,5 @@ def train_net(
     codes = positions(labels, classes)
     target = fit_net(net, X, codes, classes=classes, seed=seed, params=params or {})
     if isinstance(target, Lost):
-        raise ValueError(
-            f"The loss of the network became NaN in epoch {target.epoch}: lower its learning "
-            "rate, or clip its gradients."
-        )
+        raise ValueError(f"The network cannot be trained: {target.why}")
     return target

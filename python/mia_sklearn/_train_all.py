@@ -251,13 +251,10 @@ def _may_be_answers(answers: np.ndarray, job: Job) -> bool:
     """Tell whether numbers can be what models answered: no posterior exceeds 1."""
     if job.question is not None:
         return True
-    n_classes = len(job.classes)
     own = answers.reshape(-1, job.n_answers, job.n_columns)
-    return all(
-        bool((np.exp(one[:, :n_classes]).sum(axis=1) <= 1 + _ROUNDING).all())
-        and not np.isnan(one).any()
-        for one in own
-    )
+    with np.errstate(over="ignore"):
+        totals = [np.exp(one[:, : len(job.classes)]).sum(axis=1) for one in own]
+    return all((total <= 1 + _ROUNDING).all() for total in totals) and not np.isnan(own).any()
 
 
 @contextmanager

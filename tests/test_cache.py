@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import enum
 import errno
 import functools
 import hashlib
@@ -12,15 +15,18 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -29,6 +35,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from mia_sklearn import defenses
 from mia_sklearn._cache import ArrayStore
 from mia_sklearn._fingerprint import fingerprint
 from mia_sklearn.references import ReferenceModels
@@ -378,6 +385,70 @@ class Plain:
         self.value = value
 
 
+@dataclasses.dataclass
+class Options:
+    depth: int = 3
+    names: list = dataclasses.field(default_factory=list, metadata={"unit": "none"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    depth: int = 3
+
+
+class Slots:
+    __slots__ = ("depth", "unset")
+
+    def __init__(self, depth):
+        self.depth = depth
+
+
+class Depth(enum.Enum):
+    LOW = 3
+    HIGH = 4
+
+
+class Pair(NamedTuple):
+    one: int
+    other: int = 2
+
+
+class Lazy:
+    lock = threading.Lock()
+
+    def __init__(self, value):
+        self.value = value
+
+    @functools.cached_property
+    def twice(self):
+        return 2 * self.value
+
+    @functools.lru_cache(maxsize=3)  # noqa: B019
+    def thrice(self):
+        return 3 * self.value
+
+
+def _local(depth):
+    class Local(BaseEstimator):
+        deepest = depth
+
+        def __init__(self, value=1):
+            self.value = value
+
+    return Local()
+
+
+def _keyword_only(depth):
+    def train(X, y, seed, *, depth=depth):
+        return DecisionTreeClassifier(max_depth=depth, random_state=seed).fit(X, y)
+
+    return train
+
+
+def _inner(depth):
+    return lambda v: [lambda w: w + depth for _ in v]
+
+
 FRAME = pd.DataFrame({"n": [1.0, np.nan], "s": ["a", None], "c": pd.Categorical(["u", "v"])})
 DISTINCT = {
     "none": None,
@@ -438,6 +509,32 @@ DISTINCT = {
     "generator": np.random.default_rng(0),
     "generator state": np.random.default_rng(1),
     "random state": np.random.RandomState(0),
+    "data class": Options(),
+    "data class value": Options(4),
+    "data class itself": Options,
+    "frozen data class": Fixed(),
+    "slots": Slots(1),
+    "slots value": Slots(2),
+    "enumeration": Depth,
+    "low": Depth.LOW,
+    "high": Depth.HIGH,
+    "named pair": Pair(1),
+    "other named pair": Pair(1, 3),
+    "lazy": Lazy(1),
+    "lazy value": Lazy(2),
+    "local class": _local(3),
+    "other local class": _local(4),
+    "keyword only": _keyword_only(3),
+    "keyword only value": _keyword_only(4),
+    "inner": _inner(3),
+    "inner value": _inner(4),
+    "read-only dict": types.MappingProxyType({"c": 1}),
+    "default dict": collections.defaultdict(list, a=1),
+    "other default dict": collections.defaultdict(set, a=1),
+    "remembering function": functools.lru_cache(lambda v: v + 3),
+    "other remembering function": functools.lru_cache(lambda v: v + 4),
+    "dispatching function": functools.singledispatch(lambda v: v + 5),
+    "other dispatching function": functools.singledispatch(lambda v: v + 6),
     "path": Path("a"),
     "other path": Path("b"),
 }
@@ -483,6 +580,52 @@ def test_code_and_globals_of_functions_count(monkeypatch):
     assert fingerprint(_make(1), "f") == before
     monkeypatch.setitem(globals(), "_helper", lambda x: x)
     assert fingerprint(_make(1), "f") != before
+
+
+def test_globals_of_inner_code_and_attributes_of_functions_count(monkeypatch):
+    def outer():
+        def inner():
+            return _helper(0)
+
+        return inner
+
+    before = fingerprint(outer, "f")
+    outer.depth = 3
+    assert fingerprint(outer, "f") != before
+    del outer.depth
+    assert fingerprint(outer, "f") == before
+    monkeypatch.setitem(globals(), "_helper", lambda x: x)
+    assert fingerprint(outer, "f") != before
+
+
+def test_what_a_module_trains_counts(one_torch_thread):
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Linear(3, 2)
+    before = fingerprint(layer, "module")
+    torch.nn.init.zeros_(layer.weight)
+    assert fingerprint(layer, "module") == before, "weights are drawn anew"
+    layer.weight.requires_grad_(False)
+    assert fingerprint(layer, "module") != before
+
+
+def test_copies_count(tmp_path, data):
+    plain = fit(tmp_path, data, DecisionTreeClassifier())
+    asked = fit(tmp_path, data, DecisionTreeClassifier(), n_queries=2)
+    assert plain.query_outputs_ is None
+    assert asked.query_outputs_.shape == (4, 2, 80, 2)
+    assert np.array_equal(asked.outputs_, plain.outputs_)
+    again = fit(tmp_path, data, DecisionTreeClassifier(), n_queries=2)
+    assert np.array_equal(again.query_outputs_, asked.query_outputs_)
+
+
+@pytest.mark.parametrize("defense", sorted(vars(defenses)["__all__"]))
+def test_every_defense_has_a_name(defense):
+    """Wherever this package lies: its version tells its code."""
+    kind = getattr(defenses, defense)
+    if isinstance(kind, type) and hasattr(kind, "get_params"):
+        wrapped = kind(DecisionTreeClassifier(max_depth=3))
+        assert fingerprint(wrapped, "one") == fingerprint(clone(wrapped), "other")
+        assert fingerprint(wrapped, "one") != fingerprint(kind(GaussianNB()), "other")
 
 
 def test_code_of_own_classes_and_modules_counts(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from textwrap import shorten
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ __all__ = ["Lost", "check_left", "diverged", "lost_to", "reasons", "second_seed"
 
 _LARGEST_SEED = 2**31 - 1
 _NAMED_REASONS = 3
+_CHARACTERS = 250
 
 
 class Lost(NamedTuple):
@@ -79,7 +81,8 @@ def reasons(lost: dict[int, str]) -> str:
         models.setdefault(why, []).append(model)
     frequent = sorted(models.items(), key=lambda item: -len(item[1]))
     texts = [
-        f"model{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}: {why}"
+        f"model{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}: "
+        f"{shorten(why, _CHARACTERS, placeholder=' ...')}"
         for why, numbers in frequent[:_NAMED_REASONS]
     ]
     if len(frequent) > _NAMED_REASONS:

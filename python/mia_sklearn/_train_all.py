@@ -264,7 +264,7 @@ def _stopping(results: Any) -> Iterator[Iterable]:
         yield results
     finally:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed")
+            warnings.filterwarnings("ignore", "[0-9]+ tasks (which were still|have been succ)")
             results.close()
 
 

@@ -31,6 +31,7 @@ from ._observations import ReferenceTable, group_columns
 from ._observe import alone, ask_as_references, ask_copies, ask_target, beside, beside_groups, place
 from ._people import check_slices, people_of, single, split_off, their_p_values
 from ._plan import Run, in_pool_order, make_plan, make_pool
+from ._sampling import is_stratified
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
 from ._targets import FunctionTarget, class_indices
@@ -331,7 +332,11 @@ def _train_references(
         name: in_pool_order(name, value, pool, order) for name, value in (fit_params or {}).items()
     }
     references = ReferenceModels(
-        run.trainable, train_size=plan.n_trained, signal=run.access, **options
+        run.trainable,
+        train_size=plan.n_trained,
+        stratify=pool.labelled and pool.people is None and is_stratified(run.member, run.y),
+        signal=run.access,
+        **options,
     )
     return references.fit(
         run.X,

@@ -13,6 +13,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from ._side_effects import without_side_effects
+
 __all__ = [
     "check_fit_takes",
     "check_trainable",
@@ -79,8 +81,8 @@ def is_module(model: Any) -> bool:
 
 
 def configured(estimator: Any, seed: int) -> Any:
-    """Return a clone with its own seeds, which uses one core."""
-    estimator = clone(estimator)
+    """Return a clone with its own seeds, which uses one core, reads and writes no files."""
+    estimator = without_side_effects(clone(estimator))
     rng = np.random.default_rng(seed)
     for part in nested(estimator):
         # CatBoost lists only parameters that were given.

@@ -9,6 +9,7 @@ from scipy.stats import t as student_t
 
 from ._comparison import AFFORDABLE
 from ._estimators import last_step
+from ._lost import reasons
 from ._plan import predicted_classes
 from ._unit import PERSON, RECORD, Unit, capital
 from .access import DiscriminatorAccess
@@ -330,15 +331,15 @@ def _lost_references(run: Run) -> Finding | None:
     refs = run.references
     if refs is None or not refs.lost_:
         return None
-    model, epoch = next(iter(refs.lost_.items()))
-    where = f" in epoch {epoch}" if epoch else ""
     return Finding(
         "LOST_REFERENCES",
         "warning",
-        f"{len(refs.lost_)} of {refs.n_models_} reference models diverged and are left out",
-        f"Their loss became NaN (that of model {model}{where}). Those that remain are the ones "
-        "that trained well; if the target was close to diverging too, it may be unlike them.",
-        "Lower the learning rate, or clip the gradients, of target and references alike.",
+        f"{len(refs.lost_)} of {refs.n_models_} reference models could not be trained",
+        f"They are left out: {reasons(refs.lost_)}. Those that remain are the ones that could be "
+        "trained; where that depends on a few records, of a rare class for example, each of them "
+        "had enough of these.",
+        "Make the training of target and references alike succeed more surely: fewer folds or "
+        "neighbours where a class is rare, a lower learning rate where a loss becomes NaN.",
     )
 
 

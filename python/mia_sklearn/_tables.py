@@ -191,6 +191,7 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
             "n_references": refs.n_models_ - len(refs.lost_),
             "sampling": refs.sampling,
             "block_size": refs.block_size_,
+            "stratified": refs.stratify,
         }
         if run.access is None:
             info["smoothing"] = refs.smoothing_

@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._cores import at_most
 from .._data import is_frame
 from .._estimators import configured, prefers_threads
 from ..base import BaseDefense, TrainingSet, fit_clone
@@ -320,7 +321,7 @@ class _Scores:
                 return -np.inf
         estimator = self._defense.estimator
         prefer = "threads" if prefers_threads(estimator) else None
-        scores = Parallel(n_jobs=self._defense.n_jobs, prefer=prefer)(
+        scores = Parallel(n_jobs=at_most(self._defense.n_jobs, len(self._splits)), prefer=prefer)(
             delayed(_score)(
                 configured(estimator, int(seed)),
                 self._data.take(train[kept[train]]),

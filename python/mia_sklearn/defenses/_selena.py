@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._cores import at_most
 from .._data import n_rows, row_digests, take_rows
 from .._estimators import prefers_threads
 from ..base import BaseDefense, TrainingSet
@@ -159,7 +160,9 @@ class SELENA(BaseDefense):
         """Yield each sub-model's posteriors of the records that it did not see, and itself."""
         keep = not self.distill
         prefer = "threads" if prefers_threads(self.estimator) else "processes"
-        parallel = Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator")
+        parallel = Parallel(
+            n_jobs=at_most(self.n_jobs, len(seeds)), prefer=prefer, return_as="generator"
+        )
         return parallel(
             delayed(_train_one)(
                 self.estimator, data, unseen[:, number], self.classes_, seed=seed, keep=keep

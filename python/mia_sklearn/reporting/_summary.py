@@ -39,6 +39,7 @@ _FACTS = {
     "n_references": "Reference models",
     "sampling": "Their training sets are drawn by",
     "block_size": "Reference models per block",
+    "stratified": "Drawn within classes, as the model's",
     "smoothing": "Smoothing of posteriors",
     "confidence": "Confidence of each interval",
     "random_state": "Random seed",

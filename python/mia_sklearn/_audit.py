@@ -29,7 +29,7 @@ from ._data import take_rows
 from ._findings import findings
 from ._observations import ReferenceTable, group_columns
 from ._observe import alone, ask_as_references, ask_copies, ask_target, beside, beside_groups, place
-from ._people import check_slices, people_of, single, split_off, their_p_values
+from ._people import check_slices, single, split_off, their_p_values
 from ._plan import Run, in_pool_order, make_plan, make_pool
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
@@ -229,9 +229,8 @@ def audit(
     means = Means(release, access, n_references > 0, gradients, people=groups is not None)
     chosen = choose_attacks(attacks, means)
     seed = seed_of(random_state, cache)
-    pool = make_pool(target, X_train, y_train, X_test, y_test, labelled=not generates)
-    if groups is not None:
-        pool.people, pool.names = people_of(groups, pool)
+    records_given = (X_train, y_train, X_test, y_test)
+    pool = make_pool(target, *records_given, labelled=not generates, groups=groups)
     pool.sliced = slice_columns(slices, pool)
     check_slices(pool)
     run = Run(

@@ -146,12 +146,13 @@ def records_table(
     )
 
 
-def _who(run: Run, audited: np.ndarray) -> dict[str, np.ndarray]:
+def _who(run: Run, audited: np.ndarray) -> dict[str, Any]:
     """Return the columns that name the units."""
     pool = run.pool
     if pool.people is not None:
         return {"group": pool.names[pool.people[audited]], "n_rows": run.units.sizes}
-    return {"row": pool.origin[audited], **({"label": run.y} if pool.labelled else {})}
+    label = {"label": run.y} if pool.labelled else {}
+    return {"row": pool.origin[audited], "index": pool.index[audited], **label}
 
 
 def info_of(run: Run, title: str | None) -> dict[str, Any]:
@@ -169,6 +170,8 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         "n_members": int(run.unit_member.sum()),
         "n_nonmembers": int((~run.unit_member).sum()),
         "n_unaudited": len(run.plan.core),
+        "n_repeated_train": run.pool.repeats.n_train,
+        "n_repeated_test": run.pool.repeats.n_test,
         "release": run.release,
         "split": run.split or "not stated",
         "confidence": run.confidence,

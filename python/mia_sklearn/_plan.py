@@ -39,7 +39,7 @@ class Pool:
     member : ndarray of bool
     origin : ndarray of int
         Position in `X_train` or `X_test`.
-    index : Index
+    index : Series
         What the user's tables call each record: the labels of their index, or positions.
     auditable : ndarray of bool
         Records that occur once; of people, all of those who have a record of their own.
@@ -56,7 +56,7 @@ class Pool:
     y: np.ndarray
     member: np.ndarray
     origin: np.ndarray
-    index: pd.Index
+    index: pd.Series
     auditable: np.ndarray
     repeats: Repeats
     n_train: int
@@ -261,7 +261,7 @@ def make_pool(
         y=np.concatenate([labels[0], labels[1][test]]),
         member=member,
         origin=np.where(member, kept, kept - n_train),
-        index=_labels_of(X_train, n_train).append(_labels_of(X_test, n_test))[kept],
+        index=_index_of((X_train, n_train), (X_test, n_test)).iloc[kept],
         auditable=auditable[kept],
         repeats=repeats,
         n_train=n_train,
@@ -272,16 +272,17 @@ def make_pool(
     )
 
 
-def _labels_of(table: Any, n: int) -> pd.Index:
-    """Return the labels of a table's index, of several levels as tuples; positions without one."""
+def _index_of(*tables: tuple[Any, int]) -> pd.Series:
+    """Return the labels of tables' indexes, of several levels as tuples; positions without one."""
     import pandas as pd
 
-    if not hasattr(table, "iloc"):
-        return pd.RangeIndex(n)
-    labels = table.index.to_flat_index()
-    # Categories, periods and intervals say their values; those of two tables differ in type.
-    plain = isinstance(labels.dtype, (np.dtype, pd.DatetimeTZDtype, pd.StringDtype))
-    return labels if plain else labels.astype(object)
+    parts = []
+    for table, n in tables:
+        labels = table.index.to_flat_index() if hasattr(table, "iloc") else pd.RangeIndex(n)
+        # Categories, periods and intervals say their values; those of two tables differ in type.
+        plain = isinstance(labels.dtype, (np.dtype, pd.DatetimeTZDtype, pd.StringDtype))
+        parts.append(pd.Series(labels, dtype=labels.dtype if plain else object))
+    return pd.concat(parts, ignore_index=True)
 
 
 def check_features(model: Any, X: Any, name: str) -> None:

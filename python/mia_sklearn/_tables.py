@@ -151,8 +151,9 @@ def _who(run: Run, audited: np.ndarray) -> dict[str, Any]:
     pool = run.pool
     if pool.people is not None:
         return {"group": pool.names[pool.people[audited]], "n_rows": run.units.sizes}
+    index = pool.index.iloc[audited].reset_index(drop=True)
     label = {"label": run.y} if pool.labelled else {}
-    return {"row": pool.origin[audited], "index": pool.index[audited], **label}
+    return {"row": pool.origin[audited], "index": index, **label}
 
 
 def info_of(run: Run, title: str | None) -> dict[str, Any]:

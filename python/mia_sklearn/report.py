@@ -72,8 +72,9 @@ class AuditReport:
         ``n_nonmembers``, ``fpr`` (realised), ``n_identified``, ``n_false_alarms``, ``note``.
     records : DataFrame
         One row per audited record: ``set`` ("train" or "test"), ``row`` (its position in
-        `X_train` or `X_test`, from 0), ``index`` (what the index of that data frame calls it, of
-        several levels a tuple; the position again where there is no index), ``label``, ``member`` (1 or 0), one column of scores per attack (log-odds of membership),
+        `X_train` or `X_test`, from 0), ``index`` (its label in that data frame's index, a tuple
+        where that has several levels; the position again where there is no index), ``label``,
+        ``member`` (1 or 0), one column of scores per attack (log-odds of membership),
         ``slice_*``, ``p_value``, ``q_value`` (NaN for non-members); where GMIA was run,
         ``expected_neighbors`` (in a training set) and ``vulnerable`` (1 or 0). With `groups`, one
         row per person, with ``group`` (who) and ``n_rows`` (number of records audited) in place

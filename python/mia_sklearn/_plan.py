@@ -251,7 +251,7 @@ def make_pool(
     people, names = None, np.empty(0)
     if groups is not None:
         people, names = people_of(groups, n_train, n_test)
-    auditable, repeats = find_repeats(*tables, *labels, people)
+    auditable, repeats = find_repeats(tables[0], tables[1], labels[0], labels[1], people)
     # Copies among the test records train nothing and are not audited.
     kept = np.flatnonzero(auditable | (np.arange(n_train + n_test) < n_train))
     member = kept < n_train

@@ -122,8 +122,9 @@ def records_table(
 
     audited, member = run.plan.audited[run.units.first], run.unit_member
     q_values = np.full(len(audited), np.nan)
-    if np.isfinite(p_values[member]).all():
-        q_values[member] = false_discovery_control(p_values[member])
+    tested = member & np.isfinite(p_values)
+    if tested.any():
+        q_values[tested] = false_discovery_control(p_values[tested])
     sliced = run.pool.sliced_rows(audited)
     alone = {}
     if expected_neighbors is not None:

@@ -47,7 +47,8 @@ def decode_label(value: dict[str, Any], decode: Callable[[Any], Any]) -> Any:
     if kind == "tuple":
         return tuple(decode(part) for part in content)
     if kind == "interval":
-        return pd.Interval(*map(decode, content), closed=value["closed"])
+        left, right = map(decode, content)
+        return pd.Interval(left, right, closed=value["closed"])
     if kind == "time":
         found, zone = pd.Timestamp(content), value["zone"]
         # An offset alone is in the text already.

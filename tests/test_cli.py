@@ -120,6 +120,12 @@ def test_audit_of_a_pipeline_on_raw_columns(case, run, tmp_path):
     assert str(tmp_path / "out" / "index.html") in result.out
 
 
+def test_a_part_of_the_records_is_audited(case, run, tmp_path):
+    assert run(*linear(case, max_records=60, output=tmp_path)).code == 0
+    info = AuditReport.load(tmp_path).info
+    assert (info["n_members"], info["n_nonmembers"]) == (30, 30)
+
+
 def test_exit_codes_follow_the_interval(case, run):
     holds = run(*arguments(case, fail_if="auc > 0.55", quiet=True))
     assert (holds.code, "auc > 0.55: holds" in holds.out) == (1, True)

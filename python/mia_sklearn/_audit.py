@@ -29,7 +29,7 @@ from ._data import take_rows
 from ._findings import findings
 from ._observations import ReferenceTable, group_columns
 from ._observe import alone, ask_as_references, ask_copies, ask_target, beside, beside_groups, place
-from ._people import check_slices, people_of, single, split_off, their_p_values
+from ._people import check_slices, single, split_off, their_p_values
 from ._plan import Run, in_pool_order, make_plan, make_pool
 from ._sampling import is_stratified
 from ._slices import slice_columns
@@ -140,8 +140,9 @@ def audit(
     confidence : float, default=0.95
         Confidence of each interval; slices share what is left of it.
     max_records : int, default=None
-        Most records to audit, chosen at random; with `groups` about so many, of whole people.
-        Members beyond them stay in every reference's training set.
+        Most records to audit, chosen at random, as many training as test records as far as there
+        are; with `groups` about so many, of whole people. Members beyond them stay in every
+        reference's training set.
     n_queries : int, default=None
         Also query this many perturbed copies of each record, of the target and of every
         reference: a stronger attacker, who pays that many more queries. None stands for 25 where
@@ -172,7 +173,8 @@ def audit(
     Raises
     ------
     ValueError
-        If an argument is wrong, before any model is trained.
+        If an argument is wrong, or too few records of a side occur once, before any model is
+        trained.
 
     See Also
     --------
@@ -184,12 +186,24 @@ def audit(
     numbers make the verdict; the best of several attacks, chosen after the fact, would not hold
     at the stated confidence.
 
+    Records that occur more than once, in `X_train` and `X_test` together, are neither members
+    nor non-members: nothing tells which of several equal records a model has seen, and dropping
+    those of one side alone would make train and test differ. None of their copies is audited,
+    on either side; those of `X_train` stay in the training set of every reference, those of
+    `X_test` are not used. Equal are records whose features and label are: numbers by value,
+    whatever type holds them, and missing values to one another. The same features with another
+    label are another record, since a model learns something else from it. `info` counts the
+    copies (``n_repeated_train``, ``n_repeated_test``); rates, accuracies included, are about
+    the others. Expected numbers of neighbours ("gmia") count the others only, too.
+
     With `groups` the unit of privacy is a person: references train on all of a person's records
     or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken
     unless another one is given), and rates, intervals, p-values, epsilon, controls and
     `records` count each person once. `split="random"` then says that people were split at
     random. p-values are those of the mean signal of a person's records. Vulnerable records are
-    not marked, and the shift is looked for on one record of each person. Without `groups`, the
+    not marked, and the shift is looked for on one record of each person. Equal records of one
+    person are no repetition; a person all of whose records are other people's too is not
+    audited, and everyone else is, with all of their records. Without `groups`, the
     intervals of an audit whose records are not independent are too narrow.
 
     Examples
@@ -230,9 +244,8 @@ def audit(
     means = Means(release, access, n_references > 0, gradients, people=groups is not None)
     chosen = choose_attacks(attacks, means)
     seed = seed_of(random_state, cache)
-    pool = make_pool(target, X_train, y_train, X_test, y_test, labelled=not generates)
-    if groups is not None:
-        pool.people, pool.names = people_of(groups, pool)
+    records_given = (X_train, y_train, X_test, y_test)
+    pool = make_pool(target, *records_given, labelled=not generates, groups=groups)
     pool.sliced = slice_columns(slices, pool)
     check_slices(pool)
     run = Run(

@@ -10,6 +10,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.utils import _safe_indexing
 
 MAX_CATEGORIES = 64
+_LARGEST_EXACT = 2.0**53  # the last whole number up to which floats hold each
 # Arguments of `fit` that hold records beside the training set, however many they are.
 _OF_OTHER_RECORDS = ("X_reference", "y_reference")
 
@@ -125,12 +126,30 @@ def _value_digests(column: Any) -> np.ndarray:
     import pandas as pd
 
     values = np.asarray(column)
+    if values.dtype == object:
+        # Numbers are objects where a column was joined with one of another kind, or lacks some.
+        found = pd.api.types.infer_dtype(values, skipna=True)
+        if found in ("integer", "floating", "mixed-integer-float", "boolean"):
+            values = pd.Series(values).astype("Float64").to_numpy(np.float64, na_value=np.nan)
+        elif found == "mixed-integer":
+            values = np.array([_number_as_float(value) for value in values], dtype=object)
     if values.dtype.kind in "biuf":
         # Adding zero turns -0.0 into 0.0; every NaN becomes the same NaN.
-        values = values.astype(np.float64) + 0.0
-        values[np.isnan(values)] = np.nan
-        return pd.util.hash_array(values)
+        numbers = values.astype(np.float64) + 0.0
+        numbers[np.isnan(numbers)] = np.nan
+        digests = pd.util.hash_array(numbers)
+        if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
+            # Whole numbers of more digits than a float holds are told apart by all of them.
+            large = np.flatnonzero(np.abs(numbers) >= _LARGEST_EXACT)
+            with np.errstate(invalid="ignore"):
+                large = large[numbers[large].astype(values.dtype) != values[large]]
+            digests[large] = mix(digests[large], values[large].view(np.uint64))
+        return digests
     return pd.util.hash_array(np.asarray(pd.Series(values).astype("string").astype(object)))
+
+
+def _number_as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, (int, float, np.number)) else value
 
 
 def mix(digests: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from ._unit import PERSON, RECORD, Unit, capital
 from .access import DiscriminatorAccess
 from .report import Finding
 from .stats import nonmembers_needed, references_needed
+from .stats._listing import list_members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def findings(
     found: list[Finding | None] = [
         _leak(run, metrics, unit),
         _measured_remedy(run.comparison),
-        _exposed(records, unit),
+        _exposed(run, records, unit),
         _vulnerable(run, records),
         _overfit(run),
         _shift(run),
@@ -194,24 +195,44 @@ def _in_short(parameters: str) -> str:
     return f"it ({parameters.partition('(')[0]}, with the parameters of the comparison)"
 
 
-def _exposed(records: pd.DataFrame, unit: Unit) -> Finding | None:
-    members = records[records["member"] == 1]
-    listed = members[members["q_value"] <= _LISTED_AT]
-    if not len(listed):
+def _exposed(run: Run, records: pd.DataFrame, unit: Unit) -> Finding | None:
+    p_values, member = records["p_value"].to_numpy(), records["member"].to_numpy() == 1
+    listing = list_members(p_values, member, _LISTED_AT, run.seed)
+    if not listing.n_members:
         return None
-    others = records.loc[records["member"] == 0, "p_value"]
-    rate = float((others <= listed["p_value"].max()).mean())
+    others = (
+        f"By the same rule {listing.n_others:,} of {listing.of_others:,} non-members would have "
+        f"been listed{_surplus_in_words(listing.p_value)}."
+    )
+    if not listing.sure:
+        return Finding(
+            "EXPOSED_RECORDS",
+            "info",
+            f"{listing.n_members:,} {unit.members} are listed, not surely more than chance lists",
+            f"Their p-values are small enough for a list with at most {100 * _LISTED_AT:.0f} % "
+            f"errors. {others} Nothing shows that the list tells who was in the training set.",
+            f"Do not act on single {unit.many} of the list. More references make p-values surer, "
+            f"more test {unit.many} the comparison.",
+        )
     return Finding(
         "EXPOSED_RECORDS",
         "serious",
-        f"{len(listed):,} {unit.members} stand out one by one",
+        f"{listing.n_members:,} {unit.members} stand out one by one",
         f"Their answers are unusual for {unit.many} that a model has not trained on, on average "
         f"over {unit.many}; at most {100 * _LISTED_AT:.0f} % of the list are expected to be "
-        "errors. By the "
-        f"same rule {100 * rate:.2g} % of the non-members would have been listed.",
+        f"errors. {others}",
         f"Look at these {unit.many} first (the table of most exposed {unit.many}): rare or "
         "mislabelled people carry most of the risk. Dropping them is no cure in itself, since "
         "others take their place; audit again.",
+    )
+
+
+def _surplus_in_words(p_value: float) -> str:
+    if np.isnan(p_value):
+        return ""
+    return (
+        f" (p = {p_value:.2g} that members are listed that much more often where p-values have "
+        "nothing to do with membership, the choice of the cut-off paid for)"
     )
 
 
@@ -248,8 +269,8 @@ def _overfit(run: Run) -> Finding | None:
     return Finding(
         "OVERFITTED",
         "warning" if train - test > 0.1 else "info",
-        f"The model is right on {100 * train:.1f} % of its training records and "
-        f"{100 * test:.1f} % of others",
+        f"The model is right on {100 * train:.1f} % of the training records audited and "
+        f"{100 * test:.1f} % of the others",
         "It answers its training records differently from other people's, which is what "
         "membership attacks read.",
         "Reduce the gap: regularise, stop earlier, or use more data.",
@@ -299,31 +320,75 @@ def _failed_controls(controls: list[Control]) -> list[Finding]:
 
 
 def _overlap(run: Run) -> Finding | None:
-    n = run.pool.n_overlap
-    if not n:
+    repeats = run.pool.repeats
+    if not repeats.in_train:
         return None
+    copies = f"{repeats.in_test:,} training records and {repeats.in_train:,} test records"
+    if run.of_people:
+        meaning = (
+            f"{copies} are equal, features and label, to one of another person on the other side. "
+            "They are audited with all other records of their person, who is in the training set "
+            f"as a whole or not at all.{_people_left_out(run)}"
+        )
+        remedy = (
+            "If they are one person's, give that person one value in groups=, on one side only. "
+            "Different people who look alike need nothing."
+        )
+    else:
+        meaning = (
+            f"{copies} are equal to one of the other side, features and label. In a random split "
+            "such a record is neither member nor non-member: none of them is audited, the "
+            "training records stay in the training set of every reference, and the test records "
+            "are not used. A test score that counts them is too good."
+        )
+        remedy = (
+            "If the copies are one person's, split by person, without repetition. Different "
+            "people who look alike need nothing."
+        )
     return Finding(
         "OVERLAP",
         "warning",
-        f"{n:,} test records are training records too",
-        "They are members, and were left out of the non-members. A test score that counted them "
-        "was too good.",
-        "Split by person, without repetition.",
+        f"{repeats.in_train:,} test records are training records too",
+        meaning,
+        remedy,
     )
 
 
 def _duplicates(run: Run) -> Finding | None:
-    n = run.pool.n_duplicates
-    if not n:
+    repeats = run.pool.repeats
+    own = repeats.n_train - repeats.in_test, repeats.n_test - repeats.in_train
+    if not any(own):
         return None
+    if run.of_people:
+        return Finding(
+            "DUPLICATES",
+            "info",
+            f"{own[0]:,} training and {own[1]:,} test records are also another person's",
+            "They are equal, features and label, to one of another person on the same side, and "
+            f"are audited with all others of their person.{_people_left_out(run)}",
+            "If they are one person's, give that person one value in groups=.",
+        )
     return Finding(
         "DUPLICATES",
         "info",
-        f"{n:,} training records repeat others",
-        "Repeated records are remembered better, and the copies serve as references for one "
-        "another, so that their exposure is underestimated.",
-        "If the copies are one person's, keep one of them "
-        "(`mia_sklearn.defenses.DistinctTraining`) and audit again.",
+        f"{own[0]:,} training and {own[1]:,} test records repeat others of their side",
+        "Nothing tells which of several equal records a model has trained on: none of them is "
+        "audited, those of the training set stay in the training set of every reference, and "
+        "those among the test records are not used. All rates are about records that occur once. "
+        "Models remember repeated records better, so that theirs may be the larger risk.",
+        "If the copies are one person's, say whose they are (groups=), or keep one of them "
+        "(`mia_sklearn.defenses.DistinctTraining`), and audit again.",
+    )
+
+
+def _people_left_out(run: Run) -> str:
+    repeats = run.pool.repeats
+    if not repeats.people_train + repeats.people_test:
+        return ""
+    return (
+        f" {repeats.people_train:,} people in the training set and {repeats.people_test:,} others "
+        "have no record of their own and are not audited: the former stay in the training set of "
+        "every reference, the latter are not used."
     )
 
 
@@ -413,7 +478,12 @@ def _few_records(run: Run, metrics: pd.DataFrame, unit: Unit) -> Finding | None:
         "info",
         f"{n:,} non-members cannot support every rate",
         f"The intervals for these false-positive rates are withheld: {needs} non-members.",
-        f"Give more test {unit.many} if these rates matter.",
+        (
+            f"Raise max_records if these rates matter: {run.plan.n_dropped:,} test records were "
+            "not used."
+            if run.plan.n_dropped
+            else f"Give more test {unit.many} if these rates matter."
+        ),
     )
 
 
@@ -448,7 +518,7 @@ def _few_references(run: Run, records: pd.DataFrame, unit: Unit) -> Finding | No
 
 
 def _unaudited(run: Run) -> Finding | None:
-    n = len(run.plan.core)
+    n = run.plan.n_spared
     if not n:
         return None
     return Finding(
@@ -457,7 +527,9 @@ def _unaudited(run: Run) -> Finding | None:
         f"{n:,} training records were not audited",
         "They stay in every reference's training set, so that references train on as many records "
         "as the model did; nothing is said about them one by one. They were chosen at random.",
-        "Give more test records, or raise max_records, to audit more of them.",
+        "Raise max_records to audit more of them."
+        if run.plan.limited
+        else "Give more test records to audit more of them.",
     )
 
 
@@ -469,7 +541,8 @@ def _dropped(run: Run) -> Finding | None:
         "UNUSED_NONMEMBERS",
         "info",
         f"{n:,} test records were not used",
-        "max_records leaves them out, at random.",
+        "max_records leaves them out, at random, and keeps as many training as test records as "
+        "there are.",
         "Raise max_records to use them.",
     )
 

@@ -90,7 +90,8 @@ def observe(
         Adds `out_*` and `in_*`: each record's references that did not, did train on it.
     rows : array-like of int of shape (n_records,), default=None
         The records' positions in the references' pool. Found by their content by default;
-        identical records are taken in their order.
+        identical records are taken in their order, though nothing tells them apart
+        (`ReferenceModels.repeated_` marks them).
     neighbors : int, default=0
         Adds `neighbor_*` columns on this many nearest pool records (for attacks of another
         attacker, who may query them; see `StackedAttack`). `X` must be the whole pool.

@@ -46,25 +46,25 @@ def is_feature(column: str, model: Any, n_columns: int) -> bool:
     return getattr(model, "n_features_in_", None) == n_columns
 
 
-def people_of(groups: Any, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the person of each record of the pool by number, and what people are called.
+def people_of(groups: Any, n_train: int, n_test: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the person of each record given by number, and what people are called.
 
     Raises
     ------
     ValueError
         If there is not one value per record, or a person has records on both sides.
     """
-    n_given = pool.n_train + pool.n_test
-    codes, names = group_codes(groups, n_given, "one value per training record, then per test one")
+    expected = "one value per training record, then per test one"
+    codes, names = group_codes(groups, n_train + n_test, expected)
     check_apart(
-        codes[: pool.n_train],
-        codes[pool.n_train :],
+        codes[:n_train],
+        codes[n_train:],
         names,
         "have records in X_train and in X_test both, so that they are neither members nor "
         "non-members. Leave their test records out, and split by person next time "
         "(sklearn.model_selection.GroupShuffleSplit).",
     )
-    return codes[np.where(pool.member, pool.origin, pool.n_train + pool.origin)], names
+    return codes, names
 
 
 def check_slices(pool: Pool) -> None:

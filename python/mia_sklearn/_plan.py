@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._data import concat_rows, has_entries, is_frame, n_rows, row_digests, take_rows
+from ._data import concat_rows, has_entries, is_frame, n_rows, take_rows
 from ._groups import Grouping, cut_nearest
+from ._people import people_of
 from ._records import check_records, check_same_features, without_labels
+from ._repeats import Repeats, find_repeats
 from ._targets import check_labels
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ._comparison import Comparison
     from .access import BaseAccess
     from .metrics import Estimate
@@ -28,17 +32,18 @@ _MOST_BLOCKS = 8
 
 @dataclass
 class Pool:
-    """All records of an audit: training records, then test records that are not among them.
+    """All records of an audit: training records, then the test records that may be audited.
 
     Attributes
     ----------
     member : ndarray of bool
     origin : ndarray of int
         Position in `X_train` or `X_test`.
-    n_overlap : int
-        Test records that are training records too, and were left out.
-    n_duplicates : int
-        Training records that occur more than once, counted without the first.
+    index : Series
+        What the user's tables call each record: the labels of their index, or positions.
+    auditable : ndarray of bool
+        Records that occur once; of people, all of those who have a record of their own.
+    repeats : Repeats
     people : ndarray of int or None
         Whose each record is, a position in `names`; None where the unit is the record.
     names : ndarray
@@ -51,10 +56,11 @@ class Pool:
     y: np.ndarray
     member: np.ndarray
     origin: np.ndarray
+    index: pd.Series
+    auditable: np.ndarray
+    repeats: Repeats
     n_train: int
     n_test: int
-    n_overlap: int
-    n_duplicates: int
     labelled: bool = True
     sliced: dict[str, np.ndarray] = field(default_factory=dict)
     people: np.ndarray | None = None
@@ -74,14 +80,19 @@ class Plan:
         Positions in the pool.
     n_trained : int
         Records that the target trained on.
-    n_dropped : int
-        Non-members that are neither audited nor trained on.
+    n_spared, n_dropped : int
+        Members and non-members that might have been audited, and were not. References train on
+        these members, and not on these non-members.
+    limited : bool
+        Whether `max_records` is what kept them out.
     """
 
     audited: np.ndarray
     core: np.ndarray
     n_trained: int
+    n_spared: int
     n_dropped: int
+    limited: bool
 
 
 @dataclass
@@ -211,7 +222,14 @@ def predicted_classes(answers: np.ndarray, access: BaseAccess | None) -> np.ndar
 
 
 def make_pool(
-    target: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, labelled: bool = True
+    target: Any,
+    X_train: Any,
+    y_train: Any,
+    X_test: Any,
+    y_test: Any,
+    *,
+    labelled: bool = True,
+    groups: Any = None,
 ) -> Pool:
     tables, labels = [], []
     for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
@@ -229,26 +247,42 @@ def make_pool(
             f"y_train holds one class only, {labels[0][0]!r}: nothing was learned that could be "
             "told apart."
         )
-    digests = [row_digests(X, y) for X, y in zip(tables, labels, strict=True)]
-    fresh = np.flatnonzero(~np.isin(digests[1], digests[0]))
-    if len(fresh) == 0:
-        raise ValueError(
-            "X_test holds no record that is not in X_train too: there are no non-members. Give "
-            "records that the model was not trained on."
-        )
     n_train, n_test = len(labels[0]), len(labels[1])
-    test = take_rows(tables[1], fresh)
+    people, names = None, np.empty(0)
+    if groups is not None:
+        people, names = people_of(groups, n_train, n_test)
+    auditable, repeats = find_repeats(tables[0], tables[1], labels[0], labels[1], people)
+    # Copies among the test records train nothing and are not audited.
+    kept = np.flatnonzero(auditable | (np.arange(n_train + n_test) < n_train))
+    member = kept < n_train
+    test = kept[~member] - n_train
     return Pool(
-        X=concat_rows(tables[0], test),
-        y=np.concatenate([labels[0], labels[1][fresh]]),
-        member=np.arange(n_train + len(fresh)) < n_train,
-        origin=np.concatenate([np.arange(n_train), fresh]),
+        X=concat_rows(tables[0], take_rows(tables[1], test)),
+        y=np.concatenate([labels[0], labels[1][test]]),
+        member=member,
+        origin=np.where(member, kept, kept - n_train),
+        index=_index_of((X_train, n_train), (X_test, n_test)).iloc[kept],
+        auditable=auditable[kept],
+        repeats=repeats,
         n_train=n_train,
         n_test=n_test,
-        n_overlap=n_test - len(fresh),
-        n_duplicates=n_train - len(np.unique(digests[0])),
         labelled=labelled,
+        people=None if people is None else people[kept],
+        names=names,
     )
+
+
+def _index_of(*tables: tuple[Any, int]) -> pd.Series:
+    """Return the labels of tables' indexes, of several levels as tuples; positions without one."""
+    import pandas as pd
+
+    parts = []
+    for table, n in tables:
+        labels = table.index.to_flat_index() if hasattr(table, "iloc") else pd.RangeIndex(n)
+        # Categories, periods and intervals say their values; those of two tables differ in type.
+        plain = isinstance(labels.dtype, (np.dtype, pd.DatetimeTZDtype, pd.StringDtype))
+        parts.append(pd.Series(labels, dtype=labels.dtype if plain else object))
+    return pd.concat(parts, ignore_index=True)
 
 
 def check_features(model: Any, X: Any, name: str) -> None:
@@ -278,21 +312,26 @@ def check_features(model: Any, X: Any, name: str) -> None:
 
 def make_plan(pool: Pool, max_records: int | None, seed: int) -> Plan:
     rng = np.random.default_rng([seed, 2])
-    members = np.flatnonzero(pool.member)
+    members = np.flatnonzero(pool.member & pool.auditable)
     others = np.flatnonzero(~pool.member)
     n_members = min(len(members), (_MOST_BLOCKS - 1) * len(others))
     n_others = len(others)
+    limited = False
     if max_records is not None and n_members + n_others > max_records:
-        share = max_records / (n_members + n_others)
-        n_members = max(1, round(share * n_members))
-        n_others = max(1, max_records - n_members)
+        limited = True
+        # As many of both as there are; what one side lacks, the other gives.
+        half = max_records // 2
+        n_others = min(n_others, max(half, max_records - n_members))
+        n_members = max_records - n_others
     audited_members = _draw_records(members, pool.people, n_members, rng)
     audited_others = _draw_records(others, pool.people, n_others, rng)
     return Plan(
         audited=np.concatenate([audited_members, audited_others]),
-        core=np.setdiff1d(members, audited_members),
-        n_trained=len(members),
+        core=np.setdiff1d(np.flatnonzero(pool.member), audited_members),
+        n_trained=pool.n_train,
+        n_spared=len(members) - len(audited_members),
         n_dropped=len(others) - len(audited_others),
+        limited=limited,
     )
 
 

@@ -122,8 +122,9 @@ def records_table(
 
     audited, member = run.plan.audited[run.units.first], run.unit_member
     q_values = np.full(len(audited), np.nan)
-    if np.isfinite(p_values[member]).all():
-        q_values[member] = false_discovery_control(p_values[member])
+    tested = member & np.isfinite(p_values)
+    if tested.any():
+        q_values[tested] = false_discovery_control(p_values[tested])
     sliced = run.pool.sliced_rows(audited)
     alone = {}
     if expected_neighbors is not None:
@@ -146,12 +147,14 @@ def records_table(
     )
 
 
-def _who(run: Run, audited: np.ndarray) -> dict[str, np.ndarray]:
+def _who(run: Run, audited: np.ndarray) -> dict[str, Any]:
     """Return the columns that name the units."""
     pool = run.pool
     if pool.people is not None:
         return {"group": pool.names[pool.people[audited]], "n_rows": run.units.sizes}
-    return {"row": pool.origin[audited], **({"label": run.y} if pool.labelled else {})}
+    index = pool.index.iloc[audited].reset_index(drop=True)
+    label = {"label": run.y} if pool.labelled else {}
+    return {"row": pool.origin[audited], "index": index, **label}
 
 
 def info_of(run: Run, title: str | None) -> dict[str, Any]:
@@ -169,6 +172,8 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         "n_members": int(run.unit_member.sum()),
         "n_nonmembers": int((~run.unit_member).sum()),
         "n_unaudited": len(run.plan.core),
+        "n_repeated_train": run.pool.repeats.n_train,
+        "n_repeated_test": run.pool.repeats.n_test,
         "release": run.release,
         "split": run.split or "not stated",
         "confidence": run.confidence,

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._cache import ArrayStore
 from ._data import positions, row_digests, take_rows
 from ._estimators import check_trainable, is_generator
-from ._groups import check_apart, group_codes
+from ._groups import Grouping, check_apart, group_codes
 from ._lost import Lost, check_left, reasons
 from ._observations import shadow_observations
 from ._pool import perturbed_copies
@@ -133,6 +133,9 @@ class ReferenceModels(BaseEstimator):
         Each record's group, a position in `group_names_`; None where `fit` was given no groups.
     group_names_ : ndarray of shape (n_groups,), or None
         The groups as `fit` was given them.
+    repeated_ : ndarray of bool of shape (n_records,)
+        Records that occur more than once, features and label; with groups, those of several
+        groups. See Notes.
     labels_ : ndarray of shape (n_records,)
         Column of each record's class; -1 for a label that is not in `classes_`.
     smoothing_ : float
@@ -191,6 +194,12 @@ class ReferenceModels(BaseEstimator):
     first few can be trained, or fewer than two of different blocks remain, `fit` raises.
     What a model holds that reads or writes files, or prints, is left out of the copies that are
     trained: `memory` of pipelines, callbacks that log or save.
+
+    *Repeated records.* Of several equal records a model may have trained on one and not on
+    another, so that "out" models may have seen what they count as out. Scores and p-values of
+    such records understate what a model remembers of them, and rates that count them are about
+    positions, not records. `audit` leaves them out of its rates; do so by `repeated_`, or pass
+    those that the target trained on as `core` and leave the others away.
 
     *Cores.* Every nested `n_jobs` is set to 1 and numerical libraries get one thread: models
     run beside each other instead, which is faster and keeps sums in the same order whatever
@@ -413,6 +422,14 @@ class ReferenceModels(BaseEstimator):
             if self.smoothing == "auto"
             else float(self.smoothing)
         )
+
+    @property
+    def repeated_(self) -> np.ndarray:
+        check_is_fitted(self, "outputs_")
+        record = Grouping(self.digests_)
+        groups = np.arange(len(self.digests_)) if self.groups_ is None else self.groups_
+        groups = groups[: len(self.digests_)]
+        return (record.least(groups) != record.greatest(groups))[record.of_row]
 
     @property
     def features_(self) -> np.ndarray:

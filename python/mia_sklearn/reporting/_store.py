@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._labels import decode_label, encode_label
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -102,9 +104,24 @@ def _encode_column(column: pd.Series) -> dict[str, Any]:
         column = pd.Series(np.asarray(column))
     numeric = column.dtype.kind in "biuf"
     known = numeric or pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
+    if column.dtype.kind in "mM":
+        # Some time zones have no name to find them by again; each value has its offset then.
+        known = True
+        if not _has_name(column.dtype):
+            column = column.astype(object)
     if not known:
         column = column.astype("string").astype(object)
-    return {"dtype": str(column.dtype), "values": [_encode(value) for value in column]}
+    values = [encode_label(value, _encode) for value in column]
+    return {"dtype": str(column.dtype), "values": values}
+
+
+def _has_name(dtype: Any) -> bool:
+    import pandas as pd
+
+    try:
+        return pd.api.types.pandas_dtype(str(dtype)) == dtype
+    except TypeError:
+        return False
 
 
 def _decode_table(columns: list[dict[str, Any]]) -> pd.DataFrame:
@@ -147,6 +164,8 @@ def _decode(value: Any) -> Any:
     if isinstance(value, dict):
         if list(value) == [""]:
             return pd.NA if value[""] == "NA" else _SPECIAL[value[""]]
+        if "" in value:
+            return decode_label(value, _decode)
         return {key: _decode(item) for key, item in value.items()}
     return value
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._findings import INFERRED_AT
 from .._unit import PERSON, RECORD, Unit, capital
+from ..stats._listing import list_members
 from . import _wording as wording
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ _FACTS = {
     "n_members": "Members audited",
     "n_nonmembers": "Non-members audited",
     "n_unaudited": "Training records not audited",
+    "n_repeated_train": "Training records that are repeated",
+    "n_repeated_test": "Other records that are repeated",
     "unit": "The unit of privacy",
     "records_per_person": "Records of each person audited",
-    "target_train_accuracy": "Accuracy on its training records",
-    "target_test_accuracy": "Accuracy on other records",
+    "target_train_accuracy": "Accuracy on the members audited",
+    "target_test_accuracy": "Accuracy on the non-members audited",
     "n_references": "Reference models",
     "sampling": "Their training sets are drawn by",
     "block_size": "Reference models per block",
@@ -332,22 +335,25 @@ def _listed(report: AuditReport) -> tuple[int | None, str]:
             f"No p-values for single {unit.many}: they need reference models that train on as many "
             "records as the model under audit. The order is that of the headline attack's score."
         )
-    listed = member & (records["q_value"] <= LISTED_AT)
+    seed = int(report.info.get("random_state") or 0)
+    listing = list_members(records["p_value"].to_numpy(), member.to_numpy(), LISTED_AT, seed)
+    doubtful = listing.n_members > 0 and not listing.sure
     text = (
-        f"{wording.count(listed.sum())} of {wording.count(member.sum())} members stand out when "
+        f"{wording.count(listing.n_members)} of {wording.count(member.sum())} members "
+        f"{'are listed' if doubtful else 'stand out'} when "
         f"{wording.percent(LISTED_AT)} of the list may be errors (Benjamini-Hochberg). p: how "
         f"often a {unit.one} that was not in the training set would look as much like a member, on "
         f"average over {unit.many}. q: the share of errors expected in the list down to this "
         f"{unit.one}."
     )
-    others = records.loc[~member, "p_value"].dropna()
-    if listed.any() and len(others):
-        threshold = records.loc[listed, "p_value"].max()
+    if listing.n_members and listing.of_others:
         text += (
-            f" On the same terms {wording.percent((others <= threshold).mean())} of the "
+            f" On the same terms {wording.percent(listing.n_others / listing.of_others)} of the "
             "non-members would have been listed."
         )
-    return int(listed.sum()), text
+    if doubtful:
+        text += " That members are surely listed more often than others is not shown."
+    return None if doubtful else listing.n_members, text
 
 
 def _alone(report: AuditReport) -> dict[str, Any] | None:

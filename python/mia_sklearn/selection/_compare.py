@@ -133,6 +133,8 @@ def compare_defenses(
 
     Notes
     -----
+    Records that occur more than once are not attacked, see `audit`; accuracies count them.
+
     Each interval is that of one number. The best of many defenses looks better than it is; audit
     the one that is chosen on other records. "auto" holds attacks on posteriors: a defense that
     alters posteriors only hides nothing from those who ask for labels.

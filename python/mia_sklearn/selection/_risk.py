@@ -9,9 +9,10 @@ from sklearn.base import clone
 
 from .._audit import audit
 from .._coverage import Means, choose_attacks
-from .._data import concat_rows, has_entries, n_rows, row_digests, take_rows
+from .._data import concat_rows, has_entries, n_rows, take_rows
 from .._observe import observe
 from .._records import check_records, check_same_features
+from .._repeats import shared_records
 from .._targets import as_target
 from .._white_box import looks_inside
 from ..base import TrainingSet
@@ -72,8 +73,9 @@ def membership_risk(
 
     Notes
     -----
-    Test records that are training records too are members, and are left out. Training scores
-    (`return_train_score=True`) have no non-members and become NaN.
+    Records that occur more than once, in the training set and the records scored together, are
+    neither members nor non-members of a random split: all copies are left out, as `audit` does.
+    Training scores (`return_train_score=True`) have no non-members and become NaN.
 
     Without references "advantage" and "accuracy" are taken at the threshold that is best for the
     records scored, which on small test parts is well above 0 for a model that gives nothing
@@ -152,20 +154,19 @@ class MembershipRisk:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Score members and others by the model's answers alone, without the rest of an audit."""
         check_same_features(members.X, X, "The training records", "X")
-        digests = row_digests(members.X, members.y), row_digests(X, y)
-        fresh = np.flatnonzero(~np.isin(digests[1], digests[0]))
-        if not len(fresh):
+        shared = shared_records(members.X, X, members.y, y)
+        kept = [np.flatnonzero(~part) for part in np.split(shared, [len(members)])]
+        if not all(map(len, kept)):
             raise ValueError(
-                "All records that the risk is to be measured on are training records too: there "
-                "are no non-members. Give records that the model was not trained on."
+                "All records of the training set, or all that the risk is to be measured on, are "
+                "repeated, there or on the other side: there are no members that occur once, or "
+                "there are no non-members. Give records that the model was not trained on."
             )
         target = as_target(audited.estimator_, X=X)
-        seen = [
-            observe(target, members.X, members.y),
-            observe(target, take_rows(X, fresh), y[fresh]),
-        ]
+        sides = (members.X, members.y, kept[0]), (X, y, kept[1])
+        seen = [observe(target, take_rows(own, rows), truth[rows]) for own, truth, rows in sides]
         observations = concat_rows(*seen)
-        member = np.arange(len(observations)) < len(members)
+        member = np.arange(len(observations)) < len(kept[0])
         # Only the order of the scores is used, which no fit alters.
         attack = clone(self.attack).fit(observations, member)
         return member, attack.decision_function(observations)

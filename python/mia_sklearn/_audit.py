@@ -249,7 +249,7 @@ def audit(
     pool.sliced = slice_columns(slices, pool)
     check_slices(pool)
     run = Run(
-        target=target,
+        target=pool.asked(target),
         attacks=chosen if groups is None else on_people(chosen, means),
         headline=headline_of(chosen),
         pool=pool,

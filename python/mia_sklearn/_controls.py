@@ -14,8 +14,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
 from ._cores import map_on_cores
-from ._data import numeric_features, take_rows
+from ._data import take_rows
 from ._groups import Grouping
+from ._numbers import numeric_features
 from ._observations import ReferenceTable, shadow_observations
 from ._observe import place
 from .metrics import Estimate, roc_auc

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ._data import is_frame
+from ._data import is_frame, through_narwhals
 from ._estimators import is_module
 
 __all__ = ["fingerprint"]
@@ -127,16 +127,26 @@ class _Describer:
         if sparse.issparse(value):
             coo = value.tocoo()
             return self._items("sparse", [value.shape, coo.row, coo.col, coo.data], name)
-        if is_frame(value):
-            columns = [value.iloc[:, j] for j in range(value.shape[1])]
-            return self._items("frame", [list(value.columns), *columns], name)
         if hasattr(value, "iloc"):
-            return self._column(value, name)
+            return self._frame(value, name) if is_frame(value) else self._column(value, name)
+        if through_narwhals(value) is not None:
+            return self._foreign(value, name)
         if hasattr(value, "get_params"):
             params = value.get_params(deep=False)
             parts = [self.digest(params[key], f"{name}.{key}") for key in sorted(params)]
             return _hash("estimator", self.digest(type(value), name), repr(sorted(params)), *parts)
         return self._object(value, name)
+
+    def _frame(self, frame: Any, name: str) -> bytes:
+        columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
+        return self._items("frame", [list(frame.columns), *columns], name)
+
+    def _foreign(self, value: Any, name: str) -> bytes:
+        """Describe a frame or a Series of Polars, pyarrow and the like."""
+        seen = through_narwhals(value)
+        seen = seen if hasattr(seen, "columns") else seen.to_frame()
+        values = [seen[column].to_list() for column in seen.columns]
+        return self._items("foreign", [str(seen.schema), *values], name)
 
     def _attributes(self, *attributes: str) -> Callable[[Any, str], bytes]:
         def describe(value: Any, name: str) -> bytes:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._data import mix, n_rows, row_digests, take_rows
 from ._estimators import is_generator
 from ._groups import group_codes, named
+from ._index import in_order_of
 from ._observations import (
     GROUP_COLUMNS,
     ReferenceTable,
@@ -146,6 +147,7 @@ def observe(
     >>> observe(model, X, y, references=references.fit(X, y)).columns.tolist()[:7]
     ['label', 'proba_0', 'proba_1', 'proba_2', 'logit', 'out_0', 'out_1']
     """
+    groups, rows = in_order_of("groups", groups, X), in_order_of("rows", rows, X)
     if groups is not None:
         group_codes(groups, n_rows(X), "one value per record of X")
     if n_queries and isinstance(access, str):

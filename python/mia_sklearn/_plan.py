@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._data import concat_rows, has_entries, is_frame, n_rows, take_rows
+from ._data import concat_rows, has_entries, n_rows, take_rows
+from ._dtypes import asked_with, same_dtypes, united
 from ._groups import Grouping, cut_nearest
+from ._index import in_order_of
 from ._people import people_of
-from ._records import check_records, check_same_features, without_labels
+from ._records import check_names, check_records, check_same_features, without_labels
 from ._repeats import Repeats, find_repeats
-from ._targets import check_labels
+from ._targets import own_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +50,9 @@ class Pool:
         Whose each record is, a position in `names`; None where the unit is the record.
     names : ndarray
         What people are called.
+    given : tuple of two tables
+        `X_train` and `X_test` as they were given: their indexes, and the dtypes that the target
+        was fitted on.
     labelled : bool
         Whether records have labels; zeros stand for them otherwise.
     """
@@ -61,10 +66,45 @@ class Pool:
     repeats: Repeats
     n_train: int
     n_test: int
+    given: tuple[Any, Any]
     labelled: bool = True
     sliced: dict[str, np.ndarray] = field(default_factory=dict)
     people: np.ndarray | None = None
     names: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def asked(self, target: Any) -> Any:
+        """Return the target, as it is asked about the pool's records.
+
+        It was fitted on the dtypes of `X_train`, which those of the pool are more general than
+        where `X_test` has a missing value in whole numbers, or a category more.
+        """
+        fitted_on = take_rows(self.given[0], slice(1))
+        united_with = take_rows(self.X, slice(1))
+        return target if same_dtypes(fitted_on, united_with) else asked_with(target, fitted_on)
+
+    def in_order(self, name: str, values: Any) -> Any:
+        """Return values, one for each record given, in the order of the pool.
+
+        They hold those of the training records, then those of the test records; where they and
+        both tables bear an index, they go with its labels.
+
+        Raises
+        ------
+        ValueError
+            If their labels are not those of the records, or there are more or fewer.
+        """
+        expected = self.n_train + self.n_test
+        if not hasattr(values, "shape"):
+            values = np.asarray(values)
+        values = in_order_of(name, values, *self.given)
+        if n_rows(values) != expected:
+            raise ValueError(
+                f"{name} has {n_rows(values)} values; expected one per training record, then one "
+                f"per test record: {expected}."
+            )
+        place = np.where(self.member, self.origin, self.n_train + self.origin)
+        taken = take_rows(values, place)
+        return taken.reset_index(drop=True) if hasattr(taken, "iloc") else taken
 
     def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         return {name: values[rows] for name, values in self.sliced.items()}
@@ -231,17 +271,20 @@ def make_pool(
     labelled: bool = True,
     groups: Any = None,
 ) -> Pool:
-    tables, labels = [], []
+    tables: Any = []
+    labels = []
     for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
         if labelled:
             X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}")
-            check_labels(target, y, f"y_{suffix}")
+            y = own_labels(target, y, f"y_{suffix}")
         else:
             X, y = without_labels(given, f"X_{suffix}")
         check_features(target, X, f"X_{suffix}")
         tables.append(X)
         labels.append(y)
     check_same_features(tables[0], tables[1], "X_train", "X_test")
+    given = tables[0], tables[1]
+    tables = united(*given, "X_train", "X_test")
     if labelled and len(np.unique(labels[0])) < 2:
         raise ValueError(
             f"y_train holds one class only, {labels[0][0]!r}: nothing was learned that could be "
@@ -250,7 +293,7 @@ def make_pool(
     n_train, n_test = len(labels[0]), len(labels[1])
     people, names = None, np.empty(0)
     if groups is not None:
-        people, names = people_of(groups, n_train, n_test)
+        people, names = people_of(groups, *given)
     auditable, repeats = find_repeats(tables[0], tables[1], labels[0], labels[1], people)
     # Copies among the test records train nothing and are not audited.
     kept = np.flatnonzero(auditable | (np.arange(n_train + n_test) < n_train))
@@ -266,6 +309,7 @@ def make_pool(
         repeats=repeats,
         n_train=n_train,
         n_test=n_test,
+        given=given,
         labelled=labelled,
         people=None if people is None else people[kept],
         names=names,
@@ -287,22 +331,7 @@ def _index_of(*tables: tuple[Any, int]) -> pd.Series:
 
 def check_features(model: Any, X: Any, name: str) -> None:
     """Raise if a table has other columns than the model was fitted on."""
-    expected = getattr(model, "feature_names_in_", None)
-    if expected is not None and is_frame(X):
-        missing = [str(column) for column in expected if column not in set(X.columns)]
-        extra = [str(column) for column in X.columns if column not in set(expected)]
-        if missing or extra:
-            parts = [f"missing: {', '.join(missing[:5])}"] if missing else []
-            parts += [f"not known to it: {', '.join(extra[:5])}"] if extra else []
-            raise ValueError(
-                f"{name} has other columns than the model was fitted on ({'; '.join(parts)}). "
-                "Give the columns of its training data."
-            )
-        if list(expected) != list(X.columns):
-            raise ValueError(
-                f"{name} has the model's columns in another order; use "
-                f"{name}[model.feature_names_in_]."
-            )
+    check_names(model, X, name)
     n_features = getattr(model, "n_features_in_", None)
     if n_features is not None and len(X.shape) == 2 and X.shape[1] != n_features:
         raise ValueError(
@@ -349,13 +378,13 @@ def in_pool_order(name: str, value: Any, pool: Pool, order: np.ndarray) -> Any:
     if not has_entries(name, value):
         return value
     length = n_rows(value)
-    if length == pool.n_train + pool.n_test:
-        place_given = np.where(pool.member, pool.origin, pool.n_train + pool.origin)
-        values = value if hasattr(value, "shape") else np.asarray(value)
-        return take_rows(values, place_given[order])
     if length in (pool.n_train, pool.n_test):
         raise ValueError(
             f"fit_params[{name!r}] has {length} entries; references train on test records too: "
             f"give {pool.n_train} + {pool.n_test} entries, those of X_train first."
         )
+    # Longer ones may bear the labels of these records among others.
+    is_series = hasattr(value, "iloc") and not hasattr(value, "columns")
+    if length == pool.n_train + pool.n_test or (is_series and length > pool.n_train):
+        return take_rows(pool.in_order(f"fit_params[{name!r}]", value), order)
     return value

@@ -14,9 +14,10 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from ._asking import AskedRecords, BaseAccess, Question
-from ._data import numeric_features, take_rows
+from ._data import take_rows
 from ._estimators import configured
 from ._generators import answer, can_answer, check_samples, draw, samples_collapse
+from ._numbers import numeric_features
 from ._records import check_same_features
 
 __all__ = ["SampleAccess"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._data import is_frame, n_rows
+from ._data import column_names, column_of
 
 _MOST_VALUES = 12
 
@@ -28,7 +28,7 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
     Raises
     ------
     ValueError
-        If a column does not exist or values have the wrong length.
+        If a column does not exist, values have the wrong length, or the labels of another index.
     """
     if slices is None:
         return {}
@@ -36,15 +36,8 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
         slices = [slices]
     given: dict[str, Any] = {}
     if isinstance(slices, dict):
-        expected = pool.n_train + pool.n_test
-        place = np.where(pool.member, pool.origin, pool.n_train + pool.origin)
         for name, values in slices.items():
-            if n_rows(values) != expected:
-                raise ValueError(
-                    f"slices[{name!r}] has {n_rows(values)} values; expected one per training "
-                    f"record, then one per test record: {expected}."
-                )
-            given[str(name)] = np.asarray(values)[place]
+            given[str(name)] = np.asarray(pool.in_order(f"slices[{name!r}]", values))
     else:
         for name in slices:
             given[str(name)] = _column(name, pool)
@@ -52,13 +45,14 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
 
 
 def _column(name: str, pool: Any) -> np.ndarray:
-    if is_frame(pool.X) and name in pool.X.columns:
-        return pool.X[name].to_numpy()
+    columns = column_names(pool.X)
+    if name in columns:
+        return column_of(pool.X, name)
     if name == "label" and pool.labelled:
         return pool.y
     available = [
         *(["label"] if pool.labelled else []),
-        *(map(str, pool.X.columns) if is_frame(pool.X) else []),
+        *map(str, columns),
     ]
     raise ValueError(
         f"slices names the column {name!r}, which the records do not have; they have "

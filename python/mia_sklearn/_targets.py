@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._data import n_rows, positions
 from ._estimators import is_module, is_net, may_classify
 
-__all__ = ["FunctionTarget", "as_target", "check_labels", "class_indices"]
+__all__ = ["FunctionTarget", "as_target", "check_labels", "class_indices", "own_labels"]
 
 
 class FunctionTarget:
@@ -191,8 +191,22 @@ def check_labels(target: Any, y: np.ndarray, name: str = "y") -> None:
     known = set(np.asarray(target.classes_).tolist())
     unknown = sorted({str(label) for label in y.tolist() if label not in known})
     if unknown:
+        classes = np.asarray(target.classes_)
+        if set(unknown) <= set(map(str, classes.tolist())):
+            kind = classes.dtype.name if classes.dtype.kind in "biuf" else "str"
+            raise ValueError(
+                f"{name} holds labels of another type than the model knows: {y.dtype} such as "
+                f"{y[positions(y, classes) < 0][0]!r} in place of {classes[0]!r}. Give them in the "
+                f"model's type, np.asarray({name}).astype({kind!r})."
+            )
         raise ValueError(
             f"{name} holds labels that the model does not know: {', '.join(unknown[:5])}. It "
             f"knows {', '.join(map(str, np.asarray(target.classes_).tolist()[:8]))}. Drop these "
             "records, or encode the labels as the model's training data did."
         )
+
+
+def own_labels(target: Any, y: np.ndarray, name: str = "y") -> np.ndarray:
+    """Return labels as the target writes them (1 for True or 1.0), or raise as `check_labels`."""
+    check_labels(target, y, name)
+    return np.asarray(target.classes_)[class_indices(target, y)]

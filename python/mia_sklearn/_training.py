@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from . import __version__
 from ._cores import end_with_parent
-from ._data import n_rows, positions, take_params, take_rows
+from ._data import chunks, n_rows, positions, take_params, take_rows
 from ._estimators import configured, holds_net, is_net
 from ._fingerprint import fingerprint
 from ._lost import Lost, lost_to, second_seed
@@ -26,7 +26,6 @@ from .signals import log_posteriors
 
 __all__ = ["Job", "classes_in", "fit_one", "train"]
 
-_VALUES_PER_CHUNK = 2**24
 # Of the stored answers; answers of another layout are made anew.
 _LAYOUT = 2
 
@@ -136,10 +135,8 @@ def classes_in(estimator: Any, table: Any, labels: np.ndarray) -> np.ndarray:
 
 def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
     """Return a model trained on some rows of the job's records, or `Lost`."""
-    X = take_rows(job.table, job.first + rows)
+    X, params = _own(job, rows)
     y = job.labels[job.first + rows]
-    n_trainable = n_rows(job.table) - job.first
-    params = take_params(job.fit_params, rows, n_trainable)
     if job.unlabelled:
         return _fit_generator(job.estimator, X, seed, params)
     if is_net(job.estimator):
@@ -152,15 +149,24 @@ def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
         return _OneClass(y[:1])
     if not hasattr(job.estimator, "fit"):
         return job.estimator(X, y, seed)
+    seen, codes = np.unique(y, return_inverse=True)
     try:
         with _seeded_within(job.estimator, seed):
             return configured(job.estimator, seed).fit(X, y, **params)
     except ValueError:
-        seen, codes = np.unique(y, return_inverse=True)
+        y = seen[codes]
         if y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
             raise
         # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
+        X, params = _own(job, rows)
         return _Renamed(configured(job.estimator, seed).fit(X, codes, **params), seen)
+
+
+def _own(job: Job, rows: np.ndarray) -> tuple[Any, dict[str, Any]]:
+    """Return records to train on and what goes with them, all of which a model may ruin."""
+    n_trainable = n_rows(job.table) - job.first
+    X = take_rows(job.table, job.first + rows)
+    return X, take_params(job.fit_params, rows, n_trainable)
 
 
 def _fit_generator(estimator: Any, X: Any, seed: int, params: dict[str, Any]) -> Any:
@@ -185,12 +191,9 @@ def _answer(model: Any, job: Job, seed: int) -> np.ndarray:
     if job.question is not None:
         answers[:] = job.question.ask(model, np.arange(n_records), seed)
         return answers
-    width = max(1, int(np.prod(job.table.shape[1:])))
-    step = max(1, _VALUES_PER_CHUNK // width)
     for place, table in enumerate((job.table, *job.copies)):
         own = answers[place * n_records : (place + 1) * n_records]
-        for start in range(0, n_records, step):
-            rows = slice(start, min(start + step, n_records))
+        for rows in chunks(table, n_records):
             X = take_rows(table, rows)
             own[rows] = (
                 model.answers(model.output(X))

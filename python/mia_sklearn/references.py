@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._cache import ArrayStore
 from ._data import positions, row_digests, take_rows
 from ._estimators import check_trainable, is_generator
 from ._groups import Grouping, check_apart, group_codes
+from ._index import in_order_of, params_in_order
 from ._lost import Lost, check_left, reasons
 from ._observations import shadow_observations
 from ._pool import perturbed_copies
-from ._records import Records, gather
+from ._records import Records, gather, note_features
 from ._sampling import SAMPLINGS, assign
 from ._train_all import train_all
 from ._training import Job, classes_in
@@ -291,7 +292,8 @@ class ReferenceModels(BaseEstimator):
         Parameters
         ----------
         X : table of shape (n_pool, n_features)
-            The records under audit: array, data frame or sparse matrix.
+            The records under audit: an array, a data frame (of pandas, Polars, pyarrow), a sparse
+            matrix, or a list, Series or array of texts. Models get copies of its rows.
         y : array-like of shape (n_pool,)
             Their labels; generators are trained without.
         population : tuple (X, y), default=None
@@ -303,8 +305,9 @@ class ReferenceModels(BaseEstimator):
         fit_params : dict, default=None
             Passed to the estimator's `fit`. Values with one entry per record that may be
             trained on (those of the pool, or of the population when there is one, then those
-            of the core) are sliced to each training set. A defense's `X_reference` and
-            `y_reference` go whole to each.
+            of the core) are sliced to each training set; a pandas Series goes with the labels of
+            its index, where the records have one. A defense's `X_reference` and `y_reference` go
+            whole to each.
         classes : array-like of shape (n_classes,), default=None
             Labels to which answers are aligned; by default all labels in the data.
         groups : array-like of shape (n_pool + n_population + n_core,), default=None
@@ -331,7 +334,12 @@ class ReferenceModels(BaseEstimator):
         self.access_ = choose_access(self.signal, self.estimator) if asked_other else None
         store = None if self.cache is None else ArrayStore(self.cache)
         records = gather(X, None if generates else y, population, core)
-        validate_data(self, take_rows(records.table, slice(1)), skip_check_array=True)
+        tables = [part for part in (X, _table_of(population), _table_of(core)) if part is not None]
+        groups = in_order_of("groups", groups, *tables)
+        trained = tables[1:] if records.n_population else tables
+        n_trainable = len(records.labels) - records.first
+        params = params_in_order(fit_params or {}, n_trainable, *trained)
+        note_features(self, take_rows(records.table, slice(1)))
         first, n_core = records.first, records.n_core
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
         self.groups_, self.group_names_ = _groups_of(records, groups)
@@ -349,7 +357,7 @@ class ReferenceModels(BaseEstimator):
             records.table,
             records.labels,
             self.classes_,
-            fit_params or {},
+            params,
             first,
             n_core,
             unlabelled=unlabelled,
@@ -603,6 +611,11 @@ class ReferenceModels(BaseEstimator):
             raise ValueError(
                 f"smoothing must be 'auto' or a number of at least 0, got {self.smoothing!r}."
             )
+
+
+def _table_of(extra: Any) -> Any:
+    """Return the records of a population or a core, which may be a pair (X, y)."""
+    return extra[0] if isinstance(extra, (tuple, list)) and len(extra) == 2 else extra
 
 
 def _groups_of(records: Records, groups: Any) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from ._data import n_rows, take_rows
+from ._data import chunks, copied, n_rows, take_rows
 from ._estimators import last_step
 
 __all__ = [
@@ -64,7 +64,9 @@ def log_posteriors(model: Any, X: Any, classes: Any = None) -> np.ndarray:
     0.5
     """
     own = np.asarray(model.classes_)
-    answer = _answer(model, X, own)
+    # Parts, since each is copied: a model may write to what it is given.
+    parts = [_answer(model, take_rows(X, rows), own) for rows in chunks(X)]
+    answer = np.concatenate(parts) if parts else _answer(model, X, own)
     if answer.shape != (n_rows(X), len(own)):
         raise ValueError(
             f"The model answered with shape {answer.shape}; expected one row per record and one "
@@ -87,24 +89,24 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
     has_decision = hasattr(model, "decision_function")
     if not hasattr(model, "predict_proba"):
         if has_decision:
-            return _from_decision(model.decision_function(X), len(classes))
-        return _from_labels(model.predict(X), classes)
+            return _from_decision(model.decision_function(copied(X)), len(classes))
+        return _from_labels(model.predict(copied(X)), classes)
     if has_decision or hasattr(model, "predict_log_proba"):
         probe = take_rows(X, np.arange(min(_PROBE_ROWS, n_rows(X))))
-        expected = np.asarray(model.predict_proba(probe), dtype=np.float64)
+        expected = np.asarray(model.predict_proba(copied(probe)), dtype=np.float64)
         with np.errstate(divide="ignore"):
             if has_decision and _agree(
-                _from_decision(model.decision_function(probe), len(classes)), expected
+                _from_decision(model.decision_function(copied(probe)), len(classes)), expected
             ):
-                return _from_decision(model.decision_function(X), len(classes))
+                return _from_decision(model.decision_function(copied(X)), len(classes))
             if hasattr(model, "predict_log_proba") and _agree(
-                np.asarray(model.predict_log_proba(probe)), expected
+                np.asarray(model.predict_log_proba(copied(probe))), expected
             ):
-                answer = np.asarray(model.predict_log_proba(X), dtype=np.float64)
+                answer = np.asarray(model.predict_log_proba(copied(X)), dtype=np.float64)
                 if np.isnan(answer).any():
                     raise ValueError("The model's predict_log_proba returned NaN.")
                 return answer
-    proba = np.asarray(model.predict_proba(X))
+    proba = np.asarray(model.predict_proba(copied(X)))
     if _is_one_vs_rest(model):
         # Where every part says no it answers zeros (older versions NaN): no class before another.
         answered = (np.nan_to_num(proba) > 0).any(axis=1, keepdims=True)

@@ -16,11 +16,12 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._data import as_table, n_rows, row_digests, take_params, take_rows
+from .._data import as_table, copied, n_rows, row_digests, take_params, take_rows
+from .._dtypes import united
 from .._estimators import check_fit_takes, is_net, may_classify
-from .._records import check_same_features
+from .._records import check_same_features, note_features
 
 __all__ = ["BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
 
@@ -38,10 +39,14 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, rows: np.ndarray) -> TrainingSet:
+    def take(self, rows: np.ndarray | slice) -> TrainingSet:
         """Return some of the records, with their own entries of what is passed per record."""
         params = take_params(self.params, rows, len(self))
-        return TrainingSet(take_rows(self.X, rows), self.y[rows], params)
+        return TrainingSet(take_rows(self.X, rows), take_rows(self.y, rows), params)
+
+    def copied(self) -> TrainingSet:
+        """Return the same records, for a model that may write to what it is trained on."""
+        return self.take(slice(None))
 
 
 def fit_clone(estimator: Any, data: TrainingSet) -> Any:
@@ -64,6 +69,7 @@ def fit_clone(estimator: Any, data: TrainingSet) -> Any:
         NaN.
     """
     check_fit_takes(estimator, data.params)
+    data = data.copied()
     if is_net(estimator):
         from ..torch._nets import train_net
 
@@ -159,7 +165,7 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
                 f"{self._inner_name} must be a classifier, got {type(inner).__name__}."
             )
         X = as_table(X)
-        validate_data(self, X, y, skip_check_array=True)
+        note_features(self, X, y)
         y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
         check_classification_targets(y)
         check_consistent_length(X, y)
@@ -181,8 +187,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         """Return records to answer on, after checking them."""
         check_is_fitted(self)
         X = as_table(X)
-        validate_data(self, X, skip_check_array=True, reset=False)
-        return X
+        note_features(self, X, reset=False)
+        return copied(X)
 
     @available_if(_releases("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -374,6 +380,7 @@ class BaseReferenceDefense(BaseDefense):
     def _given(self, data: TrainingSet, X_reference: Any, y_reference: Any) -> TrainingSet:
         records = as_table(X_reference, "X_reference")
         check_same_features(data.X, records, "X", "X_reference")
+        records = united(data.X, records, "X", "X_reference")[1]
         if n_rows(records) == 0:
             raise ValueError("X_reference holds no records.")
         shared = np.flatnonzero(np.isin(row_digests(records), row_digests(data.X)))

@@ -56,6 +56,7 @@ def train_part(
     fitted classifier
         Its `classes_` are those that it saw.
     """
+    given, data = data, data.copied()
     if is_net(estimator):
         from ..torch._nets import train_net
 
@@ -68,10 +69,10 @@ def train_part(
     try:
         return _fit(estimator, data, data.y, seed)
     except ValueError:
-        if data.y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
+        if given.y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
             raise
         # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
-        return _Renamed(_fit(estimator, data, codes, seed), seen)
+        return _Renamed(_fit(estimator, given.copied(), codes, seed), seen)
 
 
 def _fit(estimator: Any, data: TrainingSet, y: np.ndarray, seed: int | None) -> Any:

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._cores import at_most
-from .._data import is_frame
+from .._data import is_documents, is_frame, to_pandas
 from .._estimators import configured, prefers_threads
 from ..base import BaseDefense, TrainingSet, fit_clone
 from ..references import ReferenceModels
@@ -245,7 +245,10 @@ class VulnerableRecordRemoval(BaseDefense):
                     "X is sparse, and features='raw' needs dense records: give X.toarray(), or "
                     "features='outputs'."
                 )
-            X = data.X if is_frame(data.X) else data.X.reshape(len(data), -1)
+            if is_documents(data.X):
+                raise ValueError("X holds texts: give features='outputs'.")
+            X = to_pandas(data.X)
+            X = X if is_frame(X) else X.reshape(len(data), -1)
             return found.fit(X).expected_neighbors()
         references = ReferenceModels(
             self.estimator, self.n_references, n_jobs=self.n_jobs, random_state=seed

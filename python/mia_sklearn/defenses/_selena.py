@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._cores import at_most
-from .._data import n_rows, row_digests, take_rows
+from .._data import n_rows, record_shape, row_digests, take_rows
 from .._estimators import prefers_threads
 from ..base import BaseDefense, TrainingSet
 from ..signals import log_posteriors
@@ -119,7 +119,7 @@ class SELENA(BaseDefense):
 
     def _fit(self, data: TrainingSet) -> None:
         check_answers_posteriors(self.estimator, type(self).__name__)
-        if 0 in data.X.shape[1:]:
+        if 0 in record_shape(data.X):
             raise ValueError(
                 f"X has 0 feature(s) (shape={data.X.shape}) while a minimum of 1 is required."
             )

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .._data import MAX_CATEGORIES, is_frame, positions
-from .._feature_space import plain_values
+from .._data import MAX_CATEGORIES, is_frame, plain_values, positions
 
 __all__ = ["LEAST", "Candidates"]
 

@@ -14,8 +14,10 @@ from sklearn.model_selection import train_test_split
 from .._audit import audit
 from .._audit_options import check_options, seed_of
 from .._coverage import Means, check_release, choose_attacks
-from .._data import concat_rows, n_rows, take_params, take_rows
+from .._data import concat_rows, copied, take_params, take_rows
+from .._dtypes import united
 from .._estimators import check_trainable, configured, holds_net
+from .._index import params_in_order
 from .._records import check_records, check_same_features
 from .._tables import _describe
 from ..access import LabelAccess
@@ -264,12 +266,14 @@ def _gather(X: Any, y: Any, X_test: Any, y_test: Any, fit_params: Any) -> _Data:
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test go together: give both or none.")
     if X_test is None:
+        params = params_in_order(params, len(labels), X)
         return _Data(table, labels, params, rows, rows[:0], given=False)
     other, other_labels = check_records(X_test, y_test, "X_test", "y_test")
     check_same_features(table, other, "X", "X_test")
-    n = len(labels) + n_rows(other)
+    table, other = united(table, other, "X", "X_test")
+    params = params_in_order(params, len(labels) + len(other_labels), X, X_test)
     table, labels = concat_rows(table, other), np.concatenate([labels, other_labels])
-    return _Data(table, labels, params, rows, np.arange(len(rows), n), given=True)
+    return _Data(table, labels, params, rows, np.arange(len(rows), len(labels)), given=True)
 
 
 def _named(models: Any, n_classes: int) -> dict[str, Any]:
@@ -306,10 +310,10 @@ def _measure(
     start = time.perf_counter()
     model = _trained(estimator, train, options["random_state"])
     trained = time.perf_counter()
-    (model.predict_proba if hasattr(model, "predict_proba") else model.predict)(X_test)
+    (model.predict_proba if hasattr(model, "predict_proba") else model.predict)(copied(X_test))
     answered = time.perf_counter()
     row = {
-        "train_score": float(np.mean(np.asarray(model.predict(train.X)) == train.y)),
+        "train_score": float(np.mean(np.asarray(model.predict(copied(train.X))) == train.y)),
         **quality(model, X_test, y_test, confidence=options["confidence"]),
         "fit_time": trained - start,
         "predict_time": answered - trained,
@@ -332,7 +336,8 @@ def _measure(
 
 def _trained(estimator: Any, train: TrainingSet, seed: int) -> Any:
     if not hasattr(estimator, "fit"):
-        return estimator(train.X, train.y, seed)
+        own = train.copied()
+        return estimator(own.X, own.y, seed)
     if not holds_net(estimator):
         return fit_clone(configured(estimator, seed), train)
     from ..torch._random import seeded

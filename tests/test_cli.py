@@ -14,8 +14,10 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels
-from mia_sklearn._files import features_for, read_records
+from mia_sklearn._files import features_for
 from mia_sklearn._inferences import INFERENCES
+from mia_sklearn._read_tables import read_tables
+from mia_sklearn._reading import Reading
 from mia_sklearn.cli import main
 
 LABELS = np.array(["<=50K", ">50K"])
@@ -444,11 +446,11 @@ def test_a_model_that_counts_no_features_is_given_the_frame(case):
 )
 def test_labels_keep_their_kind(tmp_path, labels, kind):
     pd.DataFrame({"x": [0, 1], "y": labels}).to_csv(tmp_path / "t.csv", index=False)
-    _, y = read_records(tmp_path / "t.csv", "y")
+    [(_, y)], _ = read_tables([tmp_path / "t.csv"], SimpleNamespace(), Reading(target="y"))
     assert (y.dtype.kind, y.tolist()) == (kind, labels)
 
 
 def test_the_only_other_array_holds_the_features(tmp_path):
     np.savez(tmp_path / "t.npz", pixels=NUMBERS, digit=np.arange(4))
-    X, y = read_records(tmp_path / "t.npz", "digit")
+    [(X, y)], _ = read_tables([tmp_path / "t.npz"], SimpleNamespace(), Reading(target="digit"))
     assert (X.shape, y.tolist()) == ((4, 3), [0, 1, 2, 3])

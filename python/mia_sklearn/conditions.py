@@ -262,6 +262,11 @@ def evaluate(
     among several conditions is exact. A lower bound on epsilon never shows that epsilon is small:
     ``epsilon <= 1`` can be violated or open, and does not hold.
     """
+    if report.records.empty:
+        raise ValueError(
+            "This report was saved without its records, from whose scores conditions are read. "
+            "Check them before it is saved, or on a report with records."
+        )
     attacks = report.attacks
     if isinstance(condition, str):
         condition = parse(condition, attacks)

@@ -122,9 +122,10 @@ class AuditReport:
     @property
     def verdict(self) -> str:
         """The headline attack's result in plain words, with counts and intervals."""
+        from ._printable import printable
         from .reporting import summarize
 
-        return summarize(self).verdict
+        return printable(summarize(self).verdict)
 
     def most_exposed(self, n: int | None = 20) -> pd.DataFrame:
         """Return the members that the headline attack is surest about.
@@ -183,6 +184,8 @@ class AuditReport:
         """
         from .plots import AttackRocDisplay
 
+        if self.records.empty:
+            raise ValueError("This report was saved without its records, of which curves are made.")
         return AttackRocDisplay.from_predictions(
             self.records["member"].to_numpy(),
             {name: self.records[name].to_numpy() for name in self.attacks},
@@ -191,13 +194,17 @@ class AuditReport:
             **options,
         )
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
+    def save(self, folder: str | os.PathLike[str], *, records: bool = True) -> Path:
         """Write ``index.html``, ``audit.json`` and ``records.csv``.
 
         Parameters
         ----------
         folder : path
             Made if missing; files of these names in it are replaced.
+        records : bool, default=True
+            False writes evidence that names nobody: no ``records.csv`` (an earlier one is
+            removed), and no record in the other files. Conditions cannot be checked on it, nor
+            curves drawn, once it is loaded again.
 
         Returns
         -------
@@ -207,11 +214,15 @@ class AuditReport:
         Raises
         ------
         OSError
-            If the folder cannot be written.
+            If the folder or a file in it cannot be written; the other files are.
+
+        Examples
+        --------
+        >>> report.save("evidence", records=False)  # doctest: +SKIP
         """
         from .reporting import save
 
-        return save(self, folder)
+        return save(self, folder, records=records)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> AuditReport:
@@ -231,14 +242,16 @@ class AuditReport:
         FileNotFoundError
             If there is no ``audit.json`` in the folder.
         ValueError
-            If the file is damaged, changed, or of a later version.
+            If the file is damaged, changed, no report, or of a later version.
         """
         from .reporting import load
 
-        return cls(**load(folder))
+        return load(folder)
 
     def __repr__(self) -> str:
-        return (
+        from ._printable import printable
+
+        return printable(
             f"<AuditReport of {self.info.get('model', 'a model')}: {len(self.records)} records, "
             f"{len(self.attacks)} attacks, {len(self.findings)} findings>"
         )

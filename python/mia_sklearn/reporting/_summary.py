@@ -329,6 +329,8 @@ def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
 def _listed(report: AuditReport) -> tuple[int | None, str]:
     """Count the members that stand out, and the non-members that would have on the same terms."""
     records, unit = report.records, _unit(report)
+    if records.empty:
+        return None, f"The list of {unit.many} was not kept with this report."
     member = records["member"] == 1
     if records.loc[member, "p_value"].isna().all():
         return None, (
@@ -359,7 +361,7 @@ def _listed(report: AuditReport) -> tuple[int | None, str]:
 def _alone(report: AuditReport) -> dict[str, Any] | None:
     """What there is to say of vulnerable records; None where they were not looked for."""
     records, info = report.records, report.info
-    if "vulnerable" not in records or "vulnerable_records" not in info:
+    if records.empty or "vulnerable" not in records or "vulnerable_records" not in info:
         return None
     used = info["vulnerable_records"]
     gap = info["target_train_accuracy"] - info["target_test_accuracy"]

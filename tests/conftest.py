@@ -123,7 +123,7 @@ def make_report():
         )
         controls = pd.DataFrame(
             {
-                "control": ["shift", "pipeline", "ceiling"],
+                "control": ["shift", "pipeline", "memoriser"],
                 "value": [0.503, 0.874, 0.918],
                 "low": [np.nan, 0.851, np.nan],
                 "high": [np.nan, 0.894, np.nan],

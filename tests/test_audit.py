@@ -158,7 +158,7 @@ def test_a_real_report_survives_its_folder(report, tmp_path):
 
 
 def test_controls_pass_and_are_told(report):
-    assert report.controls["control"].tolist() == ["shift", "references", "pipeline", "ceiling"]
+    assert report.controls["control"].tolist() == ["shift", "references", "pipeline", "memoriser"]
     assert report.controls["passed"].tolist()[:3] == [True, True, True]
     assert pd.isna(report.controls["passed"].iloc[3])
     assert report.failed_controls == []

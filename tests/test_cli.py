@@ -130,17 +130,21 @@ def test_a_part_of_the_records_is_audited(case, run, tmp_path):
 
 def test_exit_codes_follow_the_interval(case, run):
     holds = run(*arguments(case, fail_if="auc > 0.55", quiet=True))
-    assert (holds.code, "auc > 0.55: holds" in holds.out) == (1, True)
+    assert (holds.code, "FAILED --fail-if auc > 0.55: auc of" in holds.out) == (1, True)
+    assert holds.out.endswith("\ngate: FAILED (exit 1)\n")
     violated = run(*arguments(case, fail_if="auc < 0.55", quiet=True, strict=True))
-    assert (violated.code, "auc < 0.55: violated" in violated.out) == (0, True)
+    assert (violated.code, "PASSED --fail-if auc < 0.55: auc of" in violated.out) == (0, True)
+    assert violated.out.endswith("\ngate: PASSED (exit 0)\n")
 
 
 def test_what_cannot_be_excluded_fails_only_with_strict(case, run):
     # A linear model of noise remembers a little: the interval of the AUC is .51 to .64.
     lenient = run(*linear(case, fail_if="auc > 0.58", quiet=True))
-    assert (lenient.code, "auc > 0.58: open" in lenient.out) == (0, True)
+    assert (lenient.code, "UNDECIDED --fail-if auc > 0.58: auc" in lenient.out) == (0, True)
+    assert lenient.out.endswith("\ngate: UNDECIDED (exit 0; --strict makes it 3)\n")
     strict = run(*linear(case, fail_if="auc > 0.58", quiet=True, strict=True))
     assert strict.code == 3
+    assert strict.out.endswith("\ngate: UNDECIDED (exit 3)\n")
 
 
 def test_one_condition_that_holds_fails_among_others(case, run):

@@ -204,10 +204,11 @@ def test_only_a_pass_is_true(report):
 
 def test_the_outcome_says_why(report):
     lines = str(report.check("auc <= 0.99", "tpr@0.001 <= 0.5")).splitlines()
-    assert lines[0] == "inconclusive"
-    assert lines[1].startswith("  auc <= 0.99: holds. auc of stacked is 0.")
+    assert lines[0] == "UNDECIDED"
+    assert lines[1].startswith("  PASSED auc <= 0.99: auc of stacked is 0.")
     assert "97.5 % interval" in lines[1]
-    assert "tpr@0.001 <= 0.5: open." in lines[2]
+    assert lines[2].startswith("  UNDECIDED tpr@0.001 <= 0.5: ")
+    assert str(report.check("auc <= 0.5")).startswith("FAILED\n  FAILED auc <= 0.5: ")
 
 
 def test_check_wants_a_condition(report):

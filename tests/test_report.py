@@ -127,7 +127,7 @@ def test_verdict_when_a_control_failed(make_report, missing):
     report.controls["passed"] = pd.Series([False, True, missing], dtype=object)
     assert report.failed_controls == ["shift"]
     assert summarize(report).tone == "open"
-    assert report.verdict.startswith("Not to be relied on, a control failed (shift). Training")
+    assert report.verdict.startswith("Not to be relied on: a control failed (shift). Training")
 
 
 def test_text_begins_with_the_verdict_and_has_every_part(report):

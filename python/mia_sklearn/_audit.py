@@ -20,7 +20,7 @@ from ._comparison import read_comparison
 from ._controls import (
     Control,
     distribution_shift,
-    memorising_ceiling,
+    memorising_threshold,
     pipeline_control,
     reference_control,
 )
@@ -261,6 +261,7 @@ def audit(
         seed=seed,
         n_queries=n_queries,
         trainable=trainable,
+        fit_params=tuple(fit_params or ()),
         search_note=search_note,
         comparison=compared,
     )
@@ -458,5 +459,5 @@ def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
         level = run.confidence
         checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))
     if run.pool.labelled and not run.of_people:
-        checks.append(memorising_ceiling(X, y, member, seed=run.seed))
+        checks.append(memorising_threshold(X, y, member, seed=run.seed))
     return checks

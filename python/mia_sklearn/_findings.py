@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import t as student_t
 
+from ._advice import advice_for
 from ._comparison import AFFORDABLE
+from ._doubts import below_chance, collapsed, differing_references, permuted_classes
 from ._estimators import last_step
+from ._leak import LISTED_AT as _LISTED_AT
+from ._leak import read_leak, two_counts
 from ._lost import reasons
-from ._plan import predicted_classes
+from ._targets import FunctionTarget
 from ._unit import PERSON, RECORD, Unit, capital
 from .access import DiscriminatorAccess
 from .report import Finding
@@ -24,12 +27,9 @@ if TYPE_CHECKING:
     from ._controls import Control
     from ._plan import Run
 
-_LISTED_AT = 0.1
 # The cut-off for the p-values of vulnerable records.
 INFERRED_AT = 0.01
 _LEAST_TO_POOL = 3  # references without a record that pooled p-values take
-_DIFFERS_AT = 0.001
-_STRONG_AUC = 0.6
 _REMEDY = (
     "Make the model remember less: stronger regularisation, larger leaves, fewer trees grown to "
     "purity, early stopping, more data; release labels or fewer digits; or train with differential "
@@ -62,7 +62,11 @@ def findings(
     """
     unit = PERSON if run.of_people else RECORD
     found: list[Finding | None] = [
-        _leak(run, metrics, unit),
+        permuted_classes(run),
+        differing_references(run),
+        below_chance(run, records),
+        collapsed(run),
+        _leak(run, metrics, records, unit),
         _measured_remedy(run.comparison),
         _exposed(run, records, unit),
         _vulnerable(run, records),
@@ -72,7 +76,6 @@ def findings(
         _overlap(run),
         _duplicates(run),
         _lost_references(run),
-        _differing_references(run),
         _saturated(run),
         _few_records(run, metrics, unit),
         _few_references(run, records, unit),
@@ -82,58 +85,75 @@ def findings(
         _search(run),
         _held_aside(run),
         _no_references(run),
-        _collapsed(run),
     ]
     return [finding for finding in found if finding is not None]
 
 
-def _leak(run: Run, metrics: pd.DataFrame, unit: Unit) -> Finding:
+def _leak(run: Run, metrics: pd.DataFrame, records: pd.DataFrame, unit: Unit) -> Finding:
     own = metrics[(metrics["attack"] == run.headline) & (metrics["slice"] == "all")]
-    auc = own[own["metric"] == "auc"].iloc[0]
-    rates = own[(own["metric"] == "tpr") & own["high"].notna()].sort_values("at")
-    singled = rates[rates["low"] > rates["at"]]
-    if len(singled):
-        rate = singled.iloc[0]
+    leak = read_leak(own)
+    rate, auc = leak.rate, leak.auc
+    assert auc is not None
+    picked = (
+        f"{100 * auc.estimate:.1f} % of the time ({100 * auc.low:.1f} to {100 * auc.high:.1f} %)"
+    )
+    if leak.degree == "singled":
+        assert rate is not None
         return Finding(
             "SINGLED_OUT",
-            "serious",
+            leak.severity,
             f"Some {_of_people(unit)} can be recognised as {unit.members}",
-            f"Someone with this access can name {int(rate['n_identified']):,} of "
-            f"{int(rate['n_members']):,} {unit.members} while wrongly naming "
-            f"{int(rate['n_false_alarms']):,} of {int(rate['n_nonmembers']):,} others. For a "
+            f"Someone with this access can name {int(rate.n_identified):,} of "
+            f"{int(rate.n_members):,} {unit.members} while wrongly naming "
+            f"{int(rate.n_false_alarms):,} of {int(rate.n_nonmembers):,} others: surely "
+            f"{rate.low / rate.at:.2g} times as many as by guessing. For a "
             "person among them, the model gives away that they are in the data, and with it "
-            "whatever being in the data says about them.",
+            "whatever being in the data says about them. "
+            + two_counts(leak, _listed(records), unit),
             _remedy(run),
         )
-    if auc["low"] > 0.5:
-        strong = auc["low"] > _STRONG_AUC
+    if leak.degree == "apart":
+        little = "much of their" if leak.severity == "serious" else "a little"
         return Finding(
             "TELLS_APART",
-            "serious" if strong else "warning",
+            leak.severity,
             f"{capital(unit.members)} can be told from others better than by chance",
-            f"Given one {unit.member} and one other, the attack picks the right one "
-            f"{100 * auc['estimate']:.1f} % of the time ({100 * auc['low']:.1f} to "
-            f"{100 * auc['high']:.1f} %). No single {unit.one} was recognised with few "
-            "false alarms, "
-            "so what a person in the data loses is a little deniability.",
-            "Decide whether this is acceptable for these people and this use; regularise and audit "
-            "again if it is not.",
+            f"Given one {unit.member} and one other, the attack picks the right one {picked}. That "
+            f"a single {unit.one} is recognised at 1 % false alarms or fewer is not shown, so what "
+            f"a person in the data surely loses is {little} deniability.",
+            "Decide whether this is acceptable for these people and this use; audit again if it "
+            f"is not. {_remedy(run)}",
         )
     return Finding(
         "NOT_SHOWN",
-        "info",
+        leak.severity,
         f"The attacks that were run did not tell {unit.members} from others",
-        f"The headline attack's AUC is {auc['estimate']:.3f} ({auc['low']:.3f} to "
-        f"{auc['high']:.3f}); chance is 0.5. This is evidence about these attacks on these "
-        f"{unit.many}, not a proof about all.",
+        f"The headline attack's AUC is {auc.estimate:.3f} ({auc.low:.3f} to "
+        f"{auc.high:.3f}); chance is 0.5. This is evidence about these attacks on these "
+        f"{unit.many}, not a proof about all; where another finding puts the references or the "
+        "answers in doubt, it is evidence of nothing.",
         "See which attacks were not run, and audit again after each change of model or data.",
     )
 
 
+def _listed(records: pd.DataFrame) -> int | None:
+    """Count the members that stand out one by one; None where there are no p-values."""
+    q_values = records.loc[records["member"] == 1, "q_value"]
+    return None if q_values.isna().all() else int((q_values <= _LISTED_AT).sum())
+
+
 def _remedy(run: Run) -> str:
     if not run.pool.labelled:
-        return _REMEDY_OF_GENERATORS
-    return _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
+        general = _REMEDY_OF_GENERATORS
+    else:
+        general = _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
+    of_function = isinstance(run.target, FunctionTarget) or run.target is None
+    model = run.trainable if of_function else getattr(run.target, "source", None) or run.target
+    own = advice_for(model)
+    if not own:
+        return general
+    whose = "Of estimator=" if of_function else "Of this model's parameters"
+    return f"{whose}, these decide how much is remembered: {own}. {general}"
 
 
 def _of_people(unit: Unit) -> str:
@@ -408,46 +428,6 @@ def _lost_references(run: Run) -> Finding | None:
     )
 
 
-def _differing_references(run: Run) -> Finding | None:
-    refs = run.references
-    if refs is None:
-        return None
-    predicted = predicted_classes(refs.outputs_[:, : refs.n_pool_], refs.access_)
-    if predicted is None:
-        return None
-    right = predicted == refs.labels_[: refs.n_pool_]
-    trained = refs.membership_[:, : refs.n_pool_] > 0
-    kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
-    differing = []
-    for name, mask, accuracy in (
-        ("training", trained, run.accuracy(member=True)),
-        ("other", ~trained, run.accuracy(member=False)),
-    ):
-        if not mask.any(axis=1).all():
-            continue
-        assert accuracy is not None
-        usual = np.array([right[k][mask[k]].mean() for k in kept])
-        n = max(1, int(mask[0].sum()))
-        sampling = usual.mean() * (1 - usual.mean()) / n
-        spread = np.sqrt(max(usual.var(ddof=1), sampling) * (1 + 1 / len(usual)) + 1e-12)
-        limit = student_t.isf(_DIFFERS_AT / 2, len(usual) - 1)
-        if abs(accuracy - usual.mean()) > max(limit * spread, 0.005):
-            differing.append(
-                f"{100 * accuracy:.1f} % of {name} records against {100 * usual.mean():.1f} %"
-            )
-    if not differing:
-        return None
-    return Finding(
-        "REFERENCES_DIFFER",
-        "warning",
-        "The target was not trained like its references",
-        f"It is right on {' and '.join(differing)} of theirs, more than chance explains. Attacks "
-        "learned from the references may miss what this model gives away, or invent it.",
-        "Give estimator= (and fit_params=) that trains as the model was trained, and check that "
-        "X_train, y_train are its training records.",
-    )
-
-
 def _saturated(run: Run) -> Finding | None:
     refs = run.references
     if refs is None or refs.smoothing_ < 1e-6:
@@ -574,19 +554,6 @@ def _held_aside(run: Run) -> Finding | None:
         "among those that were learned are higher than these.",
         "Train with train_split=None, or give as X_train what the network made its steps on and "
         "predefined_split(validation) as train_split.",
-    )
-
-
-def _collapsed(run: Run) -> Finding | None:
-    if not run.doubt:
-        return None
-    return Finding(
-        "NO_SIGNAL",
-        "warning",
-        "What the model answers tells hardly one record from another",
-        f"{run.doubt} That attacks find nothing in such answers does not mean that the model has "
-        "forgotten its training records.",
-        "Train the model again, or ask it for something else: access=, release=.",
     )
 
 

@@ -148,6 +148,8 @@ class Run:
         The attack that makes the verdict.
     trainable : estimator, callable or None
         What the references train.
+    fit_params : tuple of str
+        Names of what their `fit` is given besides.
     references : ReferenceModels or None
     vulnerable : VulnerableRecords or None
         What found the vulnerable records, where the attack on them is run.
@@ -176,6 +178,7 @@ class Run:
     seed: int
     n_queries: int = 0
     trainable: Any = None
+    fit_params: tuple[str, ...] = ()
     search_note: str = ""
     references: ReferenceModels | None = None
     vulnerable: VulnerableRecords | None = None

@@ -404,14 +404,20 @@ def _judge(conditions: list[Condition], report: AuditReport, *, strict: bool) ->
     """Print what the report says of each condition to fail on; return the exit code."""
     from .conditions import evaluate
 
-    outcomes = set()
+    if not conditions:
+        return FINE
+    # A gate fails where its condition surely holds.
+    words = {"holds": "FAILED", "violated": "PASSED", "open": "UNDECIDED"}
+    said = set()
     for condition in conditions:
         result = evaluate(condition, report, n_conditions=len(conditions))
-        outcomes.add(result.outcome)
-        print(f"--fail-if {condition}: {result.outcome}. {result.reason}")
-    if "holds" in outcomes:
-        return FAILS
-    return OPEN if strict and "open" in outcomes else FINE
+        said.add(words[result.outcome])
+        print(f"{words[result.outcome]} --fail-if {condition}: {result.reason}")
+    worst = next(word for word in ("FAILED", "UNDECIDED", "PASSED") if word in said)
+    code = {"FAILED": FAILS, "UNDECIDED": OPEN if strict else FINE, "PASSED": FINE}[worst]
+    hint = "; --strict makes it 3" if worst == "UNDECIDED" and not strict else ""
+    print(f"gate: {worst} (exit {code}{hint})")
+    return code
 
 
 def _check_writable(folder: Path) -> None:

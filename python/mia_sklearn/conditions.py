@@ -85,9 +85,10 @@ class ConditionResult:
     condition : Condition
     outcome : {"holds", "violated", "open"}
         "holds" and "violated" mean that the whole interval lies on one side of the bound; "open"
-        that it does not, that an end was withheld, or that a control of the audit failed.
+        that it does not, that an end was withheld, or that the audit is in doubt
+        (`AuditReport.doubts`).
     reason : str
-        The estimate, its interval and what follows, in words.
+        The estimate and its interval in words, or why nothing is decided.
     estimate, low, high : float
         NaN where withheld.
     confidence : float
@@ -103,12 +104,13 @@ class ConditionResult:
     confidence: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckOutcome:
     """The answer of `AuditReport.check`.
 
     It is true only when the outcome is "pass", so that ``assert report.check("auc <= 0.6")``
-    fails when the records cannot decide.
+    fails when the records cannot decide. Its text says PASSED, FAILED or UNDECIDED of all
+    conditions, then of each.
 
     Attributes
     ----------
@@ -126,9 +128,14 @@ class CheckOutcome:
         return self.outcome == "pass"
 
     def __str__(self) -> str:
-        lines: list[str] = [self.outcome]
-        lines += [f"  {r.condition}: {r.outcome}. {r.reason}" for r in self.results]
+        said = {"pass": "PASSED", "fail": "FAILED", "inconclusive": "UNDECIDED"}
+        each = {"holds": "PASSED", "violated": "FAILED", "open": "UNDECIDED"}
+        lines = [said[self.outcome]]
+        lines += [f"  {each[r.outcome]} {r.condition}: {r.reason}" for r in self.results]
         return "\n".join(lines)
+
+    # What a failed assertion shows.
+    __repr__ = __str__
 
 
 def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
@@ -278,9 +285,8 @@ def evaluate(
     attack = condition.attack or report.info["headline"]
     confidence = 1 - (1 - report.info["confidence"]) / n_conditions
     withheld = _epsilon_withheld(report, attack) if condition.metric == "epsilon" else ""
-    if report.failed_controls:
-        failed = ", ".join(report.failed_controls)
-        withheld = f"A control of the audit failed ({failed}): its numbers decide nothing."
+    if report.doubts:
+        withheld = f"The audit's numbers decide nothing: {'; '.join(report.doubts)}."
     if withheld:
         nan = math.nan
         return ConditionResult(condition, "open", withheld, nan, nan, nan, confidence)
@@ -339,11 +345,6 @@ def _decide(
         interval = f"at {percent} confidence at least {low:.4g}, its upper end is withheld"
     else:
         interval = f"{percent} interval {low:.4g} to {high:.4g}"
-    words = {
-        "holds": "which satisfies the condition throughout",
-        "violated": "which nowhere satisfies the condition",
-        "open": "which does not decide the condition",
-    }
     note = f" ({estimate.note})" if estimate.note and outcome == "open" else ""
-    reason = f"{measured}, {interval}, {words[outcome]}{note}."
+    reason = f"{measured}, {interval}{note}."
     return ConditionResult(condition, outcome, reason, float(estimate.value), low, high, confidence)

@@ -18,6 +18,17 @@ __all__ = ["AuditReport", "CheckOutcome", "Finding"]
 
 Severity = Literal["info", "warning", "serious"]
 
+# With one of these no number of the audit can be read, in either direction: what makes references
+# or answers unlike the target's may hide a leak as well as invent one. Likeliest cause first.
+QUALIFYING = (
+    "CLASSES_PERMUTED",
+    "ANSWERS_DIFFER",
+    "REFERENCES_DIFFER",
+    "BELOW_CHANCE",
+    "LOST_REFERENCES",
+    "NO_SIGNAL",
+)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -28,6 +39,9 @@ class Finding:
     code : str
         Stable name, for programs and for the documentation.
     severity : {"info", "warning", "serious"}
+        Of a leak: "serious" where members are surely named ten times as often as by guessing, at
+        1 % false alarms or fewer, or the AUC is surely at least 0.7; "warning" where less is
+        shown. Of the audit: "serious" where its numbers cannot be read.
     title : str
         One line.
     explanation : str
@@ -53,6 +67,11 @@ class Finding:
             raise ValueError(
                 f"severity must be one of {', '.join(get_args(Severity))}, got {self.severity!r}."
             )
+
+    @property
+    def qualifies(self) -> bool:
+        """Whether it leaves all numbers in doubt: the verdict says so, no condition is decided."""
+        return self.code in QUALIFYING
 
 
 @dataclass(eq=False, repr=False)
@@ -120,8 +139,23 @@ class AuditReport:
         return self.controls.loc[passed.notna() & passed.ne(True), "control"].astype(str).tolist()
 
     @property
+    def doubts(self) -> list[str]:
+        """What leaves the audit's numbers in doubt, in words; with any, they decide nothing.
+
+        Findings that qualify the verdict, the likeliest to be wrong first, then failed controls.
+        """
+        found = [finding for finding in self.findings if finding.qualifies]
+        found.sort(key=lambda finding: QUALIFYING.index(finding.code))
+        said = [finding.title[:1].lower() + finding.title[1:] for finding in found]
+        failed = ", ".join(self.failed_controls)
+        return [*said, f"a control failed ({failed})"] if failed else said
+
+    @property
     def verdict(self) -> str:
-        """The headline attack's result in plain words, with counts and intervals."""
+        """The headline attack's result in plain words, with counts and intervals.
+
+        Where something leaves it in doubt, that is said first.
+        """
         from ._printable import printable
         from .reporting import summarize
 
@@ -160,7 +194,8 @@ class AuditReport:
         Returns
         -------
         CheckOutcome
-            True as a boolean only when all conditions surely hold.
+            True as a boolean only when all conditions surely hold. Where `doubts` is not empty
+            none is decided: references unlike the target may hide a leak or invent one.
 
         Raises
         ------

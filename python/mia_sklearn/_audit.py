@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._agreement import agreement_with_predict, sample_of_both
 from ._audit_options import (
     check_options,
     check_references_suffice,
@@ -258,6 +259,8 @@ def audit(
         # Before any reference is trained; another access may ask all models what depends on them.
         with run.timed("target"):
             run.answers = _ask_target(run)
+            sample = sample_of_both(run.member)
+            run.agreement = agreement_with_predict(target, run.X, run.answers, sample)
     if n_references:
         with run.timed("references"):
             run.references = _train_references(

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from ._estimators import check_trainable
 from ._generators import is_function
+from ._own_records import check_own_records
 from ._people import by_person
 from ._records import check_records
 from ._sampling import shape_of_block
@@ -118,7 +119,10 @@ def on_people(attacks: dict[str, Any], means: Means) -> dict[str, Any]:
 
 
 def check_references_suffice(run: Run, n_references: int) -> None:
-    """Raise, before any is trained, if an attack could not learn from so few references."""
+    """Raise, before any is trained, if an attack could not learn from these references."""
+    pool = run.pool
+    sizes = {pool.n_train, pool.n_train + pool.n_test, len(pool.y)}
+    check_own_records(run.trainable, pool.X, sizes)
     block_size, holdout = shape_of_block(len(run.y), run.plan.n_trained - len(run.plan.core))
     per_block = 1 if holdout == "out" else block_size - 1
     # The block of the reference that plays the target is set aside.

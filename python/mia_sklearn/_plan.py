@@ -17,6 +17,7 @@ from ._records import check_records, check_same_features, without_labels
 from ._targets import check_labels
 
 if TYPE_CHECKING:
+    from ._agreement import Agreement
     from ._comparison import Comparison
     from .access import BaseAccess
     from .metrics import Estimate
@@ -108,6 +109,8 @@ class Run:
         What the target is asked for; None for posteriors.
     doubt : str
         What makes the target's answers worthless, where something does.
+    agreement : Agreement or None
+        How its posteriors agree with its own `predict`; None where that is nothing else.
     answers : ndarray of shape (n_audited, n_answers), float32
         The target's answers: its log-posteriors, or what the access asks for.
     seconds : dict of str to float
@@ -132,6 +135,7 @@ class Run:
     shift: Estimate | None = None
     access: BaseAccess | None = None
     doubt: str = ""
+    agreement: Agreement | None = None
     answers: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from ._data import positions, row_digests, take_rows
 from ._estimators import check_trainable, is_generator
 from ._groups import check_apart, group_codes
 from ._observations import shadow_observations
+from ._own_records import check_own_records
 from ._pool import perturbed_copies
 from ._records import Records, gather
 from ._sampling import SAMPLINGS, assign
@@ -299,6 +300,7 @@ class ReferenceModels(BaseEstimator):
         records = gather(X, None if generates else y, population, core)
         validate_data(self, take_rows(records.table, slice(1)), skip_check_array=True)
         first, n_core = records.first, records.n_core
+        check_own_records(self.estimator, records.table, {len(records.labels), records.n_pool})
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
         self.groups_, self.group_names_ = _groups_of(records, groups)
         unlabelled = generates or y is None

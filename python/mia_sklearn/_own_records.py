@@ -55,7 +55,7 @@ def check_own_records(estimator: Any, X: Any, sizes: set[int]) -> None:
             if name == "train_split":
                 _check_validation(value, whose, X)
                 continue
-            if name in _GRIDS or _is_estimator(value):
+            if name in _GRIDS:
                 continue
             found = next(_holding_records(value, sizes, width, _DEEPEST, set()), None)
             if found:
@@ -90,6 +90,9 @@ def _holding_records(
     """Yield what in a parameter has one entry per training record."""
     if depth < 0 or id(value) in seen or isinstance(value, (type, ModuleType, str, bytes)):
         return
+    if _is_estimator(value):
+        # Looked at by itself.
+        return
     seen.add(id(value))
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.utils.data.Sampler):
@@ -110,10 +113,10 @@ def _length(value: Any) -> int | None:
     if isinstance(value, (list, tuple)):
         numbers = value and all(isinstance(entry, (int, float, np.number)) for entry in value)
         return len(value) if numbers else None
-    shape = getattr(value, "shape", None)
-    if shape is None or isinstance(value, np.generic):
+    shape = getattr(value, "shape", ())
+    if not isinstance(shape, tuple) or not shape or isinstance(value, type):
         return None
-    return int(shape[0]) if len(shape) else None
+    return int(shape[0])
 
 
 def _parts(value: Any) -> list[Any]:
@@ -128,6 +131,9 @@ def _parts(value: Any) -> list[Any]:
     elif isinstance(value, FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
         parts = [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        known = value.__globals__
+        named = (known.get(name) for name in value.__code__.co_names)
+        parts += [held for held in named if _length(held) is not None]
     elif hasattr(value, "__self__") and hasattr(value, "__func__"):
         parts = [value.__self__]
     elif torch is not None and isinstance(value, torch.nn.Module):

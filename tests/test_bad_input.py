@@ -221,7 +221,10 @@ CASES = {
         "query_budget allows 100 queries; .*Raise query_budget",
     ),
     "budget of a model": ({"query_budget": 100}, "query_budget counts the queries of a plain func"),
-    "answers too narrow": (function(constant(1.0)), r"returned shape \(40, 1\); expected .*40, 2"),
+    "answers too narrow": (
+        function(constant(0.5, 0.5), classes=[0, 1, 2]),
+        r"returned shape \(40, 2\); expected .*40, 3",
+    ),
     "answers too few": (function(lambda X: np.full((3, 2), 0.5)), r"returned shape \(3, 2\)"),
     "labels as answers": (function(MODEL.predict), r"returned shape \(40,\); expected"),
     "sums": (function(constant(0.5, 0.6)), r"sum to 1 in each row; row 0 sums to 1\.1"),

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._agreement import agreement_with_predict, sample_of_both
 from ._audit_options import (
+    check_asked_for,
     check_options,
     check_references_suffice,
     classifier_of,
@@ -222,6 +224,7 @@ def audit(
     (75, 4)
     """
     generates = draws_records(model, release)
+    check_asked_for(model, y_train, X_test, y_test, release)
     if generates:
         X_test = records_without_labels(y_train, X_test)
     groups, X_train, X_test = split_off(groups, model, X_train, X_test)
@@ -241,7 +244,9 @@ def audit(
     target = model if generates else classifier_of(model, X_train, y_train, classes, query_budget)
     trainable, search_note = what_to_train(target, estimator, fit_params, n_references)
     gradients = not generates and has_gradients(target)
-    means = Means(release, access, n_references > 0, gradients, people=groups is not None)
+    means = Means(
+        release, access, n_references > 0, gradients, groups is not None, queries=n_queries > 0
+    )
     chosen = choose_attacks(attacks, means)
     seed = seed_of(random_state, cache)
     records_given = (X_train, y_train, X_test, y_test)
@@ -318,7 +323,10 @@ def _ask_target(run: Run) -> np.ndarray:
             answers.append(log_posteriors(run.target, records))
         except (ValueError, TypeError) as error:
             raise ValueError(f"The model could not answer {name}: {error}") from error
-    return np.concatenate(answers).astype(np.float32)
+    log_proba = np.concatenate(answers).astype(np.float32)
+    sample = sample_of_both(run.member)
+    run.agreement = agreement_with_predict(run.target, run.X, log_proba, sample)
+    return log_proba
 
 
 def _ask_signal(run: Run) -> np.ndarray:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 # The cut-off for the p-values of vulnerable records.
 INFERRED_AT = 0.01
 _LEAST_TO_POOL = 3  # references without a record that pooled p-values take
+# Answers and predictions may differ by ties, thresholds and calibration, which keep the order.
+_DIFFERING_SHARE = 0.02
+_ORDER_OF_CALIBRATION = 0.9
+_ORDER_OF_STRANGERS = 0.75
 _REMEDY = (
     "Make the model remember less: stronger regularisation, larger leaves, fewer trees grown to "
     "purity, early stopping, more data; release labels or fewer digits; or train with differential "
@@ -76,6 +80,7 @@ def findings(
         _overlap(run),
         _duplicates(run),
         _lost_references(run),
+        _answers_differ(run),
         _saturated(run),
         _few_records(run, metrics, unit),
         _few_references(run, records, unit),
@@ -425,6 +430,25 @@ def _lost_references(run: Run) -> Finding | None:
         "had enough of these.",
         "Make the training of target and references alike succeed more surely: fewer folds or "
         "neighbours where a class is rare, a lower learning rate where a loss becomes NaN.",
+    )
+
+
+def _answers_differ(run: Run) -> Finding | None:
+    held = run.agreement
+    if held is None or held.share < _DIFFERING_SHARE or not held.order < _ORDER_OF_CALIBRATION:
+        return None
+    return Finding(
+        "ANSWERS_DIFFER",
+        "serious" if held.order < _ORDER_OF_STRANGERS else "warning",
+        f"The model's predict is not what its posteriors say on {100 * held.share:.0f} % of "
+        "records",
+        f"Of {held.n:,} records it gives another class than the largest posterior, and no "
+        "threshold or calibration of the classes explains which "
+        f"(a class's posteriors rank the records predicted as such above others with AUC "
+        f"{held.order:.2f}). The attacks read the posteriors; what someone who sees predictions "
+        "learns may be more or less.",
+        "Check that the columns of predict_proba are in the order of classes_, and that predict "
+        "is meant to decide otherwise; audit release='labels' if predictions are what is released.",
     )
 
 

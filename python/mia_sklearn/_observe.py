@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ._agreement import agreement_with_predict, some_rows
 from ._data import mix, n_rows, row_digests, take_rows
 from ._estimators import is_generator
 from ._groups import group_codes, named
@@ -184,6 +185,7 @@ def observe(
             raise ValueError("neighbors= and n_queries= need references=.")
         labels = class_indices(target, y)
         answers = log_posteriors(target, X)
+        agreement_with_predict(target, X, answers, some_rows(n_rows(X)))
         return beside_groups(alone(answers, labels, len(target.classes_)), groups)
     check_is_fitted(references, "outputs_")
     positions = _locate(references, X, y, rows, groups)
@@ -193,6 +195,8 @@ def observe(
             f"{len(positions)}."
         )
     log_proba = log_posteriors(target, X, references.classes_).astype(np.float32)
+    if np.array_equal(references.classes_, target.classes_):
+        agreement_with_predict(target, X, log_proba, some_rows(n_rows(X)))
     query_phi = ask_copies(target, references, positions, n_queries) if n_queries else None
     table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
     return place(table, log_proba, positions, query_phi=query_phi)

@@ -23,6 +23,7 @@ from ._targets import own_labels
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ._agreement import Agreement
     from ._comparison import Comparison
     from .access import BaseAccess
     from .metrics import Estimate
@@ -161,6 +162,8 @@ class Run:
         What the target is asked for; None for posteriors.
     doubt : str
         What makes the target's answers worthless, where something does.
+    agreement : Agreement or None
+        How its posteriors agree with its own `predict`; None where that is nothing else.
     answers : ndarray of shape (n_audited, n_answers), float32
         The target's answers: its log-posteriors, or what the access asks for.
     seconds : dict of str to float
@@ -186,6 +189,7 @@ class Run:
     shift: Estimate | None = None
     access: BaseAccess | None = None
     doubt: str = ""
+    agreement: Agreement | None = None
     answers: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     seconds: dict[str, float] = field(default_factory=dict)
 

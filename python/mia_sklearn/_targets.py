@@ -8,10 +8,29 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ._answers import as_columns
 from ._data import n_rows, positions
 from ._estimators import is_module, is_net, may_classify
 
-__all__ = ["FunctionTarget", "as_target", "check_labels", "class_indices", "own_labels"]
+# What to do about a model with labels of several kinds.
+ONE_OF_SEVERAL = (
+    "audit one single-output classifier. One output j of several is a function: "
+    "model=lambda X: model.predict_proba(X)[:, j] (or [j] of a list), classes=[0, 1], y[:, j] as "
+    "labels, and estimator= a function (X, y, seed)."
+)
+_AS_FUNCTION = (
+    " Pass the function model.predict_proba, with classes= in the order of its columns, and "
+    "estimator= what trains the references."
+)
+
+__all__ = [
+    "ONE_OF_SEVERAL",
+    "FunctionTarget",
+    "as_target",
+    "check_labels",
+    "class_indices",
+    "own_labels",
+]
 
 
 class FunctionTarget:
@@ -21,7 +40,9 @@ class FunctionTarget:
     ----------
     function : callable
         Takes a table of records, returns posteriors of shape (n_records, n_classes), or one
-        label per record.
+        label per record. Posteriors may be an array, a tensor, a data frame or dicts; named
+        columns are put into the order of `classes`, unnamed ones must be in it. Of two classes
+        one posterior per record stands for the second.
     classes : array-like of shape (n_classes,)
         Labels, in the order of the function's columns.
     query_budget : int, default=None
@@ -74,33 +95,50 @@ class FunctionTarget:
     def predict(self, X: Any) -> np.ndarray:
         """Ask the function for labels, or for the most probable ones."""
         answers, n = self._answers(X), n_rows(X)
-        if answers.shape != (n,):
+        if not self._are_labels(answers, n):
             return self.classes_[self._posteriors(answers, n).argmax(axis=1)]
-        unknown = np.flatnonzero(positions(answers, self.classes_) < 0)
+        labels = np.asarray(answers)
+        unknown = np.flatnonzero(positions(labels, self.classes_) < 0)
         if len(unknown):
             raise ValueError(
-                f"The function returned the label {answers.tolist()[unknown[0]]!r}, which is not "
+                f"The function returned the label {labels.tolist()[unknown[0]]!r}, which is not "
                 "one of classes."
             )
-        return answers
+        return labels
 
-    def _answers(self, X: Any) -> np.ndarray:
+    def _answers(self, X: Any) -> Any:
         self.check_budget(n_rows(X))
         self.n_queries_ += n_rows(X)
-        return np.asarray(self.function(X))
+        return self.function(X)
 
-    def _posteriors(self, answers: np.ndarray, n: int) -> np.ndarray:
-        if answers.shape != (n, len(self.classes_)):
-            labels = (
-                " A function that returns labels is asked with access='label'."
-                if answers.shape == (n,)
-                else ""
-            )
+    def _are_labels(self, answers: Any, n: int) -> bool:
+        """Tell labels from the second class's posteriors, numbers between 0 and 1."""
+        if hasattr(answers, "detach"):
+            answers = answers.detach().cpu()
+        one_each = np.asarray(answers)
+        if one_each.shape != (n,) or isinstance(one_each[0], dict):
+            return False
+        if len(self.classes_) != 2 or one_each.dtype.kind != "f":
+            return True
+        if (positions(one_each, self.classes_) < 0).any():
+            return not ((one_each >= 0) & (one_each <= 1)).all()
+        # All are labels too. Of the classes 0 and 1 the two mean the same.
+        return self.classes_.tolist() != [0, 1]
+
+    def _posteriors(self, answers: Any, n: int) -> np.ndarray:
+        if self._are_labels(answers, n):
             raise ValueError(
-                f"The function returned shape {answers.shape}; expected one row per record and "
-                f"one column per class: ({n}, {len(self.classes_)}).{labels}"
+                f"The function returned shape ({n},); expected posteriors, one column per class: "
+                f"({n}, {len(self.classes_)}). A function that returns labels is asked with "
+                "access='label', in an audit with release='labels'."
             )
-        return answers.astype(np.float64)
+        posteriors = as_columns(answers, self.classes_, "The function")
+        if posteriors.shape != (n, len(self.classes_)):
+            raise ValueError(
+                f"The function returned shape {posteriors.shape}; expected one row per record and "
+                f"one column per class: ({n}, {len(self.classes_)})."
+            )
+        return posteriors
 
     @property
     def queries_left(self) -> int | None:
@@ -144,6 +182,11 @@ def as_target(
             f"model is a torch module, which does not say what its columns mean: pass "
             f"mia_sklearn.torch.TorchTarget({type(model).__name__.lower()}, classes=...)."
         )
+    if hasattr(model, "cv_results_") and not hasattr(model, "best_estimator_"):
+        raise ValueError(
+            f"This {type(model).__name__} holds no model, since refit=False: train "
+            "model.estimator with model.best_params_, and pass that."
+        )
     if not hasattr(model, "predict") and not isinstance(model, FunctionTarget):
         if not callable(model):
             raise ValueError(
@@ -167,14 +210,20 @@ def _check_fitted_classifier(model: Any) -> None:
     try:
         classes = model.classes_
     except AttributeError:
+        # A scikit-learn estimator without them is unfitted, or is no classifier at all.
         classes = None
+    except Exception as error:
+        raise ValueError(f"classes_ of {name} cannot be read: {error}{_AS_FUNCTION}") from error
     if classes is None:
-        # An estimator with no classes_ is unfitted, or is no classifier at all.
-        if may_classify(model) and hasattr(model, "fit"):
-            raise ValueError(f"model is not fitted: call fit on this {name} first.")
-        raise ValueError(f"model must be a fitted classifier with classes_, got {name}.")
-    if any(np.ndim(label) for label in classes):
-        raise ValueError("model answers several outputs; audit one single-output classifier.")
+        if may_classify(model) and hasattr(model, "fit") and not hasattr(model, "n_features_in_"):
+            raise ValueError(
+                f"model is not fitted: call fit on this {name} first. If it is, it lacks "
+                f"classes_.{_AS_FUNCTION}"
+            )
+        way_out = _AS_FUNCTION if hasattr(model, "predict_proba") else ""
+        raise ValueError(f"model must be a fitted classifier with classes_, got {name}.{way_out}")
+    if any(np.ndim(label) for label in classes) or getattr(model, "multilabel_", False):
+        raise ValueError(f"model answers several outputs; {ONE_OF_SEVERAL}")
     if hasattr(model, "fit") and (
         hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "steps")
     ):

@@ -443,7 +443,8 @@ def _attacks(args: argparse.Namespace) -> int:
         except ImportError as error:
             summary = str(error)
         needs = ", ".join(info.requires) or "-"
-        rows.append((info.name, info.threat_model, needs, summary, info.source))
+        model = info.threat_model or "not known"
+        rows.append((info.name, model, needs, summary, info.source))
     _print_table(rows)
     print("\nOther questions than who was in the training set, asked from Python:\n")
     heads = ("attack", "threat model", "what it asks for", "where")

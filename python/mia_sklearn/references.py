@@ -19,6 +19,7 @@ from ._groups import Grouping, check_apart, group_codes
 from ._index import in_order_of, params_in_order
 from ._lost import Lost, check_left, reasons
 from ._observations import shadow_observations
+from ._own_records import check_own_records
 from ._pool import perturbed_copies
 from ._records import Records, gather, note_features
 from ._sampling import SAMPLINGS, assign
@@ -341,6 +342,7 @@ class ReferenceModels(BaseEstimator):
         params = params_in_order(fit_params or {}, n_trainable, *trained)
         note_features(self, take_rows(records.table, slice(1)))
         first, n_core = records.first, records.n_core
+        check_own_records(self.estimator, records.table, {len(records.labels), records.n_pool})
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
         self.groups_, self.group_names_ = _groups_of(records, groups)
         unlabelled = generates or y is None

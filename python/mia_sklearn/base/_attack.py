@@ -14,7 +14,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._observations import Reader, describe_missing, group_columns
 
-__all__ = ["BaseAttack"]
+__all__ = ["THREAT_MODELS", "BaseAttack"]
+
+#: What an attacker can see.
+THREAT_MODELS = ("label-only", "black-box", "white-box", "federated", "generator")
 
 _NEWTON_STEPS = 50
 
@@ -41,7 +44,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Only after `fit` on a data frame.
     """
 
-    #: What the attacker can see: "label-only", "black-box", "white-box", "federated", "generator".
+    #: What the attacker can see, one of `THREAT_MODELS`.
     threat_model: ClassVar[str]
     #: Column groups without which the attack cannot work.
     requires: ClassVar[tuple[str, ...]]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils._param_validation import validate_parameter_constraints
@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._data import as_table, copied, n_rows, row_digests, take_params, take_rows
 from .._dtypes import united
-from .._estimators import check_fit_takes, is_net, may_classify
+from .._estimators import check_fit_takes, is_net, may_classify, unfitted
 from .._records import check_same_features, note_features
 
 __all__ = ["BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
@@ -73,8 +73,8 @@ def fit_clone(estimator: Any, data: TrainingSet) -> Any:
     if is_net(estimator):
         from ..torch._nets import train_net
 
-        return train_net(clone(estimator), data.X, data.y, data.params)
-    return clone(estimator).fit(data.X, data.y, **data.params)
+        return train_net(unfitted(estimator), data.X, data.y, data.params)
+    return unfitted(estimator).fit(data.X, data.y, **data.params)
 
 
 def _releases(method: str) -> Callable[[Any], bool]:

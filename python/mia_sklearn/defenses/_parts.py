@@ -7,12 +7,11 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import get_tags
 
 from .._data import take_rows
-from .._estimators import configured, holds_net, is_net
+from .._estimators import configured, holds_net, is_net, unfitted
 from ..base import TrainingSet
 
 __all__ = ["draw_seeds", "narrow_tags", "train_part"]
@@ -60,7 +59,7 @@ def train_part(
     if is_net(estimator):
         from ..torch._nets import train_net
 
-        net = clone(estimator) if seed is None else configured(estimator, seed)
+        net = unfitted(estimator) if seed is None else configured(estimator, seed)
         return train_net(net, data.X, data.y, data.params, classes=classes, seed=seed)
     seen, codes = np.unique(data.y, return_inverse=True)
     if len(seen) == 1 and len(classes) > 1:
@@ -76,7 +75,7 @@ def train_part(
 
 
 def _fit(estimator: Any, data: TrainingSet, y: np.ndarray, seed: int | None) -> Any:
-    model = clone(estimator) if seed is None else configured(estimator, seed)
+    model = unfitted(estimator) if seed is None else configured(estimator, seed)
     with _seeded_within(estimator, seed):
         return model.fit(data.X, y, **data.params)
 

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from .._audit import audit
 from .._coverage import Means, choose_attacks
 from .._data import concat_rows, has_entries, n_rows, take_rows
+from .._estimators import unfitted
 from .._observe import observe
 from .._records import check_records, check_same_features
 from .._repeats import shared_records
@@ -186,7 +187,7 @@ class MembershipRisk:
             y,
             attacks=[(self.attack_name, self.attack)],
             n_references=self.n_references,
-            estimator=clone(audited.estimator) if self.n_references else None,
+            estimator=unfitted(audited.estimator) if self.n_references else None,
             fit_params=members.params or None,
             # Parts of a cross-validation are drawn at random.
             split="random",

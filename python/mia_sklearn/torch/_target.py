@@ -293,6 +293,20 @@ class TorchTarget:
         """
         return self.classes_[self.predict_log_proba(X).argmax(axis=1)]
 
+    def predicted_by_net(self, X: Any) -> np.ndarray:
+        """Return what the skorch net that holds the module predicts: positions of columns.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_records,)
+        """
+        with seeded(0):
+            return np.asarray(self._net.predict(self._prepared(X)))
+
     def _prepared(self, X: Any) -> Any:
         if self._before is not None:
             X = self._before.transform(X)

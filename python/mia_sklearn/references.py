@@ -20,18 +20,13 @@ from ._observations import shadow_observations
 from ._pool import perturbed_copies
 from ._records import Records, gather
 from ._sampling import SAMPLINGS, assign
+from ._scale import PosteriorScale, choose_scale
 from ._training import Job, classes_in, train_all
 from .access import AskedRecords, choose_access
-from .signals import (
-    LEAST_LOG_POSTERIOR,
-    centred_log_posteriors,
-    choose_smoothing,
-    rescaled_logit,
-)
+from .signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
 
 __all__ = ["ReferenceModels"]
 
-_SMOOTHING_SAMPLE = 2_000_000
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -59,7 +54,8 @@ class ReferenceModels(BaseEstimator):
         target trained on: models with smaller or larger training sets answer differently.
     smoothing : "auto" or float, default="auto"
         Mass added to both sides of the rescaled logit, see
-        `mia_sklearn.signals.rescaled_logit`; "auto" chooses it from the models' answers.
+        `mia_sklearn.signals.rescaled_logit`; "auto" chooses it, and the scale of the posteriors
+        before, from the models' answers, see Notes.
     n_queries : int, default=0
         Perturbed copies of each record of which every model gives posteriors too.
     n_jobs : int, default=None
@@ -131,6 +127,10 @@ class ReferenceModels(BaseEstimator):
         Column of each record's class; -1 for a label that is not in `classes_`.
     smoothing_ : float
         The smoothing in use.
+    scale_ : PosteriorScale or None
+        How posteriors become the rescaled logit: the `power` to which they are raised, their
+        `smoothing`, and `knots` where ranks are read. None where models are asked for something
+        else.
     n_pool_, n_population_ : int
         Number of records of the pool and of the population; records are in this order.
     train_size_ : int
@@ -168,6 +168,13 @@ class ReferenceModels(BaseEstimator):
     train on a row of the pool, and no row of the pool is labelled: for attackers who do not
     hold the target's records. Take it many times larger than a training set, or p-values against
     such models are too small (see `mia_sklearn.attacks.GMIAAttack`).
+
+    *The scale of answers.* Posteriors that are made more even or surer by a map that can be
+    undone, such as a temperature, tell all that they told before, but not to an attack that
+    takes them as they come. With ``smoothing="auto"`` models act as targets in turn, and where
+    LiRA or RMIA tell their members clearly better on another scale (a power, another smoothing,
+    ranks among the models' answers), attacks read that one: `logit`, `out_*` and `in_*` are on
+    it. The answers of the target have no part in the choice.
 
     *Cores.* Every nested `n_jobs` is set to 1 and numerical libraries get one thread: models
     run beside each other instead, which is faster and keeps sums in the same order whatever
@@ -367,7 +374,7 @@ class ReferenceModels(BaseEstimator):
         self.log_normalizers_, self.query_outputs_ = None, None
         if self.access_ is not None:
             # Nothing is smoothed that is no posterior.
-            self.outputs_, self.smoothing_ = answers, 0.0
+            self.outputs_, self.smoothing_, self.scale_ = answers, 0.0, None
             self._warn_of_constants()
             return
         n_columns, n_classes = answers.shape[-1], len(self.classes_)
@@ -377,11 +384,13 @@ class ReferenceModels(BaseEstimator):
         if self.n_queries:
             shape = (self.n_models_, self.n_queries, n_asked, n_columns)
             self.query_outputs_ = answers[:, n_asked:].reshape(shape)[..., :n_classes]
-        self.smoothing_ = (
-            choose_smoothing(_sample(self.outputs_, self.lost_))
-            if self.smoothing == "auto"
-            else float(self.smoothing)
-        )
+        if self.smoothing == "auto":
+            membership = self.membership_, self.labelled_
+            self.scale_ = choose_scale(self.outputs_, self.labels_, *membership, self.block_)
+        else:
+            smoothing = float(self.smoothing)
+            self.scale_ = PosteriorScale(smoothing, saturated=smoothing > 1e-6)
+        self.smoothing_ = self.scale_.smoothing
 
     @property
     def features_(self) -> np.ndarray:
@@ -396,7 +405,8 @@ class ReferenceModels(BaseEstimator):
         features = np.empty((n_records, len(kept), n_classes), dtype=np.float32)
         for place, model in enumerate(kept):
             if self.log_normalizers_ is None:
-                own = centred_log_posteriors(self.outputs_[model], self.smoothing_)
+                own = self.scale_.powered(self.outputs_[model])
+                own = centred_log_posteriors(own, self.smoothing_)
             else:
                 least = np.maximum(self.outputs_[model], LEAST_LOG_POSTERIOR)
                 own = least + self.log_normalizers_[model][:, None]
@@ -453,9 +463,9 @@ class ReferenceModels(BaseEstimator):
         -------
         ndarray of shape (..., n_rows)
         """
-        if self.access_ is not None:
+        if self.scale_ is None:
             return answers[..., 0]
-        return rescaled_logit(answers, self.labels_[rows], self.smoothing_)
+        return self.scale_.phi(answers, self.labels_[rows])
 
     def shadow_observations(
         self,
@@ -585,10 +595,3 @@ def _behind(first: int, values: np.ndarray) -> np.ndarray:
     if first == 0:
         return values
     return np.hstack([np.zeros((len(values), first), dtype=values.dtype), values])
-
-
-def _sample(outputs: np.ndarray, lost: dict[int, int]) -> np.ndarray:
-    """Return whole models and evenly spaced records, few enough to look at quickly."""
-    kept = np.setdiff1d(np.arange(len(outputs)), list(lost))
-    models = outputs[kept[:: max(1, len(kept) // 16)]]
-    return models[:, :: max(1, models.size // _SMOOTHING_SAMPLE)]

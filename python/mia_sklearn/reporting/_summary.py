@@ -40,6 +40,7 @@ _FACTS = {
     "sampling": "Their training sets are drawn by",
     "block_size": "Reference models per block",
     "smoothing": "Smoothing of posteriors",
+    "answers_are": "Posteriors are",
     "confidence": "Confidence of each interval",
     "random_state": "Random seed",
     "timings": "Seconds spent",

@@ -454,15 +454,15 @@ def _answers_differ(run: Run) -> Finding | None:
 
 def _saturated(run: Run) -> Finding | None:
     refs = run.references
-    if refs is None or refs.smoothing_ < 1e-6:
+    if refs is None or run.access is not None or not refs.scale_.saturated:
         return None
     return Finding(
         "SATURATED",
         "info",
         "The model answers exactly 0 or 1",
-        f"Averages of votes and pure leaves cannot tell 0 from a little more. The posteriors are "
-        f"smoothed by {refs.smoothing_:g} before any logarithm; the amount was chosen from the "
-        "references' answers alone.",
+        "Averages of votes and pure leaves cannot tell 0 from a little more. The posteriors are "
+        f"{refs.scale_.text} before any logarithm; how was chosen from the references' answers "
+        "alone.",
         "None needed. Larger leaves make fewer such answers, and leak less.",
     )
 

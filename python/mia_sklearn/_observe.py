@@ -440,7 +440,7 @@ def ask_copies(
         log_posteriors(target, take_rows(copy, rows), references.classes_).astype(np.float32)
         for copy in copies[:n_queries]
     ]
-    return rescaled_logit(np.stack(answers), references.labels_[rows], references.smoothing_)
+    return references.signal_of(np.stack(answers), rows)
 
 
 def top_posteriors(observations: pd.DataFrame, k: int = 3) -> pd.DataFrame:

@@ -200,6 +200,8 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         }
         if run.access is None:
             info["smoothing"] = refs.smoothing_
+            if refs.scale_.power != 1 or refs.scale_.knots:
+                info["answers_are"] = refs.scale_.text
     if run.vulnerable is not None:
         info["vulnerable_records"] = {
             name: getattr(run.vulnerable, name) for name in ("delta", "beta", "train_size")

@@ -23,19 +23,14 @@ from ._own_records import check_own_records
 from ._pool import perturbed_copies
 from ._records import Records, gather, note_features
 from ._sampling import SAMPLINGS, assign
+from ._scale import PosteriorScale, choose_scale
 from ._train_all import train_all
 from ._training import Job, classes_in
 from .access import AskedRecords, choose_access
-from .signals import (
-    LEAST_LOG_POSTERIOR,
-    centred_log_posteriors,
-    choose_smoothing,
-    rescaled_logit,
-)
+from .signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
 
 __all__ = ["ReferenceModels"]
 
-_SMOOTHING_SAMPLE = 2_000_000
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -67,7 +62,8 @@ class ReferenceModels(BaseEstimator):
         Notes. `audit` looks which it was.
     smoothing : "auto" or float, default="auto"
         Mass added to both sides of the rescaled logit, see
-        `mia_sklearn.signals.rescaled_logit`; "auto" chooses it from the models' answers.
+        `mia_sklearn.signals.rescaled_logit`; "auto" chooses it, and the scale of the posteriors
+        before, from the models' answers, see Notes.
     n_queries : int, default=0
         Perturbed copies of each record of which every model gives posteriors too.
     n_jobs : int, default=None
@@ -142,6 +138,10 @@ class ReferenceModels(BaseEstimator):
         Column of each record's class; -1 for a label that is not in `classes_`.
     smoothing_ : float
         The smoothing in use.
+    scale_ : PosteriorScale or None
+        How posteriors become the rescaled logit: the `power` to which they are raised, their
+        `smoothing`, and `knots` where ranks are read. None where models are asked for something
+        else.
     n_pool_, n_population_ : int
         Number of records of the pool and of the population; records are in this order.
     train_size_ : int
@@ -202,6 +202,13 @@ class ReferenceModels(BaseEstimator):
     such records understate what a model remembers of them, and rates that count them are about
     positions, not records. `audit` leaves them out of its rates; do so by `repeated_`, or pass
     those that the target trained on as `core` and leave the others away.
+
+    *The scale of answers.* Posteriors that are made more even or surer by a map that can be
+    undone, such as a temperature, tell all that they told before, but not to an attack that
+    takes them as they come. With ``smoothing="auto"`` models act as targets in turn, and where
+    LiRA or RMIA tell their members clearly better on another scale (a power, another smoothing,
+    ranks among the models' answers), attacks read that one: `logit`, `out_*` and `in_*` are on
+    it. The answers of the target have no part in the choice.
 
     *Cores.* Every nested `n_jobs` is set to 1 and numerical libraries get one thread: models
     run beside each other instead, which is faster and keeps sums in the same order whatever
@@ -417,7 +424,7 @@ class ReferenceModels(BaseEstimator):
         self.log_normalizers_, self.query_outputs_ = None, None
         if self.access_ is not None:
             # Nothing is smoothed that is no posterior.
-            self.outputs_, self.smoothing_ = answers, 0.0
+            self.outputs_, self.smoothing_, self.scale_ = answers, 0.0, None
             self._warn_of_constants()
             return
         n_columns, n_classes = answers.shape[-1], len(self.classes_)
@@ -427,11 +434,13 @@ class ReferenceModels(BaseEstimator):
         if self.n_queries:
             shape = (self.n_models_, self.n_queries, n_asked, n_columns)
             self.query_outputs_ = answers[:, n_asked:].reshape(shape)[..., :n_classes]
-        self.smoothing_ = (
-            choose_smoothing(_sample(self.outputs_, self.lost_))
-            if self.smoothing == "auto"
-            else float(self.smoothing)
-        )
+        if self.smoothing == "auto":
+            membership = self.membership_, self.labelled_
+            self.scale_ = choose_scale(self.outputs_, self.labels_, *membership, self.block_)
+        else:
+            smoothing = float(self.smoothing)
+            self.scale_ = PosteriorScale(smoothing, saturated=smoothing > 1e-6)
+        self.smoothing_ = self.scale_.smoothing
 
     @property
     def repeated_(self) -> np.ndarray:
@@ -454,7 +463,8 @@ class ReferenceModels(BaseEstimator):
         features = np.empty((n_records, len(kept), n_classes), dtype=np.float32)
         for place, model in enumerate(kept):
             if self.log_normalizers_ is None:
-                own = centred_log_posteriors(self.outputs_[model], self.smoothing_)
+                own = self.scale_.powered(self.outputs_[model])
+                own = centred_log_posteriors(own, self.smoothing_)
             else:
                 least = np.maximum(self.outputs_[model], LEAST_LOG_POSTERIOR)
                 own = least + self.log_normalizers_[model][:, None]
@@ -511,9 +521,9 @@ class ReferenceModels(BaseEstimator):
         -------
         ndarray of shape (..., n_rows)
         """
-        if self.access_ is not None:
+        if self.scale_ is None:
             return answers[..., 0]
-        return rescaled_logit(answers, self.labels_[rows], self.smoothing_)
+        return self.scale_.phi(answers, self.labels_[rows])
 
     def shadow_observations(
         self,
@@ -641,10 +651,3 @@ def _behind(first: int, values: np.ndarray) -> np.ndarray:
     if first == 0:
         return values
     return np.hstack([np.zeros((len(values), first), dtype=values.dtype), values])
-
-
-def _sample(outputs: np.ndarray, lost: dict[int, str]) -> np.ndarray:
-    """Return whole models and evenly spaced records, few enough to look at quickly."""
-    kept = np.setdiff1d(np.arange(len(outputs)), list(lost))
-    models = outputs[kept[:: max(1, len(kept) // 16)]]
-    return models[:, :: max(1, models.size // _SMOOTHING_SAMPLE)]

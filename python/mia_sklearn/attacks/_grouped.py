@@ -145,6 +145,10 @@ class GroupAttack(BaseAttack):
     def _required(self) -> tuple[str, ...]:
         return self.inner._required()
 
+    def _reads(self) -> tuple[str, ...] | None:
+        inner = self.attack_._reads()
+        return None if inner is None else (*inner, "group", "acting")
+
     def _array_names(self, n_columns: int) -> list[str]:
         return self.inner._array_names(n_columns)
 

@@ -85,6 +85,9 @@ class RoundLossAttack(BaseAttack):
         super().__init__(columns=columns)
         self.estimator = estimator
 
+    def _reads(self) -> tuple[str, ...]:
+        return self._required()
+
     def _array_names(self, n_columns: int) -> list[str]:
         return [f"logit@{number}" for number in range(1, n_columns + 1)]
 

@@ -106,6 +106,9 @@ class ThresholdAttack(BaseAttack):
         needed = ("logit",) if self.signal in _FROM_LOGIT else ("label", "proba")
         return (*needed, "label") if self.per_class and "label" not in needed else needed
 
+    def _reads(self) -> tuple[str, ...]:
+        return self._required()
+
     def _array_columns(self) -> tuple[str, str]:
         return ("logit", "out") if self.signal in _FROM_LOGIT else ("label", "proba")
 

@@ -42,6 +42,7 @@ _FACTS = {
     "block_size": "Reference models per block",
     "stratified": "Drawn within classes, as the model's",
     "smoothing": "Smoothing of posteriors",
+    "answers_are": "Posteriors are",
     "confidence": "Confidence of each interval",
     "random_state": "Random seed",
     "timings": "Seconds spent",

@@ -139,9 +139,7 @@ def test_what_three_of_four_references_answer_exposes_nobody():
     last = references[:, -1] == 1
     np.testing.assert_array_equal(p[~last], 1)
     np.testing.assert_allclose(p[last], 0.25, atol=1e-3)
-    np.testing.assert_allclose(
-        pooled_p_values(np.full(1_000, 1.0), references), 0.25, atol=1e-3
-    )
+    np.testing.assert_allclose(pooled_p_values(np.full(1_000, 1.0), references), 0.25, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_references", [4, 6, 8])

@@ -211,7 +211,7 @@ def ppv_at_fpr(
     >>> y = np.repeat([0, 1], 1000)
     >>> score = np.concatenate([np.arange(1000), np.arange(500, 1500)])
     >>> print(ppv_at_fpr(y, score, 0.1))
-    0.857 [0.844, 0.873]
+    0.857 [0.844, 0.877]
     """
     members, nonmembers = _split(y_true, y_score)
     found = stats.ppv_interval(members, nonmembers, fpr, prior, confidence=confidence)

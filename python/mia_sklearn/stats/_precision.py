@@ -109,9 +109,9 @@ def ppv_interval(
     >>> from mia_sklearn.stats import ppv_interval
     >>> members, nonmembers = np.arange(500, 1500), np.arange(1000)
     >>> [round(x, 3) for x in ppv_interval(members, nonmembers, 0.1, prior=0.5)[:3]]
-    [0.857, 0.844, 0.873]
+    [0.857, 0.844, 0.877]
     >>> [round(x, 3) for x in ppv_interval(members, nonmembers, 0.1, prior=0.01)[:3]]
-    [0.057, 0.052, 0.065]
+    [0.057, 0.052, 0.067]
     """
     members = check_scores(member_scores, "member_scores")
     nonmembers = np.sort(check_scores(nonmember_scores, "nonmember_scores"))[::-1]

@@ -190,9 +190,8 @@ def pipeline_control(
         f"fitted without them: the AUC must agree with the {crossed.value:.3f} of cross-validation "
         "on the other references' observations."
     )
-    return Control(
-        "pipeline", value, value - z * error, value + z * error, p_value, p_value >= _ALARM, note
-    )
+    low, high = max(0.0, value - z * error), min(1.0, value + z * error)
+    return Control("pipeline", value, low, high, p_value, p_value >= _ALARM, note)
 
 
 def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int) -> Control:

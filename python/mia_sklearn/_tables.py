@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FALSE_POSITIVE_RATES = ("0.001", "0.01", "0.1")
+# How many of those whom the headline attack names are members, where half of the candidates are
+# and where one in a hundred is.
+_PRECISIONS = ("ppv@0.01,0.5", "ppv@0.01,0.01")
 
 
 def _no_epsilon(split: str | None, shift: Estimate | None) -> str:
@@ -51,6 +54,11 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     for attack, score in scores.items():
         about = {"attack": attack, "slice": "all"}
         rows += _metric_rows(about, score, member, run.confidence, thresholds[attack])
+        if attack == run.headline:
+            rows += [
+                _row(about, metric, compute(metric, member, score, confidence=run.confidence))
+                for metric in _PRECISIONS
+            ]
         if reason:
             nan = float("nan")
             sizes = int(member.sum()), int((~member).sum())
@@ -90,11 +98,13 @@ def _metric_rows(
 
 
 def _row(about: dict[str, str], metric: str, estimate: Estimate) -> dict[str, Any]:
-    kind, _, at = metric.partition("@")
+    kind, _, levels = metric.partition("@")
+    at, _, prior = levels.partition(",")
     return {
         **about,
         "metric": kind,
         "at": float(at) if at else np.nan,
+        "prior": float(prior) if prior else np.nan,
         "estimate": estimate.value,
         "low": estimate.low,
         "high": estimate.high,

@@ -32,8 +32,10 @@ exit codes:
   2  the audit could not be made; the reason is on standard error
   3  with --strict: a --fail-if condition cannot be excluded
 
-A condition reads [attack:]metric[@level] operator number, for example "auc > 0.6",
+A condition reads [attack:]metric[@level[,prior]] operator number, for example "auc > 0.6",
 "tpr@0.01 > 0.05" or "lira:advantage >= .2". Without a name it is about the headline attack.
+"ppv@0.01,0.5 > 0.9": of those whom the attack names at 1 % false alarms, more than nine in ten
+are members, where half of the candidates are.
 """
 
 

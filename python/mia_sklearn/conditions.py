@@ -28,15 +28,21 @@ _RANGES = {
     "advantage": (-1.0, 1.0),
     "accuracy": (0.0, 1.0),
     "epsilon": (0.0, math.inf),
+    "ppv": (0.0, 1.0),
+}
+# What a metric is read at, an example of it.
+_READ_AT = {
+    "tpr": "the false-positive rate it is read at, such as 'tpr@0.01'",
+    "ppv": "the false-positive rate it is read at and a prior, such as 'ppv@0.01,0.5'",
 }
 _TOKEN = re.compile(
     r"""\s*(?:(?P<operator><=|>=|<|>)
-          |(?P<mark>[:@])
+          |(?P<mark>[:@,])
           |(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
           |(?P<name>[A-Za-z_][\w.-]*))""",
     re.VERBOSE,
 )
-_HINT = "Write '[attack:]metric[@level] operator number', for example 'auc <= 0.6'."
+_HINT = "Write '[attack:]metric[@level[,prior]] operator number', for example 'auc <= 0.6'."
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,15 @@ class Condition:
 
     Parameters
     ----------
-    metric : {"auc", "tpr", "advantage", "accuracy", "epsilon"}
+    metric : {"auc", "tpr", "advantage", "accuracy", "epsilon", "ppv"}
     operator : {"<", "<=", ">", ">="}
     bound : float
     level : float, default=None
-        The false-positive rate of "tpr".
+        The false-positive rate of "tpr" and "ppv".
     attack : str, default=None
         The attack meant; the audit's headline attack by default.
+    prior : float, default=None
+        The share of members among the candidates that "ppv" is read at.
 
     Examples
     --------
@@ -65,11 +73,13 @@ class Condition:
     bound: float
     level: float | None = None
     attack: str | None = None
+    prior: float | None = None
 
     @property
     def measure(self) -> str:
-        """The metric with its level, as `mia_sklearn.metrics` names it."""
-        return self.metric if self.level is None else f"{self.metric}@{self.level:.12g}"
+        """The metric with its levels, as `mia_sklearn.metrics` names it."""
+        levels = [f"{level:.12g}" for level in (self.level, self.prior) if level is not None]
+        return f"{self.metric}@{','.join(levels)}" if levels else self.metric
 
     def __str__(self) -> str:
         attack = "" if self.attack is None else f"{self.attack}:"
@@ -139,7 +149,7 @@ class CheckOutcome:
 
 
 def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
-    """Read ``[attack:]metric[@level] operator number``.
+    """Read ``[attack:]metric[@level[,prior]] operator number``.
 
     Parameters
     ----------
@@ -161,7 +171,7 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
     --------
     >>> from mia_sklearn.conditions import parse
     >>> parse("lira:auc < .7")
-    Condition(metric='auc', operator='<', bound=0.7, level=None, attack='lira')
+    Condition(metric='auc', operator='<', bound=0.7, level=None, attack='lira', prior=None)
     """
     if not isinstance(text, str):
         raise TypeError(f"A condition must be a string, got {type(text).__name__}. {_HINT}")
@@ -173,15 +183,18 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
         metric = reader.take("name", "the name of a metric")
     if metric not in _RANGES:
         raise reader.error(f"unknown metric {metric!r}; choose one of {', '.join(_RANGES)}")
-    level = None
+    level = prior = None
     if reader.next_is("@"):
-        level = float(reader.take("number", "a false-positive rate"))
-        if metric != "tpr":
-            raise reader.error(f"only tpr takes a level, {metric!r} does not")
-        if not 0 < level < 1:
-            raise reader.error("the level of tpr must lie strictly between 0 and 1")
-    elif metric == "tpr":
-        raise reader.error("tpr needs the false-positive rate it is read at, such as 'tpr@0.01'")
+        if metric not in _READ_AT:
+            reader.take("number", "a number")
+            raise reader.error(f"only {' and '.join(_READ_AT)} take a level, {metric!r} does not")
+        level = reader.share("a false-positive rate", f"the level of {metric}")
+        if metric == "ppv":
+            if not reader.next_is(","):
+                raise reader.error(f"ppv needs {_READ_AT['ppv']}")
+            prior = reader.share("a prior", "the prior of ppv")
+    elif metric in _READ_AT:
+        raise reader.error(f"{metric} needs {_READ_AT[metric]}")
     comparison = reader.take("operator", f"one of {', '.join(_OPERATORS)}")
     bound = float(reader.take("number", "a number"))
     smallest, largest = _RANGES[metric]
@@ -196,7 +209,7 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
                 f"Condition {text!r}: the attack {attack!r} is not part of this audit; it has "
                 f"{', '.join(known)}."
             )
-    return Condition(metric, comparison, bound, level, attack)
+    return Condition(metric, comparison, bound, level, attack, prior)
 
 
 class _Reader:
@@ -224,6 +237,12 @@ class _Reader:
             raise self.error(f"expected {expected}, found {self._found()}")
         self.last, self.position = token.start(kind), token.end()
         return token.group(kind)
+
+    def share(self, expected: str, name: str) -> float:
+        number = float(self.take("number", expected))
+        if not 0 < number < 1:
+            raise self.error(f"{name} must lie strictly between 0 and 1")
+        return number
 
     def end(self) -> None:
         self.last = self._start()

@@ -186,7 +186,7 @@ class AuditReport:
         Parameters
         ----------
         *conditions : str
-            Each reads ``[attack:]metric[@level] operator number``: ``"auc <= 0.6"``,
+            Each reads ``[attack:]metric[@level[,prior]] operator number``: ``"auc <= 0.6"``,
             ``"tpr@0.01 <= 0.05"``, ``"lira:auc < 0.7"``. Without a name the headline attack is
             meant. The confidence is shared among them, m conditions being read at
             ``(1 - confidence) / m`` each.

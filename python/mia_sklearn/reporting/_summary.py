@@ -249,15 +249,15 @@ def _tiles(report: AuditReport, leak: Leak, listed: int | None) -> list[dict[str
 
 
 def _measured(row: Any) -> dict[str, str]:
-    metric = str(row.metric)
+    metric, prior = str(row.metric), getattr(row, "prior", math.nan)
     estimate = "withheld"
     if not wording.missing(row.estimate):
         estimate = wording.measured(metric, row.estimate)
     return {
-        "measure": wording.measure(metric, row.at),
+        "measure": wording.measure(metric, row.at, prior),
         "estimate": estimate,
         "interval": wording.interval(metric, row.low, row.high),
-        "chance": wording.by_chance(metric, row.at),
+        "chance": wording.by_chance(metric, row.at, prior),
         "counts": wording.identified(row),
         "sizes": f"{wording.count(row.n_members)} + {wording.count(row.n_nonmembers)}",
         "note": "" if wording.missing(row.note) else str(row.note),

@@ -124,8 +124,8 @@ ADULT_MODELS: dict[str, Any] = {
     "forest": RandomForestClassifier(30),
     "boosting": HistGradientBoostingClassifier(max_iter=40),
 }
-N_SIDE = 1_000
-N_FRESH = 10_000
+N_SIDE = 500
+N_FRESH = 5_000
 
 
 def adult_records(seed: int) -> tuple[np.ndarray, np.ndarray]:

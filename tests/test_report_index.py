@@ -60,7 +60,7 @@ def report_on(index, others=None, **options):
 def test_records_are_named_by_their_index_also_in_a_saved_report(kind, tmp_path):
     index = INDEXES[kind]
     report = report_on(index)
-    expected = pd.Series(index.to_flat_index().astype(object))
+    expected = pd.Series(index.to_flat_index().astype(object), dtype=object)
     pd.testing.assert_series_equal(
         report.records["index"].astype(object), expected, check_names=False
     )

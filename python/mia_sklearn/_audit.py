@@ -27,12 +27,13 @@ from ._controls import (
     reference_control,
 )
 from ._coverage import Means, access_of, choose_attacks, coverage, draws_records, headline_of
-from ._data import take_rows
+from ._data import as_table, take_rows
 from ._findings import findings
 from ._observations import ReferenceTable, group_columns
 from ._observe import alone, ask_as_references, ask_copies, ask_target, beside, beside_groups, place
 from ._people import check_slices, single, split_off, their_p_values
-from ._plan import Run, in_pool_order, make_plan, make_pool
+from ._plan import Pool, Run, in_pool_order, make_plan, make_pool
+from ._repeats import TooFewRecords
 from ._sampling import is_stratified
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
@@ -249,8 +250,8 @@ def audit(
     )
     chosen = choose_attacks(attacks, means)
     seed = seed_of(random_state, cache)
-    records_given = (X_train, y_train, X_test, y_test)
-    pool = make_pool(target, *records_given, labelled=not generates, groups=groups)
+    given = (X_train, y_train, X_test, y_test)
+    pool = _make_pool(target, given, asked=access is None, labelled=not generates, groups=groups)
     pool.sliced = slice_columns(slices, pool)
     check_slices(pool)
     run = Run(
@@ -314,19 +315,34 @@ def audit(
     )
 
 
+def _make_pool(target: Any, given: tuple[Any, ...], *, asked: bool, **options: Any) -> Pool:
+    try:
+        return make_pool(target, *given, **options)
+    except TooFewRecords:
+        if asked:
+            # Records that the model cannot read, missing throughout perhaps, are said first.
+            _ask(target, as_table(given[0]), as_table(given[2]))
+        raise
+
+
 def _ask_target(run: Run) -> np.ndarray:
     """Return the target's log-posteriors on the audited records, in its own classes."""
-    answers = []
-    for name, side in (("X_train", run.member), ("X_test", ~run.member)):
-        records = take_rows(run.pool.X, run.plan.audited[side])
-        try:
-            answers.append(log_posteriors(run.target, records))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"The model could not answer {name}: {error}") from error
-    log_proba = np.concatenate(answers).astype(np.float32)
+    sides = (run.member, ~run.member)
+    tables = (take_rows(run.pool.X, run.plan.audited[side]) for side in sides)
+    log_proba = np.concatenate(_ask(run.target, *tables)).astype(np.float32)
     sample = sample_of_both(run.member)
     run.agreement = agreement_with_predict(run.target, run.X, log_proba, sample)
     return log_proba
+
+
+def _ask(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
+    answers = []
+    for name, records in (("X_train", X_train), ("X_test", X_test)):
+        try:
+            answers.append(log_posteriors(target, records))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"The model could not answer {name}: {error}") from error
+    return answers
 
 
 def _ask_signal(run: Run) -> np.ndarray:

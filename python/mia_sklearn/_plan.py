@@ -330,8 +330,8 @@ def _index_of(*tables: tuple[Any, int]) -> pd.Series:
     parts = []
     for table, n in tables:
         labels = table.index.to_flat_index() if hasattr(table, "iloc") else pd.RangeIndex(n)
-        # Categories, periods and intervals say their values; those of two tables differ in type.
-        plain = isinstance(labels.dtype, (np.dtype, pd.DatetimeTZDtype, pd.StringDtype))
+        # Times, categories, periods and the like are objects: two tables differ in their types.
+        plain = labels.dtype.kind in "iuf" or isinstance(labels.dtype, pd.StringDtype)
         parts.append(pd.Series(labels, dtype=labels.dtype if plain else object))
     return pd.concat(parts, ignore_index=True)
 

@@ -10,9 +10,13 @@ from scipy import sparse
 from ._data import concat_rows, is_frame, row_digests
 from ._groups import Grouping
 
-__all__ = ["Repeats", "find_repeats", "shared_records"]
+__all__ = ["Repeats", "TooFewRecords", "find_repeats", "shared_records"]
 
 _FEWEST = 10  # units of a side that an audit asks for where it leaves others out
+
+
+class TooFewRecords(ValueError):
+    """Too few records of a side occur once."""
 
 
 class Repeats(NamedTuple):
@@ -68,7 +72,7 @@ def find_repeats(
 
     Raises
     ------
-    ValueError
+    TooFewRecords
         If too few are left on a side.
     """
     train = np.arange(len(y_train) + len(y_test)) < len(y_train)
@@ -88,7 +92,7 @@ def find_repeats(
     if min(n for n, _ in left) < _FEWEST:
         (n_train, all_train), (n_test, all_test) = left
         what = "records occur once" if people is None else "people have a record of their own"
-        raise ValueError(
+        raise TooFewRecords(
             f"Too few {what}: {n_train:,} of {all_train:,} in X_train and {n_test:,} of "
             f"{all_test:,} in X_test, where {_FEWEST} of each are needed. Nothing tells whether "
             "a model has seen one of several equal records or another, so that none of them is "

@@ -162,7 +162,10 @@ def _who(run: Run, audited: np.ndarray) -> dict[str, Any]:
     pool = run.pool
     if pool.people is not None:
         return {"group": pool.names[pool.people[audited]], "n_rows": run.units.sizes}
-    index = pool.index.iloc[audited].reset_index(drop=True)
+    import pandas as pd
+
+    # With its dtype given, or pandas would make another of objects.
+    index = pd.Series(pool.index.to_numpy()[audited], dtype=pool.index.dtype)
     label = {"label": run.y} if pool.labelled else {}
     return {"row": pool.origin[audited], "index": index, **label}
 

@@ -166,24 +166,10 @@ def _encode_column(column: pd.Series) -> dict[str, Any]:
         column = pd.Series(np.asarray(column))
     numeric = column.dtype.kind in "biuf"
     known = numeric or pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
-    if column.dtype.kind in "mM":
-        # Some time zones have no name to find them by again; each value has its offset then.
-        known = True
-        if not _has_name(column.dtype):
-            column = column.astype(object)
     if not known:
         column = column.astype("string").astype(object)
     values = [encode_label(value, _encode) for value in column]
     return {"dtype": str(column.dtype), "values": values}
-
-
-def _has_name(dtype: Any) -> bool:
-    import pandas as pd
-
-    try:
-        return pd.api.types.pandas_dtype(str(dtype)) == dtype
-    except TypeError:
-        return False
 
 
 def _decode_table(table: str, columns: list[dict[str, Any]]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -13,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 from mia_sklearn import AuditReport, audit
 from mia_sklearn._controls import distribution_shift
 from mia_sklearn._tables import _describe
-from mia_sklearn.attacks import GMIAAttack, LiRAAttack, ThresholdAttack
+from mia_sklearn.attacks import GMIAAttack, LiRAAttack, ThresholdAttack, all_attacks
 from mia_sklearn.metrics import compute
 
 TREE = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
@@ -56,6 +57,46 @@ def test_coverage_names_what_the_release_allows(release, threat_models, model, h
     missed = coverage[coverage["status"] == "not run"]
     assert set(missed["threat_model"]) == threat_models
     assert {"threshold", "shadow", "rmia", "stacked", "stacked-pool", "gap"} <= set(missed.index)
+
+
+def test_an_attack_beyond_the_release_is_an_upper_bound(model, halves):
+    report = run(model, halves, release="labels", attacks="threshold")
+    assert not report.coverage["reason"].str.contains("upper bound").any()
+    linear = LogisticRegression().fit(*halves[:2])
+    asked = {"attacks": ["threshold", "gradient-norm"], "n_references": 0}
+    beyond = coverage_of(run(linear, halves, **asked))
+    assert beyond.loc["gradient-norm", "reason"] == (
+        "needs more than this release gives (posteriors): an upper bound"
+    )
+    assert beyond.loc["threshold", "reason"] == "the headline, fixed in advance"
+
+
+def test_coverage_of_labels_names_no_attack_that_reads_more(model, halves):
+    coverage = coverage_of(run(model, halves, release="labels", attacks="threshold"))
+    for info in all_attacks():
+        if set(info.requires) & {"query", "enhancing", "activation", "gradient", "grad_norm"}:
+            assert info.name not in coverage.index
+
+
+def test_epsilon_is_read_at_the_confidence_asked_for(model, halves):
+    report = run(model, halves, split="random", attacks="lira", confidence=0.8)
+    row = report.metrics.query("metric == 'epsilon'").iloc[0]
+    member, score = (report.records[name].to_numpy() for name in ("member", "lira"))
+    expected = compute("epsilon", member, score, confidence=0.8)
+    assert (row["estimate"], row["low"]) == (expected.value, expected.low)
+    assert expected.low > compute("epsilon", member, score, confidence=0.95).low
+
+
+def test_the_threshold_of_an_attack_that_looks_inside_is_paid_for(halves):
+    linear = LogisticRegression().fit(*halves[:2])
+    report = run(linear, halves, release="weights", attacks=["threshold", "gradient-norm"])
+    rows = report.metrics.query("metric == 'advantage'").set_index("attack")
+    records = report.records
+    best = compute("advantage", records["member"], records["gradient-norm"], threshold=None)
+    assert rows.loc["gradient-norm", "note"] == best.note != ""
+    assert rows.loc["gradient-norm", ["low", "high"]].tolist() == [best.low, best.high]
+    # The threshold attack's was learned from references.
+    assert rows.loc["threshold", "note"] == ""
 
 
 def test_headline_is_fixed_by_what_runs(model, halves):

@@ -276,11 +276,10 @@ def test_quality_of_certain_errors():
 
 
 def _comparison(rows, **attrs):
-    frame = pd.DataFrame(
-        rows, columns=["defense", "test_score", "lira_auc", "lira_auc_low", "lira_auc_high"]
-    )
+    auc = f"{attrs.get('headline', 'stacked')}_auc"
+    frame = pd.DataFrame(rows, columns=["defense", "test_score", auc, f"{auc}_low", f"{auc}_high"])
     frame["parameters"] = [f"{name}(tree)" for name in frame["defense"]]
-    frame.attrs = {"headline": "lira", "baseline": "none"} | attrs
+    frame.attrs = {"headline": "stacked", "baseline": "none"} | attrs
     return frame
 
 
@@ -331,6 +330,37 @@ def test_where_no_defense_helps_it_is_said(halves):
     assert "0.700 (0.680 to 0.720)" in finding.explanation
 
 
+def test_intervals_must_part_whatever_the_estimates_say(halves):
+    frame = _comparison([("none", 0.8, 0.70, 0.60, 0.80), ("good", 0.8, 0.62, 0.58, 0.65)])
+    assert _remedy(frame, halves).title == "None of the 1 defenses measured is a remedy"
+
+
+@pytest.mark.parametrize("attack", ["lira", "threshold", "rmia"])
+def test_a_weaker_attack_names_no_remedy(halves, attack):
+    """It may be fooled by what only alters answers: the finding says so, stored or not."""
+    rows = [NONE, ("temperature", 0.80, 0.55, 0.53, 0.57)]
+    frame = _comparison(rows, headline=attack)
+    stored = frame.copy()
+    stored.attrs = {}
+    for given in (frame, stored):
+        finding = _remedy(given, halves)
+        assert finding.title == f"The comparison cannot name a remedy: its attack was {attack!r}"
+        assert "temperature" not in finding.explanation + finding.remedy
+        assert 'attacks="auto"' in finding.remedy
+
+
+def test_a_remedy_is_named_with_those_that_failed(halves):
+    nan = [np.nan] * 4
+    frame = _comparison([NONE, ("good", 0.8, 0.55, 0.53, 0.57), ("broken", *nan)])
+    frame["error"] = ["", "", "RuntimeError: the disk is full"]
+    finding = _remedy(frame, halves)
+    assert finding.title == "Of 1 defenses measured, 'good' lowers the risk most"
+    assert "they failed: broken (RuntimeError: the disk is full)." in finding.explanation
+    gone = frame.iloc[:2].copy()
+    gone.attrs = frame.attrs | {"lost": {"other": "ValueError: no"}}
+    assert "they failed: other (ValueError: no)." in _remedy(gone, halves).explanation
+
+
 def test_without_a_comparison_no_remedy_is_named(halves):
     assert _remedy(None, halves) is None
 
@@ -341,7 +371,10 @@ def test_without_a_comparison_no_remedy_is_named(halves):
         ("comparison.csv", "comparison must be a data frame, got str"),
         (pd.DataFrame({"defense": ["a"]}), "comparison lacks an AUC"),
         (_comparison([NONE]).drop(columns="test_score"), "comparison lacks 'test_score'"),
-        (_comparison([NONE, NONE], headline="rmia"), "lacks 'rmia_auc', 'rmia_auc_low'"),
+        (
+            _comparison([NONE, NONE]).rename(columns={"stacked_auc": "lira_auc"}),
+            "lacks 'stacked_auc'",
+        ),
         (_comparison([NONE]), r"holds 1 model\(s\) with numbers"),
         (_comparison([("none", *[np.nan] * 4), NONE[:1] + NONE[1:]][:1]), "holds 0 model"),
         (

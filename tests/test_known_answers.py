@@ -341,6 +341,21 @@ def test_findings_are_where_they_belong(found, code):
     assert not any(code in found(make) for make in absent)
 
 
+@pytest.mark.parametrize(("flips", "severity"), [(30, "warning"), (9, "info")])
+def test_severity_of_overfitting_follows_the_gap(flips, severity):
+    """A model that is right on all training records, and wrong on some others."""
+    (X, y), (X_test, _) = halves(*records(1000, n_classes=2))
+    model = KNeighborsClassifier(1).fit(X, y)
+    y_test = model.predict(X_test)
+    y_test[: 5 * flips] = 1 - y_test[: 5 * flips]
+    test = X_test, y_test
+    options = {"attacks": "threshold", "n_references": 0, "controls": False}
+    report = run(model, (X, y), test, **options)
+    finding = next(f for f in report.findings if f.code == "OVERFITTED")
+    assert report.info["target_test_accuracy"] == 1 - 5 * flips / 500
+    assert finding.severity == severity
+
+
 def test_findings_say_what_it_means_and_what_to_do(found):
     for finding in leaking(attacks="threshold").findings:
         assert finding.severity in ("info", "warning", "serious")

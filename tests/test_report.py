@@ -239,6 +239,15 @@ def test_plot_draws_the_headline_first(report):
     assert display.confidence == 0.95
 
 
+def test_a_control_without_verdict_is_for_comparison(report):
+    results = {row["control"]: row["result"] for row in summarize(report).controls}
+    assert results == {"shift": "passed", "pipeline": "passed", "memoriser": "for comparison"}
+    assert "[for comparison] memoriser:" in str(report)
+    page = render_html(report)
+    assert page.count(">for comparison<") == 1
+    assert "Which epsilon is bad?" in page
+
+
 # How it looks.
 
 

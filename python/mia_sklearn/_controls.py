@@ -195,11 +195,11 @@ def pipeline_control(
 
 
 def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int) -> Control:
-    """Say what loss-thresholding would show on these records if the model memorised them.
+    """Say what loss-thresholding would show on these records of a model that memorises them.
 
     A 1-nearest neighbour without duplicates answers its own records right with loss 0, and the
-    share `a` of the others: AUC 1 - a/2. No bound: attacks that compare a record with references
-    may do better, and models that do not memorise may leak otherwise.
+    share `a` of the others: AUC 1 - a/2. No bound: models whose answers are graded, and attacks
+    that compare a record with references, may show more.
     """
     rng = np.random.default_rng(seed)
     chosen = _balanced_sample(member, _CEILING_ROWS, rng)
@@ -210,9 +210,9 @@ def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int
     neighbor = KNeighborsClassifier(1).fit(features[inside], codes[inside])
     accuracy = float(neighbor.score(features[~inside], codes[~inside]))
     note = (
-        "What the loss threshold alone would show if the model memorised its training records: "
-        f"AUC 1 - a/2 of a 1-nearest neighbour with test accuracy a = {accuracy:.3f}. It is no "
-        "bound: attacks that use references may do better."
+        "What the loss threshold alone would show of a 1-nearest neighbour, which memorises its "
+        f"training records: AUC 1 - a/2, its test accuracy being a = {accuracy:.3f}. It is no "
+        "bound: graded answers, and attacks that use references, may show more."
     )
     return Control("memoriser", 1 - accuracy / 2, np.nan, np.nan, np.nan, None, note)
 

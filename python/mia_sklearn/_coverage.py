@@ -23,6 +23,8 @@ RELEASES = ("labels", "posteriors", "weights")
 RELEASES_OF_GENERATORS = ("samples", "weights")
 # The strongest attack of those that run makes the verdict, whatever it finds.
 _HEADLINES = ("stacked", "lira", "rmia", "shadow", "threshold")
+# The headline of "auto" where there are references; weaker ones are fooled by what merely hides.
+STRONGEST = _HEADLINES[0]
 
 # What each release lets an attacker do; a release allows all that a weaker one allows.
 _ALLOWED = {

@@ -74,6 +74,11 @@ def _what_differs(differing: list[Trait]) -> str:
                 f"The model is right on {100 * trait.target:.1f} % of {trait.side} records, where "
                 f"references are on {100 * trait.usual:.1f} % of the same."
             )
+        elif trait.name == "distance":
+            said.append(
+                f"Its signal on {trait.side} records lies {np.exp(trait.target - trait.usual):.2g} "
+                "times as far from the references' average as theirs do."
+            )
         else:
             what = "The signal's mean" if trait.name == "signal" else "The signal's spread"
             said.append(

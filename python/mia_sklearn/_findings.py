@@ -8,6 +8,7 @@ import numpy as np
 
 from ._advice import advice_for
 from ._comparison import AFFORDABLE
+from ._coverage import STRONGEST
 from ._doubts import below_chance, collapsed, differing_references, permuted_classes
 from ._estimators import last_step
 from ._leak import LISTED_AT as _LISTED_AT
@@ -190,6 +191,17 @@ def _measured_remedy(compared: Comparison | None) -> Finding | None:
     def numbers(row: pd.Series) -> str:
         return f"{row[auc]:.3f} ({row[f'{auc}_low']:.3f} to {row[f'{auc}_high']:.3f})"
 
+    lost = _lost_defenses(compared)
+    if not compared.names_remedies:
+        return Finding(
+            "MEASURED_REMEDY",
+            "info",
+            f"The comparison cannot name a remedy: its attack was {compared.headline!r}",
+            f"A defense that alters answers without taking anything away may fool an attack that "
+            f"is weaker than the audit's own ({STRONGEST!r}), so that what lowers the AUC of "
+            f"{compared.headline!r} may lower no risk.{lost}",
+            'Compare again with attacks="auto" and with references.',
+        )
     if after is None:
         return Finding(
             "MEASURED_REMEDY",
@@ -197,7 +209,7 @@ def _measured_remedy(compared: Comparison | None) -> Finding | None:
             f"None of the {compared.n_defenses} defenses measured is a remedy",
             f"Without defense the AUC of the attack {compared.headline!r} is {numbers(before)}; "
             f"none of them lowers it beyond doubt at a test score at most {100 * AFFORDABLE:g} "
-            f"points below {100 * before['test_score']:.1f} %.",
+            f"points below {100 * before['test_score']:.1f} %.{lost}",
             "Compare stronger defenses, or other models; or decide what accuracy may be given up.",
         )
     return Finding(
@@ -208,10 +220,17 @@ def _measured_remedy(compared: Comparison | None) -> Finding | None:
         f"It lowers the AUC of the attack {compared.headline!r} from {numbers(before)} to "
         f"{numbers(after)}, at a test score of {100 * after['test_score']:.1f} % in place of "
         f"{100 * before['test_score']:.1f} %; defenses that cost more than {100 * AFFORDABLE:g} "
-        "points are left aside.",
+        f"points are left aside.{lost}",
         f"Train {_in_short(str(after['parameters']))} and audit that model, on other records "
         "where there are some: it was chosen as the best of several on these.",
     )
+
+
+def _lost_defenses(compared: Comparison) -> str:
+    if not compared.lost:
+        return ""
+    said = "; ".join(f"{name} ({why or 'no numbers'})" for name, why in compared.lost.items())
+    return f" Missing from the comparison, since they failed: {said}."
 
 
 def _in_short(parameters: str) -> str:

@@ -27,7 +27,7 @@ INTERRUPTED = 130
 
 _EPILOG = """\
 exit codes:
-  0  the audit ran and no --fail-if condition surely holds
+  0  the audit ran and no --fail-if condition surely holds (gate: PASSED or UNDECIDED)
   1  a --fail-if condition surely holds: its whole interval lies beyond the bound
   2  the audit could not be made; the reason is on standard error
   3  with --strict: a --fail-if condition cannot be excluded

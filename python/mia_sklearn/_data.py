@@ -69,7 +69,7 @@ def as_table(X: Any, name: str = "X") -> Any:
     documents = _as_documents(X)
     if documents is not None:
         return documents
-    if hasattr(X, "collect") and hasattr(X, "columns"):
+    if hasattr(X, "collect"):
         raise ValueError(f"{name} is lazy: pass {name}.collect().")
     if (
         hasattr(X, "__getitem__")

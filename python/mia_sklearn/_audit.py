@@ -122,7 +122,8 @@ def audit(
         Passed to the references' `fit`. Values with one entry per record are sliced; they hold
         the training records' entries, then those of the test records, on which references
         train too; a pandas Series goes with the labels of its index, where they are those of
-        `X_train` and `X_test`. The same holds for `slices` and `groups`. A defense's `X_reference` and `y_reference` go whole to each.
+        `X_train` and `X_test`. The same holds for `slices` and `groups`. A defense's
+        `X_reference` and `y_reference` go whole to each.
     split : {"random", "other", None}, default=None
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.
@@ -312,7 +313,7 @@ def _ask_target(run: Run) -> np.ndarray:
         records = take_rows(run.pool.X, run.plan.audited[side])
         try:
             answers.append(log_posteriors(run.target, records))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"The model could not answer {name}: {error}") from error
     return np.concatenate(answers).astype(np.float32)
 

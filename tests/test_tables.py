@@ -529,6 +529,28 @@ def test_transformers_that_scale_in_place():
     assert_array_equal(X, before)
 
 
+def test_networks_and_vectorizers_that_write():
+    torch = pytest.importorskip("torch")
+    from mia_sklearn.torch import TorchTarget
+
+    class Doubles(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x.mul_(2))
+
+    X = NUMBERS.to_numpy(dtype=np.float32)
+    before = X.copy()
+    TorchTarget(Doubles(2, 2), classes=[0, 1]).predict_proba(X)
+    assert_array_equal(X, before)
+
+
+def test_words_that_a_model_writes_to_are_copied():
+    for make in (list, pd.Series, lambda words: np.array([*words, None], dtype=object)[:-1]):
+        words = make([["a", "b"], ["c"]])
+        for taken in (take_rows(words, slice(2)), take_rows(words, [0, 1])):
+            next(iter(taken)).append("d")
+        assert next(iter(words)) == ["a", "b"]
+
+
 # Labels.
 
 

@@ -102,9 +102,13 @@ def audit(
         `discriminator_score`, are audited by `audit(generator, X_train, X_test)`; so is, with
         ``release="samples"``, a function `(n, random_state)` that returns n samples.
     X_train, y_train : table of shape (n_train, n_features), array-like of shape (n_train,)
-        What the model was trained on: the members.
+        What the model was trained on: the members. An array, a sparse matrix, a data frame (of
+        pandas, Polars, pyarrow), or a list, Series or array of texts: the kind that the model
+        was fitted on, of which models get copies. Labels are taken by position, as in
+        scikit-learn; a Series with the index of `X_train` in another order is refused.
     X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
-        Records of the same population that it was not trained on.
+        Records of the same population that it was not trained on. Columns may have another
+        dtype than in `X_train`, where values are of one kind: see Notes.
     n_references : int, default=None
         Reference models; rounded up to whole blocks, at least two. 0 trains none, which leaves
         the weakest attack. None stands for 16, and for 0 where a discriminator is asked, to
@@ -121,7 +125,9 @@ def audit(
     fit_params : dict, default=None
         Passed to the references' `fit`. Values with one entry per record are sliced; they hold
         the training records' entries, then those of the test records, on which references
-        train too. A defense's `X_reference` and `y_reference` go whole to each.
+        train too; a pandas Series goes with the labels of its index, where they are those of
+        `X_train` and `X_test`. The same holds for `slices` and `groups`. A defense's
+        `X_reference` and `y_reference` go whole to each.
     split : {"random", "other", None}, default=None
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.
@@ -198,6 +204,12 @@ def audit(
     label are another record, since a model learns something else from it. `info` counts the
     copies (``n_repeated_train``, ``n_repeated_test``); rates, accuracies included, are about
     the others. Expected numbers of neighbours ("gmia") count the others only, too.
+
+    References train on columns of one dtype, that of `X_train` where no value of `X_test` changes
+    by it. Categories that only `X_test` has come behind those of `X_train`; where `X_test` has
+    missing values in whole numbers, or numbers of higher precision, references see those of both.
+    The model itself is asked about records in the dtypes of `X_train`, as it was fitted. Texts are
+    compared (the control for shift, neighbours) by counts of their words.
 
     With `groups` the unit of privacy is a person: references train on all of a person's records
     or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken
@@ -340,7 +352,7 @@ def _ask(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
     for name, records in (("X_train", X_train), ("X_test", X_test)):
         try:
             answers.append(log_posteriors(target, records))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"The model could not answer {name}: {error}") from error
     return answers
 

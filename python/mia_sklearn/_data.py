@@ -18,10 +18,14 @@ from scipy import sparse
 MAX_CATEGORIES = 64
 _LARGEST_EXACT = 2.0**53  # the last whole number up to which floats hold each
 _VALUES_PER_CHUNK = 2**24
+# What a text counts for: some have more words, many share them.
+_WORDS = 1024
 # Arguments of `fit` that hold records beside the training set, however many they are.
 _OF_OTHER_RECORDS = ("X_reference", "y_reference")
 # What may stand for a text: its words, or what it holds how often.
 _DOCUMENTS = (str, bytes, dict, list, tuple)
+# Values that tell what the others are.
+_FIRST = 100
 _MUTABLE = (dict, list, set, np.ndarray)
 
 
@@ -70,7 +74,7 @@ def as_table(X: Any, name: str = "X") -> Any:
     documents = _as_documents(X)
     if documents is not None:
         return documents
-    if hasattr(X, "collect") and hasattr(X, "columns"):
+    if hasattr(X, "collect"):
         raise ValueError(f"{name} is lazy: pass {name}.collect().")
     if (
         hasattr(X, "__getitem__")
@@ -81,7 +85,12 @@ def as_table(X: Any, name: str = "X") -> Any:
             f"{name} must be an array, a data frame or a sparse matrix, got {type(X).__name__}. "
             "Pass the arrays that it holds, of a skorch Dataset dataset.X and dataset.y."
         )
-    X = np.asarray(X)
+    try:
+        X = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} holds records of different lengths: pad them, or give an array ({error})."
+        ) from error
     if X.ndim < 2:
         raise ValueError(
             f"{name} must be a table with one row per record, got {X.ndim} dimension(s). "
@@ -111,7 +120,7 @@ def _as_documents(X: Any) -> Any:
 
 
 def _if_texts(X: Any, values: list[Any]) -> Any:
-    return X if any(isinstance(value, _DOCUMENTS) for value in values[:100]) else None
+    return X if any(isinstance(value, _DOCUMENTS) for value in values[:_FIRST]) else None
 
 
 def _starts_with_text(words: Any) -> bool:
@@ -175,16 +184,22 @@ def take_rows(X: Any, rows: Any) -> Any:
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp, copy=False)
     if hasattr(X, "iloc"):
-        return X.iloc[rows].copy()
+        taken = X.iloc[rows].copy()
+        return taken if hasattr(X, "columns") or not _holds_mutable(taken) else taken.map(_own)
     seen = through_narwhals(X)
     if seen is not None:
         return seen[rows].to_native()
     if sparse.issparse(X):
         return X[rows].copy()
     taken = np.array(X[rows])
-    if taken.dtype.kind == "O" and any(isinstance(value, _MUTABLE) for value in taken.flat):
-        taken = copy.deepcopy(taken)
-    return taken
+    return copy.deepcopy(taken) if _holds_mutable(taken) else taken
+
+
+def _holds_mutable(values: Any) -> bool:
+    """Tell, by the first values of an array or a Series, whether they can be written to."""
+    if getattr(values.dtype, "kind", "") != "O":
+        return False
+    return any(isinstance(value, _MUTABLE) for value in np.asarray(values).ravel()[:_FIRST])
 
 
 def _own(document: Any) -> Any:
@@ -199,7 +214,8 @@ def copied(X: Any) -> Any:
 def chunks(X: Any, n: int | None = None) -> Iterator[slice]:
     """Yield parts of the first `n` rows of a table, each of a bounded number of values."""
     n = n_rows(X) if n is None else n
-    step = max(1, _VALUES_PER_CHUNK // max(1, int(np.prod(record_shape(X)))))
+    width = _WORDS if is_documents(X) else max(1, int(np.prod(record_shape(X))))
+    step = max(1, _VALUES_PER_CHUNK // width)
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
 

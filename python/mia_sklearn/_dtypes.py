@@ -207,6 +207,9 @@ def _column_as(column: Any, dtype: Any) -> Any:
     """Return a pandas column in another dtype, None where a value would change."""
     if _is_same(column.dtype, dtype):
         return column
+    categories = getattr(dtype, "categories", None)
+    if categories is not None and not column.dropna().isin(categories).all():
+        return None
     try:
         cast = column.astype(dtype)
     except (TypeError, ValueError, OverflowError):

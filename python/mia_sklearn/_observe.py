@@ -72,7 +72,8 @@ def observe(
         returns so many samples.
     X : table of shape (n_records, n_features)
     y : array-like of shape (n_records,)
-        The records' true labels; generators have none.
+        The records' true labels; generators have none. Taken by position, as in scikit-learn; a
+        Series with the index of `X` in another order is refused.
     access : str, access or callable, default=None
         What is asked for in place of posteriors, see `mia_sklearn.access`: "label" for predicted
         classes, for example. By default what the references were asked for; without references,

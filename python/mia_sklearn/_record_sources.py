@@ -126,6 +126,10 @@ class RecordSource:
         frame.columns = self.records.columns
         return from_pandas(frame, self._like)
 
+    def first(self, n: int) -> Any:
+        """Return whole records of the table, the first few."""
+        return from_pandas(take_rows(self.records, slice(n)), self._like)
+
     def _rows(
         self, wanted: np.ndarray, shape: tuple[int, int], rng: np.random.RandomState
     ) -> np.ndarray:

@@ -160,8 +160,8 @@ def check_same_features(one: Any, other: Any, one_name: str, other_name: str) ->
     """Raise unless two tables are of one kind and have the same features."""
     if kind_of(one) != kind_of(other):
         raise ValueError(
-            f"{one_name} and {other_name} must be tables of one kind, got a {kind_of(one)} "
-            f"({type(one).__name__}) and a {kind_of(other)} ({type(other).__name__})."
+            f"{one_name} and {other_name} must be tables of one kind, got {type(one).__name__} "
+            f"({kind_of(one)}) and {type(other).__name__} ({kind_of(other)})."
         )
     if column_names(one) != column_names(other):
         raise ValueError(

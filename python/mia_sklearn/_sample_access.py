@@ -245,7 +245,8 @@ class _DensityRatio(_Measured):
                 f"The density ratio needs at least {_FEWEST_TO_TRAIN_ON} records of reference "
                 f"data, got {len(held)}."
             )
-        self.components = PCA(n_components, whiten=True, random_state=0).fit(held)
+        components = PCA(n_components, whiten=True, random_state=0)
+        self.components = components.set_output(transform="default").fit(held)
         self.numbers = self.components.transform(self.numbers)
         centres = self.numbers if others is None else self.components.transform(held)
         self.usual = _log_density(self.numbers, centres, leave_out=others is None)

@@ -214,7 +214,8 @@ class GroupAttack(BaseAttack):
     def _classifier(self) -> Any:
         if self.estimator is not None:
             return _seeded(clone(self.estimator), self._seeds[1])
-        return make_pipeline(StandardScaler(), LogisticRegression())
+        model = make_pipeline(StandardScaler(), LogisticRegression())
+        return model.set_output(transform="default")
 
     def _score(self, table: Reader) -> np.ndarray:
         people = _people(table)

@@ -100,6 +100,7 @@ class RoundLossAttack(BaseAttack):
             )
         if self.estimator is None:
             estimator = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+            estimator.set_output(transform="default")
         else:
             estimator = clone(self.estimator)
         self.estimator_ = estimator.fit(features[seen], member[seen])

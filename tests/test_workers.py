@@ -52,10 +52,10 @@ def test_workers_end_with_their_parent(number):
             assert worker != parent.pid
             parent.send_signal(number)
             # Standard output ends when nobody holds it any more.
-            parent.communicate(timeout=20)
+            parent.communicate(timeout=60)
         finally:
             parent.kill()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while is_alive(worker):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 import time
@@ -54,11 +55,13 @@ def end_with_parent(parent: int) -> None:
     them, since they hold its standard output open.
     """
     global _watches  # noqa: PLW0603
-    if _watches or os.getpid() == parent or os.getppid() != parent:
+    started_by = multiprocessing.parent_process()
+    if _watches or started_by is None or started_by.pid != parent:
         return
     _watches = True
 
     def watch() -> None:
+        # An orphan, even of before this began, has another one.
         while os.getppid() == parent:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         os._exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -94,6 +95,7 @@ class _Run:
         if is_net(self.job.estimator) and models:
             reason = self._train_as_one(models)
             if reason is None:
+                self._check_hope()
                 return
             if reason:
                 warnings.warn(
@@ -101,6 +103,7 @@ class _Run:
                     stacklevel=5,
                 )
         self._train_one_by_one(models)
+        self._check_hope()
 
     def _done(self, model: int, answer: np.ndarray | Lost) -> None:
         if not isinstance(answer, Lost):
@@ -108,11 +111,17 @@ class _Run:
             self.keep(model, answer)
             return
         self.lost[model] = answer
-        n_lost = len(self.lost)
-        if not self.n_done and n_lost >= min(_FIRST_FEW, len(self.seeds)):
-            others = f" (and so could none of the {n_lost - 1} others that were tried.)"
-            first = next(iter(self.lost))
-            raise self.lost[first].error(first, others)
+
+    def _is_hopeless(self) -> bool:
+        return not self.n_done and len(self.lost) >= min(_FIRST_FEW, len(self.seeds))
+
+    def _check_hope(self) -> None:
+        if self._is_hopeless():
+            first, lost = next(iter(self.lost.items()))
+            n_others = len(self.lost) - 1
+            raise lost.error(
+                first, f" (and so could none of the {n_others} others that were tried.)"
+            )
 
     def _train_one_by_one(self, models: Sequence[int]) -> None:
         job, n_jobs = self.job, at_most(self.n_jobs, len(models))
@@ -125,7 +134,10 @@ class _Run:
             )
             n_jobs = 1
         parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
-        tasks = (delayed(train)(job, m, self.membership[m], int(self.seeds[m])) for m in models)
+        tasks = (
+            delayed(train)(job, m, self.membership[m], int(self.seeds[m]))
+            for m in itertools.takewhile(lambda _: not self._is_hopeless(), models)
+        )
         with threadpool_limits(1), _stopping(parallel(tasks)) as results:
             shown = _with_progress(results, models, self.seeds) if self.progress else results
             for model, answer in shown:

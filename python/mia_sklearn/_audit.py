@@ -306,7 +306,7 @@ def _ask_target(run: Run) -> np.ndarray:
         records = take_rows(run.pool.X, run.plan.audited[side])
         try:
             answers.append(log_posteriors(run.target, records))
-        except (ValueError, TypeError) as error:
+        except Exception as error:
             raise ValueError(f"The model could not answer {name}: {error}") from error
     log_proba = np.concatenate(answers).astype(np.float32)
     sample = sample_of_both(run.member)

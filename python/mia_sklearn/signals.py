@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from ._answers import as_columns, from_decision, from_labels, name_of
+from ._answers import as_columns, from_decision, from_labels, name_of, predicted_labels
 from ._data import n_rows, take_rows
 from ._estimators import last_step
 
@@ -90,7 +90,7 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
     if not hasattr(model, "predict_proba"):
         if has_decision:
             return from_decision(model.decision_function(X), len(classes), model)
-        return from_labels(model.predict(X), classes, n_rows(X), model)
+        return from_labels(predicted_labels(model, X), classes, model)
     name = name_of(model)
     _check_objective(model)
     if has_decision or hasattr(model, "predict_log_proba"):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.dummy import DummyClassifier
 
+from .._answers import predicted_labels
 from .._data import take_rows
 from .._estimators import configured, holds_net, is_net, tags_of, unfitted
 from ..base import TrainingSet
@@ -98,4 +99,4 @@ class _Renamed:
         return self.model.predict_proba(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        return self.classes_[np.asarray(self.model.predict(X), dtype=np.intp)]
+        return self.classes_[predicted_labels(self.model, X).astype(np.intp)]

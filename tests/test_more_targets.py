@@ -6,12 +6,10 @@ Each is audited with few references: it works, or is refused in a sentence that 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.base import ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import make_classification
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -27,56 +25,39 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifierCV, SGDClassifier
 from sklearn.model_selection import (
-    FixedThresholdClassifier,
     GridSearchCV,
     HalvingGridSearchCV,
     KFold,
-    PredefinedSplit,
-    TunedThresholdClassifierCV,
 )
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import ClassifierChain
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.semi_supervised import LabelPropagation
 from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from mia_sklearn import FunctionTarget, audit, observe
+from mia_sklearn import audit
 from mia_sklearn.defenses import DistinctTraining, RoundedPosterior
 from mia_sklearn.selection import compare_defenses
 from mia_sklearn.signals import log_posteriors
-
-X, Y = make_classification(120, 6, n_informative=4, n_classes=3, flip_y=0.2, random_state=0)
-WORDS = np.array(["low", "middle", "top"])[Y]
-BINARY = (Y > 0).astype(int)
-FOUR = np.arange(120) % 4
-TRAIN, TEST = slice(60), slice(60, None)
-FRAME = pd.DataFrame(X, columns=list("abcdef")).assign(
-    city=pd.Categorical(np.random.default_rng(0).choice(["Ulm", "Bonn"], 120))
+from small_targets import (
+    BINARY,
+    FOUR,
+    FRAME,
+    TEST,
+    TRAIN,
+    TREE,
+    WORDS,
+    X,
+    Y,
+    codes,
+    fitted,
+    right,
+    run,
 )
-TREE = DecisionTreeClassifier(max_depth=3, random_state=0)
-
-
-def run(model, y=Y, records=X, **options):
-    fast = {"n_references": 2, "attacks": "threshold", "controls": False, "n_jobs": 1}
-    options = fast | {"random_state": 0, "progress": False} | options
-    return audit(model, records[TRAIN], y[TRAIN], records[TEST], y[TEST], **options)
-
-
-def fitted(estimator, y=Y, records=X):
-    return clone(estimator).fit(records[TRAIN], y[TRAIN])
-
-
-def right(model, y=Y, records=X):
-    return float((np.asarray(model.predict(records[TRAIN])).reshape(-1) == y[TRAIN]).mean())
-
-
-def codes(report):
-    return {finding.code for finding in report.findings}
-
 
 PARTS = [("tree", TREE), ("bayes", GaussianNB())]
 WORKING = {
@@ -140,123 +121,6 @@ def test_pairs_are_read_as_scikit_learn_reads_them():
         np.testing.assert_allclose(
             log_posteriors(pairs, X), log_posteriors(fitted(SVC(), y), X), atol=1e-12
         )
-
-
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        TunedThresholdClassifierCV(LogisticRegression(), cv=2),
-        FixedThresholdClassifier(LogisticRegression(), threshold=0.9),
-        SVC(probability=True, class_weight={0: 20}, random_state=0),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:.*probability.*:FutureWarning")
-def test_thresholds_and_calibration_are_no_disagreement(estimator):
-    model = fitted(estimator, BINARY)
-    differing = (model.predict_proba(X).argmax(axis=1) != model.predict(X)).mean()
-    assert differing > 0.02
-    assert "ANSWERS_DIFFER" not in codes(run(model, BINARY))
-
-
-class Swapped(DecisionTreeClassifier):
-    """Its columns are not in the order of its classes."""
-
-    def predict_proba(self, X):
-        return super().predict_proba(X)[:, [1, 0, 2]]
-
-    def predict(self, X):
-        return super().predict_proba(X).argmax(axis=1)
-
-
-class ByRule(DecisionTreeClassifier):
-    """Decides by a rule of its own for half of the records."""
-
-    def predict(self, X):
-        return np.where(X[:, 0] > 0, X[:, 1] > 0, super().predict(X)).astype(int)
-
-
-class Other(DecisionTreeClassifier):
-    def predict(self, X):
-        return np.array(["low", "middle", "top"])[super().predict(X)]
-
-
-def test_columns_of_another_meaning_are_an_error():
-    for model in (fitted(Swapped(max_depth=3)), fitted(Other(max_depth=3))):
-        with pytest.raises(ValueError, match=f"{type(model).__name__} .*its classes_"):
-            run(model)
-        with pytest.raises(ValueError, match="classes_"):
-            observe(model, X, Y)
-
-
-def test_predictions_of_another_origin_are_a_finding():
-    model = fitted(ByRule(max_depth=3), BINARY)
-    share = (model.predict_proba(X).argmax(axis=1) != model.predict(X)).mean()
-    finding = next(f for f in run(model, BINARY).findings if f.code == "ANSWERS_DIFFER")
-    assert f"on {100 * share:.0f} % of" in finding.title
-
-
-# -- What functions and models answer -----------------------------------------------------------
-
-PROBA = fitted(TREE).predict_proba
-SECOND = fitted(LogisticRegression(), BINARY)
-ORDER = [2, 0, 1]
-ANSWERS = {
-    "dicts": (lambda X: [dict(zip(ORDER, row, strict=True)) for row in PROBA(X)[:, ORDER]], Y),
-    "named columns": (lambda X: pd.DataFrame(PROBA(X)[:, ORDER], columns=ORDER), Y),
-    "columns named by strings": (
-        lambda X: pd.DataFrame(PROBA(X)[:, ORDER], columns=["2", "0", "1"]),
-        Y,
-    ),
-    "unnamed columns": (lambda X: pd.DataFrame(PROBA(X)), Y),
-    "half precision": (lambda X: PROBA(X).astype(np.float16), Y),
-    "lists": (lambda X: PROBA(X).tolist(), Y),
-    "one per record": (lambda X: SECOND.predict_proba(X)[:, 1], BINARY),
-    "one column": (lambda X: SECOND.predict_proba(X)[:, 1:], BINARY),
-    "certain": (lambda X: SECOND.predict(X).astype(float), BINARY),
-}
-
-
-@pytest.mark.parametrize("name", ANSWERS)
-def test_posteriors_of_every_kind(name):
-    function, y = ANSWERS[name]
-    classes = np.unique(y)
-    report = run(function, y, classes=classes, estimator=TREE)
-    expected = (PROBA(X).argmax(axis=1) if y is Y else SECOND.predict(X)) == y
-    assert report.info["target_train_accuracy"] == pytest.approx(expected[TRAIN].mean())
-
-
-def test_posteriors_in_tensors_and_polars_frames():
-    torch = pytest.importorskip("torch")
-    polars = pytest.importorskip("polars")
-    for answer in (
-        lambda X: torch.tensor(PROBA(X), requires_grad=True),
-        lambda X: polars.DataFrame(PROBA(X)[:, ORDER], schema=["2", "0", "1"]),
-    ):
-        target = FunctionTarget(answer, [0, 1, 2])
-        np.testing.assert_array_equal(target.predict_proba(X), PROBA(X))
-
-
-REFUSED_ANSWERS = {
-    "keys": (lambda X: [{0: 0.5, 9: 0.5}] * len(X), [0, 1], "dicts whose keys are 0, 9"),
-    "names": (
-        lambda X: pd.DataFrame(PROBA(X), columns=list("abc")),
-        [0, 1, 2],
-        "columns are 'a', 'b', 'c'.*name the columns by the classes",
-    ),
-    "outputs": (lambda X: [PROBA(X), PROBA(X)], [0, 1, 2], "answers several outputs"),
-    "scores": (lambda X: np.log(PROBA(X) + 0.1), [0, 1, 2], "<lambda>'s posteriors must be"),
-    "labels": (SECOND.predict, [0, 1], r"labels is asked with .*release='labels'"),
-    "either": (lambda X: SECOND.predict(X).astype(float), [1, 0], "release='labels'"),
-    "words": (lambda X: np.full((len(X), 2), "yes"), [0, 1], "no posteriors"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED_ANSWERS)
-def test_what_are_no_posteriors_is_refused(name):
-    function, classes, message = REFUSED_ANSWERS[name]
-    y = Y if len(classes) == 3 else BINARY
-    with pytest.raises(ValueError, match=message):
-        run(function, y, classes=classes, estimator=TREE)
 
 
 # -- Estimators of other houses -----------------------------------------------------------------
@@ -361,35 +225,7 @@ def test_columns_of_a_frame():
         )
 
 
-# -- Records that the estimator carries itself --------------------------------------------------
-
-WEIGHTS = np.linspace(0.1, 1, 60)
-CARRYING = {
-    "positions": CalibratedClassifierCV(GaussianNB(), cv=list(KFold(3).split(X[TRAIN]))),
-    "folds": CalibratedClassifierCV(GaussianNB(), cv=PredefinedSplit(np.arange(60) % 3)),
-    "arguments": make_pipeline(
-        FunctionTransformer(lambda X, weights: X, kw_args={"weights": WEIGHTS}), GaussianNB()
-    ),
-    "a global array": make_pipeline(FunctionTransformer(lambda X: X * WEIGHTS.mean()), TREE),
-}
-
-
-@pytest.mark.parametrize("name", CARRYING)
-def test_entries_of_training_records_in_parameters(name):
-    model = CARRYING[name].fit(X[TRAIN], Y[TRAIN])
-    with pytest.raises(
-        ValueError, match=r"training records?\.? .*estimator= a function \(X, y, seed"
-    ):
-        run(model)
-    assert run(model, n_references=0)
-
-
-def test_kernels_between_training_records():
-    kernel = X @ X[TRAIN].T
-    model = SVC(kernel="precomputed").fit(kernel[TRAIN], Y[TRAIN])
-    with pytest.raises(ValueError, match=r"kernel of SVC takes distances or kernels.*give the rec"):
-        run(model, records=kernel)
-
+# -- What is refused ---------------------------------------------------------------------------
 
 PUBLIC = PCA(3).fit(X[TEST] + 1)
 KEPT = {
@@ -543,104 +379,3 @@ def test_boosting_on_categories_and_hard_answers():
     ):
         model = xgboost.XGBClassifier(n_estimators=3, **params).fit(records[TRAIN], y[TRAIN])
         assert run(model, y, records).info["target_train_accuracy"] == right(model, y, records)
-
-
-# -- Networks ------------------------------------------------------------------------------------
-
-
-def net(**params):
-    pytest.importorskip("skorch")
-    from skorch import NeuralNetClassifier
-    from torch import nn
-
-    options = {"criterion": nn.CrossEntropyLoss, "max_epochs": 1, "train_split": None, "verbose": 0}
-    return NeuralNetClassifier(**{"module": nn.Linear, **SIZES_OF_NET, **options, **params})
-
-
-SIZES_OF_NET = {"module__in_features": 6, "module__out_features": 3}
-SINGLE = X.astype(np.float32)
-
-
-def _weighted_sampler():
-    from torch.utils.data import WeightedRandomSampler
-
-    return {"iterator_train__sampler": WeightedRandomSampler(WEIGHTS, 60)}
-
-
-def _batches():
-    from torch.utils.data import BatchSampler, RandomSampler
-
-    batches = BatchSampler(RandomSampler(range(60)), 10, drop_last=False)
-    return {"iterator_train__batch_sampler": batches, "iterator_train__batch_size": 1}
-
-
-def _loader():
-    from functools import partial
-
-    from torch.utils.data import DataLoader, RandomSampler
-
-    return {"iterator_train": partial(DataLoader, sampler=RandomSampler(range(60)))}
-
-
-def _loss():
-    import torch
-
-    class Weighted(torch.nn.CrossEntropyLoss):
-        def __init__(self, weights):
-            super().__init__()
-            self.weights = weights
-
-    return {"criterion": Weighted, "criterion__weights": torch.ones(60)}
-
-
-def _callback():
-    from skorch.callbacks import Callback
-
-    class Holding(Callback):
-        def __init__(self, records):
-            self.records = records
-
-    return {"callbacks": [Holding(SINGLE[TRAIN])]}
-
-
-def _dataset():
-    from skorch.dataset import Dataset
-
-    return {"dataset": Dataset(SINGLE[TRAIN], Y[TRAIN])}
-
-
-@pytest.mark.parametrize(
-    ("carrying", "named"),
-    [
-        (_weighted_sampler, "iterator_train__sampler .* WeightedRandomSampler"),
-        (_batches, "iterator_train__batch_sampler .* BatchSampler"),
-        (_loader, "iterator_train .* RandomSampler"),
-        (_loss, "criterion__weights .* 60 entries"),
-        (_callback, "callbacks .* 60 entries"),
-        (_dataset, "dataset .* Dataset"),
-    ],
-)
-def test_nets_that_carry_records(carrying, named):
-    pytest.importorskip("skorch")
-    model = net().fit(SINGLE[TRAIN], Y[TRAIN])
-    # As if trained so: what the audit reads are the parameters.
-    vars(model).update(carrying())
-    with pytest.raises(ValueError, match=rf"{named}.*estimator= a function \(X, y, seed"):
-        run(model, records=SINGLE)
-
-
-def test_nets_with_weights_of_classes_and_records_to_stop_by():
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("skorch")
-    from skorch.dataset import Dataset
-    from skorch.helper import predefined_split
-
-    weighted = net(criterion__weight=torch.tensor([1.0, 2.0, 1.0])).fit(SINGLE[TRAIN], Y[TRAIN])
-    assert run(weighted, records=SINGLE).info["target_train_accuracy"] == right(
-        weighted, records=SINGLE
-    )
-    apart = net(train_split=predefined_split(Dataset(SINGLE[TEST] + 1, Y[TEST])))
-    assert run(apart.fit(SINGLE[TRAIN], Y[TRAIN]), records=SINGLE)
-    among = net(train_split=predefined_split(Dataset(SINGLE[:20], Y[:20])))
-    with pytest.raises(ValueError, match="train_split .*in X_train or X_test too"):
-        run(among.fit(SINGLE[TRAIN], Y[TRAIN]), records=SINGLE)

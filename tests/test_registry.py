@@ -33,7 +33,7 @@ def test_broken_attacks_are_named_where_they_are_asked_for(monkeypatch, capsys):
     assert "broken" not in choose_attacks("auto", means)
     table = coverage(choose_attacks("auto", means), "stacked", means).set_index("attack")
     assert table.loc["broken", "reason"].startswith("unavailable: no_such_package")
-    with pytest.raises(ImportError, match="'broken' is unavailable.*no_such_package"):
+    with pytest.raises(ImportError, match=r"'broken' is unavailable.*no_such_package"):
         choose_attacks("broken", means)
     assert main(["attacks"]) == 0
     assert "The attack 'broken' is unavailable" in capsys.readouterr().out

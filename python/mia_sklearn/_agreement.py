@@ -113,12 +113,15 @@ def agreement_with_predict(
 def _predicted(target: Any, X: Any) -> np.ndarray | None:
     """Return positions of predicted classes, -1 for what is none; None without a `predict`."""
     of_net = getattr(target, "source", None) is not None
-    if of_net:
-        answer = target.predicted_by_net(X).reshape(-1)
-    elif hasattr(target, "predict") and _answers_otherwise(target):
-        answer = predicted_labels(target, X)
-    else:
+    if not of_net and not _answers_otherwise(target):
         return None
+    try:
+        answer = target.predicted_by_net(X).reshape(-1) if of_net else predicted_labels(target, X)
+    except Exception as error:
+        raise ValueError(
+            f"{name_of(target)} answers posteriors but does not predict: {error} Pass the function "
+            "model.predict_proba, with classes= in the order of its columns and estimator=."
+        ) from error
     classes = np.asarray(target.classes_)
     readings = [(answer, classes)]
     if of_net:
@@ -140,7 +143,9 @@ def _answers_otherwise(target: Any) -> bool:
     """Tell whether a target's answers are not read from its `predict`, nor that from them."""
     if hasattr(target, "predicted_by_net") or isinstance(target, FunctionTarget):
         return False
-    return hasattr(target, "predict_proba") or hasattr(target, "decision_function")
+    return hasattr(target, "predict") and (
+        hasattr(target, "predict_proba") or hasattr(target, "decision_function")
+    )
 
 
 def _decision_vouches(target: Any, X: Any, rows: np.ndarray, predicted: np.ndarray) -> bool:

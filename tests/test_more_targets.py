@@ -203,6 +203,26 @@ def test_what_does_not_keep_the_manners_is_refused(kind, message):
         run(kind().fit(X[TRAIN], Y[TRAIN]))
 
 
+class Posteriors:
+    """Answers posteriors and nothing else."""
+
+    classes_ = (0, 1, 2)
+
+    def predict_proba(self, X):
+        return np.full((len(X), 3), 1 / 3)
+
+
+class Refusing(Posteriors):
+    def predict(self, X):
+        raise NotImplementedError("ask for posteriors")
+
+
+def test_posteriors_without_predictions():
+    assert run(Posteriors(), estimator=TREE)
+    with pytest.raises(ValueError, match=r"does not predict: ask for .*model.predict_proba, with"):
+        run(Refusing(), estimator=TREE)
+
+
 def test_training_in_steps():
     stepwise = SGDClassifier(loss="log_loss", random_state=0)
     for _ in range(3):

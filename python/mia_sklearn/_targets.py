@@ -182,7 +182,7 @@ def as_target(
             f"This {type(model).__name__} holds no model, since refit=False: train "
             "model.estimator with model.best_params_, and pass that."
         )
-    if not hasattr(model, "predict") and not isinstance(model, FunctionTarget):
+    if not hasattr(model, "predict") and not hasattr(model, "predict_proba"):
         if not callable(model):
             raise ValueError(
                 "model must be a fitted classifier or a function X -> posteriors or labels, got "

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
-from ._answers import name_of
+from ._answers import name_of, predicted_labels
 from ._data import positions, take_rows
+from ._targets import FunctionTarget
 
 __all__ = ["Agreement", "agreement_with_predict", "sample_of_both", "some_rows"]
 
@@ -111,36 +112,40 @@ def agreement_with_predict(
 
 def _predicted(target: Any, X: Any) -> np.ndarray | None:
     """Return positions of predicted classes, -1 for what is none; None without a `predict`."""
-    net = getattr(target, "source", None)
-    if net is not None:
-        answer = target.predicted_by_net(X)
-    elif hasattr(target, "module") or not hasattr(target, "predict"):
+    of_net = getattr(target, "source", None) is not None
+    if not of_net and not _answers_otherwise(target):
         return None
-    elif hasattr(target, "predict_proba") or hasattr(target, "decision_function"):
-        answer = target.predict(X)
-    else:
-        return None
-    answer = np.asarray(answer)
+    try:
+        answer = target.predicted_by_net(X).reshape(-1) if of_net else predicted_labels(target, X)
+    except Exception as error:
+        raise ValueError(
+            f"{name_of(target)} answers posteriors but does not predict: {error} Pass the function "
+            "model.predict_proba, with classes= in the order of its columns and estimator=."
+        ) from error
     classes = np.asarray(target.classes_)
-    n = X.shape[0]
-    if answer.size != n:
-        raise ValueError(
-            f"predict of {name_of(target)} answered with shape {answer.shape}, not one label per "
-            "record. If these are posteriors, pass the function model.predict with classes=."
-        )
-    found = positions(answer.reshape(-1), classes)
-    if net is not None and (found < 0).all():
+    readings = [(answer, classes)]
+    if of_net:
         # skorch predicts positions of columns, whatever the classes are called.
-        found = positions(answer.reshape(-1), np.arange(len(classes)))
-    if (found < 0).all():
-        # Some libraries turn labels into strings and back.
-        found = positions(answer.reshape(-1).astype(str), classes.astype(str))
-    if (found < 0).all():
-        raise ValueError(
-            f"predict of {name_of(target)} answers {answer.reshape(-1).tolist()[0]!r}, which is "
-            f"not one of its classes_ ({', '.join(map(repr, classes.tolist()[:6]))})."
-        )
-    return found
+        readings.append((answer, np.arange(len(classes))))
+    # Some libraries turn labels into strings and back.
+    readings.append((answer.astype(str), classes.astype(str)))
+    for labels, known in readings:
+        found = positions(labels, known)
+        if (found >= 0).any():
+            return found
+    raise ValueError(
+        f"predict of {name_of(target)} answers {answer.tolist()[0]!r}, which is not one of its "
+        f"classes_: {', '.join(map(repr, classes.tolist()[:6]))}."
+    )
+
+
+def _answers_otherwise(target: Any) -> bool:
+    """Tell whether a target's answers are not read from its `predict`, nor that from them."""
+    if hasattr(target, "predicted_by_net") or isinstance(target, FunctionTarget):
+        return False
+    return hasattr(target, "predict") and (
+        hasattr(target, "predict_proba") or hasattr(target, "decision_function")
+    )
 
 
 def _decision_vouches(target: Any, X: Any, rows: np.ndarray, predicted: np.ndarray) -> bool:

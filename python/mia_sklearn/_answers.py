@@ -9,10 +9,17 @@ import numpy as np
 from scipy import sparse
 from scipy.special import log_softmax
 
-from ._data import positions
+from ._data import copied, n_rows, positions
 from ._estimators import last_step
 
-__all__ = ["as_columns", "from_decision", "from_labels", "is_of_pairs", "name_of"]
+__all__ = [
+    "as_columns",
+    "from_decision",
+    "from_labels",
+    "is_of_pairs",
+    "name_of",
+    "predicted_labels",
+]
 
 # Attributes of what merely hands on the answers of one fitted part.
 _HANDED_ON = ("best_estimator_", "estimator_", "final_estimator_")
@@ -176,23 +183,35 @@ def _votes_of_pairs(pairs: np.ndarray, n_classes: int) -> np.ndarray:
     return votes + sums / (3 * (np.abs(sums) + 1))
 
 
-def from_labels(predicted: Any, classes: np.ndarray, n: int, model: Any = None) -> np.ndarray:
+def predicted_labels(model: Any, X: Any) -> np.ndarray:
+    """Return what a model predicts, one label per record, whatever the shape of its answer.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label per record.
+    """
+    predicted = np.asarray(model.predict(copied(X)))
+    if predicted.size != n_rows(X):
+        raise ValueError(
+            f"predict of {name_of(model)} answered with shape {predicted.shape}, not one label for "
+            f"each of {n_rows(X)} records. If these are posteriors, pass the function "
+            "model.predict with classes=."
+        )
+    return predicted.reshape(-1)
+
+
+def from_labels(predicted: np.ndarray, classes: np.ndarray, model: Any = None) -> np.ndarray:
     """Return log-posteriors of 0 for predicted labels, minus infinity for all others.
 
     Raises
     ------
     ValueError
-        If there is not one label per record, or one is none of the classes.
+        If a label is none of the classes.
     """
-    predicted = np.asarray(predicted)
-    if predicted.size != n:
-        raise ValueError(
-            f"predict of {name_of(model)} answered with shape {predicted.shape}, not one label per "
-            "record. If these are posteriors, pass the function model.predict with classes=."
-        )
-    found = positions(predicted.reshape(-1), classes)
+    found = positions(predicted, classes)
     if (found < 0).any():
-        label = predicted.reshape(-1).tolist()[int(found.argmin())]
+        label = predicted.tolist()[int(found.argmin())]
         raise ValueError(
             f"predict of {name_of(model)} answers {label!r}, which is not one of its classes_: "
             f"{_listed(classes.tolist())}."

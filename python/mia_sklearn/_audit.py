@@ -352,7 +352,7 @@ def _ask(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
     for name, records in (("X_train", X_train), ("X_test", X_test)):
         try:
             answers.append(log_posteriors(target, records))
-        except (ValueError, TypeError, AttributeError) as error:
+        except Exception as error:
             raise ValueError(f"The model could not answer {name}: {error}") from error
     return answers
 

@@ -24,10 +24,12 @@ __all__ = [
     "is_generator",
     "is_module",
     "is_net",
+    "kind_of_estimator",
     "last_step",
     "may_classify",
     "nested",
     "prefers_threads",
+    "tags_of",
     "unfitted",
 ]
 
@@ -68,8 +70,7 @@ def is_generator(estimator: Any) -> bool:
     last = last_step(estimator)
     if not any(hasattr(last, name) for name in _OF_GENERATORS):
         return False
-    tags = get_tags(last) if hasattr(last, "__sklearn_tags__") else None
-    return tags is None or tags.estimator_type not in ("classifier", "regressor")
+    return kind_of_estimator(last) not in ("classifier", "regressor")
 
 
 def holds_net(estimator: Any) -> bool:
@@ -214,7 +215,6 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             f"sample or score_samples), got {type(estimator).__name__}."
         )
     check_fit_takes(estimator, fit_params or {})
-    check_early_stopping(estimator, fit_params or {})
     try:
         copied = unfitted(estimator)
     except RuntimeError as error:
@@ -222,6 +222,7 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             f"{type(estimator).__name__} cannot be copied: {error} Pass a function (X, y, seed) "
             "that returns a fitted model as estimator=."
         ) from error
+    check_early_stopping(copied, fit_params or {})
     for part in nested(copied):
         if is_net(part) and part is last_step(part):
             from .torch._nets import check_net
@@ -266,12 +267,25 @@ def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:
         )
 
 
+def kind_of_estimator(estimator: Any) -> str | None:
+    """Return "classifier", "regressor", ..., as far as an estimator says what it is."""
+    tags = tags_of(estimator)
+    return getattr(estimator, "_estimator_type", None) if tags is None else tags.estimator_type
+
+
+def tags_of(estimator: Any) -> Any:
+    """Return scikit-learn's tags of an estimator; None of those that know nothing of tags."""
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return None
+    try:
+        return get_tags(estimator)
+    except AttributeError:
+        return None
+
+
 def may_classify(estimator: Any) -> bool:
     """Tell whether an estimator is a classifier, as far as it says what it is."""
-    if hasattr(estimator, "__sklearn_tags__"):
-        kind = get_tags(estimator).estimator_type
-    else:
-        kind = getattr(estimator, "_estimator_type", None)
+    kind = kind_of_estimator(estimator)
     # An unfitted stack has no predict yet.
     return kind == "classifier" or (kind is None and hasattr(estimator, "predict"))
 
@@ -297,13 +311,13 @@ def _stays_fitted(part: Any) -> bool:
         return True
     # A composite of transformers without a state calls itself fitted, and so does an estimator
     # that names in advance what it will learn.
-    if (
-        learned
-        or len(nested(part)) > 1
-        or not hasattr(part, "fit")
-        or not get_tags(part).requires_fit
-    ):
+    if learned or len(nested(part)) > 1 or not hasattr(part, "fit"):
         return False
+    tags = tags_of(part)
+    return tags is not None and tags.requires_fit and _calls_itself_fitted(part)
+
+
+def _calls_itself_fitted(part: Any) -> bool:
     try:
         check_is_fitted(part)
     except NotFittedError:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ._answers import predicted_labels
 from ._asking import AskedRecords, BaseAccess, Question
 from ._data import concat_rows, copied, n_rows, positions, record_shape, take_rows
 from ._estimators import is_generator, may_classify
@@ -217,11 +218,7 @@ class _LabelQuestion(Question):
         asked = take_rows(records.X, rows)
         if self.n_queries:
             asked = concat_rows(asked, self._copies_of(block, rows))
-        predicted = np.asarray(model.predict(asked)).reshape(-1)
-        if len(predicted) != n_rows(asked):
-            raise ValueError(
-                f"The model's predict returned {len(predicted)} labels for {n_rows(asked)} records."
-            )
+        predicted = predicted_labels(model, asked)
         found = positions(predicted, records.classes)
         own, truth = found[:n], records.labels[rows]
         right = found[n:].reshape(n, self.n_queries) == truth[:, None]

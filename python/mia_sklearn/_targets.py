@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from ._answers import as_columns
 from ._data import n_rows, positions
-from ._estimators import is_module, is_net, may_classify
+from ._estimators import is_module, is_net, kind_of_estimator, last_step, may_classify
 
 # What to do about a model with labels of several kinds.
 ONE_OF_SEVERAL = (
@@ -18,6 +19,7 @@ ONE_OF_SEVERAL = (
     "model=lambda X: model.predict_proba(X)[:, j] (or [j] of a list), classes=[0, 1], y[:, j] as "
     "labels, and estimator= a function (X, y, seed)."
 )
+_SEMI_SUPERVISED = "sklearn.semi_supervised"
 _AS_FUNCTION = (
     " Pass the function model.predict_proba, with classes= in the order of its columns, and "
     "estimator= what trains the references."
@@ -182,12 +184,12 @@ def as_target(
             f"model is a torch module, which does not say what its columns mean: pass "
             f"mia_sklearn.torch.TorchTarget({type(model).__name__.lower()}, classes=...)."
         )
-    if hasattr(model, "cv_results_") and not hasattr(model, "best_estimator_"):
+    if hasattr(model, "cv_results_") and getattr(model, "refit", True) is False:
         raise ValueError(
             f"This {type(model).__name__} holds no model, since refit=False: train "
             "model.estimator with model.best_params_, and pass that."
         )
-    if not hasattr(model, "predict") and not isinstance(model, FunctionTarget):
+    if not hasattr(model, "predict") and not hasattr(model, "predict_proba"):
         if not callable(model):
             raise ValueError(
                 "model must be a fitted classifier or a function X -> posteriors or labels, got "
@@ -203,9 +205,7 @@ def as_target(
 
 def _check_fitted_classifier(model: Any) -> None:
     name = type(model).__name__
-    from sklearn.base import is_regressor
-
-    if hasattr(model, "__sklearn_tags__") and is_regressor(model):
+    if kind_of_estimator(model) == "regressor":
         raise ValueError(f"model must be a classifier; {name} is a regressor.")
     try:
         classes = model.classes_
@@ -227,7 +227,13 @@ def _check_fitted_classifier(model: Any) -> None:
     if hasattr(model, "fit") and (
         hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "steps")
     ):
-        check_is_fitted(model)
+        try:
+            check_is_fitted(model)
+        except NotFittedError:
+            raise
+        except AttributeError:
+            # A step that knows nothing of scikit-learn's tags, and so does not say.
+            return
 
 
 def class_indices(target: Any, y: np.ndarray) -> np.ndarray:
@@ -247,6 +253,12 @@ def check_labels(target: Any, y: np.ndarray, name: str = "y") -> None:
                 f"{name} holds labels of another type than the model knows: {y.dtype} such as "
                 f"{y[positions(y, classes) < 0][0]!r} in place of {classes[0]!r}. Give them in the "
                 f"model's type, np.asarray({name}).astype({kind!r})."
+            )
+        if unknown == ["-1"] and type(last_step(target)).__module__.startswith(_SEMI_SUPERVISED):
+            raise ValueError(
+                f"{name} marks records without a label by -1, to which the model's answers cannot "
+                f"be compared: leave them out of X_train and {name}, and give them to the "
+                "references by estimator= a function (X, y, seed) that adds them and trains."
             )
         raise ValueError(
             f"{name} holds labels that the model does not know: {', '.join(unknown[:5])}. It "

@@ -15,6 +15,7 @@ from joblib import parallel_config
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from . import __version__
+from ._answers import predicted_labels
 from ._cores import end_with_parent
 from ._data import chunks, n_rows, positions, take_params, take_rows
 from ._estimators import configured, holds_net, is_net
@@ -226,7 +227,7 @@ class _Renamed:
         self._model = model
 
     def predict(self, X: Any) -> np.ndarray:
-        return self.classes_[np.asarray(self._model.predict(X), dtype=np.intp)]
+        return self.classes_[predicted_labels(self._model, X).astype(np.intp)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         return self._model.predict_proba(X)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._cache import ArrayStore
 from ._data import positions, row_digests, take_rows
-from ._estimators import check_trainable, is_generator
+from ._estimators import check_trainable, is_generator, tags_of
 from ._groups import Grouping, check_apart, group_codes
 from ._index import in_order_of, params_in_order
 from ._lost import Lost, check_left, reasons
@@ -567,10 +567,9 @@ class ReferenceModels(BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        asks = hasattr(self.estimator, "__sklearn_tags__")
-        inner = get_tags(self.estimator).input_tags if asks else None
-        tags.input_tags.sparse = inner is None or inner.sparse
-        tags.input_tags.allow_nan = inner is None or inner.allow_nan
+        inner = tags_of(self.estimator)
+        tags.input_tags.sparse = inner is None or inner.input_tags.sparse
+        tags.input_tags.allow_nan = inner is None or inner.input_tags.allow_nan
         return tags
 
     def _classes(self, records: Records, unlabelled: bool) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from ._answers import as_columns, from_decision, from_labels, name_of
+from ._answers import as_columns, from_decision, from_labels, name_of, predicted_labels
 from ._data import chunks, copied, n_rows, take_rows
 from ._estimators import last_step
 
@@ -92,7 +92,7 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
     if not hasattr(model, "predict_proba"):
         if has_decision:
             return from_decision(model.decision_function(copied(X)), len(classes), model)
-        return from_labels(model.predict(copied(X)), classes, n_rows(X), model)
+        return from_labels(predicted_labels(model, X), classes, model)
     name = name_of(model)
     _check_objective(model)
     if has_decision or hasattr(model, "predict_log_proba"):
@@ -111,8 +111,8 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
     proba = as_columns(model.predict_proba(copied(X)), classes, name)
     if _is_one_vs_rest(model):
         # Where every part says no it answers zeros (older versions NaN): no class before another.
-        answered = (np.nan_to_num(proba) > 0).any(axis=1, keepdims=True)
-        proba = np.where(answered, proba, 1 / proba.shape[1])
+        total = np.nan_to_num(proba).sum(axis=1, keepdims=True)
+        proba = np.where(total > 0, proba / np.where(total > 0, total, 1), 1 / proba.shape[1])
     return log_proba_from_proba(proba, model)
 
 
@@ -129,16 +129,23 @@ def _check_objective(model: Any) -> None:
     """Refuse boosting that a user's own objective trained: raw scores stand for its posteriors."""
     last = last_step(model)
     library = type(last).__module__.partition(".")[0]
-    if library in _BOOSTING and callable(getattr(last, "objective", None)):
+    objective = getattr(last, "objective", None)
+    if library in _BOOSTING and (callable(objective) or objective == "binary:logitraw"):
         raise ValueError(
-            f"objective= of {name_of(last)} is a function, so that it answers raw scores and not "
-            "posteriors. Pass a function X -> posteriors as model, with classes=, and as "
-            "estimator= a function (X, y, seed) that trains and returns FunctionTarget of one."
+            f"{name_of(last)} with this objective= ({getattr(objective, '__name__', objective)}) "
+            "answers raw scores and not posteriors. Pass a function X -> posteriors as model, with "
+            "classes=, and as estimator= a function (X, y, seed) that trains and returns "
+            "FunctionTarget of one."
         )
 
 
 def _is_one_vs_rest(model: Any) -> bool:
-    return type(last_step(model)).__module__ == "sklearn.multiclass"
+    """Tell whether posteriors come from a model of each class, and need not sum to 1."""
+    last = last_step(model)
+    return type(last).__module__ == "sklearn.multiclass" or (
+        type(last).__module__.startswith("lightgbm.")
+        and getattr(last, "objective", None) in ("multiclassova", "multiclass_ova", "ova", "ovr")
+    )
 
 
 def _agree(log_proba: np.ndarray, proba: np.ndarray) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, column_or_1d, get_tags
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._data import as_table, copied, n_rows, row_digests, take_params, take_rows
 from .._dtypes import united
-from .._estimators import check_fit_takes, is_net, may_classify, unfitted
+from .._estimators import check_fit_takes, is_net, may_classify, tags_of, unfitted
 from .._records import check_same_features, note_features
 
 __all__ = ["BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
@@ -275,8 +275,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         inner = self._inner()
-        if not is_net(inner) and hasattr(inner, "__sklearn_tags__"):
-            inner_tags = get_tags(inner)
+        inner_tags = None if is_net(inner) else tags_of(inner)
+        if inner_tags is not None:
             tags.input_tags = inner_tags.input_tags
             if inner_tags.classifier_tags is not None:
                 tags.classifier_tags.multi_class = inner_tags.classifier_tags.multi_class

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.dummy import DummyClassifier
-from sklearn.utils import get_tags
 
+from .._answers import predicted_labels
 from .._data import take_rows
-from .._estimators import configured, holds_net, is_net, unfitted
+from .._estimators import configured, holds_net, is_net, tags_of, unfitted
 from ..base import TrainingSet
 
 __all__ = ["draw_seeds", "narrow_tags", "train_part"]
@@ -25,9 +25,9 @@ def draw_seeds(rng: np.random.RandomState, n: int) -> list[int]:
 def narrow_tags(tags: Any, estimators: Iterable[Any]) -> Any:
     """Return a defense's tags, less what one of its estimators does not take."""
     for estimator in estimators:
-        if is_net(estimator) or not hasattr(estimator, "__sklearn_tags__"):
+        own = None if is_net(estimator) else tags_of(estimator)
+        if own is None:
             continue
-        own = get_tags(estimator)
         tags.input_tags.sparse &= own.input_tags.sparse
         tags.input_tags.allow_nan &= own.input_tags.allow_nan
         tags.input_tags.positive_only |= own.input_tags.positive_only
@@ -100,4 +100,4 @@ class _Renamed:
         return self.model.predict_proba(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        return self.classes_[np.asarray(self.model.predict(X), dtype=np.intp)]
+        return self.classes_[predicted_labels(self.model, X).astype(np.intp)]

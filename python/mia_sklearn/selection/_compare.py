@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from .._answers import predicted_labels
 from .._audit import audit
 from .._audit_options import check_options, seed_of
 from .._coverage import Means, check_release, choose_attacks
@@ -313,7 +314,7 @@ def _measure(
     (model.predict_proba if hasattr(model, "predict_proba") else model.predict)(copied(X_test))
     answered = time.perf_counter()
     row = {
-        "train_score": float(np.mean(np.asarray(model.predict(copied(train.X))) == train.y)),
+        "train_score": float(np.mean(predicted_labels(model, train.X) == train.y)),
         **quality(model, X_test, y_test, confidence=options["confidence"]),
         "fit_time": trained - start,
         "predict_time": answered - trained,

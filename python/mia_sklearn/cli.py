@@ -94,7 +94,8 @@ class _Terminal:
 def _explain(error: BaseException, args: argparse.Namespace) -> None:
     """Say on standard error why there is no verdict."""
     expected = isinstance(error, (ValueError, TypeError, OSError))
-    if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout):
+    if isinstance(error, BrokenPipeError):
+        _turn_away(sys.stdout)
         _complain("mia-sklearn: error: standard output was closed before all was written.")
         return
     if isinstance(error, Exception) and (args.traceback or not expected):
@@ -126,15 +127,10 @@ def _complain(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def _is_closed(stream: Any) -> bool:
-    """Tell whether nobody reads a stream; it is turned away then, or Python's exit would fail."""
-    try:
-        stream.flush()
-    except OSError:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return True
-    return False
+def _turn_away(stream: Any) -> None:
+    """Let a stream that nobody reads any more end nowhere, or Python's exit would fail on it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -355,7 +351,7 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     models = [path for path in (args.model, args.estimator) if path is not None]
     paths = (args.train, args.test)
     for path in models:
-        check_model_file(path, trust=args.trust)
+        check_model_file(path)
     for path in paths:
         check_table_file(path)
     trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}

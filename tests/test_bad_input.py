@@ -424,7 +424,7 @@ COMMANDS = {
     "no train file": ({"train": "nowhere.csv"}, "nowhere.csv is not a file"),
     "target": ({"target": "sick"}, "--target 'sick' is no column"),
     "gaps": ({"test": "gaps.csv"}, "X_test.*NaN"),
-    "words": ({"test": "words.csv"}, "could not convert string to float: 'old'"),
+    "words": ({"test": "words.csv"}, "record 1 holds 'old' in column 'age', which is not a number"),
     "narrow": ({"test": "narrow.csv"}, "lacks columns that the model was fitted on: 'age'"),
     "strange": ({"test": "strange.csv"}, "y_test holds labels that the model does not know: 5"),
     "one class": ({"train": "one_class.csv"}, "y_train holds one class only"),

@@ -10,7 +10,7 @@ import skops.io
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels
@@ -82,7 +82,6 @@ def arguments(case, **changes):
         "train": case / "train.csv",
         "test": case / "test.csv",
         "target": "income",
-        "trust-type": skops.io.get_untrusted_types(file=case / "model.skops"),
         "references": 4,
         "attacks": "threshold",
         "jobs": 1,
@@ -104,7 +103,6 @@ def linear(case, **changes):
         "train": case / "train.npz",
         "test": case / "test.npz",
         "target": None,
-        "trust-type": None,
     }
     return arguments(case, **(options | changes))
 
@@ -284,8 +282,6 @@ BAD_OPTIONS = {
     "test missing": ({"test": "nowhere.csv"}, "nowhere.csv is not a file"),
     "target not named": ({"target": None}, "with --target"),
     "target unknown": ({"target": "wage"}, "--target 'wage' is no column"),
-    "no types trusted": ({"trust-type": None}, "add: --trust-type sklearn."),
-    "other type trusted": ({"trust-type": "os.system"}, "add: --trust-type sklearn."),
     "unknown attack": ({"attacks": "crystal_ball"}, "crystal_ball"),
     "one reference": ({"references": 1}, "n_references"),
     "confidence": ({"confidence": 1.5}, "confidence"),
@@ -311,6 +307,14 @@ BAD_OPTIONS = {
 def test_bad_options(case, run, name):
     changes, message = BAD_OPTIONS[name]
     refuses(run(*arguments(case, **changes)), message)
+
+
+@untrained
+@pytest.mark.parametrize("trusted", [None, "os.system"])
+def test_types_of_others_are_named(case, run, tmp_path, trusted):
+    skops.io.dump(FunctionTransformer(np.load), tmp_path / "model.skops")
+    result = run(*arguments(case, model=tmp_path / "model.skops", trust_type=trusted))
+    refuses(result, "add: --trust-type numpy.load")
 
 
 @untrained

@@ -48,22 +48,17 @@ _PARTS = {
 TRUSTED = _CHECKED | {f"{home}.{name}" for home, names in _PARTS.items() for name in names.split()}
 
 
-def check_model_file(path: Path, *, trust: bool = False) -> None:
+def check_model_file(path: Path) -> None:
     """Raise if a model cannot be read from a file, as far as its name tells.
 
     Raises
     ------
     FileNotFoundError, PermissionError
     ValueError
-        If the file is of another kind, or a pickle that nobody vouched for.
+        If the file is of another kind.
     """
     check_file(path)
     kind = path.suffix.lower()
-    if kind in PICKLES and not trust:
-        raise ValueError(
-            f"{path} is a pickle, which runs whatever code its author wrote when it is loaded. "
-            "Save the model with skops.io.dump, or add --trust if you know who made the file."
-        )
     if kind not in (".skops", *PICKLES):
         raise ValueError(
             f"{path}: a model is read from .skops, {', '.join(PICKLES)}, not from "
@@ -95,7 +90,12 @@ def read_model(path: Path, *, trusted_types: Collection[str] = (), trust: bool =
     ValueError
         If the file is of another kind, damaged, or holds types that are not trusted.
     """
-    check_model_file(path, trust=trust)
+    check_model_file(path)
+    if path.suffix.lower() in PICKLES and not trust:
+        raise ValueError(
+            f"{path} is a pickle, which runs whatever code its author wrote when it is loaded. "
+            "Save the model with skops.io.dump, or add --trust if you know who made the file."
+        )
     try:
         if path.suffix.lower() == ".skops":
             model = _read_skops(path, trusted_types)

@@ -237,6 +237,9 @@ class TextFile:
         import pandas as pd
 
         if not pd.api.types.is_numeric_dtype(cells):
+            if set(cells.dropna().astype(str).str.strip().str.lower()) <= {"true", "false"}:
+                truths = self._truths(name, cells)
+                return truths.astype(float) if cells.isna().any() else truths
             texts = cells.astype(object)
             if self.reading.decimal != ".":
                 texts = texts.map(
@@ -267,7 +270,7 @@ class TextFile:
             return pd.to_datetime(cells, format="ISO8601")
         except (ValueError, TypeError) as error:
             raise ValueError(
-                f"{self.path}: column {name!r} holds no dates such as 2026-01-31 ({error})."
+                f"{self.path}: column {name!r} holds other cells than dates such as 2026-01-31."
             ) from error
 
     def _not(self, name: str, cells: Any, wrong: Any, expected: str) -> ValueError:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._data import column_names, column_of
+from ._printable import valid
 
 _MOST_VALUES = 12
 
@@ -66,7 +67,8 @@ def _as_groups(name: str, values: np.ndarray) -> np.ndarray:
     series = pd.Series(values)
     if pd.api.types.is_numeric_dtype(series) and series.nunique() > _MOST_VALUES:
         series = pd.qcut(series, 4, duplicates="drop")
-    text = series.astype(object).where(series.notna(), "missing").astype(str)
+    # A name may hold what no file can, and the report is to be written.
+    text = series.astype(object).where(series.notna(), "missing").map(lambda v: valid(str(v)))
     if text.nunique() > 4 * _MOST_VALUES:
         raise ValueError(
             f"slices: {name!r} has {text.nunique()} values, too many to report apart. Group them "

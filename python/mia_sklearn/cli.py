@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
-import os
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._printable import one_line, printable
+from ._printable import one_line
+from ._terminal import Terminal, complain, traced, turn_away
 
 if TYPE_CHECKING:
     from .conditions import Condition
@@ -54,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         made, 3 (strict) such a condition cannot be excluded, 130 interrupted.
     """
     with (
-        contextlib.redirect_stdout(_Terminal(sys.stdout)),
-        contextlib.redirect_stderr(_Terminal(sys.stderr, keep="\n\t\r")),
+        contextlib.redirect_stdout(Terminal(sys.stdout)),
+        contextlib.redirect_stderr(Terminal(sys.stderr, keep="\n\t\r")),
     ):
         args = _parser().parse_args(argv)
         try:
@@ -63,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         except KeyboardInterrupt:
             hint = " Finished reference models are in the cache." if vars(args).get("cache") else ""
-            _complain(f"\nmia-sklearn: interrupted.{hint}")
+            complain(f"\nmia-sklearn: interrupted.{hint}")
             return INTERRUPTED
         except BaseException as error:
             # Whatever ends an audit, and a model may raise anything, no verdict has been given.
@@ -72,71 +70,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-class _Terminal:
-    """A stream on which no class, column or exception writes control characters."""
-
-    def __init__(self, stream: Any, keep: str = "\n\t") -> None:
-        self._stream, self._keep = stream, keep
-        # A class or column may have any name, and no name may end an audit when it is printed.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-    def write(self, text: str) -> int:
-        # Where there is no stream, Python's own print writes nothing either.
-        return 0 if self._stream is None else self._stream.write(printable(text, keep=self._keep))
-
-    def flush(self) -> None:
-        if self._stream is not None:
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
 def _explain(error: BaseException, args: argparse.Namespace) -> None:
     """Say on standard error why there is no verdict."""
     expected = isinstance(error, (ValueError, TypeError, OSError))
-    if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout):
-        _complain("mia-sklearn: error: standard output was closed before all was written.")
+    if isinstance(error, BrokenPipeError):
+        turn_away(sys.stdout)
+        complain("mia-sklearn: error: standard output was closed before all was written.")
         return
     if isinstance(error, Exception) and (args.traceback or not expected):
-        _complain("".join(_traced(error)).rstrip("\n"))
+        complain("".join(traced(error)).rstrip("\n"))
     if expected:
-        _complain(f"mia-sklearn: error: {one_line(str(error))}")
+        complain(f"mia-sklearn: error: {one_line(str(error))}")
     elif isinstance(error, Exception):
-        _complain("mia-sklearn: error: unexpected, please report it.")
+        complain("mia-sklearn: error: unexpected, please report it.")
     else:
-        _complain(
+        complain(
             f"mia-sklearn: error: {one_line(str(vars(args).get('model') or 'something'))} ended "
             f"the program by {type(error).__name__} ({one_line(str(error))}), so that there is no "
             "verdict. A model must not do so when it is trained or asked."
         )
-
-
-def _traced(error: BaseException) -> list[str]:
-    """A traceback whose messages, which may hold anything, stay on their lines."""
-    lines = []
-    for part in traceback.TracebackException.from_exception(error).format():
-        ours = part.startswith(("  ", "Traceback", "\nDuring", "\nThe above"))
-        lines.append(part if ours else f"{one_line(part)}\n")
-    return lines
-
-
-def _complain(text: str) -> None:
-    # Python's own exit code of a failure here, 1, would read as a verdict.
-    with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr)
-
-
-def _is_closed(stream: Any) -> bool:
-    """Tell whether nobody reads a stream; it is turned away then, or Python's exit would fail."""
-    try:
-        stream.flush()
-    except OSError:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return True
-    return False
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -357,7 +309,7 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     models = [path for path in (args.model, args.estimator) if path is not None]
     paths = (args.train, args.test)
     for path in models:
-        check_model_file(path, trust=args.trust)
+        check_model_file(path)
     for path in paths:
         check_table_file(path)
     trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}

@@ -178,7 +178,7 @@ def test_forgets(halves):
     assert not audited.remembers
     np.testing.assert_array_equal(audited.predict_proba(halves[2]), answers)
     with pytest.raises(ValueError, match="does not know its training records"):
-        membership_risk()(audited, *halves[2:])
+        membership_risk(attack="threshold")(audited, *halves[2:])
 
 
 def test_records_go_with_the_estimator(halves):
@@ -219,7 +219,7 @@ def test_strings_frames_and_arguments_of_fit(halves):
     assert audited.classes_.tolist() == ["no", "yes"]
     asked = pd.DataFrame(others, columns=list("abcdef"))
     np.testing.assert_allclose(audited.predict_proba(asked), plain.predict_proba(others))
-    risk = membership_risk()(audited, asked, np.array(["no", "yes"])[halves[3]])
+    risk = membership_risk(attack="threshold")(audited, asked, np.array(["no", "yes"])[halves[3]])
     assert risk == pytest.approx(_auc_by_hand(plain, *halves), abs=1e-6)
     with pytest.raises(ValueError, match="sample_weight is to be passed to fit of KNeighbors"):
         Audited(KNeighborsClassifier()).fit(X, y, sample_weight=np.ones(200))
@@ -262,20 +262,22 @@ def test_risk_is_what_the_audit_finds(metric, halves):
         progress=False,
     )
     expected = compute(metric, report.records["member"], report.records["threshold"]).value
-    assert membership_risk(metric)(audited, others, labels) == pytest.approx(-expected)
+    assert membership_risk(metric, attack="threshold")(audited, others, labels) == pytest.approx(
+        -expected
+    )
     assert expected > 0.2
 
 
 def test_risk_by_hand(halves):
     audited = Audited(LogisticRegression()).fit(*halves[:2])
-    risk = membership_risk("auc")(audited, *halves[2:])
+    risk = membership_risk("auc", attack="threshold")(audited, *halves[2:])
     assert risk == pytest.approx(_auc_by_hand(audited.estimator_, *halves), abs=1e-6)
 
 
 def test_records_of_both_sides_are_members(halves):
     X, y, others, labels = halves
     audited = Audited(_tree()).fit(X, y)
-    risk = membership_risk("auc")
+    risk = membership_risk("auc", attack="threshold")
     mixed = np.r_[others, X[:50]], np.r_[labels, y[:50]]
     assert risk(audited, *mixed) == risk(audited, others, labels)
     with pytest.raises(ValueError, match="there are no non-members"):
@@ -284,14 +286,18 @@ def test_records_of_both_sides_are_members(halves):
 
 def test_at_chance_where_nothing_is_remembered():
     X, y = make_classification(4000, 5, random_state=1)
-    found = cross_val_score(Audited(GaussianNB()), X, y, scoring=membership_risk("auc"), cv=4)
+    found = cross_val_score(
+        Audited(GaussianNB()), X, y, scoring=membership_risk("auc", attack="threshold"), cv=4
+    )
     assert abs(-found.mean() - 0.5) < 0.02
 
 
 def test_memorising_is_found():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(400, 5)), rng.integers(0, 2, 400)
-    found = cross_val_score(Audited(_tree()), X, y, scoring=membership_risk("advantage"), cv=4)
+    found = cross_val_score(
+        Audited(_tree()), X, y, scoring=membership_risk("advantage", attack="threshold"), cv=4
+    )
     assert -found.mean() > 0.4
 
 
@@ -302,12 +308,14 @@ def test_cross_validation(n_jobs, records):
         Audited(_tree()),
         X,
         y,
-        scoring={"accuracy": "accuracy", "risk": membership_risk("auc")},
+        scoring={"accuracy": "accuracy", "risk": membership_risk("auc", attack="threshold")},
         cv=3,
         n_jobs=n_jobs,
         return_estimator=True,
     )
-    alone = cross_val_score(Audited(_tree()), X, y, scoring=membership_risk("auc"), cv=3)
+    alone = cross_val_score(
+        Audited(_tree()), X, y, scoring=membership_risk("auc", attack="threshold"), cv=3
+    )
     np.testing.assert_array_equal(found["test_risk"], alone)
     assert (found["test_risk"] < -0.5).all()
     # What comes back from another process has been through a pickle.
@@ -319,14 +327,14 @@ def test_search_with_a_limit(records):
     search = GridSearchCV(
         Audited(_tree()),
         {"estimator__max_depth": [1, 3, None]},
-        scoring={"accuracy": "accuracy", "risk": membership_risk("auc")},
+        scoring={"accuracy": "accuracy", "risk": membership_risk("auc", attack="threshold")},
         refit=pareto_refit(max_risk=0.65),
         n_jobs=2,
     ).fit(X, y)
     assert search.best_params_["estimator__max_depth"] in (1, 3)
     assert search.best_estimator_.remembers
     # A search over Audited estimators can be scored itself.
-    assert membership_risk()(search, X[:0:-1] + 1, y[:0:-1]) < 0
+    assert membership_risk(attack="threshold")(search, X[:0:-1] + 1, y[:0:-1]) < 0
     assert not pickle.loads(pickle.dumps(search)).best_estimator_.remembers
 
 
@@ -365,7 +373,7 @@ def test_white_box_attack_without_references(halves):
 def test_weights_per_record_cannot_reach_references(halves):
     X, y, others, labels = halves
     audited = Audited(_tree()).fit(X, y, sample_weight=np.ones(200))
-    assert membership_risk()(audited, others, labels) < 0
+    assert membership_risk(attack="threshold")(audited, others, labels) < 0
     with pytest.raises(ValueError, match="would need sample_weight of the test records"):
         membership_risk(attack="lira", n_references=4)(audited, others, labels)
 
@@ -404,7 +412,7 @@ def test_bad_scorers_are_refused_at_once(options, message):
 
 def test_estimators_that_remember_nothing_are_named(halves):
     X, y, others, labels = halves
-    risk = membership_risk()
+    risk = membership_risk(attack="threshold")
     with pytest.raises(ValueError, match=r"wrap it, Audited\(GaussianNB\(...\)\)"):
         risk(GaussianNB().fit(X, y), others, labels)
     inside = make_pipeline(StandardScaler(), Audited(GaussianNB())).fit(X, y)
@@ -476,7 +484,7 @@ def test_unwrapped_estimators_do_not_end_a_search(records):
     search = GridSearchCV(
         _tree(),
         {"max_depth": [1, 2]},
-        scoring={"accuracy": "accuracy", "risk": membership_risk()},
+        scoring={"accuracy": "accuracy", "risk": membership_risk(attack="threshold")},
         refit=pareto_refit(max_risk=0.5),
         cv=2,
     )
@@ -546,7 +554,7 @@ def test_front():
 def test_interval_of_the_risk_holds():
     """How often the upper end lies above the risk of models trained on as many records."""
     rng = np.random.default_rng(0)
-    risk, upper, scorer = [], [], membership_risk("auc")
+    risk, upper, scorer = [], [], membership_risk("auc", attack="threshold")
 
     def draw(n):
         y = rng.integers(0, 2, n)

@@ -18,6 +18,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mia_sklearn import ReferenceModels, audit
+from mia_sklearn._estimators import configured
+from mia_sklearn._training import _seeded_within, training_rows
 from mia_sklearn.base import BaseDefense
 from mia_sklearn.defenses import (
     PATE,
@@ -33,6 +35,7 @@ from mia_sklearn.defenses import (
     TopKPosterior,
     VulnerableRecordRemoval,
 )
+from mia_sklearn.signals import log_posteriors
 
 
 def _tree():
@@ -190,11 +193,18 @@ def test_is_audited(name, records):
 
 @every_defense
 def test_references_are_defended_alike(name, records):
-    """The same seed gives the same defended references."""
+    """A reference answers as the defense that is trained on its records with its seed."""
     X, y, _, _ = records
-    options = {"n_models": 2, "random_state": 0}
-    first, second = (ReferenceModels(clone(DEFENSES[name]), **options).fit(X, y) for _ in "ab")
-    np.testing.assert_array_equal(first.outputs_, second.outputs_)
+    references = ReferenceModels(clone(DEFENSES[name]), n_models=2, random_state=0).fit(X, y)
+    seed = int(references.seeds_[1])
+    rows = training_rows(references.membership_[1], 0, seed)
+    with _seeded_within(DEFENSES[name], seed):
+        own = configured(DEFENSES[name], seed).fit(X[rows], y[rows])
+    proba = np.exp(references.outputs_[1])
+    expected = np.exp(log_posteriors(own, X, references.classes_))
+    np.testing.assert_allclose(proba, expected, rtol=1e-3, atol=1e-5)
+    # Other records, other answers.
+    assert np.abs(np.exp(references.outputs_[0]) - proba).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", list(IDLE))

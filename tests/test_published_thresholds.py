@@ -19,8 +19,7 @@ def _table(seed, n=300, n_classes=4, rounded=False):
     logits[np.arange(n), label] += 0.5 + 1.5 * member
     proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     if rounded:
-        proba = np.round(proba * 20) / 20 + 1e-3
-        proba /= proba.sum(axis=1, keepdims=True)
+        proba = np.round(proba * 20) / 20
     frame = pd.DataFrame(proba, columns=[f"proba_{c}" for c in range(n_classes)])
     return frame.assign(label=label.astype(float)), member
 

@@ -362,6 +362,111 @@ def test_attack_with_references(halves):
     assert fixed(audited, others, labels) == -row
 
 
+class Counting(DecisionTreeClassifier):
+    fits = 0
+
+    def fit(self, X, y, sample_weight=None):
+        Counting.fits += 1
+        Counting.weights = sample_weight
+        return super().fit(X, y, sample_weight)
+
+
+def test_splits_share_the_references_of_a_candidate(records):
+    X, y = records
+    risk = membership_risk("auc", n_references=4)
+    assert risk.name == "neg_lira_auc"
+    assert repr(risk) == "membership_risk('auc', attack='lira', n_references=4)"
+    Counting.fits = 0
+    search = GridSearchCV(
+        Audited(Counting(random_state=0)),
+        {"estimator__max_depth": [2, None]},
+        scoring={"accuracy": "accuracy", risk.name: risk},
+        refit=pareto_refit(risk=risk, max_risk=0.58, confidence=0.5),
+        cv=2,
+    ).fit(X, y)
+    # Two candidates of two splits and four references, and the one that is kept.
+    assert Counting.fits == 2 * (2 + 4) + 1
+    found = -search.cv_results_["mean_test_neg_lira_auc"]
+    assert found[1] > found[0] + 0.05
+    front = pareto_front(search.cv_results_, risk=risk)
+    assert (front["risk"] > 0.4).all()
+    assert search.best_index_ == 0
+    # Nothing that tells who was trained on goes with a copy, and no record is kept.
+    assert risk._kept[1].X_ is None
+    assert pickle.loads(pickle.dumps(risk))._kept is None
+
+
+def test_the_default_finds_what_a_threshold_misses(records):
+    X, y = records
+    audited = Audited(RandomForestClassifier(10, random_state=0)).fit(X[:200], y[:200])
+    strong, weak = (
+        -membership_risk("auc", attack=attack)(audited, X[200:], y[200:])
+        for attack in ("auto", "threshold")
+    )
+    assert strong > weak + 0.03
+    assert membership_risk().n_references == 8
+    mixed = np.r_[X[200:], X[:50]], np.r_[y[200:], y[:50]]
+    assert -membership_risk("auc")(audited, *mixed) == pytest.approx(strong, abs=0.05)
+    with pytest.raises(ValueError, match="there are no non-members"):
+        membership_risk()(audited, X[:200], y[:200])
+
+
+def test_a_choice_that_fails_names_the_attack():
+    choose = pareto_refit(risk=membership_risk("advantage"), max_risk=0.1)
+    results = {
+        "split0_test_accuracy": [0.9],
+        "split1_test_accuracy": [0.9],
+        "split0_test_neg_lira_advantage": [-0.3],
+        "split1_test_neg_lira_advantage": [-0.3],
+    }
+    with pytest.warns(UserWarning, match=r"the risk 'lira_advantage' at or below.*mean 0.3, upper"):
+        assert choose(results) == 0
+
+
+def test_weights_of_a_search_reach_the_references(records):
+    X, y = records
+    risk = membership_risk("auc", n_references=4)
+    weight = np.random.default_rng(0).uniform(0.5, 2, 400)
+    audited = Audited(Counting()).fit(X[:200], y[:200], sample_weight=weight[:200])
+    assert risk(audited, X[200:], y[200:], sample_weight=weight[200:]) < -0.5
+    # The last one trained is a reference, on records of both sides.
+    assert 0 < np.isin(Counting.weights, weight[200:]).sum() < 200
+    with pytest.warns(UserWarning, match="by a threshold on the loss and not by 'lira'"):
+        alone = risk(audited, X[200:], y[200:])
+    assert alone == membership_risk("auc", attack="threshold")(audited, X[200:], y[200:])
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, make_pipeline])
+def test_a_search_with_weights_and_several_scorers(wrap, records):
+    X, y = records
+    model = wrap(_tree())
+    step = "decisiontreeclassifier__" if hasattr(model, "steps") else ""
+    scoring = {"accuracy": "accuracy", "risk": membership_risk(attack="threshold")}
+    search = GridSearchCV(Audited(model), {}, scoring=scoring, refit=pareto_refit(max_risk=1), cv=2)
+    with warnings.catch_warnings():
+        # Older versions say nothing of weights that scorers do not get.
+        warnings.simplefilter("error")
+        search.fit(X, y, **{f"{step}sample_weight": np.ones(400)})
+    assert (search.cv_results_["mean_test_risk"] < -0.5).all()
+
+
+def test_a_search_that_routes_weights(records):
+    import sklearn
+    from sklearn.metrics import accuracy_score, make_scorer
+
+    X, y = records
+    with sklearn.config_context(enable_metadata_routing=True):
+        accuracy = make_scorer(accuracy_score).set_score_request(sample_weight=False)
+        search = GridSearchCV(
+            Audited(_tree().set_fit_request(sample_weight=True)),
+            {"estimator__max_depth": [2]},
+            scoring={"accuracy": accuracy, "risk": membership_risk(attack="threshold")},
+            refit=lambda results: int(results["mean_test_risk"].argmax()),
+            cv=2,
+        ).fit(X, y, sample_weight=np.ones(400))
+    assert (search.cv_results_["mean_test_risk"] <= 0).all()
+
+
 def test_white_box_attack_without_references(halves):
     X, y, others, labels = halves
     risk = membership_risk("auc", attack="gradient-norm")

@@ -15,7 +15,14 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
 from mia_sklearn._estimators import configured
-from mia_sklearn.defenses import LabelOnly, TemperaturePosterior, TopKPosterior
+from mia_sklearn.defenses import (
+    PATE,
+    LabelOnly,
+    ModelStacking,
+    TemperaturePosterior,
+    TopKPosterior,
+)
+from mia_sklearn.plots import RiskUtilityDisplay
 from mia_sklearn.selection import Audited, compare_defenses
 from mia_sklearn.selection._quality import calibration_error, quality
 
@@ -130,6 +137,14 @@ def test_a_defense_that_fails_takes_nothing_with_it(records):
     with pytest.warns(UserWarning, match="'broken' is not compared. RuntimeError: the disk is"):
         frame = compare_defenses(models, X, y, **QUIET)
     assert frame["error"].tolist() == ["", "RuntimeError: the disk is full", ""]
+    assert frame.attrs["lost"] == {"broken": "RuntimeError: the disk is full"}
+    assert frame.copy().attrs["attacks"] == ["threshold", "lira"]
+    display = RiskUtilityDisplay.from_comparison(frame)
+    assert display.lost == ["broken"]
+    assert "Not measured: broken" in [text.get_text() for text in display.ax_.texts]
+    # Whoever drops the row keeps the word.
+    kept = RiskUtilityDisplay.from_comparison(frame[frame["error"] == ""])
+    assert kept.lost == ["broken"]
     numbers = frame.drop(columns=["defense", "parameters", "error"])
     assert numbers.iloc[1].isna().all()
     assert numbers.iloc[[0, 2]]["lira_auc"].notna().all()
@@ -180,6 +195,14 @@ def test_weights_follow_their_records(records):
     assert given["test_score"].iloc[0] == model.score(X[200:], y[200:])
 
 
+def test_times_are_relative_to_the_baseline(records):
+    models = {"tree": _tree(), "forest": RandomForestClassifier(30)}
+    frame = compare_defenses(models, *records, **QUIET, baseline="forest")
+    assert frame.attrs["baseline"] == "forest"
+    assert frame["fit_ratio"].tolist()[1] == 1
+    assert frame["fit_ratio"].iloc[0] == frame["fit_time"].iloc[0] / frame["fit_time"].iloc[1]
+
+
 def test_progress_is_on_standard_error(records, capsys):
     compare_defenses({"tree": _tree()}, *records, **OPTIONS)
     shown = capsys.readouterr()
@@ -227,6 +250,17 @@ def test_networks(one_torch_thread):
         ({"a": DecisionTreeClassifier}, {}, r"models\['a'\]: estimator must be an instance"),
         ({"a": _tree(), "b": StandardScaler()}, {}, r"models\['b'\]: estimator must be a class"),
         (DecisionTreeClassifier, {}, "estimator must be an instance"),
+        ({"a": ModelStacking(_tree())}, {}, r"models\['a'\]: estimators must be a list of"),
+        ({"a": ModelStacking([("b", 3)])}, {}, "'b' is no classifier, got 3"),
+        ({"a": ModelStacking([])}, {}, "estimators must be a list of"),
+        ({"a": LabelOnly(None)}, {}, "estimator of LabelOnly must be a classifier, got NoneType"),
+        ({"a": LabelOnly(KNeighborsClassifier)}, {}, r"got the class KNeighbors.*give KNeighborsC"),
+        (
+            {"a": LabelOnly(LabelOnly("x"))},
+            {},
+            "estimator of LabelOnly must be a classifier, got s",
+        ),
+        ({"a": PATE(None)}, {}, "estimator of PATE must be a classifier, got NoneType"),
         ({"a": _tree()}, {"baseline": "b"}, "baseline must be one of a, got 'b'"),
         ({"a": _tree()}, {"attacks": ["lyra"]}, "Unknown attack 'lyra'"),
         ({"a": _tree()}, {"n_references": 0}, "needs reference models"),

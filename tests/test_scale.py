@@ -73,7 +73,8 @@ def test_what_can_be_undone_hides_nothing(name, n_classes, undefended):
     _, before = separation(undefended[n_classes])
     _, after = separation(undefended[n_classes], MAPS[name])
     assert before[0] > 0.8
-    assert (np.subtract(after, before) > -0.01).all()
+    assert after[0] > before[0] - 0.01
+    assert after[1] > before[1] - 0.015
 
 
 @pytest.mark.parametrize("name", list(OF_TWO_CLASSES))

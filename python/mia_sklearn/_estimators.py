@@ -207,6 +207,8 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
                 "itself. Drop fit_params or pass an estimator."
             )
         return
+    # A defense that lacks a part has no tags, and cannot be cloned, to look at.
+    getattr(estimator, "check_parts", lambda: None)()
     if not hasattr(estimator, "get_params") or not (
         may_classify(estimator) or is_generator(estimator)
     ):

@@ -20,6 +20,7 @@ __all__ = [
     "log_proba_from_proba",
     "rescaled_logit",
     "signal",
+    "signal_of_posteriors",
 ]
 
 # What minus infinity stands for where log-posteriors are coordinates.
@@ -389,3 +390,13 @@ def signal(name: str, log_proba: np.ndarray, label: np.ndarray) -> np.ndarray:
     if name not in SIGNALS:
         raise ValueError(f"Unknown signal {name!r}; choose one of {', '.join(SIGNALS)}.")
     return SIGNALS[name][0](np.asarray(log_proba, dtype=np.float64), np.asarray(label))
+
+
+def signal_of_posteriors(name: str, proba: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Compute a signal of observed posteriors and class indices; NaN where they are missing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_proba = np.log(np.maximum(proba, 0.0, dtype=np.float64))
+    known = (label >= 0) & (label < log_proba.shape[1])
+    index = np.where(known, label, -1).astype(np.intp)
+    score = signal(name, log_proba, index)
+    return np.where(np.isnan(log_proba).any(axis=1), np.nan, score)

@@ -146,6 +146,26 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
     def _fit(self, data: TrainingSet) -> None:
         """Train what is released and keep it as `estimator_`."""
 
+    def check_parts(self) -> None:
+        """Raise if the estimators within are not what they should be, before any is trained.
+
+        Raises
+        ------
+        ValueError
+            If one is missing, a class in place of an instance, or no classifier.
+        """
+        inner = self._inner()
+        name = f"{self._inner_name} of {type(self).__name__}"
+        if isinstance(inner, type):
+            raise ValueError(
+                f"{name} must be an instance, got the class {inner.__name__}: give "
+                f"{inner.__name__}()."
+            )
+        if not may_classify(inner):
+            raise ValueError(f"{name} must be a classifier, got {type(inner).__name__}.")
+        if isinstance(inner, BaseDefense):
+            inner.check_parts()
+
     def _inner(self) -> Any:
         """Return the estimator whose input and `fit` decide what is taken."""
         return getattr(self, self._inner_name)
@@ -159,11 +179,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
+        self.check_parts()
         inner = self._inner()
-        if not may_classify(inner):
-            raise ValueError(
-                f"{self._inner_name} must be a classifier, got {type(inner).__name__}."
-            )
         X = as_table(X)
         note_features(self, X, y)
         y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")

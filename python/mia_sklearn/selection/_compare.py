@@ -122,7 +122,8 @@ def compare_defenses(
         ``fit_time`` and ``predict_time`` (on the test records) in seconds on one core,
         ``fit_ratio`` and ``predict_ratio`` relative to the baseline; ``error``, empty unless
         the model failed, whose numbers are NaN then. ``frame.attrs`` names the ``headline``
-        attack and the ``baseline``.
+        attack, the ``baseline``, the ``attacks`` that were run, and in ``lost`` the models that
+        failed, each with its reason.
 
     Raises
     ------
@@ -189,7 +190,7 @@ def compare_defenses(
         "n_jobs": n_jobs,
         "random_state": seed,
     }
-    rows, headline, failures = [], None, []
+    rows, headline, run, failures = [], None, [], []
     bar = tqdm(named.items(), desc="defenses", unit="model", disable=not progress)
     for name, model in bar:
         bar.set_postfix_str(name)
@@ -198,7 +199,7 @@ def compare_defenses(
         try:
             measured, report = _measure(model, data, options)
             row |= measured
-            headline = report.info["headline"]
+            headline, run = report.info["headline"], report.info["attacks"]
         except Exception as error:
             failures.append(error)
             row["error"] = f"{type(error).__name__}: {error}"
@@ -215,6 +216,8 @@ def compare_defenses(
     frame.attrs = {
         "headline": headline,
         "baseline": baseline,
+        "attacks": list(run),
+        "lost": {row["defense"]: row["error"] for row in rows if row["error"]},
         "confidence": float(confidence),
         "n_train": len(data.train),
         "n_test": len(data.test),

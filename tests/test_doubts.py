@@ -71,7 +71,7 @@ def test_weights_that_were_not_given_are_named_first(halves, model, weigh):
     weights = np.where(y == 1, 20.0, 1.0)
     if weigh == "records":
         weights = np.random.default_rng(0).exponential(size=600) ** 3
-    options = {"n_references": 16, "attacks": "lira"}
+    options = {"n_references": 16}
     fit(halves, model, sample_weight=weights[:300])
     finding = doubt(run(model, halves, **options), "REFERENCES_DIFFER")
     assert finding.title.endswith("(was it fitted with sample_weight?)")

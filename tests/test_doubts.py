@@ -58,16 +58,27 @@ def fit(halves, model=FOREST, **params):
     return model.fit(*halves[:2], **params)
 
 
-def test_weights_that_were_not_given_are_named_first(halves):
-    weights = np.random.default_rng(0).exponential(size=600) ** 3
-    model = fit(halves, RandomForestClassifier(10, random_state=0), sample_weight=weights[:300])
-    finding = doubt(run(model, halves, n_references=16), "REFERENCES_DIFFER")
+@pytest.mark.parametrize(
+    ("model", "weigh"),
+    [
+        (RandomForestClassifier(10, min_samples_leaf=5, random_state=0), "a class"),
+        (DecisionTreeClassifier(min_samples_leaf=5, random_state=0), "records"),
+        (LogisticRegression(), "records"),
+    ],
+)
+def test_weights_that_were_not_given_are_named_first(halves, model, weigh):
+    y = np.concatenate([halves[1], halves[3]])
+    weights = np.where(y == 1, 20.0, 1.0)
+    if weigh == "records":
+        weights = np.random.default_rng(0).exponential(size=600) ** 3
+    options = {"n_references": 16}
+    fit(halves, model, sample_weight=weights[:300])
+    finding = doubt(run(model, halves, **options), "REFERENCES_DIFFER")
     assert finding.title.endswith("(was it fitted with sample_weight?)")
     assert finding.explanation.startswith(
         "What is most likely, first: If the model was fitted with sample_weight"
     )
-    given = run(model, halves, n_references=16, fit_params={"sample_weight": weights})
-    assert given.doubts == []
+    assert run(model, halves, fit_params={"sample_weight": weights}, **options).doubts == []
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,8 @@ def _exposed(run: Run, records: pd.DataFrame, unit: Unit) -> Finding | None:
         f"{listing.n_members:,} {unit.members} stand out one by one",
         f"Their answers are unusual for {unit.many} that a model has not trained on, on average "
         f"over {unit.many}; at most {100 * _LISTED_AT:.0f} % of the list are expected to be "
-        f"errors. {others}",
+        f"errors. {others} Read the list as a whole: a second audit lists most of them again, "
+        "not all, and a model trained again on the same records exposes partly others.",
         f"Look at these {unit.many} first (the table of most exposed {unit.many}): rare or "
         "mislabelled people carry most of the risk. Dropping them is no cure in itself, since "
         "others take their place; audit again.",

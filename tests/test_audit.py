@@ -129,7 +129,7 @@ def test_epsilon_is_given_for_a_random_split(report):
 
 
 def test_intervals_have_the_audits_confidence(model, halves):
-    report = run(model, halves, confidence=0.8, attacks="threshold", n_references=2)
+    report = run(model, halves, confidence=0.8, split="random", attacks="threshold")
     rows = report.metrics.query("slice == 'all'").set_index("metric")
     member, score = report.records["member"], report.records["threshold"]
     for metric in ("auc", "epsilon"):

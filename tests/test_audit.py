@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from scipy import sparse
+from scipy.stats import false_discovery_control
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -129,7 +130,8 @@ def test_metrics_are_those_of_the_records(report):
     member = report.records["member"].to_numpy()
     own = report.metrics.query("attack == 'stacked' and slice == 'all'")
     for row in own.itertuples():
-        name = row.metric if np.isnan(row.at) else f"{row.metric}@{row.at:g}"
+        levels = [f"{level:g}" for level in (row.at, row.prior) if not np.isnan(level)]
+        name = f"{row.metric}@{','.join(levels)}" if levels else row.metric
         options = {"threshold": 0.0} if row.metric in ("advantage", "accuracy") else {}
         estimate = compute(name, member, report.records["stacked"].to_numpy(), **options)
         np.testing.assert_equal(
@@ -165,6 +167,32 @@ def test_epsilon_needs_a_random_split(split, model, halves):
 def test_epsilon_is_given_for_a_random_split(report):
     row = report.metrics.query("metric == 'epsilon' and attack == 'stacked'").iloc[0]
     assert row["low"] > 0.5
+
+
+def test_intervals_have_the_audits_confidence(model, halves):
+    report = run(model, halves, confidence=0.8, split="random", attacks="threshold")
+    rows = report.metrics.query("slice == 'all'").set_index("metric")
+    member, score = report.records["member"], report.records["threshold"]
+    for metric in ("auc", "epsilon"):
+        expected = compute(metric, member, score, confidence=0.8)
+        assert rows.loc[metric, "low"] == expected.low
+        assert rows.loc[metric, "note"] == expected.note
+        assert expected.low != compute(metric, member, score).low
+    assert rows.loc["ppv", "prior"].tolist() == [0.5, 0.01]
+    assert rows.loc["ppv", "at"].tolist() == [0.01, 0.01]
+
+
+def test_precision_is_that_of_the_headline_attack(report):
+    named = report.metrics.query("metric == 'ppv'")
+    assert set(named["attack"]) == {report.info["headline"]}
+    assert len(named) == 2
+
+
+def test_q_values_are_those_of_the_members(report):
+    records = report.records
+    member = records["member"] == 1
+    expected = false_discovery_control(records.loc[member, "p_value"])
+    np.testing.assert_array_equal(records.loc[member, "q_value"], expected)
 
 
 def test_max_records_keeps_the_training_size(model, halves):

@@ -369,6 +369,8 @@ def test_refuses_strata_of_another_length():
 def test_references_needed():
     assert references_needed(1_000, 50, 0.1) == 199
     assert references_needed(1_000, 1_000, 0.1) == 9
+    # 90 / .9 is 100.00000000000001 in floating point.
+    assert references_needed(90, 3, 0.3) == 99
     # The smallest rank p-value then reaches the last rejected place.
     for n, m, q in ((1_000, 50, 0.1), (777, 13, 0.05), (10, 1, 0.3)):
         k = references_needed(n, m, q)

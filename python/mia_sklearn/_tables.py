@@ -104,7 +104,6 @@ def _row(about: dict[str, str], metric: str, estimate: Estimate) -> dict[str, An
         **about,
         "metric": kind,
         "at": float(at) if at else np.nan,
-        "prior": float(prior) if prior else np.nan,
         "estimate": estimate.value,
         "low": estimate.low,
         "high": estimate.high,
@@ -114,6 +113,7 @@ def _row(about: dict[str, str], metric: str, estimate: Estimate) -> dict[str, An
         "n_identified": _or_nan(estimate.n_identified),
         "n_false_alarms": _or_nan(estimate.n_false_alarms),
         "note": estimate.note,
+        "prior": float(prior) if prior else np.nan,
     }
 
 

@@ -29,7 +29,7 @@ from mia_sklearn import audit, stats
 from mia_sklearn.attacks import GMIAAttack
 from mia_sklearn.datasets import load_adult
 from mia_sklearn.references import ReferenceModels
-from mia_sklearn.signals import log_posteriors, rescaled_logit
+from mia_sklearn.signals import log_posteriors
 
 SIZES = (200, 1_000, 5_000)
 RATES = (0.1, 0.01, 0.001)
@@ -450,7 +450,7 @@ def split_rates(
             target.set_params(random_state=int(rng.integers(2**31)))
         target.fit(X[~held_out], y[~held_out])
         answer = log_posteriors(target, X[held_out], references.classes_)
-        signal = rescaled_logit(answer, y[held_out], references.smoothing_)
+        signal = references.scale_.phi(answer, y[held_out])
         p.append(stats.pooled_p_values(signal, phi[held_out]))
     together = np.concatenate(p)
     return float((together <= 0.05).mean()), float((together <= 0.01).mean())

@@ -9,7 +9,7 @@ from mia_sklearn.defenses import LabelOnly, RoundedPosterior, TemperaturePosteri
 from mia_sklearn.plots import RiskUtilityDisplay
 from mia_sklearn.selection import compare_defenses
 
-X, y = make_classification(2000, n_informative=5, flip_y=0.2, random_state=0)
+X, y = make_classification(800, n_informative=5, flip_y=0.2, random_state=0)
 forest = RandomForestClassifier(20)
 frame = compare_defenses(
     {
@@ -22,7 +22,7 @@ frame = compare_defenses(
     },
     X,
     y,
-    n_references=8,
+    n_references=4,
     random_state=0,
     progress=False,
 )

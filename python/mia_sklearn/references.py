@@ -422,9 +422,10 @@ class ReferenceModels(BaseEstimator):
         """Name the parts of the models' answers."""
         self._phi: np.ndarray | None = None
         self.log_normalizers_, self.query_outputs_ = None, None
+        self.scale_: PosteriorScale | None = None
         if self.access_ is not None:
             # Nothing is smoothed that is no posterior.
-            self.outputs_, self.smoothing_, self.scale_ = answers, 0.0, None
+            self.outputs_, self.smoothing_ = answers, 0.0
             self._warn_of_constants()
             return
         n_columns, n_classes = answers.shape[-1], len(self.classes_)
@@ -453,9 +454,10 @@ class ReferenceModels(BaseEstimator):
     @property
     def features_(self) -> np.ndarray:
         check_is_fitted(self, "outputs_")
-        if self.access_ is not None:
+        if self.scale_ is None:
+            asked = getattr(self.access_, "name", None)
             raise ValueError(
-                f"Models asked for {self.access_.name!r} show no outputs to compare records by: "
+                f"Models asked for {asked!r} show no outputs to compare records by: "
                 "fit ReferenceModels without signal=."
             )
         kept = [model for model in range(self.n_models_) if model not in self.lost_]

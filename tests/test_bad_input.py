@@ -141,7 +141,7 @@ CASES = {
     "unknown test label": ({"y_test": labels("yes")}, "y_test holds labels .*: yes.*Drop these"),
     "labels as text": (
         {"y_train": Y[TRAIN].astype(str)},
-        "y_train holds labels of another type .* such as '0'",
+        "y_train holds labels of another.*as '0'",
     ),
     "missing label": ({"y_train": labels(0, None)}, "y_train has no label in row 1; drop"),
     "NaN label": ({"y_test": labels(0, 1, np.nan)}, "y_test has no label in row 2; drop"),

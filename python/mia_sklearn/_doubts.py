@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["below_chance", "collapsed", "differing_references", "permuted_classes"]
 
 # How often an attack that finds nothing is said to be below chance: the headline, and all others.
-_ALARM = 0.005
+_ALARM = 0.001
 
 
 def permuted_classes(run: Run) -> Finding | None:

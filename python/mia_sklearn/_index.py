@@ -8,7 +8,18 @@ import numpy as np
 
 from ._data import has_entries, n_rows
 
-__all__ = ["check_label_order", "in_order_of", "params_in_order"]
+__all__ = ["bearing_index", "check_label_order", "in_order_of", "params_in_order"]
+
+
+def bearing_index(X: Any, y: Any) -> Any:
+    """Return what tells the labels of records: their table, or where it has no index, `y`.
+
+    A scaler that turns a frame into an array drops the index, which the labels of the records'
+    classes keep.
+    """
+    if not _has_index(X) and _has_index(y):
+        return y
+    return X
 
 
 def in_order_of(name: str, values: Any, *tables: Any) -> Any:
@@ -17,7 +28,8 @@ def in_order_of(name: str, values: Any, *tables: Any) -> Any:
     A pandas Series or frame bears an index. Where the tables are pandas' too and its labels are
     theirs, or hold theirs among others, values go with the labels: after a split that shuffles,
     `frame["weight"]` is in another order than `X_train` and `X_test`. An index that was never set
-    (0, 1, 2, ...) and tables without one say nothing, and values are taken by position.
+    (0, 1, 2, ...) and tables without one say nothing, and values are taken by position. For tables
+    without an index the records' `y` may stand, see `bearing_index`.
 
     Parameters
     ----------
@@ -39,7 +51,7 @@ def in_order_of(name: str, values: Any, *tables: Any) -> Any:
         If the labels are others than those of the records, or labels occur more than once and are
         in another order.
     """
-    if not hasattr(values, "iloc") or not hasattr(values, "index"):
+    if not _has_index(values):
         return values
     labels = _labels(tables)
     if labels is None or values.index.equals(labels):
@@ -81,7 +93,7 @@ def check_label_order(name: str, y: Any, X: Any, X_name: str) -> None:
     fitted so; but where the index says that they belong to other rows, one of both is wrong.
     """
     labels = _labels((X,))
-    if labels is None or not hasattr(y, "index") or not hasattr(y, "iloc"):
+    if labels is None or not _has_index(y):
         return
     if y.index.equals(labels) or not (labels.is_unique and y.index.is_unique):
         return
@@ -95,12 +107,16 @@ def check_label_order(name: str, y: Any, X: Any, X_name: str) -> None:
 
 def _labels(tables: tuple[Any, ...]) -> Any:
     """Return the index of tables below each other; None unless all have one."""
-    if not all(hasattr(table, "iloc") and hasattr(table, "index") for table in tables):
+    if not all(map(_has_index, tables)):
         return None
     labels = tables[0].index
     for table in tables[1:]:
         labels = labels.append(table.index)
     return labels
+
+
+def _has_index(values: Any) -> bool:
+    return hasattr(values, "iloc") and hasattr(values, "index")
 
 
 def _is_unset(index: Any) -> bool:

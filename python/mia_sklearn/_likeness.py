@@ -19,6 +19,8 @@ __all__ = ["Trait", "differing_traits", "traits"]
 _ALARM = 0.0003
 # A difference in accuracy that is too small to matter, however sure it is.
 _LEAST_ACCURACY = 0.005
+# Nor is a distance, as a ratio.
+_LEAST_DISTANCE = np.log(1.15)
 
 
 _OF_SIGNALS = ("signal", "spread", "distance")
@@ -135,6 +137,8 @@ def traits(
             away = others[:, 0] - others[:, 1]
             level = others[:, 0].mean()
             variance, least = away.var(ddof=1), 1e-3 * abs(level)
+            if kind == "distance":
+                least = _LEAST_DISTANCE
             if accuracy:
                 # A few references may happen to err equally often.
                 share = (level * n + 1) / (n + 2)

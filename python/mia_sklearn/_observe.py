@@ -14,7 +14,7 @@ from ._agreement import agreement_with_predict, some_rows
 from ._data import mix, n_rows, row_digests, take_rows
 from ._estimators import is_generator
 from ._groups import group_codes, named
-from ._index import in_order_of
+from ._index import bearing_index, in_order_of
 from ._observations import (
     GROUP_COLUMNS,
     ReferenceTable,
@@ -149,7 +149,8 @@ def observe(
     >>> observe(model, X, y, references=references.fit(X, y)).columns.tolist()[:7]
     ['label', 'proba_0', 'proba_1', 'proba_2', 'logit', 'out_0', 'out_1']
     """
-    groups, rows = in_order_of("groups", groups, X), in_order_of("rows", rows, X)
+    indexed = bearing_index(X, y)
+    groups, rows = in_order_of("groups", groups, indexed), in_order_of("rows", rows, indexed)
     if groups is not None:
         group_codes(groups, n_rows(X), "one value per record of X")
     if n_queries and isinstance(access, str):

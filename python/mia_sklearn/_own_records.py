@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Collection, Iterator
 from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
@@ -99,24 +100,24 @@ def _holding_records(
         yield f"a {type(value).__name__}, which draws from records by their position"
     elif torch is not None and isinstance(value, torch.utils.data.Dataset):
         yield f"a {type(value).__name__}, records of its own"
-    elif _length(value) is not None:
-        n = _length(value)
-        if n in sizes and n != width:
-            yield f"{n:,} entries, one per training record"
     else:
+        found = [n for n in _lengths(value) if n in sizes and n != width]
+        if found:
+            yield f"{found[0]:,} entries, one per training record"
+            return
         for part in _parts(value):
             yield from _holding_records(part, sizes, width, depth - 1, seen)
 
 
-def _length(value: Any) -> int | None:
-    """Return the number of entries of an array or a list of numbers; None for all else."""
-    if isinstance(value, (list, tuple)):
-        numbers = value and all(isinstance(entry, (int, float, np.number)) for entry in value)
-        return len(value) if numbers else None
-    shape = getattr(value, "shape", ())
-    if not isinstance(shape, tuple) or not shape or isinstance(value, type):
-        return None
-    return int(shape[0])
+def _lengths(value: Any) -> tuple[int, ...]:
+    """Return how many entries an array has along each axis, or a collection in all."""
+    if isinstance(value, (str, bytes, type)):
+        return ()
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return tuple(int(n) for n in shape)
+    collection = isinstance(value, Collection) and not hasattr(value, "get_params")
+    return (len(value),) if collection else ()
 
 
 def _parts(value: Any) -> list[Any]:
@@ -124,7 +125,7 @@ def _parts(value: Any) -> list[Any]:
     torch = sys.modules.get("torch")
     if isinstance(value, dict):
         parts = list(value.values())
-    elif isinstance(value, (list, tuple, set, frozenset)):
+    elif isinstance(value, (list, tuple, set, frozenset, deque)):
         parts = list(value)
     elif isinstance(value, partial):
         parts = [value.func, *value.args, *value.keywords.values()]
@@ -133,7 +134,7 @@ def _parts(value: Any) -> list[Any]:
         parts = [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
         known = value.__globals__
         named = (known.get(name) for name in value.__code__.co_names)
-        parts += [held for held in named if _length(held) is not None]
+        parts += [held for held in named if _lengths(held)]
     elif hasattr(value, "__self__") and hasattr(value, "__func__"):
         parts = [value.__self__]
     elif torch is not None and isinstance(value, torch.nn.Module):
@@ -144,7 +145,9 @@ def _parts(value: Any) -> list[Any]:
     elif hasattr(value, "get_params"):
         parts = list(value.get_params(deep=False).values())
     else:
-        parts = list(getattr(value, "__dict__", {}).values())
+        slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+        parts = [getattr(value, name, None) for name in slots]
+        parts += getattr(value, "__dict__", {}).values()
     return parts[:_MOST_ENTRIES]
 
 

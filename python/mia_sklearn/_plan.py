@@ -14,7 +14,7 @@ import numpy as np
 from ._data import concat_rows, has_entries, n_rows, take_rows
 from ._dtypes import asked_with, same_dtypes, united
 from ._groups import Grouping, cut_nearest
-from ._index import in_order_of
+from ._index import bearing_index, in_order_of
 from ._people import people_of
 from ._records import check_names, check_records, check_same_features, without_labels
 from ._repeats import Repeats, find_repeats
@@ -68,6 +68,7 @@ class Pool:
     n_train: int
     n_test: int
     given: tuple[Any, Any]
+    bearing_index: tuple[Any, Any]
     labelled: bool = True
     sliced: dict[str, np.ndarray] = field(default_factory=dict)
     people: np.ndarray | None = None
@@ -97,7 +98,7 @@ class Pool:
         expected = self.n_train + self.n_test
         if not hasattr(values, "shape"):
             values = np.asarray(values)
-        values = in_order_of(name, values, *self.given)
+        values = in_order_of(name, values, *self.bearing_index)
         if n_rows(values) != expected:
             raise ValueError(
                 f"{name} has {n_rows(values)} values; expected one per training record, then one "
@@ -291,6 +292,7 @@ def make_pool(
         labels.append(y)
     check_same_features(tables[0], tables[1], "X_train", "X_test")
     given = tables[0], tables[1]
+    indexed = bearing_index(X_train, y_train), bearing_index(X_test, y_test)
     tables = united(*given, "X_train", "X_test")
     if labelled and len(np.unique(labels[0])) < 2:
         raise ValueError(
@@ -300,7 +302,7 @@ def make_pool(
     n_train, n_test = len(labels[0]), len(labels[1])
     people, names = None, np.empty(0)
     if groups is not None:
-        people, names = people_of(groups, *given)
+        people, names = people_of(groups, *indexed)
     auditable, repeats = find_repeats(tables[0], tables[1], labels[0], labels[1], people)
     # Copies among the test records train nothing and are not audited.
     kept = np.flatnonzero(auditable | (np.arange(n_train + n_test) < n_train))
@@ -317,6 +319,7 @@ def make_pool(
         n_train=n_train,
         n_test=n_test,
         given=given,
+        bearing_index=indexed,
         labelled=labelled,
         people=None if people is None else people[kept],
         names=names,

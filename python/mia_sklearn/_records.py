@@ -136,7 +136,7 @@ def as_labels(y: Any, name: str = "y") -> np.ndarray:
         labels = labels.iloc[:, 0]
     if hasattr(labels, "dtype") and pd.api.types.is_extension_array_dtype(labels.dtype):
         # Nullable numbers without a missing one are numbers.
-        labels = labels.astype(object).infer_objects()
+        labels = pd.Series(labels).astype(object).infer_objects()
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]

@@ -16,7 +16,7 @@ from ._cache import ArrayStore
 from ._data import positions, row_digests, take_rows
 from ._estimators import check_trainable, is_generator, tags_of
 from ._groups import Grouping, check_apart, group_codes
-from ._index import in_order_of, params_in_order
+from ._index import bearing_index, in_order_of, params_in_order
 from ._lost import Lost, check_left, reasons
 from ._observations import shadow_observations
 from ._own_records import check_own_records
@@ -344,7 +344,11 @@ class ReferenceModels(BaseEstimator):
         self.access_ = choose_access(self.signal, self.estimator) if asked_other else None
         store = None if self.cache is None else ArrayStore(self.cache)
         records = gather(X, None if generates else y, population, core)
-        tables = [part for part in (X, _table_of(population), _table_of(core)) if part is not None]
+        tables = [
+            part
+            for part in (bearing_index(X, y), _table_of(population), _table_of(core))
+            if part is not None
+        ]
         groups = in_order_of("groups", groups, *tables)
         trained = tables[1:] if records.n_population else tables
         n_trainable = len(records.labels) - records.first
@@ -629,8 +633,8 @@ class ReferenceModels(BaseEstimator):
 
 
 def _table_of(extra: Any) -> Any:
-    """Return the records of a population or a core, which may be a pair (X, y)."""
-    return extra[0] if isinstance(extra, (tuple, list)) and len(extra) == 2 else extra
+    """Return what bears the index of a population or a core, which may be a pair (X, y)."""
+    return bearing_index(*extra) if isinstance(extra, (tuple, list)) and len(extra) == 2 else extra
 
 
 def _groups_of(records: Records, groups: Any) -> tuple[np.ndarray | None, np.ndarray | None]:

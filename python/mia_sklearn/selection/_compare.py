@@ -18,7 +18,7 @@ from .._coverage import Means, check_release, choose_attacks
 from .._data import concat_rows, copied, take_params, take_rows
 from .._dtypes import united
 from .._estimators import check_trainable, configured, holds_net
-from .._index import params_in_order
+from .._index import bearing_index, params_in_order
 from .._records import check_records, check_same_features
 from .._tables import _describe
 from ..access import LabelAccess
@@ -270,12 +270,13 @@ def _gather(X: Any, y: Any, X_test: Any, y_test: Any, fit_params: Any) -> _Data:
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test go together: give both or none.")
     if X_test is None:
-        params = params_in_order(params, len(labels), X)
+        params = params_in_order(params, len(labels), bearing_index(X, y))
         return _Data(table, labels, params, rows, rows[:0], given=False)
     other, other_labels = check_records(X_test, y_test, "X_test", "y_test")
     check_same_features(table, other, "X", "X_test")
     table, other = united(table, other, "X", "X_test")
-    params = params_in_order(params, len(labels) + len(other_labels), X, X_test)
+    indexed = bearing_index(X, y), bearing_index(X_test, y_test)
+    params = params_in_order(params, len(labels) + len(other_labels), *indexed)
     table, labels = concat_rows(table, other), np.concatenate([labels, other_labels])
     return _Data(table, labels, params, rows, np.arange(len(rows), len(labels)), given=True)
 

@@ -86,6 +86,10 @@ SECOND = fitted(LogisticRegression(), BINARY)
 ORDER = [2, 0, 1]
 ANSWERS = {
     "dicts": (lambda X: [dict(zip(ORDER, row, strict=True)) for row in PROBA(X)[:, ORDER]], Y),
+    "outputs of a session": (
+        lambda X: [PROBA(X).argmax(axis=1), [dict(enumerate(row)) for row in PROBA(X)]],
+        Y,
+    ),
     "named columns": (lambda X: pd.DataFrame(PROBA(X)[:, ORDER], columns=ORDER), Y),
     "columns named by strings": (
         lambda X: pd.DataFrame(PROBA(X)[:, ORDER], columns=["2", "0", "1"]),

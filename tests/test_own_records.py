@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
@@ -24,13 +26,31 @@ from small_targets import (
     run,
 )
 
+
+class _Slots:
+    __slots__ = ("weights",)
+
+    def __init__(self, weights):
+        self.weights = weights
+
+
+def _weighted(weights):
+    return make_pipeline(
+        FunctionTransformer(lambda X, weights: X, kw_args={"weights": weights}), GaussianNB()
+    )
+
+
 WEIGHTS = np.linspace(0.1, 1, 60)
 CARRYING = {
     "positions": CalibratedClassifierCV(GaussianNB(), cv=list(KFold(3).split(X[TRAIN]))),
     "folds": CalibratedClassifierCV(GaussianNB(), cv=PredefinedSplit(np.arange(60) % 3)),
-    "arguments": make_pipeline(
-        FunctionTransformer(lambda X, weights: X, kw_args={"weights": WEIGHTS}), GaussianNB()
-    ),
+    "arguments": _weighted(WEIGHTS),
+    "a dict": _weighted(dict(enumerate(WEIGHTS))),
+    "text": _weighted([str(weight) for weight in WEIGHTS]),
+    "a row": _weighted(WEIGHTS[None, :]),
+    "a queue": _weighted(deque(WEIGHTS)),
+    "a set": _weighted(frozenset(WEIGHTS)),
+    "slots": _weighted(_Slots(WEIGHTS)),
     "a global array": make_pipeline(FunctionTransformer(lambda X: X * WEIGHTS.mean()), TREE),
 }
 

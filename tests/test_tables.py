@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
-from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -128,6 +128,13 @@ def test_words_and_counts_stand_for_texts(documents, vectorizer):
 def _given(X, y=Y):
     train, test = halves(X)
     return train, y[:HALF], test, y[HALF:]
+
+
+def test_texts_of_different_numbers_of_words():
+    words = [[f"a{k % 5}"] * (2 + k % 3) + [f"b{k}"] for k in range(N)]
+    model = make_pipeline(FeatureHasher(16, input_type="string"), LogisticRegression())
+    report = audit(model.fit(words[:HALF], Y[:HALF]), *_given(words), attacks=["threshold"], **K)
+    assert report.info["n_members"] == HALF
 
 
 def test_references_of_texts(tmp_path):
@@ -364,7 +371,8 @@ class Weighted(BaseEstimator, ClassifierMixin):
     """Fails where a weight is not its record's."""
 
     def fit(self, X, y, sample_weight=None):
-        assert sample_weight is None or np.array_equal(sample_weight, X["pay"])
+        pay = X["pay"] if hasattr(X, "columns") else X[:, 1]
+        assert sample_weight is None or np.array_equal(sample_weight, pay)
         self.classes_ = np.unique(y)
         return self
 
@@ -391,6 +399,29 @@ def test_values_with_an_index_go_with_its_labels(shuffled):
         target, train[5:], y_train[5:], test, y_test,
         fit_params={"sample_weight": FRAME["pay"]}, **options,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [None, str])
+def test_labels_of_classes_name_the_records_of_an_array(shuffled, names):
+    """As after `scaler.fit_transform(frame)`, which drops the index that `y` keeps."""
+    train, test = (part if names is None else part.rename(names) for part in shuffled)
+    values = FRAME if names is None else FRAME.rename(names)
+    y_train, y_test = (pd.Series(Y, values.index)[part.index] for part in (train, test))
+    X_train, X_test = train.to_numpy(), test.to_numpy()
+    params = {"sample_weight": values["pay"]}
+    target = Weighted().fit(X_train, y_train)
+    found = audit(
+        target, X_train, y_train, X_test, y_test, fit_params=params, attacks=["threshold"],
+        slices={"old": values["age"] > 50}, **K,
+    )  # fmt: skip
+    members = found.metrics.query("metric == 'auc' and slice == 'old = True'")["n_members"]
+    assert (members == (train["age"] > 50).sum()).all()
+    both, labels = np.r_[X_train, X_test], pd.concat([y_train, y_test])
+    refs = ReferenceModels(Weighted(), 2, random_state=0).fit(both, labels, fit_params=params)
+    who = pd.Series(np.arange(N), labels.index).sort_index()
+    table = observe(target, both, labels, groups=who)
+    assert_array_equal(table["group"], np.arange(N))
+    assert refs.lost_ == {}
 
 
 def test_groups_with_an_index_go_with_its_labels(shuffled):
@@ -562,12 +593,26 @@ def test_words_that_a_model_writes_to_are_copied():
         lambda y: pd.DataFrame({"y": y}),
         lambda y: pd.Series(y, dtype="Int64"),
         lambda y: pd.Series(pd.Categorical(y)),
+        pd.Categorical,
+        lambda y: pd.array(y, dtype="Int64"),
         lambda y: y.astype(bool),
         lambda y: y.astype(float),
         lambda y: pytest.importorskip("polars").Series("y", y),
         lambda y: pytest.importorskip("polars").DataFrame({"y": y}),
     ],
-    ids=["list", "column", "frame", "Int64", "category", "bool", "float", "Polars", "Polars frame"],
+    ids=[
+        "list",
+        "column",
+        "frame",
+        "Int64",
+        "category",
+        "category array",
+        "Int64 array",
+        "bool",
+        "float",
+        "Polars",
+        "Polars frame",
+    ],
 )
 def test_labels_of_all_kinds(make):
     X = NUMBERS.to_numpy()

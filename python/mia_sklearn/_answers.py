@@ -53,13 +53,16 @@ def as_columns(answer: Any, classes: np.ndarray, model: str) -> np.ndarray:
     ValueError
         If the answer holds no such columns.
     """
+    if isinstance(answer, (list, tuple)) and len(answer) == 2 and _is_dicts(answer[1]):
+        # All outputs of an ONNX session: labels, then posteriors.
+        answer = answer[1]
     if hasattr(answer, "detach"):
         answer = answer.detach().cpu()
     elif sparse.issparse(answer):
         answer = answer.toarray()
     elif hasattr(answer, "columns") and hasattr(answer, "to_numpy"):
         answer = _by_name(answer, classes, model)
-    elif isinstance(answer, (list, tuple)) and len(answer) and isinstance(answer[0], dict):
+    elif _is_dicts(answer):
         answer = _by_key(answer, classes, model)
     try:
         columns = np.asarray(answer)
@@ -76,6 +79,10 @@ def as_columns(answer: Any, classes: np.ndarray, model: str) -> np.ndarray:
         # Outside of [0, 1] both columns show it.
         return np.stack([1 - second, second], axis=1)
     return columns
+
+
+def _is_dicts(answer: Any) -> bool:
+    return isinstance(answer, (list, tuple)) and len(answer) > 0 and isinstance(answer[0], dict)
 
 
 def _by_name(frame: Any, classes: np.ndarray, model: str) -> Any:

@@ -74,7 +74,15 @@ def likely_causes(run: Run, differing: list[Trait]) -> list[Cause]:
     """Return what may be wrong with how the audit was asked for, the likeliest first."""
     if run.pool.labelled and class_order(run):
         return []  # Said in a finding of its own; all else follows from it.
-    found = [_swapped(run), _other_records(differing), _other_estimator(run), _weights(run)]
+    weights, records = _weights(run), _other_records(differing)
+    if weights and records:
+        # Records of small weight are answered as if they had not been seen.
+        records = Cause(
+            "was it fitted with sample_weight, or on other records than X_train?",
+            f"{weights.sentence} {records.sentence}",
+        )
+        weights = None
+    found = [_swapped(run), records, _other_estimator(run), weights]
     return [cause for cause in found if cause is not None]
 
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use _rust::kernels::cosine::Index;
 use _rust::kernels::tile::References;
-use _rust::kernels::{density, leave_one_out, linkage, pchip, pooled, ranks, rmia, statistics};
+use _rust::kernels::{
+    density, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken, statistics,
+};
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use ndarray::{Array2, ShapeBuilder};
 
@@ -51,6 +53,9 @@ fn kernels(criterion: &mut Criterion) {
         );
         group.bench_function(format!("leave_one_out_t, {layout}"), |b| {
             b.iter(|| leave_one_out::leave_one_out_t(black_box(one.view()), references))
+        });
+        group.bench_function(format!("shrunken_t, {layout}"), |b| {
+            b.iter(|| shrunken::shrunken_t(black_box(one.view()), references, None))
         });
     }
     let references = References::new(single.view(), None).unwrap();

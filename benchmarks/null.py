@@ -11,20 +11,25 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from scipy import special
 from scipy.stats import false_discovery_control, poisson
 from sklearn.base import ClassifierMixin, clone
 from sklearn.datasets import load_digits
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
 
-from mia_sklearn import stats
+from mia_sklearn import audit, stats
 from mia_sklearn.attacks import GMIAAttack
+from mia_sklearn.datasets import load_adult
 from mia_sklearn.references import ReferenceModels
-from mia_sklearn.signals import log_posteriors, rescaled_logit
+from mia_sklearn.signals import log_posteriors
 
 SIZES = (200, 1_000, 5_000)
 RATES = (0.1, 0.01, 0.001)
@@ -165,6 +170,166 @@ SHAPES: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] 
 }
 
 
+def votes(a: float, b: float, trees: int = 1) -> Callable[..., np.ndarray]:
+    """Shares of votes; how often a model answers 1 is a record's own, from a Beta law."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        return rng.binomial(trees, rng.beta(a, b, (shape[0], 1)), shape) / trees
+
+    return draw
+
+
+def leaves(rng: np.random.Generator, shape: tuple[int, int], n_leaves: int = 3) -> np.ndarray:
+    """Each record falls into one of a few leaves, by a law of its own."""
+    reached = rng.dirichlet([0.5] * n_leaves, shape[0]).cumsum(axis=1)
+    leaf = (rng.uniform(size=shape)[:, :, None] > reached[:, None, :]).sum(axis=2)
+    return np.take_along_axis(
+        rng.normal(0, 3, (shape[0], n_leaves)), leaf.clip(0, n_leaves - 1), axis=1
+    )
+
+
+def rounded(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Posteriors with one decimal."""
+    p = special.expit(rng.normal(0, 3, (shape[0], 1)) + rng.normal(size=shape)).round(1)
+    return np.log((p + 0.01) / (1.01 - p))
+
+
+def half_votes(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Every second record answers by votes, the others normally."""
+    every_second = np.arange(shape[0])[:, None] % 2 == 0
+    return np.where(every_second, rng.normal(size=shape), votes(0.3, 0.3)(rng, shape))
+
+
+#: Laws of exchangeable answers, each record's its own, for pooled p-values.
+ANSWERS: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {
+    "normal": lambda rng, shape: rng.normal(size=shape),
+    "normal, scales differ": lambda rng, shape: (
+        rng.normal(size=shape) * np.exp(rng.normal(size=(shape[0], 1)))
+    ),
+    "Gumbel": lambda rng, shape: rng.gumbel(size=shape),
+    "Student, 2 degrees": lambda rng, shape: rng.standard_t(2, size=shape),
+    "votes, one half": lambda rng, shape: (rng.uniform(size=shape) < 0.5) * 1.0,
+    "votes, Beta(.3, .3)": votes(0.3, 0.3),
+    "votes, 2 %": lambda rng, shape: (rng.uniform(size=shape) < 0.02) * 1.0,
+    "thirds": votes(0.5, 0.5, 3),
+    "twenty votes": votes(0.5, 0.5, 20),
+    "three leaves": leaves,
+    "two leaves": lambda rng, shape: leaves(rng, shape, 2),
+    "posteriors of one decimal": rounded,
+    "half normal, half votes": half_votes,
+}
+
+
+def pooled_rates(
+    answers: str, n_references: int, replicates: int = 30, n_records: int = 2_000
+) -> list[float]:
+    """Return P(p <= .001), P(p <= .01) and P(p <= .05) of pooled p-values, nothing learned."""
+    rng = np.random.default_rng(n_references)
+    rates = []
+    for _ in range(replicates):
+        values = ANSWERS[answers](rng, (n_records, n_references + 1))
+        p = stats.pooled_p_values(values[:, 0], values[:, 1:])
+        rates.append([(p <= level).mean() for level in (0.001, 0.01, 0.05)])
+    return [float(rate) for rate in np.mean(rates, axis=0)]
+
+
+def pooled_power(n_references: int, replicates: int = 20) -> float:
+    """Return how many of 100 members in 2,000 records have p <= .001, three deviations up."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(replicates):
+        values = rng.normal(size=(2_000, n_references + 1))
+        values[:100, 0] += 3
+        p = stats.pooled_p_values(values[:, 0], values[:, 1:])
+        found.append((p[:100] <= 0.001).mean())
+    return float(np.mean(found))
+
+
+def audit_rates(
+    model: ClassifierMixin, X: Any, y: np.ndarray, n_references: int, n_audits: int
+) -> list[float]:
+    """Return the same three rates for the non-members of whole audits, 450 + 450 records."""
+    p = []
+    for seed in range(n_audits):
+        rows = np.random.default_rng(seed).permutation(len(y))[:900]
+        X_train, X_test = X.iloc[rows[:450]], X.iloc[rows[450:]]
+        y_train, y_test = y[rows[:450]], y[rows[450:]]
+        report = audit(
+            clone(model).fit(X_train, y_train),
+            X_train,
+            y_train,
+            X_test,
+            y_test,
+            attacks=["lira"],
+            n_references=n_references,
+            controls=False,
+            progress=False,
+            random_state=seed,
+        )
+        p.append(report.records.loc[report.records["member"] == 0, "p_value"])
+    together = np.concatenate(p)
+    return [float((together <= level).mean()) for level in (0.001, 0.01, 0.05)]
+
+
+def atoms(p: float, shift: float = 0.0) -> Callable[..., np.ndarray]:
+    """Scores of which a share p is 0, the others normal."""
+    return lambda rng, n: np.where(rng.uniform(size=n) < p, 0.0, rng.normal(shift, 1, n))
+
+
+def ones(p: float) -> Callable[..., np.ndarray]:
+    return lambda rng, n: (rng.uniform(size=n) < p) * 1.0
+
+
+#: Laws of members' and non-members' scores, and how many there are of each.
+TIED_SCORES = {
+    "0/1, .02 and .02": (ones(0.02), ones(0.02), 500, 50),
+    "0/1, .98 and .98": (ones(0.98), ones(0.98), 500, 20),
+    "0/1, .1 and .02": (ones(0.1), ones(0.02), 1_000, 30),
+    "0/1, .05 and .02": (ones(0.05), ones(0.02), 20, 500),
+    "0/1, .5 and .5": (ones(0.5), ones(0.5), 50, 50),
+    "0/1, .02 and .3": (ones(0.02), ones(0.3), 1_000, 30),
+    "0/1, .001 and .001": (ones(0.001), ones(0.001), 5_000, 200),
+    "90 % one value": (atoms(0.9), atoms(0.9), 500, 50),
+    "99 % one value, shift 1": (atoms(0.99, 1.0), atoms(0.99), 500, 50),
+    "45 % one value, shift 1": (atoms(0.45, 1.0), atoms(0.45), 500, 12),
+}
+
+
+def auc_coverage(scores: str, replicates: int, seed: int = 0) -> tuple[float, float]:
+    """Return how often the AUC's interval holds the truth, and its mean width."""
+    of_members, of_nonmembers, n1, n0 = TIED_SCORES[scores]
+    rng = np.random.default_rng(seed)
+    truth = stats.auc_interval(of_members(rng, 200_000), of_nonmembers(rng, 200_000))[0]
+    ends = np.array(
+        [
+            stats.auc_interval(of_members(rng, n1), of_nonmembers(rng, n0))[1:]
+            for _ in range(replicates)
+        ]
+    )
+    held = (ends[:, 0] <= truth + 0.001) & (ends[:, 1] >= truth - 0.001)
+    return float(held.mean()), float(np.mean(ends[:, 1] - ends[:, 0]))
+
+
+def precision_misses(
+    scores: Scores, n: int, prior: float, replicates: int, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return how often the interval of ppv@0.1 lies above and below the truth, and its width."""
+    rng = np.random.default_rng(seed)
+    fpr = 0.1
+    if "tied" in scores.name or "counts" in scores.name:
+        of_nonmembers = poisson.sf(POISSON_SUPPORT - 1, 3.0)
+        fpr = float(of_nonmembers[of_nonmembers <= fpr].max())
+    named = prior * scores.tpr(0.1)
+    truth = named / (named + (1 - prior) * fpr)
+    ends = np.empty((replicates, 2))
+    for i in range(replicates):
+        member = draw_membership(rng, n, 0.5, fixed=True)
+        values = scores.draw(rng, member)
+        ends[i] = stats.ppv_interval(values[member], values[~member], 0.1, prior)[1:3]
+    above, below = (ends[:, 0] > truth + 1e-12).mean(), (ends[:, 1] < truth - 1e-12).mean()
+    return float(above), float(below), float(np.mean(ends[:, 1] - ends[:, 0]))
+
+
 def attack_p_values(signal: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Return the p-values of records that `fit` has not seen, half of all, and 1 for the others.
 
@@ -285,10 +450,33 @@ def split_rates(
             target.set_params(random_state=int(rng.integers(2**31)))
         target.fit(X[~held_out], y[~held_out])
         answer = log_posteriors(target, X[held_out], references.classes_)
-        signal = rescaled_logit(answer, y[held_out], references.smoothing_)
+        signal = references.scale_.phi(answer, y[held_out])
         p.append(stats.pooled_p_values(signal, phi[held_out]))
     together = np.concatenate(p)
     return float((together <= 0.05).mean()), float((together <= 0.01).mean())
+
+
+#: Models whose answers are discrete, and one whose are not, with the references of an audit.
+AUDITED = {
+    "tree": (DecisionTreeClassifier(random_state=0), 8),
+    "KNN(3)": (KNeighborsClassifier(3), 8),
+    "forest(20)": (RandomForestClassifier(20, random_state=0), 16),
+    "boosting": (GradientBoostingClassifier(n_estimators=30, random_state=0), 16),
+}
+
+
+def print_audits() -> None:
+    X, y = load_adult(return_X_y=True)
+    X, y = pd.get_dummies(X).astype(float), np.asarray(y)
+    rows = [
+        [name, str(width // 2), *(f"{x:.4f}" for x in audit_rates(model, X, y, width, 12))]
+        for name, (model, width) in AUDITED.items()
+    ]
+    print_table(
+        "Non-members of whole audits, Adult 450 + 450, 12 audits each",
+        ["model", "out-references", "P(p <= .001)", "P(p <= .01)", "P(p <= .05)"],
+        rows,
+    )
 
 
 def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -296,6 +484,47 @@ def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]
     print(f"\n### {title}\n\n| {' | '.join(header)} |\n|{' --- |' * len(header)}")
     for row in rows:
         print(f"| {' | '.join(row)} |")
+
+
+def print_discrete(parallel: Parallel, replicates: int) -> None:
+    widths = (4, 5, 6, 8, 12, 16, 32)
+    cells = parallel(delayed(pooled_rates)(*case) for case in product(ANSWERS, widths))
+    rows = []
+    for i, answers in enumerate(ANSWERS):
+        found = cells[i * len(widths) : (i + 1) * len(widths)]
+        rows.append([answers, *(f"{a:.4f} / {b:.4f} / {c:.3f}" for a, b, c in found)])
+    print_table(
+        "P(p <= .001) / P(p <= .01) / P(p <= .05) of pooled p-values, 60,000 records that were out",
+        ["answers", *(f"{width} references" for width in widths)],
+        rows,
+    )
+    print_table(
+        "Power of pooled p-values: normal answers, members three deviations up, p <= .001",
+        ["references", "found"],
+        [[str(width), f"{pooled_power(width):.2f}"] for width in (4, 8, 16)],
+    )
+    print_table(
+        f"Coverage and mean width of 95 % intervals of the AUC, {replicates:,} replicates",
+        ["scores", "members", "non-members", "coverage", "width"],
+        [
+            [name, *(f"{n:,}" for n in law[2:]), *(f"{x:.3f}" for x in found)]
+            for (name, law), found in zip(
+                TIED_SCORES.items(),
+                parallel(delayed(auc_coverage)(name, replicates) for name in TIED_SCORES),
+                strict=True,
+            )
+        ],
+    )
+    rows = []
+    for scores, n, prior in product((*NULLS, *LEAKS[:3]), (200, 1_000, 5_000), (0.5, 0.01)):
+        misses = precision_misses(scores, n, prior, replicates // 2)
+        rows.append([scores.name, f"{n:,}", f"{prior:g}", *(f"{x:.3f}" for x in misses)])
+    print_table(
+        f"95 % intervals of ppv@0.1: above the truth, below it, {replicates // 2:,} replicates",
+        ["scores", "records", "prior", "above", "below", "mean width"],
+        rows,
+    )
+    print_audits()
 
 
 def main() -> None:
@@ -354,6 +583,8 @@ def main() -> None:
         ["references' law", "references", *rates],
         rows,
     )
+
+    print_discrete(parallel, replicates)
 
     rows = []
     for answers, n_references in product(("normal", "skewed"), (19, 100)):

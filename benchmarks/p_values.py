@@ -45,14 +45,16 @@ def ranks(signal: np.ndarray, references: np.ndarray) -> np.ndarray:
 def pooled(signal: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Standardise in NumPy, search in the sorted pool."""
     k = references.shape[1]
-    mean = references.mean(axis=1, keepdims=True)
-    deviation = references - mean
+    deviation = references - references.mean(axis=1, keepdims=True)
     squares = (deviation**2).sum(axis=1, keepdims=True)
-    t = (signal - mean) / np.sqrt(squares / (k - 1) * (1 + 1 / k))
+    common = 4 * squares.mean() / (k - 1)
     rest = squares - deviation**2 * (k / (k - 1))
-    e = deviation * (k / (k - 1)) / np.sqrt(rest / (k - 2) * (1 + 1 / (k - 1)))
+    spread = np.sqrt((rest + common) / (k + 2) * (1 + 1 / (k - 1)))
+    e = deviation * (k / (k - 1)) / spread
+    t = (signal - references[:, :-1].mean(axis=1, keepdims=True)) / spread[:, -1:]
     pool = np.sort(e, axis=None)
-    return (1 + pool.size - pool.searchsorted(t.ravel()).reshape(t.shape)) / (1 + pool.size)
+    least = t - 1e-9 * np.abs(t) - 1e-12
+    return (1 + pool.size - pool.searchsorted(least.ravel()).reshape(t.shape)) / (1 + pool.size)
 
 
 METHODS: dict[str, tuple[Callable, Callable]] = {

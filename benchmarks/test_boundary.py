@@ -52,8 +52,20 @@ def leave_one_out(signal, references):
     return t, deviation * (k / (k - 1)) / np.sqrt(removed / (k - 2) * (1 + 1 / (k - 1)))
 
 
+def shrunken(signal, references):
+    k = references.shape[1]
+    deviation = references - references.mean(axis=1, keepdims=True)
+    squares = (deviation**2).sum(axis=1, keepdims=True)
+    variance = squares.mean() / (k - 1)
+    rest = squares - deviation**2 * (k / (k - 1))
+    spread = np.sqrt((rest + 4 * variance) / (k + 2) * (1 + 1 / (k - 1)))
+    own = (signal - references[:, :-1].mean(axis=1)) / spread[:, -1]
+    return own, deviation * (k / (k - 1)) / spread, variance
+
+
 def pooled(t, pool):
-    return pool.size - np.searchsorted(np.sort(pool, axis=None), t), pool.size
+    least = t - 1e-9 * np.abs(t) - 1e-12
+    return pool.size - np.searchsorted(np.sort(pool, axis=None), least), pool.size
 
 
 def ranks(signal, references):
@@ -75,6 +87,7 @@ KERNELS = {
     "leave_one_out_t": (_rust.leave_one_out_t, leave_one_out),
     "rank_p_values": (lambda s, r: _rust.rank_p_values(s[:, None], r), ranks),
     "pchip_p_values": (lambda s, r: _rust.pchip_p_values(s[:, None], r, False), pchip),
+    "shrunken_t": (_rust.shrunken_t, shrunken),
     "pooled_counts": (_rust.pooled_counts, pooled),
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::kernels::cosine::Index;
 use crate::kernels::tile::References;
 use crate::kernels::{
-    density, leave_one_out, linkage, pchip, pooled, ranks, rmia, statistics, Pulse,
+    density, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken, statistics, Pulse,
 };
 
 impl From<Error> for PyErr {
@@ -275,12 +275,35 @@ fn leave_one_out_t<'py>(
     Ok((target.into_pyarray(py), each))
 }
 
+type Pooled<'py> = (Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArray2<f64>>, f64);
+
+#[pyfunction]
+#[pyo3(signature = (signal, references, variance=None))]
+fn shrunken_t<'py>(
+    py: Python<'py>,
+    signal: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+    variance: Option<f64>,
+) -> PyResult<Pooled<'py>> {
+    let (signal, shape) = signals(signal)?;
+    let references = table("references", references)?;
+    let (models, found) = with_references!(references, None, |references| {
+        let models = references.models();
+        let found = py.detach(|| shrunken::shrunken_t(signal.view(), references, variance))?;
+        (models, found)
+    });
+    let own = ArrayD::from_shape_vec(shape, found.own)
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let each = rows(py, found.each, signal.nrows(), models)?;
+    Ok((own.into_pyarray(py), each, found.variance))
+}
+
 #[pyfunction]
 fn pooled_counts<'py>(
     py: Python<'py>,
     t: &Bound<'py, PyAny>,
     pool: &Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyArray1<f64>>, u64)> {
+) -> PyResult<(Bound<'py, PyArray1<f64>>, f64)> {
     let t = vector("t", t)?;
     let (counts, total) = match table("pool", pool)? {
         Table::Single(pool) => {
@@ -408,6 +431,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(rmia_scores, module)?)?;
     module.add_function(wrap_pyfunction!(leave_one_out_t, module)?)?;
     module.add_function(wrap_pyfunction!(pooled_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(shrunken_t, module)?)?;
     module.add_function(wrap_pyfunction!(average_linkage, module)?)?;
     module.add_function(wrap_pyfunction!(cluster_medoids, module)?)?;
     Ok(())

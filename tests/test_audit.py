@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from scipy import sparse
+from scipy.stats import false_discovery_control
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -13,7 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 from mia_sklearn import AuditReport, audit
 from mia_sklearn._controls import distribution_shift
 from mia_sklearn._tables import _describe
-from mia_sklearn.attacks import GMIAAttack, LiRAAttack, ThresholdAttack
+from mia_sklearn.attacks import GMIAAttack, LiRAAttack, ThresholdAttack, all_attacks
 from mia_sklearn.metrics import compute
 
 TREE = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
@@ -58,6 +60,46 @@ def test_coverage_names_what_the_release_allows(release, threat_models, model, h
     assert {"threshold", "shadow", "rmia", "stacked", "stacked-pool", "gap"} <= set(missed.index)
 
 
+def test_an_attack_beyond_the_release_is_an_upper_bound(model, halves):
+    report = run(model, halves, release="labels", attacks="threshold")
+    assert not report.coverage["reason"].str.contains("upper bound").any()
+    linear = LogisticRegression().fit(*halves[:2])
+    asked = {"attacks": ["threshold", "gradient-norm"], "n_references": 0}
+    beyond = coverage_of(run(linear, halves, **asked))
+    assert beyond.loc["gradient-norm", "reason"] == (
+        "needs more than this release gives (posteriors): an upper bound"
+    )
+    assert beyond.loc["threshold", "reason"] == "the headline, fixed in advance"
+
+
+def test_coverage_of_labels_names_no_attack_that_reads_more(model, halves):
+    coverage = coverage_of(run(model, halves, release="labels", attacks="threshold"))
+    for info in all_attacks():
+        if set(info.requires) & {"query", "enhancing", "activation", "gradient", "grad_norm"}:
+            assert info.name not in coverage.index
+
+
+def test_epsilon_is_read_at_the_confidence_asked_for(model, halves):
+    report = run(model, halves, split="random", attacks="lira", confidence=0.8)
+    row = report.metrics.query("metric == 'epsilon'").iloc[0]
+    member, score = (report.records[name].to_numpy() for name in ("member", "lira"))
+    expected = compute("epsilon", member, score, confidence=0.8)
+    assert (row["estimate"], row["low"]) == (expected.value, expected.low)
+    assert expected.low > compute("epsilon", member, score, confidence=0.95).low
+
+
+def test_the_threshold_of_an_attack_that_looks_inside_is_paid_for(halves):
+    linear = LogisticRegression().fit(*halves[:2])
+    report = run(linear, halves, release="weights", attacks=["threshold", "gradient-norm"])
+    rows = report.metrics.query("metric == 'advantage'").set_index("attack")
+    records = report.records
+    best = compute("advantage", records["member"], records["gradient-norm"], threshold=None)
+    assert rows.loc["gradient-norm", "note"] == best.note != ""
+    assert rows.loc["gradient-norm", ["low", "high"]].tolist() == [best.low, best.high]
+    # The threshold attack's was learned from references.
+    assert rows.loc["threshold", "note"] == ""
+
+
 def test_headline_is_fixed_by_what_runs(model, halves):
     weak_first = run(model, halves, attacks=["threshold", "rmia", "lira"])
     assert weak_first.info["headline"] == "lira"
@@ -88,7 +130,8 @@ def test_metrics_are_those_of_the_records(report):
     member = report.records["member"].to_numpy()
     own = report.metrics.query("attack == 'stacked' and slice == 'all'")
     for row in own.itertuples():
-        name = row.metric if np.isnan(row.at) else f"{row.metric}@{row.at:g}"
+        levels = [f"{level:g}" for level in (row.at, row.prior) if not np.isnan(level)]
+        name = f"{row.metric}@{','.join(levels)}" if levels else row.metric
         options = {"threshold": 0.0} if row.metric in ("advantage", "accuracy") else {}
         estimate = compute(name, member, report.records["stacked"].to_numpy(), **options)
         np.testing.assert_equal(
@@ -126,6 +169,32 @@ def test_epsilon_is_given_for_a_random_split(report):
     assert row["low"] > 0.5
 
 
+def test_intervals_have_the_audits_confidence(model, halves):
+    report = run(model, halves, confidence=0.8, split="random", attacks="threshold")
+    rows = report.metrics.query("slice == 'all'").set_index("metric")
+    member, score = report.records["member"], report.records["threshold"]
+    for metric in ("auc", "epsilon"):
+        expected = compute(metric, member, score, confidence=0.8)
+        assert rows.loc[metric, "low"] == expected.low
+        assert rows.loc[metric, "note"] == expected.note
+        assert expected.low != compute(metric, member, score).low
+    assert rows.loc["ppv", "prior"].tolist() == [0.5, 0.01]
+    assert rows.loc["ppv", "at"].tolist() == [0.01, 0.01]
+
+
+def test_precision_is_that_of_the_headline_attack(report):
+    named = report.metrics.query("metric == 'ppv'")
+    assert set(named["attack"]) == {report.info["headline"]}
+    assert len(named) == 2
+
+
+def test_q_values_are_those_of_the_members(report):
+    records = report.records
+    member = records["member"] == 1
+    expected = false_discovery_control(records.loc[member, "p_value"])
+    np.testing.assert_array_equal(records.loc[member, "q_value"], expected)
+
+
 def test_max_records_keeps_the_training_size(model, halves):
     report = run(model, halves, max_records=300, attacks="lira")
     info = report.info
@@ -158,7 +227,7 @@ def test_a_real_report_survives_its_folder(report, tmp_path):
 
 
 def test_controls_pass_and_are_told(report):
-    assert report.controls["control"].tolist() == ["shift", "references", "pipeline", "ceiling"]
+    assert report.controls["control"].tolist() == ["shift", "references", "pipeline", "memoriser"]
     assert report.controls["passed"].tolist()[:3] == [True, True, True]
     assert pd.isna(report.controls["passed"].iloc[3])
     assert report.failed_controls == []

@@ -56,7 +56,7 @@ def test_a_memorising_density_is_recognised_throughout(records):
     report = run(Memory().fit(records[0]), records)
     assert report.info["headline"] == "stacked"
     assert auc_of(report)["estimate"] == 1
-    assert report.findings[0].code == "SINGLED_OUT"
+    assert report.findings[0].code == "TELLS_APART"
     assert "bandwidth" in report.findings[0].remedy
 
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import enum
+import errno
 import functools
+import hashlib
 import importlib.util
+import io
 import json
 import os
 import stat
 import subprocess
 import sys
+import threading
 import time
+import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -25,6 +35,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from mia_sklearn import defenses
 from mia_sklearn._cache import ArrayStore
 from mia_sklearn._fingerprint import fingerprint
 from mia_sklearn.references import ReferenceModels
@@ -79,9 +90,9 @@ def test_more_models_keep_the_first_ones(tmp_path, data):
     assert np.array_equal(few.outputs_, many.outputs_[:4])
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("no")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError("too large")])
 def test_interrupted_run_leaves_finished_models(tmp_path, data, error):
-    with pytest.raises((KeyboardInterrupt, ValueError)):
+    with pytest.raises((KeyboardInterrupt, RuntimeError)):
         fit(tmp_path, data, Counted(fail_at=3, error=error))
     assert len(list(tmp_path.glob("model-*.npy"))) == 3
     train = Counted()
@@ -210,9 +221,9 @@ def test_write_is_all_or_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         store.write("a", (6,), parts())
     assert list(tmp_path.iterdir()) == []
-    assert store.read("a") is None
-    store.write("a", (2, 3), [np.arange(3), np.arange(3)])
-    assert np.array_equal(store.read("a"), [[0, 1, 2], [0, 1, 2]])
+    assert store.read("a", np.any) is None
+    assert store.write("a", (2, 3), [np.arange(3), np.arange(3)])
+    assert np.array_equal(store.read("a", np.any), [[0, 1, 2], [0, 1, 2]])
 
 
 def test_abandoned_files_go_and_those_of_other_runs_stay(tmp_path):
@@ -232,6 +243,117 @@ def test_folder_that_cannot_be_written_is_refused_before_training(tmp_path, data
         with pytest.raises(ValueError, match=r"cache=.* is not a folder that can be written to"):
             fit(folder, data, train)
         assert train.trained == []
+
+
+# Trouble with files: what is computed is never lost.
+
+
+def answers_in(folder, data, train=None):
+    return np.array(fit(folder, data, train or Counted()).outputs_)
+
+
+def test_files_that_cannot_be_answers_are_passed_over(tmp_path, data):
+    expected = answers_in(tmp_path, data)
+    store = ArrayStore(tmp_path)
+    models = sorted(file.stem for file in tmp_path.glob("model-*"))
+    together = next(tmp_path.glob("outputs-*")).stem
+    # Whole files, with the checksum that belongs to them.
+    forged = {
+        "another shape": [np.zeros((80, 3))],
+        "above 1": [np.full((80, 2), 0.5)],
+        "half and more": [np.full((80, 2), -0.1)],
+        "no number": [np.full((80, 2), np.nan)],
+    }
+    for name, parts in zip(models, forged.values(), strict=True):
+        assert store.write(name, parts[0].shape, parts)
+    assert store.write(together, (1, 80, 2), [np.full((1, 80, 2), -1.0)])
+    train = Counted()
+    with pytest.warns(UserWarning, match="is damaged: its content is not what models answered"):
+        assert np.array_equal(answers_in(tmp_path, data, train), expected)
+    assert len(train.trained) == 4
+    assert np.array_equal(answers_in(tmp_path, data, train), expected)
+    assert len(train.trained) == 4
+
+
+def test_pickles_and_texts_with_a_checksum_are_passed_over(tmp_path, data):
+    expected = answers_in(tmp_path, data)
+    next(tmp_path.glob("outputs-*")).unlink()
+    first, second, *_ = sorted(tmp_path.glob("model-*"))
+    objects = io.BytesIO()
+    np.save(objects, np.array([print]), allow_pickle=True)
+    for file, content in ((first, objects.getvalue()), (second, b"no array at all")):
+        file.write_bytes(content + hashlib.sha256(file.stem.encode() + content).digest())
+    with pytest.warns(UserWarning, match=r"is damaged.*as are others") as caught:
+        assert np.array_equal(answers_in(tmp_path, data), expected)
+    assert len(caught) == 1
+
+
+def test_links_to_nothing_are_replaced_and_folders_are_left(tmp_path, data):
+    expected = answers_in(tmp_path, data)
+    next(tmp_path.glob("outputs-*")).unlink()
+    link, folder, *_ = sorted(tmp_path.glob("model-*"))
+    for file in (link, folder):
+        file.unlink()
+    link.symlink_to(tmp_path / "nowhere")
+    folder.mkdir()
+    leftover = tmp_path / ".model-a.1.tmp"
+    leftover.symlink_to(tmp_path / "nowhere")
+    with pytest.warns(UserWarning, match=r"cache=.* cannot be written to any more.*in memory"):
+        assert np.array_equal(answers_in(tmp_path, data), expected)
+    assert link.is_file() and not link.is_symlink() and folder.is_dir()
+
+
+@pytest.mark.parametrize("written", [0, 2, 4])
+def test_a_full_disk_keeps_answers_in_memory(tmp_path, data, monkeypatch, written):
+    expected = answers_in(None, data)
+    done = []
+
+    def fsync(handle):
+        done.append(handle)
+        if len(done) > written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    train = Counted()
+    with pytest.warns(UserWarning, match="No space left on device.*in memory") as caught:
+        assert np.array_equal(answers_in(tmp_path, data, train), expected)
+    assert len(caught) == 1
+    assert len(train.trained) == 4
+    assert len(list(tmp_path.iterdir())) == written
+
+
+def test_a_folder_that_is_emptied_meanwhile_loses_nothing(tmp_path, data):
+    expected = answers_in(None, data)
+
+    def train(X, y, seed):
+        for file in tmp_path.glob("model-*"):
+            file.unlink()
+        return Counted()(X, y, seed)
+
+    assert np.array_equal(answers_in(tmp_path, data, train), expected)
+
+
+def test_files_that_vanish_while_one_looks_are_no_trouble(tmp_path, monkeypatch):
+    for k in range(3):
+        (tmp_path / f".model-a.{k}.tmp").touch()
+    lstat = Path.lstat
+
+    def vanish(path):
+        path.unlink(missing_ok=True)
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", vanish)
+    ArrayStore(tmp_path)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_runs_on_one_folder_answer_the_same(tmp_path, data):
+    expected = answers_in(None, data)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: answers_in(tmp_path, data), range(4)))
+    assert all(np.array_equal(answers, expected) for answers in found)
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 # --- names ----------------------------------------------------------------------------------
@@ -261,6 +383,70 @@ class Own(BaseEstimator):
 class Plain:
     def __init__(self, value):
         self.value = value
+
+
+@dataclasses.dataclass
+class Options:
+    depth: int = 3
+    names: list = dataclasses.field(default_factory=list, metadata={"unit": "none"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    depth: int = 3
+
+
+class Slots:
+    __slots__ = ("depth", "unset")
+
+    def __init__(self, depth):
+        self.depth = depth
+
+
+class Depth(enum.Enum):
+    LOW = 3
+    HIGH = 4
+
+
+class Pair(NamedTuple):
+    one: int
+    other: int = 2
+
+
+class Lazy:
+    lock = threading.Lock()
+
+    def __init__(self, value):
+        self.value = value
+
+    @functools.cached_property
+    def twice(self):
+        return 2 * self.value
+
+    @functools.lru_cache(maxsize=3)  # noqa: B019
+    def thrice(self):
+        return 3 * self.value
+
+
+def _local(depth):
+    class Local(BaseEstimator):
+        deepest = depth
+
+        def __init__(self, value=1):
+            self.value = value
+
+    return Local()
+
+
+def _keyword_only(depth):
+    def train(X, y, seed, *, depth=depth):
+        return DecisionTreeClassifier(max_depth=depth, random_state=seed).fit(X, y)
+
+    return train
+
+
+def _inner(depth):
+    return lambda v: [lambda w: w + depth for _ in v]
 
 
 FRAME = pd.DataFrame({"n": [1.0, np.nan], "s": ["a", None], "c": pd.Categorical(["u", "v"])})
@@ -323,6 +509,32 @@ DISTINCT = {
     "generator": np.random.default_rng(0),
     "generator state": np.random.default_rng(1),
     "random state": np.random.RandomState(0),
+    "data class": Options(),
+    "data class value": Options(4),
+    "data class itself": Options,
+    "frozen data class": Fixed(),
+    "slots": Slots(1),
+    "slots value": Slots(2),
+    "enumeration": Depth,
+    "low": Depth.LOW,
+    "high": Depth.HIGH,
+    "named pair": Pair(1),
+    "other named pair": Pair(1, 3),
+    "lazy": Lazy(1),
+    "lazy value": Lazy(2),
+    "local class": _local(3),
+    "other local class": _local(4),
+    "keyword only": _keyword_only(3),
+    "keyword only value": _keyword_only(4),
+    "inner": _inner(3),
+    "inner value": _inner(4),
+    "read-only dict": types.MappingProxyType({"c": 1}),
+    "default dict": collections.defaultdict(list, a=1),
+    "other default dict": collections.defaultdict(set, a=1),
+    "remembering function": functools.lru_cache(lambda v: v + 3),
+    "other remembering function": functools.lru_cache(lambda v: v + 4),
+    "dispatching function": functools.singledispatch(lambda v: v + 5),
+    "other dispatching function": functools.singledispatch(lambda v: v + 6),
     "path": Path("a"),
     "other path": Path("b"),
 }
@@ -367,6 +579,52 @@ def test_code_and_globals_of_functions_count(monkeypatch):
     assert fingerprint(_make(1), "f") == before
     monkeypatch.setitem(globals(), "_helper", lambda x: x)
     assert fingerprint(_make(1), "f") != before
+
+
+def test_globals_of_inner_code_and_attributes_of_functions_count(monkeypatch):
+    def outer():
+        def inner():
+            return _helper(0)
+
+        return inner
+
+    before = fingerprint(outer, "f")
+    outer.depth = 3
+    assert fingerprint(outer, "f") != before
+    del outer.depth
+    assert fingerprint(outer, "f") == before
+    monkeypatch.setitem(globals(), "_helper", lambda x: x)
+    assert fingerprint(outer, "f") != before
+
+
+def test_what_a_module_trains_counts(one_torch_thread):
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Linear(3, 2)
+    before = fingerprint(layer, "module")
+    torch.nn.init.zeros_(layer.weight)
+    assert fingerprint(layer, "module") == before, "weights are drawn anew"
+    layer.weight.requires_grad_(False)
+    assert fingerprint(layer, "module") != before
+
+
+def test_copies_count(tmp_path, data):
+    plain = fit(tmp_path, data, DecisionTreeClassifier())
+    asked = fit(tmp_path, data, DecisionTreeClassifier(), n_queries=2)
+    assert plain.query_outputs_ is None
+    assert asked.query_outputs_.shape == (4, 2, 80, 2)
+    assert np.array_equal(asked.outputs_, plain.outputs_)
+    again = fit(tmp_path, data, DecisionTreeClassifier(), n_queries=2)
+    assert np.array_equal(again.query_outputs_, asked.query_outputs_)
+
+
+@pytest.mark.parametrize("defense", sorted(vars(defenses)["__all__"]))
+def test_every_defense_has_a_name(defense):
+    """Wherever this package lies: its version tells its code."""
+    kind = getattr(defenses, defense)
+    if isinstance(kind, type) and hasattr(kind, "get_params"):
+        wrapped = kind(DecisionTreeClassifier(max_depth=3))
+        assert fingerprint(wrapped, "one") == fingerprint(clone(wrapped), "other")
+        assert fingerprint(wrapped, "one") != fingerprint(kind(GaussianNB()), "other")
 
 
 def test_code_of_own_classes_and_modules_counts(tmp_path, monkeypatch):

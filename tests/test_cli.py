@@ -10,12 +10,14 @@ import skops.io
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels
-from mia_sklearn._files import features_for, read_records
+from mia_sklearn._files import features_for
 from mia_sklearn._inferences import INFERENCES
+from mia_sklearn._read_tables import read_tables
+from mia_sklearn._reading import Reading
 from mia_sklearn.cli import main
 
 LABELS = np.array(["<=50K", ">50K"])
@@ -80,7 +82,6 @@ def arguments(case, **changes):
         "train": case / "train.csv",
         "test": case / "test.csv",
         "target": "income",
-        "trust-type": skops.io.get_untrusted_types(file=case / "model.skops"),
         "references": 4,
         "attacks": "threshold",
         "jobs": 1,
@@ -102,7 +103,6 @@ def linear(case, **changes):
         "train": case / "train.npz",
         "test": case / "test.npz",
         "target": None,
-        "trust-type": None,
     }
     return arguments(case, **(options | changes))
 
@@ -120,19 +120,29 @@ def test_audit_of_a_pipeline_on_raw_columns(case, run, tmp_path):
     assert str(tmp_path / "out" / "index.html") in result.out
 
 
+def test_a_part_of_the_records_is_audited(case, run, tmp_path):
+    assert run(*linear(case, max_records=60, output=tmp_path)).code == 0
+    info = AuditReport.load(tmp_path).info
+    assert (info["n_members"], info["n_nonmembers"]) == (30, 30)
+
+
 def test_exit_codes_follow_the_interval(case, run):
     holds = run(*arguments(case, fail_if="auc > 0.55", quiet=True))
-    assert (holds.code, "auc > 0.55: holds" in holds.out) == (1, True)
+    assert (holds.code, "FAILED --fail-if auc > 0.55: auc of" in holds.out) == (1, True)
+    assert holds.out.endswith("\ngate: FAILED (exit 1)\n")
     violated = run(*arguments(case, fail_if="auc < 0.55", quiet=True, strict=True))
-    assert (violated.code, "auc < 0.55: violated" in violated.out) == (0, True)
+    assert (violated.code, "PASSED --fail-if auc < 0.55: auc of" in violated.out) == (0, True)
+    assert violated.out.endswith("\ngate: PASSED (exit 0)\n")
 
 
 def test_what_cannot_be_excluded_fails_only_with_strict(case, run):
     # A linear model of noise remembers a little: the interval of the AUC is .51 to .64.
     lenient = run(*linear(case, fail_if="auc > 0.58", quiet=True))
-    assert (lenient.code, "auc > 0.58: open" in lenient.out) == (0, True)
+    assert (lenient.code, "UNDECIDED --fail-if auc > 0.58: auc" in lenient.out) == (0, True)
+    assert lenient.out.endswith("\ngate: UNDECIDED (exit 0; --strict makes it 3)\n")
     strict = run(*linear(case, fail_if="auc > 0.58", quiet=True, strict=True))
     assert strict.code == 3
+    assert strict.out.endswith("\ngate: UNDECIDED (exit 3)\n")
 
 
 def test_one_condition_that_holds_fails_among_others(case, run):
@@ -272,8 +282,6 @@ BAD_OPTIONS = {
     "test missing": ({"test": "nowhere.csv"}, "nowhere.csv is not a file"),
     "target not named": ({"target": None}, "with --target"),
     "target unknown": ({"target": "wage"}, "--target 'wage' is no column"),
-    "no types trusted": ({"trust-type": None}, "add: --trust-type sklearn."),
-    "other type trusted": ({"trust-type": "os.system"}, "add: --trust-type sklearn."),
     "unknown attack": ({"attacks": "crystal_ball"}, "crystal_ball"),
     "one reference": ({"references": 1}, "n_references"),
     "confidence": ({"confidence": 1.5}, "confidence"),
@@ -299,6 +307,14 @@ BAD_OPTIONS = {
 def test_bad_options(case, run, name):
     changes, message = BAD_OPTIONS[name]
     refuses(run(*arguments(case, **changes)), message)
+
+
+@untrained
+@pytest.mark.parametrize("trusted", [None, "os.system"])
+def test_types_of_others_are_named(case, run, tmp_path, trusted):
+    skops.io.dump(FunctionTransformer(np.load), tmp_path / "model.skops")
+    result = run(*arguments(case, model=tmp_path / "model.skops", trust_type=trusted))
+    refuses(result, "add: --trust-type numpy.load")
 
 
 @untrained
@@ -438,11 +454,11 @@ def test_a_model_that_counts_no_features_is_given_the_frame(case):
 )
 def test_labels_keep_their_kind(tmp_path, labels, kind):
     pd.DataFrame({"x": [0, 1], "y": labels}).to_csv(tmp_path / "t.csv", index=False)
-    _, y = read_records(tmp_path / "t.csv", "y")
+    [(_, y)], _ = read_tables([tmp_path / "t.csv"], SimpleNamespace(), Reading(target="y"))
     assert (y.dtype.kind, y.tolist()) == (kind, labels)
 
 
 def test_the_only_other_array_holds_the_features(tmp_path):
     np.savez(tmp_path / "t.npz", pixels=NUMBERS, digit=np.arange(4))
-    X, y = read_records(tmp_path / "t.npz", "digit")
+    [(X, y)], _ = read_tables([tmp_path / "t.npz"], SimpleNamespace(), Reading(target="digit"))
     assert (X.shape, y.tolist()) == ((4, 3), [0, 1, 2, 3])

@@ -273,11 +273,16 @@ def test_registry_lists_attacks_of_other_packages(monkeypatch):
     assert (last.name, last.attack) == ("their-lira", LiRAAttack)
 
     wrong = EntryPoint("not-one", "sklearn.tree:DecisionTreeClassifier", "mia_sklearn.attacks")
+    broken = EntryPoint("broken", "no_such_package:Attack", "mia_sklearn.attacks")
     monkeypatch.setattr(
-        "mia_sklearn.attacks._registry.entry_points", lambda group: [wrong] if group else []
+        "mia_sklearn.attacks._registry.entry_points", lambda group: [wrong, broken, point]
     )
-    with pytest.raises(TypeError, match="'not-one' must name a subclass of BaseAttack"):
-        all_attacks()
+    infos = {info.name: info for info in all_attacks()}
+    assert infos["their-lira"].attack is LiRAAttack
+    for name, why in (("not-one", "no subclass of BaseAttack"), ("broken", "no_such_package")):
+        assert why in infos[name].unavailable
+        with pytest.raises(ImportError, match=f"{name}.*{why}"):
+            _ = infos[name].attack
 
 
 def test_frames_keep_their_index(target_observations):

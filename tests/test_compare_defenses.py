@@ -15,7 +15,14 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
 from mia_sklearn._estimators import configured
-from mia_sklearn.defenses import LabelOnly, TemperaturePosterior, TopKPosterior
+from mia_sklearn.defenses import (
+    PATE,
+    LabelOnly,
+    ModelStacking,
+    TemperaturePosterior,
+    TopKPosterior,
+)
+from mia_sklearn.plots import RiskUtilityDisplay
 from mia_sklearn.selection import Audited, compare_defenses
 from mia_sklearn.selection._quality import calibration_error, quality
 
@@ -130,6 +137,14 @@ def test_a_defense_that_fails_takes_nothing_with_it(records):
     with pytest.warns(UserWarning, match="'broken' is not compared. RuntimeError: the disk is"):
         frame = compare_defenses(models, X, y, **QUIET)
     assert frame["error"].tolist() == ["", "RuntimeError: the disk is full", ""]
+    assert frame.attrs["lost"] == {"broken": "RuntimeError: the disk is full"}
+    assert frame.copy().attrs["attacks"] == ["threshold", "lira"]
+    display = RiskUtilityDisplay.from_comparison(frame)
+    assert display.lost == ["broken"]
+    assert "Not measured: broken" in [text.get_text() for text in display.ax_.texts]
+    # Whoever drops the row keeps the word.
+    kept = RiskUtilityDisplay.from_comparison(frame[frame["error"] == ""])
+    assert kept.lost == ["broken"]
     numbers = frame.drop(columns=["defense", "parameters", "error"])
     assert numbers.iloc[1].isna().all()
     assert numbers.iloc[[0, 2]]["lira_auc"].notna().all()
@@ -180,6 +195,14 @@ def test_weights_follow_their_records(records):
     assert given["test_score"].iloc[0] == model.score(X[200:], y[200:])
 
 
+def test_times_are_relative_to_the_baseline(records):
+    models = {"tree": _tree(), "forest": RandomForestClassifier(30)}
+    frame = compare_defenses(models, *records, **QUIET, baseline="forest")
+    assert frame.attrs["baseline"] == "forest"
+    assert frame["fit_ratio"].tolist()[1] == 1
+    assert frame["fit_ratio"].iloc[0] == frame["fit_time"].iloc[0] / frame["fit_time"].iloc[1]
+
+
 def test_progress_is_on_standard_error(records, capsys):
     compare_defenses({"tree": _tree()}, *records, **OPTIONS)
     shown = capsys.readouterr()
@@ -227,6 +250,17 @@ def test_networks(one_torch_thread):
         ({"a": DecisionTreeClassifier}, {}, r"models\['a'\]: estimator must be an instance"),
         ({"a": _tree(), "b": StandardScaler()}, {}, r"models\['b'\]: estimator must be a class"),
         (DecisionTreeClassifier, {}, "estimator must be an instance"),
+        ({"a": ModelStacking(_tree())}, {}, r"models\['a'\]: estimators must be a list of"),
+        ({"a": ModelStacking([("b", 3)])}, {}, "'b' is no classifier, got 3"),
+        ({"a": ModelStacking([])}, {}, "estimators must be a list of"),
+        ({"a": LabelOnly(None)}, {}, "estimator of LabelOnly must be a classifier, got NoneType"),
+        ({"a": LabelOnly(KNeighborsClassifier)}, {}, r"got the class KNeighbors.*give KNeighborsC"),
+        (
+            {"a": LabelOnly(LabelOnly("x"))},
+            {},
+            "estimator of LabelOnly must be a classifier, got s",
+        ),
+        ({"a": PATE(None)}, {}, "estimator of PATE must be a classifier, got NoneType"),
         ({"a": _tree()}, {"baseline": "b"}, "baseline must be one of a, got 'b'"),
         ({"a": _tree()}, {"attacks": ["lyra"]}, "Unknown attack 'lyra'"),
         ({"a": _tree()}, {"n_references": 0}, "needs reference models"),
@@ -276,11 +310,10 @@ def test_quality_of_certain_errors():
 
 
 def _comparison(rows, **attrs):
-    frame = pd.DataFrame(
-        rows, columns=["defense", "test_score", "lira_auc", "lira_auc_low", "lira_auc_high"]
-    )
+    auc = f"{attrs.get('headline', 'stacked')}_auc"
+    frame = pd.DataFrame(rows, columns=["defense", "test_score", auc, f"{auc}_low", f"{auc}_high"])
     frame["parameters"] = [f"{name}(tree)" for name in frame["defense"]]
-    frame.attrs = {"headline": "lira", "baseline": "none"} | attrs
+    frame.attrs = {"headline": "stacked", "baseline": "none"} | attrs
     return frame
 
 
@@ -331,6 +364,37 @@ def test_where_no_defense_helps_it_is_said(halves):
     assert "0.700 (0.680 to 0.720)" in finding.explanation
 
 
+def test_intervals_must_part_whatever_the_estimates_say(halves):
+    frame = _comparison([("none", 0.8, 0.70, 0.60, 0.80), ("good", 0.8, 0.62, 0.58, 0.65)])
+    assert _remedy(frame, halves).title == "None of the 1 defenses measured is a remedy"
+
+
+@pytest.mark.parametrize("attack", ["lira", "threshold", "rmia"])
+def test_a_weaker_attack_names_no_remedy(halves, attack):
+    """It may be fooled by what only alters answers: the finding says so, stored or not."""
+    rows = [NONE, ("temperature", 0.80, 0.55, 0.53, 0.57)]
+    frame = _comparison(rows, headline=attack)
+    stored = frame.copy()
+    stored.attrs = {}
+    for given in (frame, stored):
+        finding = _remedy(given, halves)
+        assert finding.title == f"The comparison cannot name a remedy: its attack was {attack!r}"
+        assert "temperature" not in finding.explanation + finding.remedy
+        assert 'attacks="auto"' in finding.remedy
+
+
+def test_a_remedy_is_named_with_those_that_failed(halves):
+    nan = [np.nan] * 4
+    frame = _comparison([NONE, ("good", 0.8, 0.55, 0.53, 0.57), ("broken", *nan)])
+    frame["error"] = ["", "", "RuntimeError: the disk is full"]
+    finding = _remedy(frame, halves)
+    assert finding.title == "Of 1 defenses measured, 'good' lowers the risk most"
+    assert "they failed: broken (RuntimeError: the disk is full)." in finding.explanation
+    gone = frame.iloc[:2].copy()
+    gone.attrs = frame.attrs | {"lost": {"other": "ValueError: no"}}
+    assert "they failed: other (ValueError: no)." in _remedy(gone, halves).explanation
+
+
 def test_without_a_comparison_no_remedy_is_named(halves):
     assert _remedy(None, halves) is None
 
@@ -341,7 +405,10 @@ def test_without_a_comparison_no_remedy_is_named(halves):
         ("comparison.csv", "comparison must be a data frame, got str"),
         (pd.DataFrame({"defense": ["a"]}), "comparison lacks an AUC"),
         (_comparison([NONE]).drop(columns="test_score"), "comparison lacks 'test_score'"),
-        (_comparison([NONE, NONE], headline="rmia"), "lacks 'rmia_auc', 'rmia_auc_low'"),
+        (
+            _comparison([NONE, NONE]).rename(columns={"stacked_auc": "lira_auc"}),
+            "lacks 'stacked_auc'",
+        ),
         (_comparison([NONE]), r"holds 1 model\(s\) with numbers"),
         (_comparison([("none", *[np.nan] * 4), NONE[:1] + NONE[1:]][:1]), "holds 0 model"),
         (

@@ -24,6 +24,7 @@ def report(make_report):
         ("  auc<=.6  ", Condition("auc", "<=", 0.6)),
         ("tpr@0.01 <= 5e-2", Condition("tpr", "<=", 0.05, level=0.01)),
         ("tpr @ .001 < 1", Condition("tpr", "<", 1.0, level=0.001)),
+        ("ppv@0.01,.5 <= 0.9", Condition("ppv", "<=", 0.9, level=0.01, prior=0.5)),
         ("lira:auc < .7", Condition("auc", "<", 0.7, attack="lira")),
         ("a-b.v2 : tpr@0.1 >= 0", Condition("tpr", ">=", 0.0, level=0.1, attack="a-b.v2")),
         ("epsilon > 1.", Condition("epsilon", ">", 1.0)),
@@ -59,7 +60,12 @@ def test_parse(text, expected):
         ("tpr@0 <= 0.05", "strictly between 0 and 1"),
         ("tpr@1 <= 0.05", "strictly between 0 and 1"),
         ("tpr@-0.1 <= 0.05", "strictly between 0 and 1"),
-        ("auc@0.1 <= 0.6", "only tpr takes a level"),
+        ("auc@0.1 <= 0.6", "only tpr and ppv take a level"),
+        ("ppv <= 0.9", "ppv needs the false-positive rate it is read at and a prior"),
+        ("ppv@0.01 <= 0.9", "such as 'ppv@0.01,0.5'"),
+        ("ppv@0.01,2 <= 0.9", "the prior of ppv must lie strictly between 0 and 1"),
+        ("ppv@0.01,0.5 <= 1.5", "ppv lies between 0 and 1"),
+        ("tpr@0.01,0.5 <= 0.9", "expected one of <=, >=, <, >"),
         ("auc <= 60", "auc lies between 0 and 1, a bound of 60 decides nothing"),
         ("advantage >= 2", "between -1 and 1"),
         ("epsilon <= -1", "at or above 0"),
@@ -86,11 +92,14 @@ def test_parse_checks_the_attack_when_it_knows_them():
 
 
 @pytest.mark.parametrize(
-    "text", ["auc < 1", "tpr@0.05 < 1", "advantage < 1", "accuracy < 1", "epsilon < 1"]
+    "text",
+    ["auc < 1", "tpr@0.05 < 1", "advantage < 1", "accuracy < 1", "epsilon < 1", "ppv@0.05,0.3 < 1"],
 )
 def test_every_metric_of_the_grammar_is_one_of_metrics(text):
     name, level = metrics.parse_metric(parse(text).measure)
-    assert (name, level) == (parse(text).metric, parse(text).level)
+    condition = parse(text)
+    levels = (condition.level, condition.prior) if name == "ppv" else condition.level
+    assert (name, level) == (condition.metric, levels)
 
 
 def test_an_interval_on_one_side_decides(report):
@@ -204,10 +213,11 @@ def test_only_a_pass_is_true(report):
 
 def test_the_outcome_says_why(report):
     lines = str(report.check("auc <= 0.99", "tpr@0.001 <= 0.5")).splitlines()
-    assert lines[0] == "inconclusive"
-    assert lines[1].startswith("  auc <= 0.99: holds. auc of stacked is 0.")
+    assert lines[0] == "UNDECIDED"
+    assert lines[1].startswith("  PASSED auc <= 0.99: auc of stacked is 0.")
     assert "97.5 % interval" in lines[1]
-    assert "tpr@0.001 <= 0.5: open." in lines[2]
+    assert lines[2].startswith("  UNDECIDED tpr@0.001 <= 0.5: ")
+    assert str(report.check("auc <= 0.5")).startswith("FAILED\n  FAILED auc <= 0.5: ")
 
 
 def test_check_wants_a_condition(report):

@@ -232,7 +232,10 @@ def test_memguard_sets_reference_records_apart(overfit):
         (RoundedPosterior(SVC()), "SVC has no predict_proba"),
         (TemperaturePosterior(make_pipeline(StandardScaler(), RidgeClassifier())), "RidgeCl"),
         (MemGuard(RidgeClassifier()), "RidgeClassifier has no predict_proba"),
-        (LabelOnly(StandardScaler()), "estimator must be a classifier, got StandardScaler"),
+        (
+            LabelOnly(StandardScaler()),
+            "estimator of LabelOnly must be a classifier, got StandardScaler",
+        ),
     ],
 )
 def test_bad_arguments(defense, message):

@@ -17,9 +17,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_finding_is_explained():
-    source = Path(mia_sklearn.__file__).with_name("_findings.py").read_text(encoding="utf-8")
+    folder = Path(mia_sklearn.__file__).parent
+    sources = [folder.joinpath(name).read_text("utf-8") for name in ("_findings.py", "_doubts.py")]
     constants = (
-        node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)
+        node.value
+        for source in sources
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant)
     )
     codes = {text for text in constants if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", str(text))}
     section = README.partition("## Findings\n")[2].partition("\n## ")[0]

@@ -42,13 +42,13 @@ def test_pooled_p_values_of_the_rows_of_fit_are_those_of_stats():
     X, member = observations(300)
     X.iloc[3, 0] = np.nan
     X.iloc[5, 3:] = np.nan  # two references: by rank
-    X.iloc[6, 1:] = 1.0  # equal ones: by rank
+    X.iloc[6, 1:] = 1.0  # equal ones stay in the pool
     values = X.to_numpy()
     attack = GMIAAttack().fit(X, member)
     expected = pooled_p_values(values[:, 0], values[:, 1:])
     np.testing.assert_allclose(attack.p_values(X), expected, rtol=1e-12)
-    np.testing.assert_array_equal(attack.pool_, np.sort(attack.pool_))
-    assert len(attack.pool_) == 298 * 20
+    np.testing.assert_array_equal(attack.pool_.values, np.sort(attack.pool_.values))
+    assert len(attack.pool_.values) == 299 * 20
 
 
 def test_pooled_p_values_of_a_record_do_not_depend_on_those_beside_it():
@@ -66,7 +66,7 @@ def test_a_large_pool_is_thinned(monkeypatch):
     whole = GMIAAttack().fit(X, member)
     monkeypatch.setattr("mia_sklearn.attacks.gmia._direct._MOST_POOLED", 1_000)
     thin = GMIAAttack().fit(X, member)
-    assert len(thin.pool_) == 50 * 20
+    assert len(thin.pool_.values) == 50 * 20
     np.testing.assert_allclose(thin.p_values(X), whole.p_values(X), atol=0.06)
 
 

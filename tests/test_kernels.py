@@ -77,6 +77,46 @@ def leave_one_out_twin(signal, references):
     return np.array(t), np.array(each).reshape(references.shape)
 
 
+def shrunken_twin(signal, references, variance=None):
+    """Follow the definition of the shrunken statistic value by value."""
+    rounding = 8 * np.finfo(np.asarray(references).dtype).eps
+    signal, references = np.asarray(signal, float), np.asarray(references, float)
+    rows = [row[~np.isnan(row)] for row in references]
+    if variance is None:
+        with np.errstate(all="ignore"):
+            enough = [row for row in rows if len(row) >= 3]
+            own = np.array([row.var(ddof=1) if np.ptp(row) else 0.0 for row in enough])
+        own = own[np.isfinite(own)]
+        variance = own.mean() if len(own) else 0.0
+
+    def statistic(x, others):
+        mean = others.mean()
+        v = (((others - mean) ** 2).sum() + 4 * variance) / (len(others) - 1 + 4)
+        if abs(x - mean) <= rounding * np.abs(others).max():
+            return 0.0
+        with np.errstate(divide="ignore"):
+            return np.divide(x - mean, np.sqrt(v * (1 + 1 / len(others))))
+
+    t, each = np.full(signal.shape, np.nan), np.full(references.shape, np.nan)
+    for i, row in enumerate(rows):
+        if len(row) >= 3:
+            t[i] = statistic(signal[i], row[:-1])
+            present = np.flatnonzero(~np.isnan(references[i]))
+            each[i, present] = [statistic(x, np.delete(row, j)) for j, x in enumerate(row)]
+    return t, each, variance
+
+
+def counts_twin(t, pool):
+    """Count the values of a pool that reach each number, each row weighing the same."""
+    present = ~np.isnan(pool)
+    sizes = present.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = np.where(present, (sizes.sum() / (sizes > 0).sum() / sizes)[:, None], 0)
+        least = np.where(np.isinf(t), t, t - 1e-9 * np.abs(t) - 1e-12)
+    counts = [np.nan if np.isnan(x) else weights[pool >= x].sum() for x in least]
+    return np.array(counts, dtype=float), weights.sum()
+
+
 def ranks_twin(signal, references):
     signal, references = np.asarray(signal, float), np.asarray(references, float)
     count = (~np.isnan(references)).sum(axis=1, keepdims=True)
@@ -210,6 +250,20 @@ def test_leave_one_out_t_equals_its_twin(typed):
     np.testing.assert_allclose(each, expected_each, **tolerance)
 
 
+def test_shrunken_t_equals_its_twin(typed):
+    signal, references = typed
+    s, each, variance = _rust.shrunken_t(signal, references)
+    expected, expected_each, expected_variance = shrunken_twin(signal, references)
+    assert s.dtype == each.dtype == np.float64
+    np.testing.assert_allclose(variance, expected_variance, rtol=1e-9, atol=1e-300)
+    tolerance = {"rtol": 1e-6, "atol": 1e-6}
+    np.testing.assert_allclose(s, expected, **tolerance)
+    np.testing.assert_allclose(each, expected_each, **tolerance)
+    given = _rust.shrunken_t(signal, references, 2.5)
+    np.testing.assert_allclose(given[1], shrunken_twin(signal, references, 2.5)[1], **tolerance)
+    assert given[2] == 2.5
+
+
 def test_ranks_equal_their_twin(typed):
     signal, references = typed
     for own in (signal[:, None], _several(*typed)):
@@ -313,10 +367,12 @@ def test_rmia_scores_of_many_records_equal_their_twin():
 def test_pooled_counts_equal_their_twin(typed):
     signal, pool = typed
     counts, total = _rust.pooled_counts(signal, pool)
-    values = pool[~np.isnan(pool)]
-    assert total == len(values)
-    expected = [np.nan if np.isnan(x) else (values >= x).sum() for x in signal]
-    np.testing.assert_array_equal(counts, np.array(expected, dtype=float))
+    expected, expected_total = counts_twin(np.asarray(signal, float), np.asarray(pool, float))
+    np.testing.assert_allclose(total, expected_total, rtol=1e-9)
+    np.testing.assert_allclose(counts, expected, rtol=1e-9)
+    if not np.isnan(pool).any():
+        assert total == pool.size
+        np.testing.assert_array_equal(counts, expected.round())
 
 
 @pytest.mark.parametrize("shape", ["heavy tails", "tied", "infinite", "too wide"])
@@ -331,7 +387,7 @@ def test_pooled_counts_of_uneven_numbers_equal_their_twin(shape):
     pool = rng.choice(np.append(t, [-np.inf, -0.5, 1.5, np.inf]), size=(900, 20))
     counts, total = _rust.pooled_counts(t, pool)
     assert total == pool.size
-    np.testing.assert_array_equal(counts, pool.size - np.searchsorted(np.sort(pool.ravel()), t))
+    np.testing.assert_array_equal(counts, counts_twin(t, pool)[0])
 
 
 def _p_values(signal, references):
@@ -358,6 +414,7 @@ def _all_kernels(signal, references):
         each,
         counts,
         np.array(total),
+        *_rust.shrunken_t(signal, references)[:2],
         _rust.leave_one_out_t(np.stack([signal] * 3, axis=1), references)[0],
         *_p_values(signal, references),
         _rust.rmia_scores(signal, np.nan_to_num(references).ravel()[:5_000], 1.5),
@@ -436,6 +493,7 @@ def test_other_one_dimensional_arguments_are_converted():
     [
         (lambda: _rust.reference_statistics(np.zeros(2), np.zeros((3, 4))), ValueError, "signal"),
         (lambda: _rust.leave_one_out_t(np.zeros(4), np.zeros((3, 4))), ValueError, "signal has 4"),
+        (lambda: _rust.shrunken_t(np.zeros(4), np.zeros((3, 4))), ValueError, "signal has 4"),
         (
             lambda: _rust.reference_statistics(np.zeros((3, 1)), np.zeros((3, 4))),
             ValueError,
@@ -495,7 +553,8 @@ loader.exec_module(_rust)
 rng = np.random.default_rng(0)
 signal, references = rng.normal(size=5_003), rng.normal(size=(5_003, 17))
 t, each = _rust.leave_one_out_t(signal, references)
-results = [_rust.reference_statistics(signal, references), t, each,
+s, e, variance = _rust.shrunken_t(signal, references)
+results = [_rust.reference_statistics(signal, references), t, each, s, e, np.array(variance),
            _rust.kernel_log_density(signal, references, [0.3, 1.0]),
            _rust.rank_p_values(references, references[:, ::-1]),
            _rust.pchip_p_values(references, references[:, 8:], True),

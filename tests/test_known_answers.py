@@ -74,8 +74,8 @@ def test_loss_threshold_on_a_nearest_neighbour(n_classes, n_references):
     assert auc["low"] <= expected <= auc["high"]
     if n_classes == 30:
         assert auc["low"] > 0.95
-    # The ceiling stands on the same neighbour, in units of standard deviations.
-    assert control(report, "ceiling")["value"] == pytest.approx(expected, abs=0.03)
+    # The memoriser stands on the same neighbour, in units of standard deviations.
+    assert control(report, "memoriser")["value"] == pytest.approx(expected, abs=0.03)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -213,6 +213,13 @@ def leaking(**options):
     return run(FOREST.fit(*train), train, test, **options)
 
 
+def singling():
+    # At fewer than 403 non-members nothing can be said of 1 % false alarms.
+    train, test = halves(*records(1000, flip_y=0.4))
+    options = {"attacks": "lira", "n_references": 8, "controls": False}
+    return run(FOREST.fit(*train), train, test, **options)
+
+
 def quiet(**options):
     train, test = halves(*records(400))
     return run(DummyClassifier(strategy="uniform").fit(*train), train, test, **options)
@@ -291,8 +298,8 @@ def without_references():
 
 FINDINGS = {
     # code: (audits that must report it, audits that must not)
-    "SINGLED_OUT": ([leaking], [quiet, weakly_leaking]),
-    "TELLS_APART": ([weakly_leaking], [quiet, leaking]),
+    "SINGLED_OUT": ([singling], [quiet, weakly_leaking, leaking]),
+    "TELLS_APART": ([weakly_leaking, leaking], [quiet, singling]),
     "NOT_SHOWN": ([quiet], [leaking, weakly_leaking]),
     "EXPOSED_RECORDS": ([exposing], [quiet]),
     "OVERFITTED": ([leaking], [quiet]),
@@ -332,6 +339,21 @@ def test_findings_are_where_they_belong(found, code):
     present, absent = FINDINGS[code]
     assert all(code in found(make) for make in present)
     assert not any(code in found(make) for make in absent)
+
+
+@pytest.mark.parametrize(("flips", "severity"), [(30, "warning"), (9, "info")])
+def test_severity_of_overfitting_follows_the_gap(flips, severity):
+    """A model that is right on all training records, and wrong on some others."""
+    (X, y), (X_test, _) = halves(*records(1000, n_classes=2))
+    model = KNeighborsClassifier(1).fit(X, y)
+    y_test = model.predict(X_test)
+    y_test[: 5 * flips] = 1 - y_test[: 5 * flips]
+    test = X_test, y_test
+    options = {"attacks": "threshold", "n_references": 0, "controls": False}
+    report = run(model, (X, y), test, **options)
+    finding = next(f for f in report.findings if f.code == "OVERFITTED")
+    assert report.info["target_test_accuracy"] == 1 - 5 * flips / 500
+    assert finding.severity == severity
 
 
 def test_findings_say_what_it_means_and_what_to_do(found):

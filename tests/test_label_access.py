@@ -457,7 +457,7 @@ def test_sparse_records_need_a_function(data):
 def test_answers_of_another_length_are_refused(model, data):
     asked = Asked(model)
     asked.predict = lambda X: np.zeros(3, dtype=int)
-    with pytest.raises(ValueError, match="predict returned 3 labels for 6656 records"):
+    with pytest.raises(ValueError, match=r"3,.*6656 records"):
         observe(asked, *data, access="label")
 
 

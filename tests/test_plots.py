@@ -142,8 +142,17 @@ def test_an_axes_is_used_when_given(display, scores):
     ids=["constant", "huge", "tiny", "far apart"],
 )
 def test_degenerate_scores_are_drawn(display, values):
-    drawn = display.from_predictions(np.tile([0, 1], 20), values)
+    member = np.tile([0, 1], 20)
+    drawn = display.from_predictions(member, values)
     drawn.figure_.savefig(io.BytesIO())
+    if display is AttackRocDisplay:
+        # Half of the members and half of the others score as much, or all do.
+        assert list(drawn.auc.values()) == [0.5]
+    else:
+        # Every record of a side lies in one of its bars.
+        sides = drawn.frame()[["members", "nonmembers"]]
+        np.testing.assert_allclose(sides.sum(), 1)
+    assert all(np.isfinite(ends).all() for ends in (drawn.ax_.get_xlim(), drawn.ax_.get_ylim()))
 
 
 @pytest.mark.parametrize("display", [AttackRocDisplay, ScoreDistributionDisplay])

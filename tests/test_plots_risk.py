@@ -193,8 +193,15 @@ def test_an_axes_is_used_when_given(comparison):
 
 def test_one_point_and_equal_points_are_drawn():
     for n in (1, 4):
-        display = RiskUtilityDisplay(names=["a"] * n, utility=[0.5] * n, risk=[0.5] * n).plot()
+        display = RiskUtilityDisplay(names=["a"] * n, utility=[0.5] * n, risk=[0.25] * n).plot()
         display.figure_.savefig(io.BytesIO())
+        # None beats an equal one: each is a point of the frontier, at its place.
+        assert display.frontier_.tolist() == [True] * n
+        drawn = [line.get_xydata() for line in display.ax_.lines if len(line.get_xydata()) == n]
+        assert any((points == [0.5, 0.25]).all() for points in drawn)
+        (low, high), (bottom, top) = display.ax_.get_xlim(), display.ax_.get_ylim()
+        assert low < 0.5 < high
+        assert bottom < 0.25 < top
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_verdict_when_a_control_failed(make_report, missing):
     report.controls["passed"] = pd.Series([False, True, missing], dtype=object)
     assert report.failed_controls == ["shift"]
     assert summarize(report).tone == "open"
-    assert report.verdict.startswith("Not to be relied on, a control failed (shift). Training")
+    assert report.verdict.startswith("Not to be relied on: a control failed (shift). Training")
 
 
 def test_text_begins_with_the_verdict_and_has_every_part(report):
@@ -237,6 +237,15 @@ def test_plot_draws_the_headline_first(report):
     display = report.plot(Figure().subplots(), bands="none")
     assert list(display.curves) == ["stacked", "threshold"]
     assert display.confidence == 0.95
+
+
+def test_a_control_without_verdict_is_for_comparison(report):
+    results = {row["control"]: row["result"] for row in summarize(report).controls}
+    assert results == {"shift": "passed", "pipeline": "passed", "memoriser": "for comparison"}
+    assert "[for comparison] memoriser:" in str(report)
+    page = render_html(report)
+    assert page.count(">for comparison<") == 1
+    assert "Which epsilon is bad?" in page
 
 
 # How it looks.

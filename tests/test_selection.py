@@ -178,7 +178,7 @@ def test_forgets(halves):
     assert not audited.remembers
     np.testing.assert_array_equal(audited.predict_proba(halves[2]), answers)
     with pytest.raises(ValueError, match="does not know its training records"):
-        membership_risk()(audited, *halves[2:])
+        membership_risk(attack="threshold")(audited, *halves[2:])
 
 
 def test_records_go_with_the_estimator(halves):
@@ -219,7 +219,7 @@ def test_strings_frames_and_arguments_of_fit(halves):
     assert audited.classes_.tolist() == ["no", "yes"]
     asked = pd.DataFrame(others, columns=list("abcdef"))
     np.testing.assert_allclose(audited.predict_proba(asked), plain.predict_proba(others))
-    risk = membership_risk()(audited, asked, np.array(["no", "yes"])[halves[3]])
+    risk = membership_risk(attack="threshold")(audited, asked, np.array(["no", "yes"])[halves[3]])
     assert risk == pytest.approx(_auc_by_hand(plain, *halves), abs=1e-6)
     with pytest.raises(ValueError, match="sample_weight is to be passed to fit of KNeighbors"):
         Audited(KNeighborsClassifier()).fit(X, y, sample_weight=np.ones(200))
@@ -262,36 +262,43 @@ def test_risk_is_what_the_audit_finds(metric, halves):
         progress=False,
     )
     expected = compute(metric, report.records["member"], report.records["threshold"]).value
-    assert membership_risk(metric)(audited, others, labels) == pytest.approx(-expected)
+    assert membership_risk(metric, attack="threshold")(audited, others, labels) == pytest.approx(
+        -expected
+    )
     assert expected > 0.2
 
 
 def test_risk_by_hand(halves):
     audited = Audited(LogisticRegression()).fit(*halves[:2])
-    risk = membership_risk("auc")(audited, *halves[2:])
+    risk = membership_risk("auc", attack="threshold")(audited, *halves[2:])
     assert risk == pytest.approx(_auc_by_hand(audited.estimator_, *halves), abs=1e-6)
 
 
-def test_records_of_both_sides_are_members(halves):
+def test_records_of_both_sides_are_left_out_of_both(halves):
     X, y, others, labels = halves
     audited = Audited(_tree()).fit(X, y)
-    risk = membership_risk("auc")
+    risk = membership_risk("auc", attack="threshold")
     mixed = np.r_[others, X[:50]], np.r_[labels, y[:50]]
-    assert risk(audited, *mixed) == risk(audited, others, labels)
+    expected = _auc_by_hand(audited.estimator_, X[50:], y[50:], others, labels)
+    assert risk(audited, *mixed) == pytest.approx(expected, abs=1e-6)
     with pytest.raises(ValueError, match="there are no non-members"):
         risk(audited, X, y)
 
 
 def test_at_chance_where_nothing_is_remembered():
     X, y = make_classification(4000, 5, random_state=1)
-    found = cross_val_score(Audited(GaussianNB()), X, y, scoring=membership_risk("auc"), cv=4)
+    found = cross_val_score(
+        Audited(GaussianNB()), X, y, scoring=membership_risk("auc", attack="threshold"), cv=4
+    )
     assert abs(-found.mean() - 0.5) < 0.02
 
 
 def test_memorising_is_found():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(400, 5)), rng.integers(0, 2, 400)
-    found = cross_val_score(Audited(_tree()), X, y, scoring=membership_risk("advantage"), cv=4)
+    found = cross_val_score(
+        Audited(_tree()), X, y, scoring=membership_risk("advantage", attack="threshold"), cv=4
+    )
     assert -found.mean() > 0.4
 
 
@@ -302,12 +309,14 @@ def test_cross_validation(n_jobs, records):
         Audited(_tree()),
         X,
         y,
-        scoring={"accuracy": "accuracy", "risk": membership_risk("auc")},
+        scoring={"accuracy": "accuracy", "risk": membership_risk("auc", attack="threshold")},
         cv=3,
         n_jobs=n_jobs,
         return_estimator=True,
     )
-    alone = cross_val_score(Audited(_tree()), X, y, scoring=membership_risk("auc"), cv=3)
+    alone = cross_val_score(
+        Audited(_tree()), X, y, scoring=membership_risk("auc", attack="threshold"), cv=3
+    )
     np.testing.assert_array_equal(found["test_risk"], alone)
     assert (found["test_risk"] < -0.5).all()
     # What comes back from another process has been through a pickle.
@@ -319,14 +328,14 @@ def test_search_with_a_limit(records):
     search = GridSearchCV(
         Audited(_tree()),
         {"estimator__max_depth": [1, 3, None]},
-        scoring={"accuracy": "accuracy", "risk": membership_risk("auc")},
+        scoring={"accuracy": "accuracy", "risk": membership_risk("auc", attack="threshold")},
         refit=pareto_refit(max_risk=0.65),
         n_jobs=2,
     ).fit(X, y)
     assert search.best_params_["estimator__max_depth"] in (1, 3)
     assert search.best_estimator_.remembers
     # A search over Audited estimators can be scored itself.
-    assert membership_risk()(search, X[:0:-1] + 1, y[:0:-1]) < 0
+    assert membership_risk(attack="threshold")(search, X[:0:-1] + 1, y[:0:-1]) < 0
     assert not pickle.loads(pickle.dumps(search)).best_estimator_.remembers
 
 
@@ -354,6 +363,111 @@ def test_attack_with_references(halves):
     assert fixed(audited, others, labels) == -row
 
 
+class Counting(DecisionTreeClassifier):
+    fits = 0
+
+    def fit(self, X, y, sample_weight=None):
+        Counting.fits += 1
+        Counting.weights = sample_weight
+        return super().fit(X, y, sample_weight)
+
+
+def test_splits_share_the_references_of_a_candidate(records):
+    X, y = records
+    risk = membership_risk("auc", n_references=4)
+    assert risk.name == "neg_lira_auc"
+    assert repr(risk) == "membership_risk('auc', attack='lira', n_references=4)"
+    Counting.fits = 0
+    search = GridSearchCV(
+        Audited(Counting(random_state=0)),
+        {"estimator__max_depth": [2, None]},
+        scoring={"accuracy": "accuracy", risk.name: risk},
+        refit=pareto_refit(risk=risk, max_risk=0.58, confidence=0.5),
+        cv=2,
+    ).fit(X, y)
+    # Two candidates of two splits and four references, and the one that is kept.
+    assert Counting.fits == 2 * (2 + 4) + 1
+    found = -search.cv_results_["mean_test_neg_lira_auc"]
+    assert found[1] > found[0] + 0.05
+    front = pareto_front(search.cv_results_, risk=risk)
+    assert (front["risk"] > 0.4).all()
+    assert search.best_index_ == 0
+    # Nothing that tells who was trained on goes with a copy, and no record is kept.
+    assert risk._kept[1].X_ is None
+    assert pickle.loads(pickle.dumps(risk))._kept is None
+
+
+def test_the_default_finds_what_a_threshold_misses(records):
+    X, y = records
+    audited = Audited(RandomForestClassifier(10, random_state=0)).fit(X[:200], y[:200])
+    strong, weak = (
+        -membership_risk("auc", attack=attack)(audited, X[200:], y[200:])
+        for attack in ("auto", "threshold")
+    )
+    assert strong > weak + 0.03
+    assert membership_risk().n_references == 8
+    mixed = np.r_[X[200:], X[:50]], np.r_[y[200:], y[:50]]
+    assert -membership_risk("auc")(audited, *mixed) == pytest.approx(strong, abs=0.05)
+    with pytest.raises(ValueError, match="there are no non-members"):
+        membership_risk()(audited, X[:200], y[:200])
+
+
+def test_a_choice_that_fails_names_the_attack():
+    choose = pareto_refit(risk=membership_risk("advantage"), max_risk=0.1)
+    results = {
+        "split0_test_accuracy": [0.9],
+        "split1_test_accuracy": [0.9],
+        "split0_test_neg_lira_advantage": [-0.3],
+        "split1_test_neg_lira_advantage": [-0.3],
+    }
+    with pytest.warns(UserWarning, match=r"the risk 'lira_advantage' at or below.*mean 0.3, upper"):
+        assert choose(results) == 0
+
+
+def test_weights_of_a_search_reach_the_references(records):
+    X, y = records
+    risk = membership_risk("auc", n_references=4)
+    weight = np.random.default_rng(0).uniform(0.5, 2, 400)
+    audited = Audited(Counting()).fit(X[:200], y[:200], sample_weight=weight[:200])
+    assert risk(audited, X[200:], y[200:], sample_weight=weight[200:]) < -0.5
+    # The last one trained is a reference, on records of both sides.
+    assert 0 < np.isin(Counting.weights, weight[200:]).sum() < 200
+    with pytest.warns(UserWarning, match="by a threshold on the loss and not by 'lira'"):
+        alone = risk(audited, X[200:], y[200:])
+    assert alone == membership_risk("auc", attack="threshold")(audited, X[200:], y[200:])
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, make_pipeline])
+def test_a_search_with_weights_and_several_scorers(wrap, records):
+    X, y = records
+    model = wrap(_tree())
+    step = "decisiontreeclassifier__" if hasattr(model, "steps") else ""
+    scoring = {"accuracy": "accuracy", "risk": membership_risk(attack="threshold")}
+    search = GridSearchCV(Audited(model), {}, scoring=scoring, refit=pareto_refit(max_risk=1), cv=2)
+    with warnings.catch_warnings():
+        # Older versions say nothing of weights that scorers do not get.
+        warnings.simplefilter("error")
+        search.fit(X, y, **{f"{step}sample_weight": np.ones(400)})
+    assert (search.cv_results_["mean_test_risk"] < -0.5).all()
+
+
+def test_a_search_that_routes_weights(records):
+    import sklearn
+    from sklearn.metrics import accuracy_score, make_scorer
+
+    X, y = records
+    with sklearn.config_context(enable_metadata_routing=True):
+        accuracy = make_scorer(accuracy_score).set_score_request(sample_weight=False)
+        search = GridSearchCV(
+            Audited(_tree().set_fit_request(sample_weight=True)),
+            {"estimator__max_depth": [2]},
+            scoring={"accuracy": accuracy, "risk": membership_risk(attack="threshold")},
+            refit=lambda results: int(results["mean_test_risk"].argmax()),
+            cv=2,
+        ).fit(X, y, sample_weight=np.ones(400))
+    assert (search.cv_results_["mean_test_risk"] <= 0).all()
+
+
 def test_white_box_attack_without_references(halves):
     X, y, others, labels = halves
     risk = membership_risk("auc", attack="gradient-norm")
@@ -365,7 +479,7 @@ def test_white_box_attack_without_references(halves):
 def test_weights_per_record_cannot_reach_references(halves):
     X, y, others, labels = halves
     audited = Audited(_tree()).fit(X, y, sample_weight=np.ones(200))
-    assert membership_risk()(audited, others, labels) < 0
+    assert membership_risk(attack="threshold")(audited, others, labels) < 0
     with pytest.raises(ValueError, match="would need sample_weight of the test records"):
         membership_risk(attack="lira", n_references=4)(audited, others, labels)
 
@@ -404,7 +518,7 @@ def test_bad_scorers_are_refused_at_once(options, message):
 
 def test_estimators_that_remember_nothing_are_named(halves):
     X, y, others, labels = halves
-    risk = membership_risk()
+    risk = membership_risk(attack="threshold")
     with pytest.raises(ValueError, match=r"wrap it, Audited\(GaussianNB\(...\)\)"):
         risk(GaussianNB().fit(X, y), others, labels)
     inside = make_pipeline(StandardScaler(), Audited(GaussianNB())).fit(X, y)
@@ -476,7 +590,7 @@ def test_unwrapped_estimators_do_not_end_a_search(records):
     search = GridSearchCV(
         _tree(),
         {"max_depth": [1, 2]},
-        scoring={"accuracy": "accuracy", "risk": membership_risk()},
+        scoring={"accuracy": "accuracy", "risk": membership_risk(attack="threshold")},
         refit=pareto_refit(max_risk=0.5),
         cv=2,
     )
@@ -546,7 +660,7 @@ def test_front():
 def test_interval_of_the_risk_holds():
     """How often the upper end lies above the risk of models trained on as many records."""
     rng = np.random.default_rng(0)
-    risk, upper, scorer = [], [], membership_risk("auc")
+    risk, upper, scorer = [], [], membership_risk("auc", attack="threshold")
 
     def draw(n):
         y = rng.integers(0, 2, n)

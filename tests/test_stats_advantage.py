@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from mia_sklearn.stats import advantage_interval, best_advantage_interval, difference_interval
+from mia_sklearn.stats import (
+    advantage_interval,
+    balanced_accuracy_interval,
+    best_advantage_interval,
+    difference_interval,
+)
 
 
 def test_known_value():
@@ -67,3 +72,30 @@ def test_worse_than_chance_at_every_threshold_calls_nobody():
 def test_refuses_a_nan_threshold():
     with pytest.raises(ValueError, match="`threshold` is NaN"):
         advantage_interval([1.0], [0.0], np.nan)
+
+
+def test_groups_of_unequal_size_are_weighed():
+    # In each class one person has nine records and another one: 10 ** 2 / 82 = 1.22 records' worth.
+    y = np.repeat([0, 1], 10)
+    groups = np.r_[np.zeros(9), 1, np.full(9, 2), 3]
+    y_pred = np.where(np.arange(20) % 10 == 9, 1 - y, y)
+    found = balanced_accuracy_interval(y, y_pred, groups=groups)
+    n, share, z2 = 100 / 82, 0.9, 1.959964**2
+    centre, half = share + z2 / (2 * n), np.sqrt(z2 * (share * 0.1 / n + z2 / (4 * n * n)))
+    low, high = (np.array([centre - half, centre + half]) / (1 + z2 / n)).tolist()
+    # Two classes of one half width: it is divided by the root of two.
+    expected = (0.9, 0.9 - (0.9 - low) / np.sqrt(2), 0.9 + (high - 0.9) / np.sqrt(2))
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 7, 19, 47, 101])
+def test_ends_stay_in_the_range(n):
+    for one, other in ((n, 0), (0, n), (n, n), (0, 0)):
+        low, high = difference_interval(one, n, other, n)
+        assert -1 <= low <= (one - other) / n <= high <= 1
+    y = np.repeat([0, 1, 2], n)
+    for y_pred in (y, (y + 1) % 3):
+        found = balanced_accuracy_interval(y, y_pred)
+        assert 0 <= found.low <= found.value <= found.high <= 1
+    best = best_advantage_interval(np.full(n, 2.0), np.zeros(n))
+    assert 0 <= best.low <= best.value <= best.high <= 1

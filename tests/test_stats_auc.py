@@ -67,3 +67,31 @@ def test_all_tied_is_chance():
     auc, low, high = auc_interval(np.ones(20), np.ones(20))
     assert auc == 0.5
     assert 0.3 < low < 0.5 < high < 0.7
+
+
+def test_a_small_side_that_shows_one_value_is_not_sure_of_it():
+    # Ten of 500 members answer 1, none of 20 others: .05 of them might.
+    auc, low, high = auc_interval(np.r_[np.zeros(490), np.ones(10)], np.zeros(20))
+    assert auc == 0.51
+    assert low < 0.45
+    assert high > 0.54
+    mirrored = auc_interval(np.zeros(20), np.r_[np.zeros(490), np.ones(10)])
+    np.testing.assert_allclose(mirrored, (0.49, 1 - high, 1 - low), atol=1e-12)
+
+
+def test_below_half_ties_change_nothing():
+    # 0/1 at one half: as DeLong has it.
+    scores = np.repeat([0.0, 1.0], 25)
+    auc, low, high = auc_interval(scores, scores)
+    share = np.where(scores == 1, 0.75, 0.25)
+    half = 1.959964 * np.sqrt(2 * share.var(ddof=1) / 50) / 0.25
+    assert auc == 0.5
+    np.testing.assert_allclose([low, high], 1 / (1 + np.exp([half, -half])), rtol=1e-6)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_ends_stay_in_the_range(flip):
+    for n in (1, 2, 3, 7, 49):
+        sides = np.full(n, 0.1) * np.arange(1, n + 1), np.full(n, -0.3) * np.arange(1, n + 1)
+        auc, low, high = auc_interval(*(sides[::-1] if flip else sides))
+        assert 0 <= low <= auc <= high <= 1

@@ -156,3 +156,16 @@ def test_refuses_impossible_counts_and_levels():
         epsilon_bound(10, 5, 5, confidence=1)
     with pytest.raises(ValueError, match="`membership_rate` must lie strictly between 0 and 1"):
         one_run_epsilon([1.0], [0.0], membership_rate=0)
+
+
+def test_the_error_is_halved_between_the_two_rates():
+    # 100 of 100 held-out members and 0 of 100 others: limits .025 ** .01 and 1 - .025 ** .01.
+    limit = 0.025**0.01
+    expected = np.log(limit / (1 - limit))
+    assert threshold_epsilon(np.ones(200), np.zeros(200)) == pytest.approx(expected)
+    assert expected == pytest.approx(3.28135, abs=1e-5)
+
+
+def test_delta_beyond_the_mass_of_right_guesses():
+    # All of the mass lies below the count: the gap up to it counts as values of no mass.
+    assert epsilon_bound(10_000, 10_000, 10_000, delta=0.01) == pytest.approx(0.46618, abs=1e-5)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 pytestmark = pytest.mark.slow
 
@@ -123,3 +124,55 @@ def test_half_pool_references_of_a_larger_target_are_unfit():
     at_05, at_01 = null.split_rates(null.MODELS["logistic regression"], 0.5, 16, 15)
     assert at_05 > 0.15
     assert at_01 > 0.04
+
+
+@pytest.mark.parametrize("n_references", [4, 6, 8, 12, 16])
+@pytest.mark.parametrize("answers", null.ANSWERS)
+def test_pooled_p_values_of_exchangeable_answers(answers, n_references):
+    rates = null.pooled_rates(answers, n_references)
+    for rate, level in zip(rates, (0.001, 0.01, 0.05), strict=True):
+        # Records of one pool share it, and equal answers fall together.
+        assert rate <= at_most(level, 60_000) * 1.1
+
+
+@pytest.mark.parametrize("law", ["normal, scales differ", "votes, Beta(.3, .3)"])
+def test_pooled_p_values_of_records_with_unequal_numbers_of_references(law):
+    rng = np.random.default_rng(0)
+    rates = []
+    for _ in range(30):
+        values = null.ANSWERS[law](rng, (2_000, 33))
+        values[::2, 4:] = np.nan
+        p = null.stats.pooled_p_values(values[:, 0], values[:, 1:])
+        rates.append([(p <= level).mean() for level in (0.001, 0.01, 0.05)])
+    for rate, level in zip(np.mean(rates, axis=0), (0.001, 0.01, 0.05), strict=True):
+        assert rate <= at_most(level, 60_000) * 1.1
+
+
+@pytest.mark.parametrize(("n_references", "least"), [(8, 0.1), (16, 0.25)])
+def test_pooled_p_values_find_members(n_references, least):
+    assert null.pooled_power(n_references) >= least
+
+
+@pytest.mark.parametrize("name", null.AUDITED)
+def test_p_values_of_whole_audits(name):
+    X, y = load_digits(return_X_y=True, as_frame=True)
+    # Three classes in two: answers that leaves and neighbours share.
+    model, width = null.AUDITED[name]
+    rates = null.audit_rates(model, X, (y % 3 == 0).to_numpy().astype(int), width, 3)
+    for rate, level in zip(rates, (0.001, 0.01, 0.05), strict=True):
+        # Records share their references, so that the rates of an audit vary together.
+        assert rate <= at_most(level, 450)
+
+
+@pytest.mark.parametrize("scores", null.TIED_SCORES)
+def test_coverage_of_areas_with_heavy_ties(scores):
+    held, _ = null.auc_coverage(scores, 400)
+    assert 1 - held <= at_most(0.06, 400)
+
+
+@pytest.mark.parametrize("prior", [0.5, 0.01])
+@pytest.mark.parametrize("n", [200, 1_000])
+@pytest.mark.parametrize("scores", [*null.NULLS, *null.LEAKS[:3]], ids=lambda scores: scores.name)
+def test_coverage_of_precision(scores, n, prior):
+    above, below, _ = null.precision_misses(scores, n, prior, 300)
+    assert above + below <= at_most(0.05, 300)

@@ -12,6 +12,7 @@ from mia_sklearn.stats import (
     references_needed,
     t_p_values,
 )
+from mia_sklearn.stats._p_values import p_values_from_pool, pool_of
 
 
 def table(n=200, k=12, seed=0, *, tied=False):
@@ -77,27 +78,41 @@ def test_t():
     assert p[7] != rank[7]
 
 
+def shrunken(value, others, variance):
+    """Standardise by others, with the common variance as four more observations."""
+    m, deviation = len(others), value - others.mean()
+    v = (((others - others.mean()) ** 2).sum() + 4 * variance) / (m - 1 + 4)
+    if abs(deviation) <= 1e-14 * abs(others.mean()):
+        return 0.0
+    return deviation / np.sqrt(v * (1 + 1 / m)) if v > 0 else np.inf * np.sign(deviation)
+
+
 def literal_pooled(signal, references):
     """Follow the definition record by record."""
-    pool = []
-    for row in references:
-        others = present(row)
-        each = [t_statistic(x, np.delete(others, j)) for j, x in enumerate(others)]
-        pool.extend(e for e in each if not np.isnan(e))
-    pool = np.array(pool)
+    rows = [present(row) for row in references]
+    enough = [row for row in rows if len(row) >= 3]
+    variance = np.mean([row.var(ddof=1) for row in enough])
+    pools = [
+        np.array([shrunken(x, np.delete(row, j), variance) for j, x in enumerate(row)])
+        for row in enough
+    ]
+    size = np.mean([len(pool) for pool in pools])
     p = rank_p_values(signal, references)
-    for i, (value, row) in enumerate(zip(signal, references, strict=True)):
-        statistic = t_statistic(value, present(row))
-        if len(present(row)) >= 3 and not np.isnan(statistic):
-            p[i] = (1 + (pool >= statistic).sum()) / (1 + len(pool))
+    for i, (value, row) in enumerate(zip(signal, rows, strict=True)):
+        if len(row) >= 3:
+            least = shrunken(value, row[:-1], variance)
+            least -= 0.0 if np.isinf(least) else 1e-9 * abs(least) + 1e-12
+            reached = sum((pool >= least).mean() * size for pool in pools)
+            p[i] = (1 + reached) / (1 + size * len(pools))
     return p
 
 
-def test_pooled():
-    signal, references = table()
+@pytest.mark.parametrize("tied", [False, True])
+def test_pooled(tied):
+    signal, references = table(tied=tied)
     p = pooled_p_values(signal, references)
-    np.testing.assert_allclose(p, literal_pooled(signal, references), rtol=1e-12)
-    np.testing.assert_array_equal(p[:8], rank_p_values(signal, references)[:8])
+    np.testing.assert_allclose(p, literal_pooled(signal, references), rtol=1e-7)
+    np.testing.assert_array_equal(p[5:8], rank_p_values(signal, references)[5:8])
     assert p.min() < 1 / 13
 
 
@@ -108,17 +123,104 @@ def test_strata_are_pooled_apart():
     for name in "ab":
         rows = strata == name
         expected = literal_pooled(signal[rows], references[rows])
-        np.testing.assert_allclose(p[rows], expected, rtol=1e-12)
+        np.testing.assert_allclose(p[rows], expected, rtol=1e-7)
 
 
-def test_one_outlying_reference_does_not_poison_the_pool():
-    # Without the 5 the others are equal: its own statistic is undefined, not infinite.
-    signal, references = table()
-    references[10] = 0.1
-    references[10, 0] = 5.0
+def votes(n_records, seed=0):
+    """Three references of four answer -1, the other one 1, whichever it is."""
+    rng = np.random.default_rng(seed)
+    return rng.permuted(np.tile([1.0, -1.0, -1.0, -1.0], (n_records, 1)), axis=1)
+
+
+def test_what_three_of_four_references_answer_exposes_nobody():
+    references = votes(1_000)
+    p = pooled_p_values(np.full(1_000, -1.0), references)
+    # The reference that differs stands apart from equal ones, as the target does from three.
+    last = references[:, -1] == 1
+    np.testing.assert_array_equal(p[~last], 1)
+    np.testing.assert_allclose(p[last], 0.25, atol=1e-3)
+    np.testing.assert_allclose(pooled_p_values(np.full(1_000, 1.0), references), 0.25, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_references", [4, 6, 8])
+def test_equal_votes_are_as_typical_whatever_the_model(n_references):
+    # Exchangeable votes: of the five-thousand, no more than the nominal share below each level.
+    rng = np.random.default_rng(1)
+    values = (rng.uniform(size=(5_000, n_references + 1)) < rng.beta(0.3, 0.3, (5_000, 1))) * 1.0
+    p = pooled_p_values(values[:, 0], values[:, 1:])
+    for level in (0.001, 0.01, 0.05):
+        assert (p <= level).mean() <= level + 3.3 * np.sqrt(level / 5_000)
+
+
+def test_values_that_differ_by_rounding_are_equal():
+    # The same three votes of ten in another order: sums of tenths that differ in the last bit.
+    references = np.tile([0.1 + 0.2, 0.3, 0.1 + 0.2, 0.3], (50, 1))
+    np.testing.assert_array_equal(pooled_p_values(np.full(50, 0.1 + 0.2), references), 1)
+    np.testing.assert_array_equal(pooled_p_values(np.full(50, np.float32(0.3)), references), 1)
+
+
+def test_without_any_variance_only_the_mean_is_typical():
+    references = np.tile([[2.0], [-1.0]], (1, 4))
+    np.testing.assert_array_equal(pooled_p_values([2.0, -1.0], references), 1)
+    np.testing.assert_array_equal(pooled_p_values([2.5, -1.5], references), [1 / 9, 1])
+
+
+def test_every_record_weighs_the_same_in_the_pool():
+    # One record of nine references, which spread, and one of three, which do not.
+    references = np.full((2, 9), np.nan)
+    references[0] = np.arange(9.0)
+    references[1, :3] = 0.0
+    p = pooled_p_values([100.0, 0.0], references)
+    # Of twelve values each record has six: 0 is reached by half of the first one's and all others.
+    np.testing.assert_allclose(p, [1 / 13, (1 + 6 + 6 * 5 / 9) / 13])
+
+
+def test_infinite_answers_are_the_limit_of_large_ones():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 7))
+    extreme = rng.uniform(size=values.shape)
+    for big, of_all in ((np.inf, {}), (1e150, {})):
+        values[extreme < 0.1], values[extreme > 0.95] = big, -big
+        of_all[big] = pooled_p_values(values[:, 0], values[:, 1:])
+    assert not np.isnan(of_all[big]).any()
+    values[extreme < 0.1], values[extreme > 0.95] = np.inf, -np.inf
+    p = pooled_p_values(values[:, 0], values[:, 1:])
+    assert ((p > 0) & (p <= 1)).all()
+    high = np.isposinf(values[:, 0]) & np.isfinite(values[:, 1:]).all(axis=1)
+    assert high.any() and (p[high] < 0.1).all()
+    low = np.isneginf(values[:, 0]) & np.isfinite(values[:, 1:]).all(axis=1)
+    np.testing.assert_allclose(p[low], 1)
+
+
+def test_pools_of_other_records():
+    pool = pool_of(np.array([[-1.0, 0.0, 1.0]]), 100)
+    # Deviations -1.5, 0 and 1.5 over v = (squares + 4) / 5 and 1 + 1 / 2.
     np.testing.assert_allclose(
-        pooled_p_values(signal, references), literal_pooled(signal, references), rtol=1e-12
+        pool.values, [-1.5 / np.sqrt(0.9 * 1.5), 0, 1.5 / np.sqrt(0.9 * 1.5)], atol=1e-12
     )
+    assert pool.variance == 1
+    np.testing.assert_array_equal(pool.weights, 1)
+    # -0.5 is the mean of -1 and 0: as typical as 0 is between -1 and 1.
+    references = [[-1.0, 0.0, 1.0]]
+    p = [p_values_from_pool([x], references, pool)[0] for x in (-9.0, -0.5, 0.0, 9.0, np.nan)]
+    np.testing.assert_array_equal(p, [1, 0.75, 0.5, 0.25, np.nan])
+    # Without a pool, and without three references: the rank.
+    nothing = pool_of(np.empty((0, 3)), 100)
+    assert p_values_from_pool([9.0], references, nothing)[0] == 0.25
+    assert p_values_from_pool([9.0], [[-1.0, 0.0, np.nan]], pool)[0] == 1 / 3
+
+
+def test_the_pool_of_the_same_records_gives_the_same_values():
+    signal, references = table(tied=True)
+    p = p_values_from_pool(signal, references, pool_of(references, 10**6))
+    np.testing.assert_allclose(p, pooled_p_values(signal, references), rtol=1e-8)
+
+
+def test_higher_signals_never_have_larger_pooled_values():
+    _, references = table(tied=True)
+    signals = np.sort(np.random.default_rng(2).normal(0, 5, (len(references), 40)), axis=1)
+    signals[:, 0], signals[:, -1] = -np.inf, np.inf
+    assert (np.diff(pooled_p_values(signals, references), axis=1) <= 0).all()
 
 
 @pytest.mark.parametrize("scale", ["loss", "signal"])
@@ -267,6 +369,8 @@ def test_refuses_strata_of_another_length():
 def test_references_needed():
     assert references_needed(1_000, 50, 0.1) == 199
     assert references_needed(1_000, 1_000, 0.1) == 9
+    # 90 / .9 is 100.00000000000001 in floating point.
+    assert references_needed(90, 3, 0.3) == 99
     # The smallest rank p-value then reaches the last rejected place.
     for n, m, q in ((1_000, 50, 0.1), (777, 13, 0.05), (10, 1, 0.3)):
         k = references_needed(n, m, q)

@@ -383,7 +383,7 @@ def test_references_train_on_as_many_records_as_the_target(data, n_members, monk
     assert np.abs(np.array(sizes) / n_members - 1).max() <= 0.05
 
 
-@pytest.mark.parametrize(("max_records", "members"), [(100, 75), (40, 30)])
+@pytest.mark.parametrize(("max_records", "members"), [(100, 50), (40, 20)])
 def test_largest_number_of_records(data, max_records, members):
     X, y = data
     report = run(TREE.fit(X[:180], y[:180]), X, y, 180, max_records=max_records)

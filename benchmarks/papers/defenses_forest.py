@@ -56,7 +56,7 @@ def search(X: Any, y: Any, *, max_risk: float, trees: int, n_jobs: int) -> GridS
     return GridSearchCV(
         Audited(forest(trees)),
         GRID,
-        scoring={"accuracy": "accuracy", "risk": membership_risk("advantage")},
+        scoring={"accuracy": "accuracy", "risk": membership_risk("advantage", attack="threshold")},
         refit=pareto_refit(utility="accuracy", risk="risk", max_risk=max_risk),
         cv=StratifiedKFold(5, shuffle=True, random_state=0),
         n_jobs=n_jobs,

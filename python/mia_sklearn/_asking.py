@@ -9,11 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._data import n_rows, take_rows
+from ._data import chunks, take_rows
 
 __all__ = ["AskedInChunks", "AskedRecords", "BaseAccess", "Question"]
 
-_VALUES_PER_CHUNK = 2**24
 # Signals that differ by no more than this share are equal but for rounding.
 _CONSTANT = 1e-6
 
@@ -120,16 +119,14 @@ class AskedInChunks(Question):
         self.function = function
 
     def ask(self, model: Any, rows: np.ndarray, seed: int) -> np.ndarray:
-        width = max(1, int(np.prod(self.X.shape[1:])))
-        step = max(1, _VALUES_PER_CHUNK // width)
         parts = []
-        for start in range(0, len(rows), step):
-            X = take_rows(self.X, rows[start : start + step])
-            values = np.asarray(self.function(model, X), dtype=np.float64)
-            if values.shape != (n_rows(X),):
+        for part in chunks(self.X, len(rows)):
+            asked = rows[part]
+            values = np.asarray(self.function(model, take_rows(self.X, asked)), dtype=np.float64)
+            if values.shape != asked.shape:
                 raise ValueError(
                     f"The signal has shape {values.shape}; expected one number per record: "
-                    f"({n_rows(X)},)."
+                    f"({len(asked)},)."
                 )
             parts.append(values)
         signal = np.concatenate(parts)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._agreement import agreement_with_predict, sample_of_both
 from ._audit_options import (
+    check_asked_for,
     check_options,
     check_references_suffice,
     classifier_of,
@@ -20,17 +22,19 @@ from ._comparison import read_comparison
 from ._controls import (
     Control,
     distribution_shift,
-    memorising_ceiling,
+    memorising_threshold,
     pipeline_control,
     reference_control,
 )
 from ._coverage import Means, access_of, choose_attacks, coverage, draws_records, headline_of
-from ._data import take_rows
+from ._data import as_table, take_rows
 from ._findings import findings
 from ._observations import ReferenceTable, group_columns
 from ._observe import alone, ask_as_references, ask_copies, ask_target, beside, beside_groups, place
-from ._people import check_slices, people_of, single, split_off, their_p_values
-from ._plan import Run, in_pool_order, make_plan, make_pool
+from ._people import check_slices, single, split_off, their_p_values
+from ._plan import Pool, Run, in_pool_order, make_plan, make_pool
+from ._repeats import TooFewRecords
+from ._sampling import is_stratified
 from ._slices import slice_columns
 from ._tables import controls_table, info_of, metrics_table, records_table
 from ._targets import FunctionTarget, class_indices
@@ -98,9 +102,13 @@ def audit(
         `discriminator_score`, are audited by `audit(generator, X_train, X_test)`; so is, with
         ``release="samples"``, a function `(n, random_state)` that returns n samples.
     X_train, y_train : table of shape (n_train, n_features), array-like of shape (n_train,)
-        What the model was trained on: the members.
+        What the model was trained on: the members. An array, a sparse matrix, a data frame (of
+        pandas, Polars, pyarrow), or a list, Series or array of texts: the kind that the model
+        was fitted on, of which models get copies. Labels are taken by position, as in
+        scikit-learn; a Series with the index of `X_train` in another order is refused.
     X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
-        Records of the same population that it was not trained on.
+        Records of the same population that it was not trained on. Columns may have another
+        dtype than in `X_train`, where values are of one kind: see Notes.
     n_references : int, default=None
         Reference models; rounded up to whole blocks, at least two. 0 trains none, which leaves
         the weakest attack. None stands for 16, and for 0 where a discriminator is asked, to
@@ -117,7 +125,9 @@ def audit(
     fit_params : dict, default=None
         Passed to the references' `fit`. Values with one entry per record are sliced; they hold
         the training records' entries, then those of the test records, on which references
-        train too. A defense's `X_reference` and `y_reference` go whole to each.
+        train too; a pandas Series goes with the labels of its index, where they are those of
+        `X_train` and `X_test`. The same holds for `slices` and `groups`. A defense's
+        `X_reference` and `y_reference` go whole to each.
     split : {"random", "other", None}, default=None
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.
@@ -139,8 +149,9 @@ def audit(
     confidence : float, default=0.95
         Confidence of each interval; slices share what is left of it.
     max_records : int, default=None
-        Most records to audit, chosen at random; with `groups` about so many, of whole people.
-        Members beyond them stay in every reference's training set.
+        Most records to audit, chosen at random, as many training as test records as far as there
+        are; with `groups` about so many, of whole people. Members beyond them stay in every
+        reference's training set.
     n_queries : int, default=None
         Also query this many perturbed copies of each record, of the target and of every
         reference: a stronger attacker, who pays that many more queries. None stands for 25 where
@@ -171,7 +182,8 @@ def audit(
     Raises
     ------
     ValueError
-        If an argument is wrong, before any model is trained.
+        If an argument is wrong, or too few records of a side occur once, before any model is
+        trained.
 
     See Also
     --------
@@ -183,12 +195,30 @@ def audit(
     numbers make the verdict; the best of several attacks, chosen after the fact, would not hold
     at the stated confidence.
 
+    Records that occur more than once, in `X_train` and `X_test` together, are neither members
+    nor non-members: nothing tells which of several equal records a model has seen, and dropping
+    those of one side alone would make train and test differ. None of their copies is audited,
+    on either side; those of `X_train` stay in the training set of every reference, those of
+    `X_test` are not used. Equal are records whose features and label are: numbers by value,
+    whatever type holds them, and missing values to one another. The same features with another
+    label are another record, since a model learns something else from it. `info` counts the
+    copies (``n_repeated_train``, ``n_repeated_test``); rates, accuracies included, are about
+    the others. Expected numbers of neighbours ("gmia") count the others only, too.
+
+    References train on columns of one dtype, that of `X_train` where no value of `X_test` changes
+    by it. Categories that only `X_test` has come behind those of `X_train`; where `X_test` has
+    missing values in whole numbers, or numbers of higher precision, references see those of both.
+    The model itself is asked about records in the dtypes of `X_train`, as it was fitted. Texts are
+    compared (the control for shift, neighbours) by counts of their words.
+
     With `groups` the unit of privacy is a person: references train on all of a person's records
     or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken
     unless another one is given), and rates, intervals, p-values, epsilon, controls and
     `records` count each person once. `split="random"` then says that people were split at
     random. p-values are those of the mean signal of a person's records. Vulnerable records are
-    not marked, and the shift is looked for on one record of each person. Without `groups`, the
+    not marked, and the shift is looked for on one record of each person. Equal records of one
+    person are no repetition; a person all of whose records are other people's too is not
+    audited, and everyone else is, with all of their records. Without `groups`, the
     intervals of an audit whose records are not independent are too narrow.
 
     Examples
@@ -207,6 +237,7 @@ def audit(
     (75, 4)
     """
     generates = draws_records(model, release)
+    check_asked_for(model, y_train, X_test, y_test, release)
     if generates:
         X_test = records_without_labels(y_train, X_test)
     groups, X_train, X_test = split_off(groups, model, X_train, X_test)
@@ -226,16 +257,17 @@ def audit(
     target = model if generates else classifier_of(model, X_train, y_train, classes, query_budget)
     trainable, search_note = what_to_train(target, estimator, fit_params, n_references)
     gradients = not generates and has_gradients(target)
-    means = Means(release, access, n_references > 0, gradients, people=groups is not None)
+    means = Means(
+        release, access, n_references > 0, gradients, groups is not None, queries=n_queries > 0
+    )
     chosen = choose_attacks(attacks, means)
     seed = seed_of(random_state, cache)
-    pool = make_pool(target, X_train, y_train, X_test, y_test, labelled=not generates)
-    if groups is not None:
-        pool.people, pool.names = people_of(groups, pool)
+    given = (X_train, y_train, X_test, y_test)
+    pool = _make_pool(target, given, asked=access is None, labelled=not generates, groups=groups)
     pool.sliced = slice_columns(slices, pool)
     check_slices(pool)
     run = Run(
-        target=target,
+        target=pool.asked(target),
         attacks=chosen if groups is None else on_people(chosen, means),
         headline=headline_of(chosen),
         pool=pool,
@@ -247,6 +279,7 @@ def audit(
         seed=seed,
         n_queries=n_queries,
         trainable=trainable,
+        fit_params=tuple(fit_params or ()),
         search_note=search_note,
         comparison=compared,
     )
@@ -294,16 +327,34 @@ def audit(
     )
 
 
+def _make_pool(target: Any, given: tuple[Any, ...], *, asked: bool, **options: Any) -> Pool:
+    try:
+        return make_pool(target, *given, **options)
+    except TooFewRecords:
+        if asked:
+            # Records that the model cannot read, missing throughout perhaps, are said first.
+            _ask(target, as_table(given[0]), as_table(given[2]))
+        raise
+
+
 def _ask_target(run: Run) -> np.ndarray:
     """Return the target's log-posteriors on the audited records, in its own classes."""
+    sides = (run.member, ~run.member)
+    tables = (take_rows(run.pool.X, run.plan.audited[side]) for side in sides)
+    log_proba = np.concatenate(_ask(run.target, *tables)).astype(np.float32)
+    sample = sample_of_both(run.member)
+    run.agreement = agreement_with_predict(run.target, run.X, log_proba, sample)
+    return log_proba
+
+
+def _ask(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
     answers = []
-    for name, side in (("X_train", run.member), ("X_test", ~run.member)):
-        records = take_rows(run.pool.X, run.plan.audited[side])
+    for name, records in (("X_train", X_train), ("X_test", X_test)):
         try:
-            answers.append(log_posteriors(run.target, records))
-        except (ValueError, TypeError) as error:
+            answers.append(log_posteriors(target, records))
+        except Exception as error:
             raise ValueError(f"The model could not answer {name}: {error}") from error
-    return np.concatenate(answers).astype(np.float32)
+    return answers
 
 
 def _ask_signal(run: Run) -> np.ndarray:
@@ -331,7 +382,11 @@ def _train_references(
         name: in_pool_order(name, value, pool, order) for name, value in (fit_params or {}).items()
     }
     references = ReferenceModels(
-        run.trainable, train_size=plan.n_trained, signal=run.access, **options
+        run.trainable,
+        train_size=plan.n_trained,
+        stratify=pool.labelled and pool.people is None and is_stratified(run.member, run.y),
+        signal=run.access,
+        **options,
     )
     return references.fit(
         run.X,
@@ -440,5 +495,5 @@ def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
         level = run.confidence
         checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))
     if run.pool.labelled and not run.of_people:
-        checks.append(memorising_ceiling(X, y, member, seed=run.seed))
+        checks.append(memorising_threshold(X, y, member, seed=run.seed))
     return checks

@@ -10,10 +10,11 @@ from sklearn.utils import check_random_state
 
 from ._estimators import check_trainable
 from ._generators import is_function
+from ._own_records import check_own_records
 from ._people import by_person
 from ._records import check_records
 from ._sampling import shape_of_block
-from ._targets import FunctionTarget, as_target
+from ._targets import ONE_OF_SEVERAL, FunctionTarget, as_target
 from ._white_box import looks_inside
 from .access import LabelAccess
 from .stats._checks import check_level
@@ -23,6 +24,22 @@ if TYPE_CHECKING:
     from ._plan import Run
 
 _SPLITS = ("random", "other", None)
+
+
+def check_asked_for(model: Any, y_train: Any, X_test: Any, y_test: Any, release: Any) -> None:
+    """Raise where the arguments are those of a generator, or of several outputs."""
+    if is_function(model) and release != "samples" and y_test is None:
+        raise ValueError(
+            "model is a function. One that draws samples, (n, random_state) -> samples, is audited "
+            'by audit(function, X_train, X_test, release="samples"); one that answers records '
+            "needs y_train and y_test as well."
+        )
+    for name, y in (("y_train", y_train), ("y_test", y_test)):
+        shape: tuple[int, ...] = () if X_test is None else getattr(y, "shape", ())
+        if len(shape) == 2 and shape[1] > 1:
+            raise ValueError(
+                f"{name} must have one label per record, got shape {shape}: {ONE_OF_SEVERAL}"
+            )
 
 
 def records_without_labels(given: Any, X_test: Any) -> Any:
@@ -118,7 +135,10 @@ def on_people(attacks: dict[str, Any], means: Means) -> dict[str, Any]:
 
 
 def check_references_suffice(run: Run, n_references: int) -> None:
-    """Raise, before any is trained, if an attack could not learn from so few references."""
+    """Raise, before any is trained, if an attack could not learn from these references."""
+    pool = run.pool
+    sizes = {pool.n_train, pool.n_train + pool.n_test, len(pool.y)}
+    check_own_records(run.trainable, pool.X, sizes)
     block_size, holdout = shape_of_block(len(run.y), run.plan.n_trained - len(run.plan.core))
     per_block = 1 if holdout == "out" else block_size - 1
     # The block of the reference that plays the target is set aside.

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._data import concat_rows, n_rows, numeric_features
+from ._data import concat_rows, n_rows
 from ._generators import check_samples, draw
+from ._numbers import numeric_features
 from ._observations import as_frame
 from ._records import check_same_features, without_labels
 

@@ -8,7 +8,8 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +50,28 @@ class ArrayStore:
                 f"cache={str(folder)!r} is not a folder that can be written to "
                 f"({error.strerror}). Choose another folder or free this one."
             ) from error
+        self._has_warned = False
         for leftover in self.folder.glob(".*.tmp"):
-            # Younger ones may belong to a run that shares the folder.
-            if time.time() - leftover.stat().st_mtime > _SECONDS_UNTIL_ABANDONED:
-                leftover.unlink(missing_ok=True)
+            # Younger ones may belong to a run that shares the folder; others go while we look.
+            with suppress(OSError):
+                if time.time() - leftover.lstat().st_mtime > _SECONDS_UNTIL_ABANDONED:
+                    leftover.unlink(missing_ok=True)
 
     def path(self, name: str) -> Path:
         """Return where an array lies, once written."""
         return self.folder / f"{name}.npy"
 
-    def write(self, name: str, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:
-        """Write a float32 array, given as consecutive parts along its first axis."""
-        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{name}.", suffix=".tmp")
+    def write(self, name: str, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> bool:
+        """Write a float32 array, given as consecutive parts along its first axis.
+
+        Returns
+        -------
+        bool
+            False, after a warning, where it cannot be written: the disk is full, for example.
+        """
+        temporary = None
         try:
+            handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{name}.", suffix=".tmp")
             with os.fdopen(handle, "wb") as file:
                 sha = hashlib.sha256(name.encode())
                 for content in _contents(shape, parts):
@@ -71,22 +81,50 @@ class ArrayStore:
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).replace(self.path(name))
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        except BaseException as error:
+            if temporary is not None:
+                with suppress(OSError):
+                    Path(temporary).unlink(missing_ok=True)
+            if not isinstance(error, OSError):
+                raise
+            self._warn(
+                f"cache={str(self.folder)!r} cannot be written to any more ({error.strerror}): "
+                "answers stay in memory, and a later run will not find them."
+            )
+            return False
+        return True
 
-    def read(self, name: str) -> np.ndarray | None:
-        """Return an array, memory-mapped and read-only; None when it is absent or damaged."""
+    def read(self, name: str, may_be: Callable[[np.ndarray], bool]) -> np.ndarray | None:
+        """Return an array, memory-mapped and read-only; None when it is absent or damaged.
+
+        Parameters
+        ----------
+        name : str
+        may_be : callable
+            Tells whether an array can be what is to be found here.
+        """
         path = self.path(name)
         if not path.is_file():
             return None
-        if not _is_whole(path, name):
-            warnings.warn(
-                f"{path} is damaged: its content does not match its checksum. It is made anew.",
-                stacklevel=2,
-            )
+        try:
+            if not _is_whole(path, name):
+                raise ValueError("its content does not match its checksum")
+            array = np.lib.format.open_memmap(path, mode="r")
+            if array.dtype != np.float32 or not may_be(array):
+                raise ValueError("its content is not what models answered")
+        except FileNotFoundError:
+            # Another run has taken it away.
             return None
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            self._warn(f"{path} is damaged: {error}. It is made anew, as are others like it.")
+            return None
+        return array
+
+    def _warn(self, message: str) -> None:
+        """Warn, of the first trouble only: more of it would be of the same kind."""
+        if not self._has_warned:
+            warnings.warn(message, stacklevel=4)
+        self._has_warned = True
 
 
 def _contents(shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> Iterable[Any]:

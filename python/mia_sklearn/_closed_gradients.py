@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_array
 
+from ._data import copied
 from ._estimators import last_step
 from ._white_box import check_parts, check_table_size, chosen_layers, matrix_names, vector_names
 
@@ -99,7 +100,7 @@ def _last_step_and_its_input(target: Any, X: Any) -> tuple[Any, Any]:
         if hasattr(target, "best_estimator_"):
             target = target.best_estimator_
         elif hasattr(target, "steps"):
-            X = target[:-1].transform(X) if len(target.steps) > 1 else X
+            X = target[:-1].transform(copied(X)) if len(target.steps) > 1 else X
             target = target.steps[-1][1]
         else:
             return target, X

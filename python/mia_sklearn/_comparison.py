@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ._coverage import headline_of
+from ._coverage import STRONGEST, headline_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,11 +28,22 @@ class Comparison:
         The attack that they are compared by.
     baseline : str
         The model without defense.
+    lost : dict of str to str
+        The models that failed, and why.
     """
 
     frame: pd.DataFrame
     headline: str
     baseline: str
+    lost: dict[str, str]
+
+    @property
+    def names_remedies(self) -> bool:
+        """Whether the attack is as strong as that of an audit.
+
+        A weaker one may be fooled by a defense that alters answers and takes nothing away.
+        """
+        return self.headline == STRONGEST
 
     @property
     def undefended(self) -> pd.Series:
@@ -93,7 +104,15 @@ def read_comparison(frame: Any) -> Comparison:
             f"comparison holds no numbers of its baseline {baseline!r}, which the defenses are "
             "compared with."
         )
-    return Comparison(measured, auc.removesuffix("_auc"), str(baseline))
+    return Comparison(measured, auc.removesuffix("_auc"), str(baseline), _lost(frame, measured))
+
+
+def _lost(frame: pd.DataFrame, measured: pd.DataFrame) -> dict[str, str]:
+    """Return the models without numbers, those that a frame no longer holds included."""
+    rows = frame.loc[~frame.index.isin(measured.index)]
+    errors = rows["error"] if "error" in rows else [""] * len(rows)
+    found = {str(name): str(error) for name, error in zip(rows["defense"], errors, strict=True)}
+    return found | {str(name): str(why) for name, why in frame.attrs.get("lost", {}).items()}
 
 
 def headline_column(frame: pd.DataFrame) -> str:

@@ -14,8 +14,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
 from ._cores import map_on_cores
-from ._data import numeric_features, take_rows
+from ._data import take_rows
 from ._groups import Grouping
+from ._numbers import numeric_features
 from ._observations import ReferenceTable, shadow_observations
 from ._observe import place
 from .metrics import Estimate, roc_auc
@@ -189,16 +190,16 @@ def pipeline_control(
         f"fitted without them: the AUC must agree with the {crossed.value:.3f} of cross-validation "
         "on the other references' observations."
     )
-    return Control(
-        "pipeline", value, value - z * error, value + z * error, p_value, p_value >= _ALARM, note
-    )
+    low, high = max(0.0, value - z * error), min(1.0, value + z * error)
+    return Control("pipeline", value, low, high, p_value, p_value >= _ALARM, note)
 
 
-def memorising_ceiling(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int) -> Control:
-    """Say what loss-thresholding would show on these records if the model memorised them.
+def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int) -> Control:
+    """Say what loss-thresholding would show on these records of a model that memorises them.
 
     A 1-nearest neighbour without duplicates answers its own records right with loss 0, and the
-    share `a` of the others: AUC 1 - a/2.
+    share `a` of the others: AUC 1 - a/2. No bound: models whose answers are graded, and attacks
+    that compare a record with references, may show more.
     """
     rng = np.random.default_rng(seed)
     chosen = _balanced_sample(member, _CEILING_ROWS, rng)
@@ -209,10 +210,11 @@ def memorising_ceiling(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int) 
     neighbor = KNeighborsClassifier(1).fit(features[inside], codes[inside])
     accuracy = float(neighbor.score(features[~inside], codes[~inside]))
     note = (
-        "What the loss threshold alone would show if the model memorised its training records: "
-        f"AUC 1 - a/2 of a 1-nearest neighbour with test accuracy a = {accuracy:.3f}."
+        "What the loss threshold alone would show of a 1-nearest neighbour, which memorises its "
+        f"training records: AUC 1 - a/2, its test accuracy being a = {accuracy:.3f}. It is no "
+        "bound: graded answers, and attacks that use references, may show more."
     )
-    return Control("ceiling", 1 - accuracy / 2, np.nan, np.nan, np.nan, None, note)
+    return Control("memoriser", 1 - accuracy / 2, np.nan, np.nan, np.nan, None, note)
 
 
 def _play(table: ReferenceTable, model: int) -> Any:

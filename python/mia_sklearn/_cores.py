@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from joblib import cpu_count
+from joblib import cpu_count, effective_n_jobs
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+__all__ = ["at_most", "end_with_parent", "map_on_cores"]
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+_watches = False
 
 
 def map_on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
@@ -29,3 +38,32 @@ def map_on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[A
     # scikit-learn alters the process's warning filters in each thread, which can leave them empty.
     with warnings.catch_warnings(), ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(alone, items))
+
+
+def at_most(n_jobs: int | None, n_tasks: int) -> int | None:
+    """Return how many jobs to run at a time: no more than there are tasks, or cores for them."""
+    if n_jobs is None or n_jobs < 1:
+        return n_jobs
+    # All the cores of whatever joblib was told to use, a cluster's for example.
+    return max(1, min(n_jobs, n_tasks, effective_n_jobs(-1)))
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process end when its parent does, where it is a worker of process `parent`.
+
+    Workers wait for more work for minutes; whoever ends their parent by a signal would wait with
+    them, since they hold its standard output open.
+    """
+    global _watches  # noqa: PLW0603
+    started_by = multiprocessing.parent_process()
+    if _watches or started_by is None or started_by.pid != parent:
+        return
+    _watches = True
+
+    def watch() -> None:
+        # An orphan, even of before this began, has another one.
+        while os.getppid() == parent:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -10,9 +10,11 @@ from sklearn.base import clone
 from ._estimators import is_generator
 from ._generators import is_function
 from ._inferences import INFERENCES
-from ._white_box import looks_inside
+from ._observations import describe_missing
+from ._white_box import PARTS, looks_inside
 from .access import BaseAccess, LabelAccess, choose_access
 from .attacks import AttackInfo, GroupAttack, StackedAttack, ThresholdAttack, all_attacks
+from .base import THREAT_MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +23,8 @@ RELEASES = ("labels", "posteriors", "weights")
 RELEASES_OF_GENERATORS = ("samples", "weights")
 # The strongest attack of those that run makes the verdict, whatever it finds.
 _HEADLINES = ("stacked", "lira", "rmia", "shadow", "threshold")
+# The headline of "auto" where there are references; weaker ones are fooled by what merely hides.
+STRONGEST = _HEADLINES[0]
 
 # What each release lets an attacker do; a release allows all that a weaker one allows.
 _ALLOWED = {
@@ -74,6 +78,20 @@ class Means(NamedTuple):
     gradients: bool = False
     #: Whether the question is about people with all of their records.
     people: bool = False
+    #: Whether posteriors of perturbed copies are asked for.
+    queries: bool = True
+
+    def makes(self) -> set[str]:
+        """Return the groups of columns that an audit by these means can make."""
+        groups = {"logit"}
+        if self.sees(["label"]):
+            groups |= {"label", "proba"}
+        if self.with_references:
+            groups |= {"out", "in", "neighbor"}
+            groups |= {"query"} if self.queries and self.access is None else set()
+        if self.gradients:
+            groups |= set(PARTS)
+        return groups | ({"group", "acting"} if self.people else set())
 
     def sees(self, groups: Iterable[str]) -> bool:
         """Tell whether the target's own answer holds these groups of columns."""
@@ -155,6 +173,11 @@ def _check_can_run(name: str, attack: Any, means: Means) -> None:
             f"The attack {name!r} watches a training round by round, which an audit of a finished "
             "model cannot: fit it on what an observer of mia_sklearn.torch.FederatedTraining saw."
         )
+    if threat_model_of(attack) == "generator" and means.sees(["label"]):
+        raise ValueError(
+            f"The attack {name!r} is one on generators, which draw samples; this model answers "
+            'records. Attacks on it are "threshold", "shadow", "lira", "rmia" and "stacked".'
+        )
     if not means.sees(attack._required()):
         assert means.access is not None
         raise ValueError(
@@ -188,6 +211,11 @@ def _check_can_run(name: str, attack: Any, means: Means) -> None:
             'box") and score the rest; the audit runs "gradient-norm" and '
             '"unsupervised-white-box".'
         )
+    missing = [group for group in attack._required() if group not in means.makes()]
+    if missing:
+        raise ValueError(
+            f"The audit cannot run {name!r}. {describe_missing(type(attack).__name__, missing)}"
+        )
 
 
 def _named(entry: Any, known: dict[str, AttackInfo]) -> tuple[str, Any]:
@@ -202,11 +230,11 @@ def _named(entry: Any, known: dict[str, AttackInfo]) -> tuple[str, Any]:
         if entry not in known:
             names = ", ".join([*known, "gap", "stacked-pool"])
             raise ValueError(f"Unknown attack {entry!r} in attacks; choose from {names}.")
-        return entry, known[entry].attack()
+        return entry, _checked_attack(known[entry].attack())
     attack = _checked_attack(entry)
     for name, info in known.items():
         # By name first: asking for the class may load torch.
-        if type(attack).__name__ == info.class_name and type(attack) is info.attack:
+        if type(attack).__name__ == info.class_name and info.is_of(attack):
             return name, attack
     return type(attack).__name__, attack
 
@@ -216,6 +244,11 @@ def _checked_attack(attack: Any) -> Any:
     if isinstance(attack, type) or not all(hasattr(attack, name) for name in needed):
         raise ValueError(
             f"attacks must hold names or attacks (instances of BaseAttack), got {attack!r}."
+        )
+    if getattr(attack, "threat_model", None) not in THREAT_MODELS:
+        raise ValueError(
+            f"threat_model of {type(attack).__name__} must be one of {', '.join(THREAT_MODELS)}, "
+            f"got {getattr(attack, 'threat_model', None)!r}."
         )
     attack = clone(attack)
     attack._check_parameters()
@@ -254,12 +287,7 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
     """
     import pandas as pd
 
-    release, access, with_references, gradients = (
-        means.release,
-        means.access,
-        means.with_references,
-        means.gradients,
-    )
+    release, access, with_references = means.release, means.access, means.with_references
     rows = []
     for name, attack in chosen.items():
         threat_model = threat_model_of(attack, access)
@@ -268,19 +296,8 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
         if threat_model not in _ALLOWED[release]:
             reason = f"needs more than this release gives ({release}): an upper bound"
         rows.append((name, "run", track, threat_model, knowledge, reason))
-    for info in all_attacks():
-        if info.name in chosen or not means.sees(info.requires):
-            continue
-        if info.threat_model == "generator" and means.sees(["label"]):
-            continue
-        if access is not None or info.threat_model in _ALLOWED[release]:
-            needs = {"out", "in"} & set(info.requires)
-            reason = "needs reference models" if needs and not with_references else "not asked for"
-            knowledge, reason = _APART.get(info.name, (_WITH_REFERENCES, reason))
-            if info.threat_model == "white-box" and not gradients:
-                reason = "the model has no gradients"
-            threat_model = info.threat_model if access is None else access.threat_model
-            rows.append((info.name, "not run", "record", threat_model, knowledge, reason))
+    others = (info for info in all_attacks() if info.name not in chosen)
+    rows += [row for info in others if (row := _not_run(info, means)) is not None]
     if "gap" not in chosen and means.sees(["label"]):
         rows.append(("gap", "not run", "record", "label-only", _NO_KNOWLEDGE, "not asked for"))
     if "stacked-pool" not in chosen and access is None:
@@ -301,7 +318,7 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
         ]
     return pd.DataFrame(
         [
-            (name, status, track, threat_model, _ACCESS[threat_model], knowledge, reason)
+            (name, status, track, threat_model, _ACCESS.get(threat_model, ""), knowledge, reason)
             for name, status, track, threat_model, knowledge, reason in rows
         ],
         columns=[
@@ -314,6 +331,26 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
             "reason",
         ],
     )
+
+
+def _not_run(info: AttackInfo, means: Means) -> tuple[str, str, str, str, str, str] | None:
+    """Return the row of an attack that was not run; None where it is not for this model."""
+    if info.unavailable:
+        return info.name, "not run", "record", "not known", "", info.unavailable
+    if not means.sees(info.requires):
+        return None
+    if info.threat_model == "generator" and means.sees(["label"]):
+        return None
+    if means.access is None and info.threat_model not in _ALLOWED[means.release]:
+        return None
+    needs = {"out", "in"} & set(info.requires)
+    without = needs and not means.with_references
+    reason = "needs reference models" if without else "not asked for"
+    knowledge, reason = _APART.get(info.name, (_WITH_REFERENCES, reason))
+    if info.threat_model == "white-box" and not means.gradients:
+        reason = "the model has no gradients"
+    threat_model = info.threat_model if means.access is None else means.access.threat_model
+    return info.name, "not run", "record", threat_model, knowledge, reason
 
 
 def _elsewhere(means: Means) -> Iterator[tuple[str, str, str, str]]:

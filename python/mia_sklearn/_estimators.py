@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from ._side_effects import without_side_effects
+
 __all__ = [
     "check_fit_takes",
     "check_trainable",
@@ -21,13 +24,18 @@ __all__ = [
     "is_generator",
     "is_module",
     "is_net",
+    "kind_of_estimator",
     "last_step",
     "may_classify",
     "nested",
     "prefers_threads",
+    "tags_of",
+    "unfitted",
 ]
 
 _OF_GENERATORS = ("sample", "score_samples", "discriminator_score")
+# What clone keeps beside the parameters.
+_BESIDE_PARAMETERS = ("_metadata_request", "_sklearn_output_config")
 # Their work is done outside the interpreter lock.
 _THREADED_PACKAGES = (
     "sklearn.ensemble",
@@ -62,8 +70,7 @@ def is_generator(estimator: Any) -> bool:
     last = last_step(estimator)
     if not any(hasattr(last, name) for name in _OF_GENERATORS):
         return False
-    tags = get_tags(last) if hasattr(last, "__sklearn_tags__") else None
-    return tags is None or tags.estimator_type not in ("classifier", "regressor")
+    return kind_of_estimator(last) not in ("classifier", "regressor")
 
 
 def holds_net(estimator: Any) -> bool:
@@ -78,9 +85,60 @@ def is_module(model: Any) -> bool:
     return torch is not None and isinstance(model, torch.nn.Module)
 
 
+def unfitted(estimator: Any) -> Any:
+    """Return an unfitted copy: scikit-learn's clone, where need be of other libraries' estimators.
+
+    Some constructors keep copies of what they are given (CatBoost's of cat_features), which clone
+    takes for changes.
+
+    Raises
+    ------
+    RuntimeError
+        If the constructor does change its parameters.
+    """
+    try:
+        return clone(estimator)
+    except RuntimeError:
+        return _rebuilt(estimator)
+
+
+def _rebuilt(value: Any) -> Any:
+    """Return what clone would, comparing parameters by what they hold."""
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return type(value)(_rebuilt(entry) for entry in value)
+    if isinstance(value, type) or not hasattr(value, "get_params"):
+        return copy.deepcopy(value)
+    params = value.get_params(deep=False)
+    try:
+        copied = clone(value)
+    except RuntimeError:
+        copied = type(value)(**{name: _rebuilt(given) for name, given in params.items()})
+        kept = copied.get_params(deep=False)
+        plain = [name for name in params if not any(map(_is_estimator, _entries(params[name])))]
+        changed = [name for name in plain if repr(kept.get(name)) != repr(params[name])]
+        if changed:
+            raise RuntimeError(
+                f"the constructor of {type(value).__name__} changes {changed[0]}."
+            ) from None
+        for name in _BESIDE_PARAMETERS:
+            if hasattr(value, name):
+                setattr(copied, name, copy.deepcopy(getattr(value, name)))
+    return copied
+
+
+def _entries(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return [part for entry in value for part in _entries(entry)]
+    return [value]
+
+
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
 def configured(estimator: Any, seed: int) -> Any:
-    """Return a clone with its own seeds, which uses one core."""
-    estimator = clone(estimator)
+    """Return a clone with its own seeds, which uses one core, reads and writes no files."""
+    estimator = without_side_effects(unfitted(estimator))
     rng = np.random.default_rng(seed)
     for part in nested(estimator):
         # CatBoost lists only parameters that were given.
@@ -149,6 +207,8 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
                 "itself. Drop fit_params or pass an estimator."
             )
         return
+    # A defense that lacks a part has no tags, and cannot be cloned, to look at.
+    getattr(estimator, "check_parts", lambda: None)()
     if not hasattr(estimator, "get_params") or not (
         may_classify(estimator) or is_generator(estimator)
     ):
@@ -157,8 +217,15 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             f"sample or score_samples), got {type(estimator).__name__}."
         )
     check_fit_takes(estimator, fit_params or {})
-    fresh = clone(estimator)
-    for part in nested(fresh):
+    try:
+        copied = unfitted(estimator)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{type(estimator).__name__} cannot be copied: {error} Pass a function (X, y, seed) "
+            "that returns a fitted model as estimator=."
+        ) from error
+    check_early_stopping(copied, fit_params or {})
+    for part in nested(copied):
         if is_net(part) and part is last_step(part):
             from .torch._nets import check_net
 
@@ -166,9 +233,27 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
         if _stays_fitted(part):
             raise ValueError(
                 f"{type(part).__name__} stays fitted when it is cloned, so that every reference "
-                "model would know what the target was trained on. Pass an estimator that trains "
-                "from scratch as estimator=."
+                "model would know what it was fitted on. Pass an estimator that trains from "
+                "scratch as estimator=; or, where none of X_train is in what it was fitted on, "
+                "estimator=lambda X, y, seed: clone(model).fit(X, y), which keeps it."
             )
+
+
+def check_early_stopping(estimator: Any, fit_params: Mapping[str, Any]) -> None:
+    """Refuse boosting that would stop early by records that nobody gave."""
+    if any(name.endswith(("eval_set", "eval_X")) for name in fit_params):
+        return
+    for part in nested(estimator):
+        library = type(part).__module__.partition(".")[0]
+        known = part.get_params(deep=False)
+        for name in ("early_stopping_rounds", "early_stopping_round"):
+            if library in ("xgboost", "lightgbm") and known.get(name):
+                raise ValueError(
+                    f"{name}={known[name]} of {type(part).__name__} needs records to stop by: give "
+                    'them as fit_params={"eval_set": [(X_val, y_val)]} (in a Pipeline with the '
+                    f"step's name in front), or pass estimator= with {name}=None and as many "
+                    "rounds as the model has."
+                )
 
 
 def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:
@@ -184,12 +269,25 @@ def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:
         )
 
 
+def kind_of_estimator(estimator: Any) -> str | None:
+    """Return "classifier", "regressor", ..., as far as an estimator says what it is."""
+    tags = tags_of(estimator)
+    return getattr(estimator, "_estimator_type", None) if tags is None else tags.estimator_type
+
+
+def tags_of(estimator: Any) -> Any:
+    """Return scikit-learn's tags of an estimator; None of those that know nothing of tags."""
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return None
+    try:
+        return get_tags(estimator)
+    except AttributeError:
+        return None
+
+
 def may_classify(estimator: Any) -> bool:
     """Tell whether an estimator is a classifier, as far as it says what it is."""
-    if hasattr(estimator, "__sklearn_tags__"):
-        kind = get_tags(estimator).estimator_type
-    else:
-        kind = getattr(estimator, "_estimator_type", None)
+    kind = kind_of_estimator(estimator)
     # An unfitted stack has no predict yet.
     return kind == "classifier" or (kind is None and hasattr(estimator, "predict"))
 
@@ -215,13 +313,13 @@ def _stays_fitted(part: Any) -> bool:
         return True
     # A composite of transformers without a state calls itself fitted, and so does an estimator
     # that names in advance what it will learn.
-    if (
-        learned
-        or len(nested(part)) > 1
-        or not hasattr(part, "fit")
-        or not get_tags(part).requires_fit
-    ):
+    if learned or len(nested(part)) > 1 or not hasattr(part, "fit"):
         return False
+    tags = tags_of(part)
+    return tags is not None and tags.requires_fit and _calls_itself_fitted(part)
+
+
+def _calls_itself_fitted(part: Any) -> bool:
     try:
         check_is_fitted(part)
     except NotFittedError:

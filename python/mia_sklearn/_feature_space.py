@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ._data import as_table, is_frame
+from ._data import as_table, from_pandas, is_documents, is_frame, plain_values, take_rows, to_pandas
 
-__all__ = ["FeatureSpace", "other_rows", "plain_values"]
+__all__ = ["FeatureSpace", "other_rows"]
 
 # A numeric column with no more distinct values than this is a set of values, not a range.
 _FEW_VALUES = 16
@@ -37,7 +37,8 @@ class FeatureSpace:
     Raises
     ------
     ValueError
-        If `X` is sparse, empty, or holds a missing value (named) where there may be none.
+        If `X` is sparse, empty, holds texts, or holds a missing value (named) where there may be
+        none.
     """
 
     def __init__(self, X: Any, *, missing: bool = False) -> None:
@@ -46,8 +47,12 @@ class FeatureSpace:
             raise ValueError(
                 "X is sparse: a feature space is read from a dense table, X.toarray()."
             )
+        if is_documents(X):
+            raise ValueError("X holds texts: records are drawn from features only.")
+        given, X = X, to_pandas(X)
         if len(X) == 0:
             raise ValueError("X is empty: a feature space is read from records.")
+        self._given: Any = take_rows(given, slice(0))
         self.like: Any = X.iloc[:0] if is_frame(X) else np.empty((0, *X.shape[1:]), dtype=X.dtype)
         columns = _columns(X)
         names = list(X.columns) if is_frame(X) else range(len(columns))
@@ -107,7 +112,7 @@ class FeatureSpace:
         -------
         table like the one the space was read from, of `n` records
         """
-        own = [column[0] for column in _columns(x)]
+        own = [column[0] for column in _columns(to_pandas(x))]
         columns: list[Any] = [None] * len(self._parts)
         for place in self._single:
             columns[place] = self._parts[place].shake(own[place], n, scale, rng)
@@ -160,7 +165,7 @@ class FeatureSpace:
             ]
             frame = pd.concat(series, axis=1)
             frame.columns = self.like.columns
-            return frame
+            return from_pandas(frame, self._given)
         return np.stack(columns, axis=1).astype(self.like.dtype).reshape(n, *self.like.shape[1:])
 
 
@@ -220,16 +225,6 @@ def _are_sets(X: Any) -> list[bool]:
     if is_frame(X):
         return [dtype.name == "category" for dtype in X.dtypes]
     return [False] * int(np.prod(X.shape[1:]))
-
-
-def plain_values(column: Any) -> np.ndarray:
-    """Return a frame's column as numbers, or as objects."""
-    import pandas as pd
-
-    values = np.asarray(column)
-    if values.dtype.kind == "O" and pd.api.types.is_numeric_dtype(column.dtype):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return values
 
 
 def _one_column(values: np.ndarray, name: Any, *, is_set: bool, missing: bool) -> _Range | _Values:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import t as student_t
 
+from ._advice import advice_for
 from ._comparison import AFFORDABLE
+from ._coverage import STRONGEST
+from ._doubts import below_chance, collapsed, differing_references, permuted_classes
 from ._estimators import last_step
-from ._plan import predicted_classes
+from ._leak import LISTED_AT as _LISTED_AT
+from ._leak import read_leak, two_counts
+from ._lost import reasons
+from ._targets import FunctionTarget
 from ._unit import PERSON, RECORD, Unit, capital
 from .access import DiscriminatorAccess
 from .report import Finding
 from .stats import nonmembers_needed, references_needed
+from .stats._listing import list_members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,12 +28,13 @@ if TYPE_CHECKING:
     from ._controls import Control
     from ._plan import Run
 
-_LISTED_AT = 0.1
 # The cut-off for the p-values of vulnerable records.
 INFERRED_AT = 0.01
 _LEAST_TO_POOL = 3  # references without a record that pooled p-values take
-_DIFFERS_AT = 0.001
-_STRONG_AUC = 0.6
+# Answers and predictions may differ by ties, thresholds and calibration, which keep the order.
+_DIFFERING_SHARE = 0.02
+_ORDER_OF_CALIBRATION = 0.9
+_ORDER_OF_STRANGERS = 0.75
 _REMEDY = (
     "Make the model remember less: stronger regularisation, larger leaves, fewer trees grown to "
     "purity, early stopping, more data; release labels or fewer digits; or train with differential "
@@ -60,9 +67,13 @@ def findings(
     """
     unit = PERSON if run.of_people else RECORD
     found: list[Finding | None] = [
-        _leak(run, metrics, unit),
+        permuted_classes(run),
+        differing_references(run),
+        below_chance(run, records),
+        collapsed(run),
+        _leak(run, metrics, records, unit),
         _measured_remedy(run.comparison),
-        _exposed(records, unit),
+        _exposed(run, records, unit),
         _vulnerable(run, records),
         _overfit(run),
         _shift(run),
@@ -70,7 +81,7 @@ def findings(
         _overlap(run),
         _duplicates(run),
         _lost_references(run),
-        _differing_references(run),
+        _answers_differ(run),
         _saturated(run),
         _few_records(run, metrics, unit),
         _few_references(run, records, unit),
@@ -80,58 +91,75 @@ def findings(
         _search(run),
         _held_aside(run),
         _no_references(run),
-        _collapsed(run),
     ]
     return [finding for finding in found if finding is not None]
 
 
-def _leak(run: Run, metrics: pd.DataFrame, unit: Unit) -> Finding:
+def _leak(run: Run, metrics: pd.DataFrame, records: pd.DataFrame, unit: Unit) -> Finding:
     own = metrics[(metrics["attack"] == run.headline) & (metrics["slice"] == "all")]
-    auc = own[own["metric"] == "auc"].iloc[0]
-    rates = own[(own["metric"] == "tpr") & own["high"].notna()].sort_values("at")
-    singled = rates[rates["low"] > rates["at"]]
-    if len(singled):
-        rate = singled.iloc[0]
+    leak = read_leak(own)
+    rate, auc = leak.rate, leak.auc
+    assert auc is not None
+    picked = (
+        f"{100 * auc.estimate:.1f} % of the time ({100 * auc.low:.1f} to {100 * auc.high:.1f} %)"
+    )
+    if leak.degree == "singled":
+        assert rate is not None
         return Finding(
             "SINGLED_OUT",
-            "serious",
+            leak.severity,
             f"Some {_of_people(unit)} can be recognised as {unit.members}",
-            f"Someone with this access can name {int(rate['n_identified']):,} of "
-            f"{int(rate['n_members']):,} {unit.members} while wrongly naming "
-            f"{int(rate['n_false_alarms']):,} of {int(rate['n_nonmembers']):,} others. For a "
+            f"Someone with this access can name {int(rate.n_identified):,} of "
+            f"{int(rate.n_members):,} {unit.members} while wrongly naming "
+            f"{int(rate.n_false_alarms):,} of {int(rate.n_nonmembers):,} others: surely "
+            f"{rate.low / rate.at:.2g} times as many as by guessing. For a "
             "person among them, the model gives away that they are in the data, and with it "
-            "whatever being in the data says about them.",
+            "whatever being in the data says about them. "
+            + two_counts(leak, _listed(records), unit),
             _remedy(run),
         )
-    if auc["low"] > 0.5:
-        strong = auc["low"] > _STRONG_AUC
+    if leak.degree == "apart":
+        little = "much of their" if leak.severity == "serious" else "a little"
         return Finding(
             "TELLS_APART",
-            "serious" if strong else "warning",
+            leak.severity,
             f"{capital(unit.members)} can be told from others better than by chance",
-            f"Given one {unit.member} and one other, the attack picks the right one "
-            f"{100 * auc['estimate']:.1f} % of the time ({100 * auc['low']:.1f} to "
-            f"{100 * auc['high']:.1f} %). No single {unit.one} was recognised with few "
-            "false alarms, "
-            "so what a person in the data loses is a little deniability.",
-            "Decide whether this is acceptable for these people and this use; regularise and audit "
-            "again if it is not.",
+            f"Given one {unit.member} and one other, the attack picks the right one {picked}. That "
+            f"a single {unit.one} is recognised at 1 % false alarms or fewer is not shown, so what "
+            f"a person in the data surely loses is {little} deniability.",
+            "Decide whether this is acceptable for these people and this use; audit again if it "
+            f"is not. {_remedy(run)}",
         )
     return Finding(
         "NOT_SHOWN",
-        "info",
+        leak.severity,
         f"The attacks that were run did not tell {unit.members} from others",
-        f"The headline attack's AUC is {auc['estimate']:.3f} ({auc['low']:.3f} to "
-        f"{auc['high']:.3f}); chance is 0.5. This is evidence about these attacks on these "
-        f"{unit.many}, not a proof about all.",
+        f"The headline attack's AUC is {auc.estimate:.3f} ({auc.low:.3f} to "
+        f"{auc.high:.3f}); chance is 0.5. This is evidence about these attacks on these "
+        f"{unit.many}, not a proof about all; where another finding puts the references or the "
+        "answers in doubt, it is evidence of nothing.",
         "See which attacks were not run, and audit again after each change of model or data.",
     )
 
 
+def _listed(records: pd.DataFrame) -> int | None:
+    """Count the members that stand out one by one; None where there are no p-values."""
+    q_values = records.loc[records["member"] == 1, "q_value"]
+    return None if q_values.isna().all() else int((q_values <= _LISTED_AT).sum())
+
+
 def _remedy(run: Run) -> str:
     if not run.pool.labelled:
-        return _REMEDY_OF_GENERATORS
-    return _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
+        general = _REMEDY_OF_GENERATORS
+    else:
+        general = _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
+    of_function = isinstance(run.target, FunctionTarget) or run.target is None
+    model = run.trainable if of_function else getattr(run.target, "source", None) or run.target
+    own = advice_for(model)
+    if not own:
+        return general
+    whose = "Of estimator=" if of_function else "Of this model's parameters"
+    return f"{whose}, these decide how much is remembered: {own}. {general}"
 
 
 def _of_people(unit: Unit) -> str:
@@ -163,6 +191,17 @@ def _measured_remedy(compared: Comparison | None) -> Finding | None:
     def numbers(row: pd.Series) -> str:
         return f"{row[auc]:.3f} ({row[f'{auc}_low']:.3f} to {row[f'{auc}_high']:.3f})"
 
+    lost = _lost_defenses(compared)
+    if not compared.names_remedies:
+        return Finding(
+            "MEASURED_REMEDY",
+            "info",
+            f"The comparison cannot name a remedy: its attack was {compared.headline!r}",
+            f"A defense that alters answers without taking anything away may fool an attack that "
+            f"is weaker than the audit's own ({STRONGEST!r}), so that what lowers the AUC of "
+            f"{compared.headline!r} may lower no risk.{lost}",
+            'Compare again with attacks="auto" and with references.',
+        )
     if after is None:
         return Finding(
             "MEASURED_REMEDY",
@@ -170,7 +209,7 @@ def _measured_remedy(compared: Comparison | None) -> Finding | None:
             f"None of the {compared.n_defenses} defenses measured is a remedy",
             f"Without defense the AUC of the attack {compared.headline!r} is {numbers(before)}; "
             f"none of them lowers it beyond doubt at a test score at most {100 * AFFORDABLE:g} "
-            f"points below {100 * before['test_score']:.1f} %.",
+            f"points below {100 * before['test_score']:.1f} %.{lost}",
             "Compare stronger defenses, or other models; or decide what accuracy may be given up.",
         )
     return Finding(
@@ -181,10 +220,17 @@ def _measured_remedy(compared: Comparison | None) -> Finding | None:
         f"It lowers the AUC of the attack {compared.headline!r} from {numbers(before)} to "
         f"{numbers(after)}, at a test score of {100 * after['test_score']:.1f} % in place of "
         f"{100 * before['test_score']:.1f} %; defenses that cost more than {100 * AFFORDABLE:g} "
-        "points are left aside.",
+        f"points are left aside.{lost}",
         f"Train {_in_short(str(after['parameters']))} and audit that model, on other records "
         "where there are some: it was chosen as the best of several on these.",
     )
+
+
+def _lost_defenses(compared: Comparison) -> str:
+    if not compared.lost:
+        return ""
+    said = "; ".join(f"{name} ({why or 'no numbers'})" for name, why in compared.lost.items())
+    return f" Missing from the comparison, since they failed: {said}."
 
 
 def _in_short(parameters: str) -> str:
@@ -193,24 +239,45 @@ def _in_short(parameters: str) -> str:
     return f"it ({parameters.partition('(')[0]}, with the parameters of the comparison)"
 
 
-def _exposed(records: pd.DataFrame, unit: Unit) -> Finding | None:
-    members = records[records["member"] == 1]
-    listed = members[members["q_value"] <= _LISTED_AT]
-    if not len(listed):
+def _exposed(run: Run, records: pd.DataFrame, unit: Unit) -> Finding | None:
+    p_values, member = records["p_value"].to_numpy(), records["member"].to_numpy() == 1
+    listing = list_members(p_values, member, _LISTED_AT, run.seed)
+    if not listing.n_members:
         return None
-    others = records.loc[records["member"] == 0, "p_value"]
-    rate = float((others <= listed["p_value"].max()).mean())
+    others = (
+        f"By the same rule {listing.n_others:,} of {listing.of_others:,} non-members would have "
+        f"been listed{_surplus_in_words(listing.p_value)}."
+    )
+    if not listing.sure:
+        return Finding(
+            "EXPOSED_RECORDS",
+            "info",
+            f"{listing.n_members:,} {unit.members} are listed, not surely more than chance lists",
+            f"Their p-values are small enough for a list with at most {100 * _LISTED_AT:.0f} % "
+            f"errors. {others} Nothing shows that the list tells who was in the training set.",
+            f"Do not act on single {unit.many} of the list. More references make p-values surer, "
+            f"more test {unit.many} the comparison.",
+        )
     return Finding(
         "EXPOSED_RECORDS",
         "serious",
-        f"{len(listed):,} {unit.members} stand out one by one",
+        f"{listing.n_members:,} {unit.members} stand out one by one",
         f"Their answers are unusual for {unit.many} that a model has not trained on, on average "
         f"over {unit.many}; at most {100 * _LISTED_AT:.0f} % of the list are expected to be "
-        "errors. By the "
-        f"same rule {100 * rate:.2g} % of the non-members would have been listed.",
+        f"errors. {others} Read the list as a whole: a second audit lists most of them again, "
+        "not all, and a model trained again on the same records exposes partly others.",
         f"Look at these {unit.many} first (the table of most exposed {unit.many}): rare or "
         "mislabelled people carry most of the risk. Dropping them is no cure in itself, since "
         "others take their place; audit again.",
+    )
+
+
+def _surplus_in_words(p_value: float) -> str:
+    if np.isnan(p_value):
+        return ""
+    return (
+        f" (p = {p_value:.2g} that members are listed that much more often where p-values have "
+        "nothing to do with membership, the choice of the cut-off paid for)"
     )
 
 
@@ -247,8 +314,8 @@ def _overfit(run: Run) -> Finding | None:
     return Finding(
         "OVERFITTED",
         "warning" if train - test > 0.1 else "info",
-        f"The model is right on {100 * train:.1f} % of its training records and "
-        f"{100 * test:.1f} % of others",
+        f"The model is right on {100 * train:.1f} % of the training records audited and "
+        f"{100 * test:.1f} % of the others",
         "It answers its training records differently from other people's, which is what "
         "membership attacks read.",
         "Reduce the gap: regularise, stop earlier, or use more data.",
@@ -298,31 +365,75 @@ def _failed_controls(controls: list[Control]) -> list[Finding]:
 
 
 def _overlap(run: Run) -> Finding | None:
-    n = run.pool.n_overlap
-    if not n:
+    repeats = run.pool.repeats
+    if not repeats.in_train:
         return None
+    copies = f"{repeats.in_test:,} training records and {repeats.in_train:,} test records"
+    if run.of_people:
+        meaning = (
+            f"{copies} are equal, features and label, to one of another person on the other side. "
+            "They are audited with all other records of their person, who is in the training set "
+            f"as a whole or not at all.{_people_left_out(run)}"
+        )
+        remedy = (
+            "If they are one person's, give that person one value in groups=, on one side only. "
+            "Different people who look alike need nothing."
+        )
+    else:
+        meaning = (
+            f"{copies} are equal to one of the other side, features and label. In a random split "
+            "such a record is neither member nor non-member: none of them is audited, the "
+            "training records stay in the training set of every reference, and the test records "
+            "are not used. A test score that counts them is too good."
+        )
+        remedy = (
+            "If the copies are one person's, split by person, without repetition. Different "
+            "people who look alike need nothing."
+        )
     return Finding(
         "OVERLAP",
         "warning",
-        f"{n:,} test records are training records too",
-        "They are members, and were left out of the non-members. A test score that counted them "
-        "was too good.",
-        "Split by person, without repetition.",
+        f"{repeats.in_train:,} test records are training records too",
+        meaning,
+        remedy,
     )
 
 
 def _duplicates(run: Run) -> Finding | None:
-    n = run.pool.n_duplicates
-    if not n:
+    repeats = run.pool.repeats
+    own = repeats.n_train - repeats.in_test, repeats.n_test - repeats.in_train
+    if not any(own):
         return None
+    if run.of_people:
+        return Finding(
+            "DUPLICATES",
+            "info",
+            f"{own[0]:,} training and {own[1]:,} test records are also another person's",
+            "They are equal, features and label, to one of another person on the same side, and "
+            f"are audited with all others of their person.{_people_left_out(run)}",
+            "If they are one person's, give that person one value in groups=.",
+        )
     return Finding(
         "DUPLICATES",
         "info",
-        f"{n:,} training records repeat others",
-        "Repeated records are remembered better, and the copies serve as references for one "
-        "another, so that their exposure is underestimated.",
-        "If the copies are one person's, keep one of them "
-        "(`mia_sklearn.defenses.DistinctTraining`) and audit again.",
+        f"{own[0]:,} training and {own[1]:,} test records repeat others of their side",
+        "Nothing tells which of several equal records a model has trained on: none of them is "
+        "audited, those of the training set stay in the training set of every reference, and "
+        "those among the test records are not used. All rates are about records that occur once. "
+        "Models remember repeated records better, so that theirs may be the larger risk.",
+        "If the copies are one person's, say whose they are (groups=), or keep one of them "
+        "(`mia_sklearn.defenses.DistinctTraining`), and audit again.",
+    )
+
+
+def _people_left_out(run: Run) -> str:
+    repeats = run.pool.repeats
+    if not repeats.people_train + repeats.people_test:
+        return ""
+    return (
+        f" {repeats.people_train:,} people in the training set and {repeats.people_test:,} others "
+        "have no record of their own and are not audited: the former stay in the training set of "
+        "every reference, the latter are not used."
     )
 
 
@@ -330,69 +441,48 @@ def _lost_references(run: Run) -> Finding | None:
     refs = run.references
     if refs is None or not refs.lost_:
         return None
-    model, epoch = next(iter(refs.lost_.items()))
-    where = f" in epoch {epoch}" if epoch else ""
     return Finding(
         "LOST_REFERENCES",
         "warning",
-        f"{len(refs.lost_)} of {refs.n_models_} reference models diverged and are left out",
-        f"Their loss became NaN (that of model {model}{where}). Those that remain are the ones "
-        "that trained well; if the target was close to diverging too, it may be unlike them.",
-        "Lower the learning rate, or clip the gradients, of target and references alike.",
+        f"{len(refs.lost_)} of {refs.n_models_} reference models could not be trained",
+        f"They are left out: {reasons(refs.lost_)}. Those that remain are the ones that could be "
+        "trained; where that depends on a few records, of a rare class for example, each of them "
+        "had enough of these.",
+        "Make the training of target and references alike succeed more surely: fewer folds or "
+        "neighbours where a class is rare, a lower learning rate where a loss becomes NaN.",
     )
 
 
-def _differing_references(run: Run) -> Finding | None:
-    refs = run.references
-    if refs is None:
-        return None
-    predicted = predicted_classes(refs.outputs_[:, : refs.n_pool_], refs.access_)
-    if predicted is None:
-        return None
-    right = predicted == refs.labels_[: refs.n_pool_]
-    trained = refs.membership_[:, : refs.n_pool_] > 0
-    kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
-    differing = []
-    for name, mask, accuracy in (
-        ("training", trained, run.accuracy(member=True)),
-        ("other", ~trained, run.accuracy(member=False)),
-    ):
-        if not mask.any(axis=1).all():
-            continue
-        assert accuracy is not None
-        usual = np.array([right[k][mask[k]].mean() for k in kept])
-        n = max(1, int(mask[0].sum()))
-        sampling = usual.mean() * (1 - usual.mean()) / n
-        spread = np.sqrt(max(usual.var(ddof=1), sampling) * (1 + 1 / len(usual)) + 1e-12)
-        limit = student_t.isf(_DIFFERS_AT / 2, len(usual) - 1)
-        if abs(accuracy - usual.mean()) > max(limit * spread, 0.005):
-            differing.append(
-                f"{100 * accuracy:.1f} % of {name} records against {100 * usual.mean():.1f} %"
-            )
-    if not differing:
+def _answers_differ(run: Run) -> Finding | None:
+    held = run.agreement
+    if held is None or held.share < _DIFFERING_SHARE or not held.order < _ORDER_OF_CALIBRATION:
         return None
     return Finding(
-        "REFERENCES_DIFFER",
-        "warning",
-        "The target was not trained like its references",
-        f"It is right on {' and '.join(differing)} of theirs, more than chance explains. Attacks "
-        "learned from the references may miss what this model gives away, or invent it.",
-        "Give estimator= (and fit_params=) that trains as the model was trained, and check that "
-        "X_train, y_train are its training records.",
+        "ANSWERS_DIFFER",
+        "serious" if held.order < _ORDER_OF_STRANGERS else "warning",
+        f"The model's predict is not what its posteriors say on {100 * held.share:.0f} % of "
+        "records",
+        f"Of {held.n:,} records it gives another class than the largest posterior, and no "
+        "threshold or calibration of the classes explains which "
+        f"(a class's posteriors rank the records predicted as such above others with AUC "
+        f"{held.order:.2f}). The attacks read the posteriors; what someone who sees predictions "
+        "learns may be more or less.",
+        "Check that the columns of predict_proba are in the order of classes_, and that predict "
+        "is meant to decide otherwise; audit release='labels' if predictions are what is released.",
     )
 
 
 def _saturated(run: Run) -> Finding | None:
     refs = run.references
-    if refs is None or refs.smoothing_ < 1e-6:
+    if refs is None or run.access is not None or not refs.scale_.saturated:
         return None
     return Finding(
         "SATURATED",
         "info",
         "The model answers exactly 0 or 1",
-        f"Averages of votes and pure leaves cannot tell 0 from a little more. The posteriors are "
-        f"smoothed by {refs.smoothing_:g} before any logarithm; the amount was chosen from the "
-        "references' answers alone.",
+        "Averages of votes and pure leaves cannot tell 0 from a little more. The posteriors are "
+        f"{refs.scale_.text} before any logarithm; how was chosen from the references' answers "
+        "alone.",
         "None needed. Larger leaves make fewer such answers, and leak less.",
     )
 
@@ -412,7 +502,12 @@ def _few_records(run: Run, metrics: pd.DataFrame, unit: Unit) -> Finding | None:
         "info",
         f"{n:,} non-members cannot support every rate",
         f"The intervals for these false-positive rates are withheld: {needs} non-members.",
-        f"Give more test {unit.many} if these rates matter.",
+        (
+            f"Raise max_records if these rates matter: {run.plan.n_dropped:,} test records were "
+            "not used."
+            if run.plan.n_dropped
+            else f"Give more test {unit.many} if these rates matter."
+        ),
     )
 
 
@@ -447,7 +542,7 @@ def _few_references(run: Run, records: pd.DataFrame, unit: Unit) -> Finding | No
 
 
 def _unaudited(run: Run) -> Finding | None:
-    n = len(run.plan.core)
+    n = run.plan.n_spared
     if not n:
         return None
     return Finding(
@@ -456,7 +551,9 @@ def _unaudited(run: Run) -> Finding | None:
         f"{n:,} training records were not audited",
         "They stay in every reference's training set, so that references train on as many records "
         "as the model did; nothing is said about them one by one. They were chosen at random.",
-        "Give more test records, or raise max_records, to audit more of them.",
+        "Raise max_records to audit more of them."
+        if run.plan.limited
+        else "Give more test records to audit more of them.",
     )
 
 
@@ -468,7 +565,8 @@ def _dropped(run: Run) -> Finding | None:
         "UNUSED_NONMEMBERS",
         "info",
         f"{n:,} test records were not used",
-        "max_records leaves them out, at random.",
+        "max_records leaves them out, at random, and keeps as many training as test records as "
+        "there are.",
         "Raise max_records to use them.",
     )
 
@@ -500,19 +598,6 @@ def _held_aside(run: Run) -> Finding | None:
         "among those that were learned are higher than these.",
         "Train with train_split=None, or give as X_train what the network made its steps on and "
         "predefined_split(validation) as train_split.",
-    )
-
-
-def _collapsed(run: Run) -> Finding | None:
-    if not run.doubt:
-        return None
-    return Finding(
-        "NO_SIGNAL",
-        "warning",
-        "What the model answers tells hardly one record from another",
-        f"{run.doubt} That attacks find nothing in such answers does not mean that the model has "
-        "forgotten its training records.",
-        "Train the model again, or ask it for something else: access=, release=.",
     )
 
 

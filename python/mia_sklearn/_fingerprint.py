@@ -10,13 +10,14 @@ import sys
 import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from threading import Lock, RLock
+from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from ._data import is_frame
+from ._data import is_frame, through_narwhals
 from ._estimators import is_module
 
 __all__ = ["fingerprint"]
@@ -80,11 +81,16 @@ class _Describer:
         # Digests by identity; the objects are kept, so that no identity is given out twice.
         self._known: dict[int, tuple[Any, bytes]] = {}
         self._active: dict[int, int] = {}
+        # Of these classes themselves: subclasses may hold more than their items.
+        self._exact: dict[type, Callable[[Any, str], bytes]] = {
+            list: lambda value, name: self._items("list", value, name),
+            tuple: lambda value, name: self._items("tuple", value, name),
+            dict: lambda value, name: self._items("dict", list(value.items()), name),
+            MappingProxyType: lambda value, name: self._items("dict", list(value.items()), name),
+        }
         self._kinds: tuple[tuple[Any, Callable[[Any, str], bytes]], ...] = (
             ((np.ndarray, np.generic), lambda value, name: self._array(np.asarray(value), name)),
-            ((list, tuple), lambda value, name: self._items(type(value).__qualname__, value, name)),
             ((set, frozenset), self._set),
-            (dict, lambda value, name: self._items("dict", list(value.items()), name)),
             (ModuleType, lambda value, name: _hash("module", value.__name__, _source(value))),
             (type, self._class),
             (FunctionType, self._function),
@@ -93,6 +99,9 @@ class _Describer:
             ((staticmethod, classmethod), self._attributes("__func__")),
             (property, self._attributes("fget", "fset", "fdel")),
             (functools.partial, self._attributes("func", "args", "keywords")),
+            (functools.cached_property, self._attributes("func", "attrname")),
+            # Whether somebody holds it changes nothing that is computed.
+            ((type(Lock()), type(RLock())), lambda value, name: _hash("lock", _kind(value))),
         )
 
     def digest(self, value: Any, name: str) -> bytes:
@@ -111,22 +120,33 @@ class _Describer:
         return result
 
     def _describe(self, value: Any, name: str) -> bytes:
-        for types, describe in self._kinds:
-            if isinstance(value, types):
-                return describe(value, name)
+        fitting = (describe for types, describe in self._kinds if isinstance(value, types))
+        describe = self._exact.get(type(value)) or next(fitting, None)
+        if describe is not None:
+            return describe(value, name)
         if sparse.issparse(value):
             coo = value.tocoo()
             return self._items("sparse", [value.shape, coo.row, coo.col, coo.data], name)
-        if is_frame(value):
-            columns = [value.iloc[:, j] for j in range(value.shape[1])]
-            return self._items("frame", [list(value.columns), *columns], name)
         if hasattr(value, "iloc"):
-            return self._column(value, name)
+            return self._frame(value, name) if is_frame(value) else self._column(value, name)
+        if through_narwhals(value) is not None:
+            return self._foreign(value, name)
         if hasattr(value, "get_params"):
             params = value.get_params(deep=False)
             parts = [self.digest(params[key], f"{name}.{key}") for key in sorted(params)]
             return _hash("estimator", self.digest(type(value), name), repr(sorted(params)), *parts)
         return self._object(value, name)
+
+    def _frame(self, frame: Any, name: str) -> bytes:
+        columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
+        return self._items("frame", [list(frame.columns), *columns], name)
+
+    def _foreign(self, value: Any, name: str) -> bytes:
+        """Describe a frame or a Series of Polars, pyarrow and the like."""
+        seen = through_narwhals(value)
+        seen = seen if hasattr(seen, "columns") else seen.to_frame()
+        values = [seen[column].to_list() for column in seen.columns]
+        return self._items("foreign", [str(seen.schema), *values], name)
 
     def _attributes(self, *attributes: str) -> Callable[[Any, str], bytes]:
         def describe(value: Any, name: str) -> bytes:
@@ -190,8 +210,13 @@ class _Describer:
 
     def _function(self, function: FunctionType, name: str) -> bytes:
         code = function.__code__
+        registry = getattr(function, "registry", None)
+        if isinstance(registry, MappingProxyType):
+            # Of `functools.singledispatch`, whose code says nothing.
+            return self.digest(registry, name)
         cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-        state = self._items("state", [function.__defaults__, function.__kwdefaults__, cells], name)
+        held = [function.__defaults__, function.__kwdefaults__, vars(function), cells]
+        state = self._items("state", held, name)
         where = [function.__module__, function.__qualname__, _version(function.__module__)]
         parts = [self.digest(code, name)]
         if not _is_installed_file(code.co_filename):
@@ -231,12 +256,18 @@ class _Describer:
             ) from error
         if isinstance(reduced, str):
             where = getattr(value, "__module__", None) or type(value).__module__
-            return _hash("global", where, reduced, _version(where))
+            # Of a function that is cached by `functools.lru_cache`, for example.
+            inside = self.digest(getattr(value, "__wrapped__", None), name)
+            return _hash("global", where, reduced, _version(where), inside)
         make, arguments, *more = reduced
         state, items, pairs = [*more, None, None, None][:3]
         # The class is an argument of the general makers, and may be of this session's making.
         parts = [make, arguments, type(value), state, list(items or ()), list(pairs or ())]
         return self._items("object", parts, name)
+
+
+def _kind(value: Any) -> str:
+    return type(value).__qualname__
 
 
 def _hash(*parts: Any) -> bytes:
@@ -295,5 +326,7 @@ def _is_installed(module: ModuleType | None) -> bool:
 def _is_installed_file(file: str) -> bool:
     if file.startswith("<frozen "):
         return True
+    # This package too, wherever it lies: its version tells its code.
     roots = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+    roots.append(str(Path(__file__).parent))
     return any(Path(file).is_relative_to(root) for root in roots) or "site-packages" in file

@@ -13,7 +13,8 @@ import numpy as np
 from scipy import sparse
 
 from ._collapse import collapse_of
-from ._data import as_table, is_frame, n_rows, numeric_features
+from ._data import as_table, from_pandas, is_frame, n_rows, to_pandas
+from ._numbers import numeric_features
 
 __all__ = [
     "answer",
@@ -175,6 +176,7 @@ def _seeded(seed: int) -> Iterator[None]:
 def _in_the_form_of(drawn: Any, like: Any) -> Any:
     if sparse.issparse(like) or sparse.issparse(drawn):
         raise ValueError("Samples are compared with dense records: pass X.toarray().")
+    given, like, drawn = like, to_pandas(like), to_pandas(drawn)
     if not is_frame(like):
         drawn = np.asarray(drawn)
     elif is_frame(drawn):
@@ -183,7 +185,7 @@ def _in_the_form_of(drawn: Any, like: Any) -> Any:
             raise ValueError(
                 f"The generator's samples lack the column {missing[0]!r} of the records."
             )
-        return drawn[list(like.columns)].reset_index(drop=True)
+        return from_pandas(drawn[list(like.columns)].reset_index(drop=True), given)
     if drawn.shape[1:] != like.shape[1:]:
         raise ValueError(
             f"The generator draws records of shape {drawn.shape[1:]}; the records asked about have "
@@ -192,7 +194,7 @@ def _in_the_form_of(drawn: Any, like: Any) -> Any:
     if is_frame(like):
         import pandas as pd
 
-        return pd.DataFrame(drawn, columns=like.columns)
+        return from_pandas(pd.DataFrame(drawn, columns=like.columns), given)
     return drawn
 
 
@@ -200,6 +202,7 @@ def _first_missing(X: Any) -> int | None:
     """Return the first record that holds NaN or an infinite value."""
     import pandas as pd
 
+    X = to_pandas(X)
     values = X.to_numpy() if is_frame(X) else X
     values = values.reshape(len(values), -1)
     fine = np.isfinite(values) if values.dtype.kind == "f" else ~pd.isna(values)

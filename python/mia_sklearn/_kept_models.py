@@ -11,9 +11,11 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
+from ._cores import at_most, end_with_parent
 from ._data import concat_rows, n_rows
 from ._estimators import is_net, prefers_threads
-from ._training import Job, Lost, fit_one
+from ._lost import Lost, lost_to, second_seed
+from ._training import Job, fit_one
 from .signals import log_posteriors
 
 __all__ = ["KeptModels", "keep_trained"]
@@ -47,7 +49,7 @@ class KeptModels:
     ) -> None:
         self.job, self.rows, self.seeds, self.n_jobs = job, rows, seeds, n_jobs
         prefer = "threads" if prefers_threads(job.estimator) else "processes"
-        parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator")
+        parallel = Parallel(n_jobs=at_most(n_jobs, len(rows)), prefer=prefer, return_as="generator")
         tasks = (
             delayed(_trained)(job, model, own, int(seed))
             for model, (own, seed) in enumerate(zip(rows, seeds, strict=True))
@@ -122,11 +124,19 @@ def keep_trained(
 
 
 def _trained(job: Job, model: int, rows: np.ndarray, seed: int) -> Any:
+    end_with_parent(job.home)
     with threadpool_limits(1, user_api=None), parallel_config(backend="sequential", n_jobs=1):
-        fitted = fit_one(job, rows, seed)
+        fitted = _try(job, rows, seed)
+        if isinstance(fitted, Lost):
+            fitted, first = _try(job, rows, second_seed(seed)), fitted
     if isinstance(fitted, Lost):
-        raise ValueError(
-            f"Reference model {model} diverged: its loss became NaN in epoch {fitted.epoch}. Lower "
-            "the learning rate, or clip the gradients."
-        )
+        # Each stands for a place in a table: none can be left out.
+        raise first.error(model)
     return fitted
+
+
+def _try(job: Job, rows: np.ndarray, seed: int) -> Any:
+    try:
+        return fit_one(job, rows, seed)
+    except (Exception, SystemExit) as error:
+        return lost_to(error)

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ._answers import predicted_labels
 from ._asking import AskedRecords, BaseAccess, Question
-from ._data import concat_rows, n_rows, positions, take_rows
+from ._data import concat_rows, copied, n_rows, positions, record_shape, take_rows
 from ._estimators import is_generator, may_classify
 from ._generators import is_function
 from ._perturbation import Perturbation
@@ -154,12 +155,15 @@ class _ByFunction:
 
     def __call__(self, rows: np.ndarray, n_copies: int, rng: np.random.Generator) -> Any:
         repeated = take_rows(self.X, np.repeat(rows, n_copies))
-        copies = self.function(repeated, np.random.RandomState(rng.integers(_LARGEST_SEED)))
-        if not hasattr(copies, "shape") or n_rows(copies) != n_rows(repeated):
+        random = np.random.RandomState(rng.integers(_LARGEST_SEED))
+        copies = self.function(copied(repeated), random)
+        sized = hasattr(copies, "__len__") or hasattr(copies, "shape")
+        if not sized or n_rows(copies) != n_rows(repeated):
             got = getattr(copies, "shape", type(copies).__name__)
+            shape = (n_rows(repeated), *record_shape(repeated))
             raise ValueError(
                 "perturb must return one copy for each row of the table it gets: shape "
-                f"{repeated.shape}, got {got}."
+                f"{shape}, got {got}."
             )
         check_same_features(repeated, copies, "X", "perturb(X, random_state)")
         return copies
@@ -182,7 +186,7 @@ class _LabelQuestion(Question):
 
     def __init__(self, records: AskedRecords, n_queries: int, seed: int, copies: Any) -> None:
         self.records, self.n_queries, self.seed, self.copies = records, n_queries, seed, copies
-        width = max(1, int(np.prod(records.X.shape[1:])))
+        width = max(1, int(np.prod(record_shape(records.X))))
         fitting = _VALUES_PER_BLOCK // (width * (1 + n_queries))
         self.block_size = int(np.clip(fitting, 1, _RECORDS_PER_BLOCK))
 
@@ -214,11 +218,7 @@ class _LabelQuestion(Question):
         asked = take_rows(records.X, rows)
         if self.n_queries:
             asked = concat_rows(asked, self._copies_of(block, rows))
-        predicted = np.asarray(model.predict(asked)).reshape(-1)
-        if len(predicted) != n_rows(asked):
-            raise ValueError(
-                f"The model's predict returned {len(predicted)} labels for {n_rows(asked)} records."
-            )
+        predicted = predicted_labels(model, asked)
         found = positions(predicted, records.classes)
         own, truth = found[:n], records.labels[rows]
         right = found[n:].reshape(n, self.n_queries) == truth[:, None]

@@ -10,9 +10,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ._agreement import agreement_with_predict, some_rows
 from ._data import mix, n_rows, row_digests, take_rows
 from ._estimators import is_generator
 from ._groups import group_codes, named
+from ._index import in_order_of
 from ._observations import (
     GROUP_COLUMNS,
     ReferenceTable,
@@ -70,7 +72,8 @@ def observe(
         returns so many samples.
     X : table of shape (n_records, n_features)
     y : array-like of shape (n_records,)
-        The records' true labels; generators have none.
+        The records' true labels; generators have none. Taken by position, as in scikit-learn; a
+        Series with the index of `X` in another order is refused.
     access : str, access or callable, default=None
         What is asked for in place of posteriors, see `mia_sklearn.access`: "label" for predicted
         classes, for example. By default what the references were asked for; without references,
@@ -90,7 +93,8 @@ def observe(
         Adds `out_*` and `in_*`: each record's references that did not, did train on it.
     rows : array-like of int of shape (n_records,), default=None
         The records' positions in the references' pool. Found by their content by default;
-        identical records are taken in their order.
+        identical records are taken in their order, though nothing tells them apart
+        (`ReferenceModels.repeated_` marks them).
     neighbors : int, default=0
         Adds `neighbor_*` columns on this many nearest pool records (for attacks of another
         attacker, who may query them; see `StackedAttack`). `X` must be the whole pool.
@@ -145,6 +149,7 @@ def observe(
     >>> observe(model, X, y, references=references.fit(X, y)).columns.tolist()[:7]
     ['label', 'proba_0', 'proba_1', 'proba_2', 'logit', 'out_0', 'out_1']
     """
+    groups, rows = in_order_of("groups", groups, X), in_order_of("rows", rows, X)
     if groups is not None:
         group_codes(groups, n_rows(X), "one value per record of X")
     if n_queries and isinstance(access, str):
@@ -181,6 +186,7 @@ def observe(
             raise ValueError("neighbors= and n_queries= need references=.")
         labels = class_indices(target, y)
         answers = log_posteriors(target, X)
+        agreement_with_predict(target, X, answers, some_rows(n_rows(X)))
         return beside_groups(alone(answers, labels, len(target.classes_)), groups)
     check_is_fitted(references, "outputs_")
     positions = _locate(references, X, y, rows, groups)
@@ -190,6 +196,8 @@ def observe(
             f"{len(positions)}."
         )
     log_proba = log_posteriors(target, X, references.classes_).astype(np.float32)
+    if np.array_equal(references.classes_, target.classes_):
+        agreement_with_predict(target, X, log_proba, some_rows(n_rows(X)))
     query_phi = ask_copies(target, references, positions, n_queries) if n_queries else None
     table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
     return place(table, log_proba, positions, query_phi=query_phi)
@@ -433,7 +441,7 @@ def ask_copies(
         log_posteriors(target, take_rows(copy, rows), references.classes_).astype(np.float32)
         for copy in copies[:n_queries]
     ]
-    return rescaled_logit(np.stack(answers), references.labels_[rows], references.smoothing_)
+    return references.signal_of(np.stack(answers), rows)
 
 
 def top_posteriors(observations: pd.DataFrame, k: int = 3) -> pd.DataFrame:

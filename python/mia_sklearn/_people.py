@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._data import is_frame
+from ._data import column_names, column_of, n_rows, without_column
 from ._groups import Grouping, check_apart, group_codes, named
+from ._index import in_order_of
 from .attacks import GroupAttack
 from .stats import pooled_p_values
 
@@ -26,16 +27,17 @@ def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, 
     if not isinstance(groups, str):
         return groups, X_train, X_test
     for name, X in (("X_train", X_train), ("X_test", X_test)):
-        if not is_frame(X) or groups not in X.columns:
-            columns = ", ".join(map(str, X.columns[:20])) if is_frame(X) else "no names"
+        names = column_names(X)
+        if groups not in names:
+            columns = ", ".join(map(str, names[:20])) or "no names"
             raise ValueError(
                 f"groups names the column {groups!r}, which {name} does not have; it has "
                 f"{columns}. Give one value per record for anything else."
             )
-    values = np.concatenate([X[groups].to_numpy(dtype=object) for X in (X_train, X_test)])
+    values = np.concatenate([column_of(X, groups).astype(object) for X in (X_train, X_test)])
     if is_feature(groups, model, X_train.shape[1]):
         return values, X_train, X_test
-    return values, X_train.drop(columns=groups), X_test.drop(columns=groups)
+    return values, without_column(X_train, groups), without_column(X_test, groups)
 
 
 def is_feature(column: str, model: Any, n_columns: int) -> bool:
@@ -46,25 +48,27 @@ def is_feature(column: str, model: Any, n_columns: int) -> bool:
     return getattr(model, "n_features_in_", None) == n_columns
 
 
-def people_of(groups: Any, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the person of each record of the pool by number, and what people are called.
+def people_of(groups: Any, X_train: Any, X_test: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the person of each record given by number, and what people are called.
 
     Raises
     ------
     ValueError
         If there is not one value per record, or a person has records on both sides.
     """
-    n_given = pool.n_train + pool.n_test
-    codes, names = group_codes(groups, n_given, "one value per training record, then per test one")
+    n_train, n_test = n_rows(X_train), n_rows(X_test)
+    groups = in_order_of("groups", groups, X_train, X_test)
+    expected = "one value per training record, then per test one"
+    codes, names = group_codes(groups, n_train + n_test, expected)
     check_apart(
-        codes[: pool.n_train],
-        codes[pool.n_train :],
+        codes[:n_train],
+        codes[n_train:],
         names,
         "have records in X_train and in X_test both, so that they are neither members nor "
         "non-members. Leave their test records out, and split by person next time "
         "(sklearn.model_selection.GroupShuffleSplit).",
     )
-    return codes[np.where(pool.member, pool.origin, pool.n_train + pool.origin)], names
+    return codes, names
 
 
 def check_slices(pool: Pool) -> None:

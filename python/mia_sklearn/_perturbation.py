@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ._data import is_frame, n_rows
-from ._feature_space import FeatureSpace, plain_values
+from ._data import from_pandas, is_frame, n_rows, plain_values, take_rows, to_pandas
+from ._feature_space import FeatureSpace
+from ._text import is_text, thinned
 
 __all__ = ["Perturbation"]
 
 # Models differ in how much noise tells most: of the copies of a record some get little, some much.
 _SCALES = 30.0
 _LEAST_FLIP, _MOST_FLIP = 0.02, 0.1
+# Of the words of a text.
+_MOST_LEFT_OUT = 0.5
 
 
 class Perturbation:
@@ -22,7 +25,8 @@ class Perturbation:
 
     Ranges and values are those of the table, columns of few different numbers are sets of values,
     whole numbers stay whole, and 0/1 columns that are the indicators of one category move
-    together (see `FeatureSpace`). Missing and infinite values stay as they are.
+    together (see `FeatureSpace`). Words of texts are left out, up to half of them. Missing and
+    infinite values stay as they are.
 
     Parameters
     ----------
@@ -48,6 +52,14 @@ class Perturbation:
                 'X is sparse: perturb="auto" takes dense records, X.toarray(). A function '
                 "(X, random_state) -> X may perturb sparse ones."
             )
+        self._given, X = take_rows(X, slice(0)), to_pandas(X)
+        # Of each column that holds texts: all of them.
+        self._texts: dict[int, Any] = {}
+        if is_frame(X):
+            self._texts = {j: X.iloc[:, j] for j in range(X.shape[1]) if is_text(X.iloc[:, j])}
+            X = X.copy() if self._texts else X
+            for place in self._texts:
+                X.isetitem(place, 0.0)
         self._records = _Coded(X)
         space = FeatureSpace(X, missing=True)
         usual = float(np.clip(1 / max(1, space.n_choices), _LEAST_FLIP, _MOST_FLIP))
@@ -98,7 +110,20 @@ class Perturbation:
             chosen = chosen[np.isfinite(values[chosen[:, None], group]).all(axis=1)]
             code = values[chosen[:, None], group].argmax(axis=1)
             values[chosen[:, None], group] = np.eye(len(group))[_another(code, len(group), rng)]
-        return self._records.table(values)
+        table = self._records.table(values)
+        for place, texts in self._texts.items():
+            copies = texts.iloc[np.repeat(rows, n_copies)]
+            table.isetitem(place, self._thinned(copies, rng))
+        return from_pandas(table, self._given) if is_frame(table) else table
+
+    def _thinned(self, texts: Any, rng: np.random.Generator) -> Any:
+        """Leave words out: of each copy another share, as noise is of another size."""
+        import pandas as pd
+
+        shares = _MOST_LEFT_OUT * _SCALES ** -rng.uniform(size=len(texts))
+        fewer = np.empty(len(texts), dtype=object)
+        fewer[:] = [thinned(text, share, rng) for text, share in zip(texts, shares, strict=True)]
+        return pd.Series(fewer, dtype=texts.dtype)
 
     def _shake(self, values: np.ndarray, rng: np.random.Generator) -> None:
         own = values[:, self._ranges]

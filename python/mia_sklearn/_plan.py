@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._data import concat_rows, has_entries, is_frame, n_rows, row_digests, take_rows
+from ._data import concat_rows, has_entries, n_rows, take_rows
+from ._dtypes import asked_with, same_dtypes, united
 from ._groups import Grouping, cut_nearest
-from ._records import check_records, check_same_features, without_labels
-from ._targets import check_labels
+from ._index import in_order_of
+from ._people import people_of
+from ._records import check_names, check_records, check_same_features, without_labels
+from ._repeats import Repeats, find_repeats
+from ._targets import own_labels
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from ._agreement import Agreement
     from ._comparison import Comparison
     from .access import BaseAccess
     from .metrics import Estimate
@@ -28,21 +35,25 @@ _MOST_BLOCKS = 8
 
 @dataclass
 class Pool:
-    """All records of an audit: training records, then test records that are not among them.
+    """All records of an audit: training records, then the test records that may be audited.
 
     Attributes
     ----------
     member : ndarray of bool
     origin : ndarray of int
         Position in `X_train` or `X_test`.
-    n_overlap : int
-        Test records that are training records too, and were left out.
-    n_duplicates : int
-        Training records that occur more than once, counted without the first.
+    index : Series
+        What the user's tables call each record: the labels of their index, or positions.
+    auditable : ndarray of bool
+        Records that occur once; of people, all of those who have a record of their own.
+    repeats : Repeats
     people : ndarray of int or None
         Whose each record is, a position in `names`; None where the unit is the record.
     names : ndarray
         What people are called.
+    given : tuple of two tables
+        `X_train` and `X_test` as they were given: their indexes, and the dtypes that the target
+        was fitted on.
     labelled : bool
         Whether records have labels; zeros stand for them otherwise.
     """
@@ -51,14 +62,50 @@ class Pool:
     y: np.ndarray
     member: np.ndarray
     origin: np.ndarray
+    index: pd.Series
+    auditable: np.ndarray
+    repeats: Repeats
     n_train: int
     n_test: int
-    n_overlap: int
-    n_duplicates: int
+    given: tuple[Any, Any]
     labelled: bool = True
     sliced: dict[str, np.ndarray] = field(default_factory=dict)
     people: np.ndarray | None = None
     names: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def asked(self, target: Any) -> Any:
+        """Return the target, as it is asked about the pool's records.
+
+        It was fitted on the dtypes of `X_train`, which those of the pool are more general than
+        where `X_test` has a missing value in whole numbers, or a category more.
+        """
+        fitted_on = take_rows(self.given[0], slice(1))
+        united_with = take_rows(self.X, slice(1))
+        return target if same_dtypes(fitted_on, united_with) else asked_with(target, fitted_on)
+
+    def in_order(self, name: str, values: Any) -> Any:
+        """Return values, one for each record given, in the order of the pool.
+
+        They hold those of the training records, then those of the test records; where they and
+        both tables bear an index, they go with its labels.
+
+        Raises
+        ------
+        ValueError
+            If their labels are not those of the records, or there are more or fewer.
+        """
+        expected = self.n_train + self.n_test
+        if not hasattr(values, "shape"):
+            values = np.asarray(values)
+        values = in_order_of(name, values, *self.given)
+        if n_rows(values) != expected:
+            raise ValueError(
+                f"{name} has {n_rows(values)} values; expected one per training record, then one "
+                f"per test record: {expected}."
+            )
+        place = np.where(self.member, self.origin, self.n_train + self.origin)
+        taken = take_rows(values, place)
+        return taken.reset_index(drop=True) if hasattr(taken, "iloc") else taken
 
     def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         return {name: values[rows] for name, values in self.sliced.items()}
@@ -74,14 +121,19 @@ class Plan:
         Positions in the pool.
     n_trained : int
         Records that the target trained on.
-    n_dropped : int
-        Non-members that are neither audited nor trained on.
+    n_spared, n_dropped : int
+        Members and non-members that might have been audited, and were not. References train on
+        these members, and not on these non-members.
+    limited : bool
+        Whether `max_records` is what kept them out.
     """
 
     audited: np.ndarray
     core: np.ndarray
     n_trained: int
+    n_spared: int
     n_dropped: int
+    limited: bool
 
 
 @dataclass
@@ -97,6 +149,8 @@ class Run:
         The attack that makes the verdict.
     trainable : estimator, callable or None
         What the references train.
+    fit_params : tuple of str
+        Names of what their `fit` is given besides.
     references : ReferenceModels or None
     vulnerable : VulnerableRecords or None
         What found the vulnerable records, where the attack on them is run.
@@ -108,6 +162,8 @@ class Run:
         What the target is asked for; None for posteriors.
     doubt : str
         What makes the target's answers worthless, where something does.
+    agreement : Agreement or None
+        How its posteriors agree with its own `predict`; None where that is nothing else.
     answers : ndarray of shape (n_audited, n_answers), float32
         The target's answers: its log-posteriors, or what the access asks for.
     seconds : dict of str to float
@@ -125,6 +181,7 @@ class Run:
     seed: int
     n_queries: int = 0
     trainable: Any = None
+    fit_params: tuple[str, ...] = ()
     search_note: str = ""
     references: ReferenceModels | None = None
     vulnerable: VulnerableRecords | None = None
@@ -132,6 +189,7 @@ class Run:
     shift: Estimate | None = None
     access: BaseAccess | None = None
     doubt: str = ""
+    agreement: Agreement | None = None
     answers: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -211,64 +269,76 @@ def predicted_classes(answers: np.ndarray, access: BaseAccess | None) -> np.ndar
 
 
 def make_pool(
-    target: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, labelled: bool = True
+    target: Any,
+    X_train: Any,
+    y_train: Any,
+    X_test: Any,
+    y_test: Any,
+    *,
+    labelled: bool = True,
+    groups: Any = None,
 ) -> Pool:
-    tables, labels = [], []
+    tables: Any = []
+    labels = []
     for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
         if labelled:
             X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}")
-            check_labels(target, y, f"y_{suffix}")
+            y = own_labels(target, y, f"y_{suffix}")
         else:
             X, y = without_labels(given, f"X_{suffix}")
         check_features(target, X, f"X_{suffix}")
         tables.append(X)
         labels.append(y)
     check_same_features(tables[0], tables[1], "X_train", "X_test")
+    given = tables[0], tables[1]
+    tables = united(*given, "X_train", "X_test")
     if labelled and len(np.unique(labels[0])) < 2:
         raise ValueError(
             f"y_train holds one class only, {labels[0][0]!r}: nothing was learned that could be "
             "told apart."
         )
-    digests = [row_digests(X, y) for X, y in zip(tables, labels, strict=True)]
-    fresh = np.flatnonzero(~np.isin(digests[1], digests[0]))
-    if len(fresh) == 0:
-        raise ValueError(
-            "X_test holds no record that is not in X_train too: there are no non-members. Give "
-            "records that the model was not trained on."
-        )
     n_train, n_test = len(labels[0]), len(labels[1])
-    test = take_rows(tables[1], fresh)
+    people, names = None, np.empty(0)
+    if groups is not None:
+        people, names = people_of(groups, *given)
+    auditable, repeats = find_repeats(tables[0], tables[1], labels[0], labels[1], people)
+    # Copies among the test records train nothing and are not audited.
+    kept = np.flatnonzero(auditable | (np.arange(n_train + n_test) < n_train))
+    member = kept < n_train
+    test = kept[~member] - n_train
     return Pool(
-        X=concat_rows(tables[0], test),
-        y=np.concatenate([labels[0], labels[1][fresh]]),
-        member=np.arange(n_train + len(fresh)) < n_train,
-        origin=np.concatenate([np.arange(n_train), fresh]),
+        X=concat_rows(tables[0], take_rows(tables[1], test)),
+        y=np.concatenate([labels[0], labels[1][test]]),
+        member=member,
+        origin=np.where(member, kept, kept - n_train),
+        index=_index_of((X_train, n_train), (X_test, n_test)).iloc[kept],
+        auditable=auditable[kept],
+        repeats=repeats,
         n_train=n_train,
         n_test=n_test,
-        n_overlap=n_test - len(fresh),
-        n_duplicates=n_train - len(np.unique(digests[0])),
+        given=given,
         labelled=labelled,
+        people=None if people is None else people[kept],
+        names=names,
     )
+
+
+def _index_of(*tables: tuple[Any, int]) -> pd.Series:
+    """Return the labels of tables' indexes, of several levels as tuples; positions without one."""
+    import pandas as pd
+
+    parts = []
+    for table, n in tables:
+        labels = table.index.to_flat_index() if hasattr(table, "iloc") else pd.RangeIndex(n)
+        # Times, categories, periods and the like are objects: two tables differ in their types.
+        plain = labels.dtype.kind in "iuf" or isinstance(labels.dtype, pd.StringDtype)
+        parts.append(pd.Series(labels, dtype=labels.dtype if plain else object))
+    return pd.concat(parts, ignore_index=True)
 
 
 def check_features(model: Any, X: Any, name: str) -> None:
     """Raise if a table has other columns than the model was fitted on."""
-    expected = getattr(model, "feature_names_in_", None)
-    if expected is not None and is_frame(X):
-        missing = [str(column) for column in expected if column not in set(X.columns)]
-        extra = [str(column) for column in X.columns if column not in set(expected)]
-        if missing or extra:
-            parts = [f"missing: {', '.join(missing[:5])}"] if missing else []
-            parts += [f"not known to it: {', '.join(extra[:5])}"] if extra else []
-            raise ValueError(
-                f"{name} has other columns than the model was fitted on ({'; '.join(parts)}). "
-                "Give the columns of its training data."
-            )
-        if list(expected) != list(X.columns):
-            raise ValueError(
-                f"{name} has the model's columns in another order; use "
-                f"{name}[model.feature_names_in_]."
-            )
+    check_names(model, X, name)
     n_features = getattr(model, "n_features_in_", None)
     if n_features is not None and len(X.shape) == 2 and X.shape[1] != n_features:
         raise ValueError(
@@ -278,21 +348,26 @@ def check_features(model: Any, X: Any, name: str) -> None:
 
 def make_plan(pool: Pool, max_records: int | None, seed: int) -> Plan:
     rng = np.random.default_rng([seed, 2])
-    members = np.flatnonzero(pool.member)
+    members = np.flatnonzero(pool.member & pool.auditable)
     others = np.flatnonzero(~pool.member)
     n_members = min(len(members), (_MOST_BLOCKS - 1) * len(others))
     n_others = len(others)
+    limited = False
     if max_records is not None and n_members + n_others > max_records:
-        share = max_records / (n_members + n_others)
-        n_members = max(1, round(share * n_members))
-        n_others = max(1, max_records - n_members)
+        limited = True
+        # As many of both as there are; what one side lacks, the other gives.
+        half = max_records // 2
+        n_others = min(n_others, max(half, max_records - n_members))
+        n_members = max_records - n_others
     audited_members = _draw_records(members, pool.people, n_members, rng)
     audited_others = _draw_records(others, pool.people, n_others, rng)
     return Plan(
         audited=np.concatenate([audited_members, audited_others]),
-        core=np.setdiff1d(members, audited_members),
-        n_trained=len(members),
+        core=np.setdiff1d(np.flatnonzero(pool.member), audited_members),
+        n_trained=pool.n_train,
+        n_spared=len(members) - len(audited_members),
         n_dropped=len(others) - len(audited_others),
+        limited=limited,
     )
 
 
@@ -310,13 +385,13 @@ def in_pool_order(name: str, value: Any, pool: Pool, order: np.ndarray) -> Any:
     if not has_entries(name, value):
         return value
     length = n_rows(value)
-    if length == pool.n_train + pool.n_test:
-        place_given = np.where(pool.member, pool.origin, pool.n_train + pool.origin)
-        values = value if hasattr(value, "shape") else np.asarray(value)
-        return take_rows(values, place_given[order])
     if length in (pool.n_train, pool.n_test):
         raise ValueError(
             f"fit_params[{name!r}] has {length} entries; references train on test records too: "
             f"give {pool.n_train} + {pool.n_test} entries, those of X_train first."
         )
+    # Longer ones may bear the labels of these records among others.
+    is_series = hasattr(value, "iloc") and not hasattr(value, "columns")
+    if length == pool.n_train + pool.n_test or (is_series and length > pool.n_train):
+        return take_rows(pool.in_order(f"fit_params[{name!r}]", value), order)
     return value

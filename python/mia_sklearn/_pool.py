@@ -8,7 +8,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_random_state
 
-from ._data import is_frame, numeric_features, take_rows
+from ._data import from_pandas, is_frame, take_rows, to_pandas
+from ._numbers import numeric_features
+from ._text import is_text, mixed_words, thinned
 
 _MEANS_OVER = (3, 5, 10, 15)
 _SIDES_OVER = (3, 6, 15)
@@ -121,9 +123,10 @@ def _weighted_mean(weight: np.ndarray, value: np.ndarray, size: int) -> np.ndarr
 def perturbed_copies(X: Any, labels: np.ndarray, n_queries: int, random_state: Any) -> list[Any]:
     """Return `n_queries` tables of perturbed copies of all records.
 
-    Even ones add Gaussian noise of 0.1 to 0.3 standard deviations to numeric features; odd
-    ones take 40 % of the features from the nearest record of another class. Tables without
-    numeric features are crossed over only, binary features likewise.
+    Even ones add Gaussian noise of 0.1 to 0.3 standard deviations to numeric features, and leave
+    out as large a share of the words of texts; odd ones take 40 % of the features, and of the
+    words, from the nearest record of another class. Tables without numeric features and texts are
+    crossed over only, binary features likewise.
 
     Parameters
     ----------
@@ -140,6 +143,7 @@ def perturbed_copies(X: Any, labels: np.ndarray, n_queries: int, random_state: A
     rng = check_random_state(random_state)
     if sparse.issparse(X):
         raise ValueError("n_queries perturbs dense tables only; pass X.toarray(), or n_queries=0.")
+    given, X = X, to_pandas(X)
     partner = _nearest_of_another_class(numeric_features(X, one_hot=True), labels)
     copies = []
     for query in range(n_queries):
@@ -148,7 +152,7 @@ def perturbed_copies(X: Any, labels: np.ndarray, n_queries: int, random_state: A
             copies.append(_noisy(X, scale, rng))
         else:
             copies.append(_crossed(X, partner, rng))
-    return copies
+    return [from_pandas(copy, given) for copy in copies]
 
 
 def _nearest_of_another_class(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -170,7 +174,8 @@ def _is_continuous(column: np.ndarray) -> bool:
 
 def _has_noise_features(X: Any) -> bool:
     if is_frame(X):
-        return any(_is_continuous(np.asarray(X.iloc[:, j])) for j in range(X.shape[1]))
+        columns = [X.iloc[:, j] for j in range(X.shape[1])]
+        return any(is_text(column) or _is_continuous(np.asarray(column)) for column in columns)
     flat = X.reshape(len(X), -1)
     return any(_is_continuous(flat[:, j]) for j in range(min(flat.shape[1], 64)))
 
@@ -191,9 +196,19 @@ def _noisy(X: Any, scale: float, rng: np.random.RandomState) -> Any:
     moved = X.copy()
     for j, name in enumerate(X.columns):
         column = np.asarray(X.iloc[:, j])
-        if _is_continuous(column):
+        if is_text(X.iloc[:, j]):
+            moved[name] = _with(X.iloc[:, j], [thinned(text, scale, rng) for text in column])
+        elif _is_continuous(column):
             moved[name] = _shaken(column, scale, rng)
     return moved
+
+
+def _with(column: Any, values: list[Any]) -> Any:
+    import pandas as pd
+
+    held = np.empty(len(values), dtype=object)
+    held[:] = values
+    return pd.Series(held, index=column.index, dtype=column.dtype)
 
 
 def _crossed(X: Any, partner: np.ndarray, rng: np.random.RandomState) -> Any:
@@ -204,5 +219,10 @@ def _crossed(X: Any, partner: np.ndarray, rng: np.random.RandomState) -> Any:
     crossed = X.copy()
     other.index = X.index
     for j, name in enumerate(X.columns):
+        if is_text(X.iloc[:, j]):
+            pairs = zip(X.iloc[:, j], other.iloc[:, j], strict=True)
+            mixed = [mixed_words(own, theirs, _CROSSOVER, rng) for own, theirs in pairs]
+            crossed[name] = _with(X.iloc[:, j], mixed)
+            continue
         crossed[name] = X.iloc[:, j].where(~take[:, j], other.iloc[:, j])
     return crossed

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ._data import as_table, is_frame, n_rows
+from ._data import as_table, from_pandas, is_frame, n_rows, record_shape, take_rows, to_pandas
 from ._feature_space import FeatureSpace, other_rows
 
 __all__ = ["RecordSource", "read_source"]
@@ -37,7 +37,8 @@ class RecordSource:
     """
 
     def __init__(self, records: Any, *, whole: bool = False) -> None:
-        self.records, self.whole = records, whole
+        self.records, self.whole = to_pandas(records), whole
+        self._like = take_rows(records, slice(0))
         space = FeatureSpace(records, missing=True)
         self._choices = space.choices()
         # Ranges come first, then what is one of a set of values.
@@ -123,7 +124,11 @@ class RecordSource:
         columns = _columns_of(self.records)
         frame = pd.DataFrame({j: column.take(rows[:, j]) for j, column in enumerate(columns)})
         frame.columns = self.records.columns
-        return frame
+        return from_pandas(frame, self._like)
+
+    def first(self, n: int) -> Any:
+        """Return whole records of the table, the first few."""
+        return from_pandas(take_rows(self.records, slice(n)), self._like)
 
     def _rows(
         self, wanted: np.ndarray, shape: tuple[int, int], rng: np.random.RandomState
@@ -166,7 +171,7 @@ def read_source(sampler: Any, *, uniform: bool, rng: np.random.RandomState) -> R
         raise ValueError("sampler is sparse: pass a dense table, sampler.toarray().")
     if n_rows(records) == 0:
         raise ValueError("sampler holds no records: features are drawn from records.")
-    if np.prod(records.shape[1:]) == 0:
+    if 0 in record_shape(records):
         raise ValueError("sampler has no features.")
     if uniform and not drawn:
         return RecordSource(FeatureSpace(records, missing=True).uniform(_N_DRAWN, rng))

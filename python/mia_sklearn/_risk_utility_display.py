@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,9 @@ class RiskUtilityDisplay:
         What is written beside the points; the names by default.
     title : str, default=""
         What `written` means.
+    lost : sequence of str, default=()
+        Models that were to be there and have no numbers at all; named below the axes with those
+        among `names` that have none.
 
     Attributes
     ----------
@@ -85,6 +89,7 @@ class RiskUtilityDisplay:
         baseline: str | None = None,
         written: Sequence[str] | None = None,
         title: str = "",
+        lost: Sequence[str] = (),
     ) -> None:
         self.names = [str(name) for name in names]
         self.utility = _numbers(utility, len(self.names), "utility")
@@ -102,6 +107,9 @@ class RiskUtilityDisplay:
                 f"{len(self.written)}."
             )
         self.title = title
+        unmeasured = ~np.isfinite(self.utility + self.risk)
+        blank = [name for name, missing in zip(self.names, unmeasured, strict=True) if missing]
+        self.lost = list(dict.fromkeys([*blank, *map(str, lost)]))
         self.frontier_ = on_frontier(self.utility, self.risk)
         if not np.isfinite(self.utility + self.risk).any():
             raise ValueError("There is nothing to draw: no model has both a utility and a risk.")
@@ -149,6 +157,7 @@ class RiskUtilityDisplay:
             risk_name=f"{what}, attack {literal(attack)}",
             chance=0.5 if level is None else level,
             baseline=comparison.attrs.get("baseline", comparison["defense"].iloc[0]),
+            lost=list(comparison.attrs.get("lost", {})),
         )
         return display.plot(ax, **options)
 
@@ -266,6 +275,17 @@ class RiskUtilityDisplay:
         named = self._named(labels, drawn)
         ax.set(xlabel=f"{self.utility_name} (more is better)")
         ax.set(ylabel=f"{self.risk_name} (less is better)")
+        if self.lost:
+            # A picture from which points are missing says which.
+            ax.annotate(
+                fill(f"Not measured: {', '.join(map(literal, self.lost))}", 60),
+                (0, 0),
+                xytext=(2, 2),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                fontsize="small",
+                color="0.3",
+            )
         ax.margins(0.12)
         ax.grid(True, color="0.92", linewidth=0.8)
         ax.set_axisbelow(True)

@@ -23,6 +23,7 @@ __all__ = [
     "rank_p_values",
     "reference_statistics",
     "rmia_scores",
+    "shrunken_t",
 ]
 
 _Numbers = NDArray[np.float64]
@@ -177,21 +178,49 @@ def pchip_p_values(signal: NDArray[Any], references: NDArray[Any], of_loss: bool
         distinct. Numbers beyond 4e307 in size stand for it. NaN for NaN.
     """
 
-def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Numbers, int]:
-    """Count the values of a pool at or above each number.
+def shrunken_t(
+    signal: ArrayLike, references: NDArray[Any], variance: float | None = None
+) -> tuple[_Numbers, _Numbers, float]:
+    """Standardise signals and references by equally many references, variances shrunk together.
+
+    Parameters
+    ----------
+    signal : array-like of shape (n_records,) or (n_records, n_targets)
+    references : ndarray of shape (n_records, n_models)
+    variance : float, default=None
+        What the records have in common; by default the mean of their own variances, of those with
+        three references or more and a finite one.
+
+    Returns
+    -------
+    s : ndarray of the shape of signal
+        (signal - mean) / sqrt(v * (1 + 1 / m)) over all m references of the record but the last,
+        with v = (sum of squares + 4 * variance) / (m - 1 + 4). 0 where the signal is the mean up
+        to rounding, infinite where v is 0 and it is not. Infinite references stand for the limit
+        of ever larger ones. NaN where a record has fewer than three references.
+    e : ndarray of shape (n_records, n_models)
+        The same of each reference over the record's others, which are as many.
+    variance : float
+        The one that was used.
+    """
+
+def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Numbers, float]:
+    """Count the values of a pool that reach each number, each row weighing the same.
 
     Parameters
     ----------
     t : array-like of shape (n_records,)
     pool : ndarray of shape (n_rows, n_columns)
-        Such as the `e` of `leave_one_out_t`; never copied.
+        Such as the `e` of `shrunken_t`; never copied.
 
     Returns
     -------
     counts : ndarray of shape (n_records,)
-        Whole numbers; NaN for NaN.
-    total : int
-        Number of values of the pool that are not NaN.
+        Values at or above the number less 1e-9 of its size and 1e-12, each counted as often as its
+        row has fewer values than the mean row; whole numbers where all have equally many. NaN for
+        NaN.
+    total : float
+        The same of all values.
     """
 
 def average_linkage(vectors: NDArray[Any]) -> tuple[NDArray[np.int64], _Numbers]:

@@ -14,9 +14,10 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from ._asking import AskedRecords, BaseAccess, Question
-from ._data import numeric_features, take_rows
+from ._data import take_rows
 from ._estimators import configured
 from ._generators import answer, can_answer, check_samples, draw, samples_collapse
+from ._numbers import numeric_features
 from ._records import check_same_features
 
 __all__ = ["SampleAccess"]
@@ -244,7 +245,8 @@ class _DensityRatio(_Measured):
                 f"The density ratio needs at least {_FEWEST_TO_TRAIN_ON} records of reference "
                 f"data, got {len(held)}."
             )
-        self.components = PCA(n_components, whiten=True, random_state=0).fit(held)
+        components = PCA(n_components, whiten=True, random_state=0)
+        self.components = components.set_output(transform="default").fit(held)
         self.numbers = self.components.transform(self.numbers)
         centres = self.numbers if others is None else self.components.transform(held)
         self.usual = _log_density(self.numbers, centres, leave_out=others is None)

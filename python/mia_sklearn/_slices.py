@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ._data import is_frame, n_rows
+from ._data import column_names, column_of
+from ._printable import valid
 
 _MOST_VALUES = 12
 
@@ -28,7 +29,7 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
     Raises
     ------
     ValueError
-        If a column does not exist or values have the wrong length.
+        If a column does not exist, values have the wrong length, or the labels of another index.
     """
     if slices is None:
         return {}
@@ -36,15 +37,8 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
         slices = [slices]
     given: dict[str, Any] = {}
     if isinstance(slices, dict):
-        expected = pool.n_train + pool.n_test
-        place = np.where(pool.member, pool.origin, pool.n_train + pool.origin)
         for name, values in slices.items():
-            if n_rows(values) != expected:
-                raise ValueError(
-                    f"slices[{name!r}] has {n_rows(values)} values; expected one per training "
-                    f"record, then one per test record: {expected}."
-                )
-            given[str(name)] = np.asarray(values)[place]
+            given[str(name)] = np.asarray(pool.in_order(f"slices[{name!r}]", values))
     else:
         for name in slices:
             given[str(name)] = _column(name, pool)
@@ -52,13 +46,14 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
 
 
 def _column(name: str, pool: Any) -> np.ndarray:
-    if is_frame(pool.X) and name in pool.X.columns:
-        return pool.X[name].to_numpy()
+    columns = column_names(pool.X)
+    if name in columns:
+        return column_of(pool.X, name)
     if name == "label" and pool.labelled:
         return pool.y
     available = [
         *(["label"] if pool.labelled else []),
-        *(map(str, pool.X.columns) if is_frame(pool.X) else []),
+        *map(str, columns),
     ]
     raise ValueError(
         f"slices names the column {name!r}, which the records do not have; they have "
@@ -72,7 +67,8 @@ def _as_groups(name: str, values: np.ndarray) -> np.ndarray:
     series = pd.Series(values)
     if pd.api.types.is_numeric_dtype(series) and series.nunique() > _MOST_VALUES:
         series = pd.qcut(series, 4, duplicates="drop")
-    text = series.astype(object).where(series.notna(), "missing").astype(str)
+    # A name may hold what no file can, and the report is to be written.
+    text = series.astype(object).where(series.notna(), "missing").map(lambda v: valid(str(v)))
     if text.nunique() > 4 * _MOST_VALUES:
         raise ValueError(
             f"slices: {name!r} has {text.nunique()} values, too many to report apart. Group them "

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
-from ._data import n_rows, positions, take_rows
+from ._data import n_rows, positions
 from ._hill_climbing import Rules, climb
 from ._oracle import Oracle
 from ._record_sources import RecordSource, read_source
@@ -232,7 +232,7 @@ def synthesize(
         draw = "uniform" if method == "hill-climbing" and y is None else "marginals"
     rng = check_random_state(random_state)
     source = read_source(sampler, uniform=draw == "uniform", rng=rng)
-    probe = take_rows(source.records, slice(_PROBE_ROWS))
+    probe = source.first(_PROBE_ROWS)
     oracle = Oracle(as_target(target, classes, X=probe), query_budget)
     known = None if y is None else _tell_classes(source, y, oracle)
     wanted = _wanted(n, oracle.classes, class_shares, known)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FALSE_POSITIVE_RATES = ("0.001", "0.01", "0.1")
+# How many of those whom the headline attack names are members, where half of the candidates are
+# and where one in a hundred is.
+_PRECISIONS = ("ppv@0.01,0.5", "ppv@0.01,0.01")
 
 
 def _no_epsilon(split: str | None, shift: Estimate | None) -> str:
@@ -51,6 +54,11 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     for attack, score in scores.items():
         about = {"attack": attack, "slice": "all"}
         rows += _metric_rows(about, score, member, run.confidence, thresholds[attack])
+        if attack == run.headline:
+            rows += [
+                _row(about, metric, compute(metric, member, score, confidence=run.confidence))
+                for metric in _PRECISIONS
+            ]
         if reason:
             nan = float("nan")
             sizes = int(member.sum()), int((~member).sum())
@@ -90,7 +98,8 @@ def _metric_rows(
 
 
 def _row(about: dict[str, str], metric: str, estimate: Estimate) -> dict[str, Any]:
-    kind, _, at = metric.partition("@")
+    kind, _, levels = metric.partition("@")
+    at, _, prior = levels.partition(",")
     return {
         **about,
         "metric": kind,
@@ -104,6 +113,7 @@ def _row(about: dict[str, str], metric: str, estimate: Estimate) -> dict[str, An
         "n_identified": _or_nan(estimate.n_identified),
         "n_false_alarms": _or_nan(estimate.n_false_alarms),
         "note": estimate.note,
+        "prior": float(prior) if prior else np.nan,
     }
 
 
@@ -122,8 +132,9 @@ def records_table(
 
     audited, member = run.plan.audited[run.units.first], run.unit_member
     q_values = np.full(len(audited), np.nan)
-    if np.isfinite(p_values[member]).all():
-        q_values[member] = false_discovery_control(p_values[member])
+    tested = member & np.isfinite(p_values)
+    if tested.any():
+        q_values[tested] = false_discovery_control(p_values[tested])
     sliced = run.pool.sliced_rows(audited)
     alone = {}
     if expected_neighbors is not None:
@@ -146,12 +157,17 @@ def records_table(
     )
 
 
-def _who(run: Run, audited: np.ndarray) -> dict[str, np.ndarray]:
+def _who(run: Run, audited: np.ndarray) -> dict[str, Any]:
     """Return the columns that name the units."""
     pool = run.pool
     if pool.people is not None:
         return {"group": pool.names[pool.people[audited]], "n_rows": run.units.sizes}
-    return {"row": pool.origin[audited], **({"label": run.y} if pool.labelled else {})}
+    import pandas as pd
+
+    # With its dtype given, or pandas would make another of objects.
+    index = pd.Series(pool.index.to_numpy()[audited], dtype=pool.index.dtype)
+    label = {"label": run.y} if pool.labelled else {}
+    return {"row": pool.origin[audited], "index": index, **label}
 
 
 def info_of(run: Run, title: str | None) -> dict[str, Any]:
@@ -169,6 +185,8 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         "n_members": int(run.unit_member.sum()),
         "n_nonmembers": int((~run.unit_member).sum()),
         "n_unaudited": len(run.plan.core),
+        "n_repeated_train": run.pool.repeats.n_train,
+        "n_repeated_test": run.pool.repeats.n_test,
         "release": run.release,
         "split": run.split or "not stated",
         "confidence": run.confidence,
@@ -191,9 +209,12 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
             "n_references": refs.n_models_ - len(refs.lost_),
             "sampling": refs.sampling,
             "block_size": refs.block_size_,
+            "stratified": refs.stratify,
         }
         if run.access is None:
             info["smoothing"] = refs.smoothing_
+            if refs.scale_.power != 1 or refs.scale_.knots:
+                info["answers_are"] = refs.scale_.text
     if run.vulnerable is not None:
         info["vulnerable_records"] = {
             name: getattr(run.vulnerable, name) for name in ("delta", "beta", "train_size")

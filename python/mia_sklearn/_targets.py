@@ -6,12 +6,33 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from ._answers import as_columns
 from ._data import n_rows, positions
-from ._estimators import is_module, is_net, may_classify
+from ._estimators import is_module, is_net, kind_of_estimator, last_step, may_classify
 
-__all__ = ["FunctionTarget", "as_target", "check_labels", "class_indices"]
+# What to do about a model with labels of several kinds.
+ONE_OF_SEVERAL = (
+    "audit one single-output classifier. One output j of several is a function: "
+    "model=lambda X: model.predict_proba(X)[:, j] (or [j] of a list), classes=[0, 1], y[:, j] as "
+    "labels, and estimator= a function (X, y, seed)."
+)
+_SEMI_SUPERVISED = "sklearn.semi_supervised"
+_AS_FUNCTION = (
+    " Pass the function model.predict_proba, with classes= in the order of its columns, and "
+    "estimator= what trains the references."
+)
+
+__all__ = [
+    "ONE_OF_SEVERAL",
+    "FunctionTarget",
+    "as_target",
+    "check_labels",
+    "class_indices",
+    "own_labels",
+]
 
 
 class FunctionTarget:
@@ -21,7 +42,9 @@ class FunctionTarget:
     ----------
     function : callable
         Takes a table of records, returns posteriors of shape (n_records, n_classes), or one
-        label per record.
+        label per record. Posteriors may be an array, a tensor, a data frame or dicts; named
+        columns are put into the order of `classes`, unnamed ones must be in it. Of two classes
+        one posterior per record stands for the second.
     classes : array-like of shape (n_classes,)
         Labels, in the order of the function's columns.
     query_budget : int, default=None
@@ -74,33 +97,50 @@ class FunctionTarget:
     def predict(self, X: Any) -> np.ndarray:
         """Ask the function for labels, or for the most probable ones."""
         answers, n = self._answers(X), n_rows(X)
-        if answers.shape != (n,):
+        if not self._are_labels(answers, n):
             return self.classes_[self._posteriors(answers, n).argmax(axis=1)]
-        unknown = np.flatnonzero(positions(answers, self.classes_) < 0)
+        labels = np.asarray(answers)
+        unknown = np.flatnonzero(positions(labels, self.classes_) < 0)
         if len(unknown):
             raise ValueError(
-                f"The function returned the label {answers.tolist()[unknown[0]]!r}, which is not "
+                f"The function returned the label {labels.tolist()[unknown[0]]!r}, which is not "
                 "one of classes."
             )
-        return answers
+        return labels
 
-    def _answers(self, X: Any) -> np.ndarray:
+    def _answers(self, X: Any) -> Any:
         self.check_budget(n_rows(X))
         self.n_queries_ += n_rows(X)
-        return np.asarray(self.function(X))
+        return self.function(X)
 
-    def _posteriors(self, answers: np.ndarray, n: int) -> np.ndarray:
-        if answers.shape != (n, len(self.classes_)):
-            labels = (
-                " A function that returns labels is asked with access='label'."
-                if answers.shape == (n,)
-                else ""
-            )
+    def _are_labels(self, answers: Any, n: int) -> bool:
+        """Tell labels from the second class's posteriors, numbers between 0 and 1."""
+        if hasattr(answers, "detach"):
+            answers = answers.detach().cpu()
+        one_each = np.asarray(answers)
+        if one_each.shape != (n,) or isinstance(one_each[0], dict):
+            return False
+        if len(self.classes_) != 2 or one_each.dtype.kind != "f":
+            return True
+        if (positions(one_each, self.classes_) < 0).any():
+            return not ((one_each >= 0) & (one_each <= 1)).all()
+        # All are labels too. Of the classes 0 and 1 the two mean the same.
+        return self.classes_.tolist() != [0, 1]
+
+    def _posteriors(self, answers: Any, n: int) -> np.ndarray:
+        if self._are_labels(answers, n):
             raise ValueError(
-                f"The function returned shape {answers.shape}; expected one row per record and "
-                f"one column per class: ({n}, {len(self.classes_)}).{labels}"
+                f"The function returned shape ({n},); expected posteriors, one column per class: "
+                f"({n}, {len(self.classes_)}). A function that returns labels is asked with "
+                "access='label', in an audit with release='labels'."
             )
-        return answers.astype(np.float64)
+        posteriors = as_columns(answers, self.classes_, "The function")
+        if posteriors.shape != (n, len(self.classes_)):
+            raise ValueError(
+                f"The function returned shape {posteriors.shape}; expected one row per record and "
+                f"one column per class: ({n}, {len(self.classes_)})."
+            )
+        return posteriors
 
     @property
     def queries_left(self) -> int | None:
@@ -144,7 +184,12 @@ def as_target(
             f"model is a torch module, which does not say what its columns mean: pass "
             f"mia_sklearn.torch.TorchTarget({type(model).__name__.lower()}, classes=...)."
         )
-    if not hasattr(model, "predict") and not isinstance(model, FunctionTarget):
+    if hasattr(model, "cv_results_") and getattr(model, "refit", True) is False:
+        raise ValueError(
+            f"This {type(model).__name__} holds no model, since refit=False: train "
+            "model.estimator with model.best_params_, and pass that."
+        )
+    if not hasattr(model, "predict") and not hasattr(model, "predict_proba"):
         if not callable(model):
             raise ValueError(
                 "model must be a fitted classifier or a function X -> posteriors or labels, got "
@@ -160,25 +205,35 @@ def as_target(
 
 def _check_fitted_classifier(model: Any) -> None:
     name = type(model).__name__
-    from sklearn.base import is_regressor
-
-    if hasattr(model, "__sklearn_tags__") and is_regressor(model):
+    if kind_of_estimator(model) == "regressor":
         raise ValueError(f"model must be a classifier; {name} is a regressor.")
     try:
         classes = model.classes_
     except AttributeError:
+        # A scikit-learn estimator without them is unfitted, or is no classifier at all.
         classes = None
+    except Exception as error:
+        raise ValueError(f"classes_ of {name} cannot be read: {error}{_AS_FUNCTION}") from error
     if classes is None:
-        # An estimator with no classes_ is unfitted, or is no classifier at all.
-        if may_classify(model) and hasattr(model, "fit"):
-            raise ValueError(f"model is not fitted: call fit on this {name} first.")
-        raise ValueError(f"model must be a fitted classifier with classes_, got {name}.")
-    if any(np.ndim(label) for label in classes):
-        raise ValueError("model answers several outputs; audit one single-output classifier.")
+        if may_classify(model) and hasattr(model, "fit") and not hasattr(model, "n_features_in_"):
+            raise ValueError(
+                f"model is not fitted: call fit on this {name} first. If it is, it lacks "
+                f"classes_.{_AS_FUNCTION}"
+            )
+        way_out = _AS_FUNCTION if hasattr(model, "predict_proba") else ""
+        raise ValueError(f"model must be a fitted classifier with classes_, got {name}.{way_out}")
+    if any(np.ndim(label) for label in classes) or getattr(model, "multilabel_", False):
+        raise ValueError(f"model answers several outputs; {ONE_OF_SEVERAL}")
     if hasattr(model, "fit") and (
         hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "steps")
     ):
-        check_is_fitted(model)
+        try:
+            check_is_fitted(model)
+        except NotFittedError:
+            raise
+        except AttributeError:
+            # A step that knows nothing of scikit-learn's tags, and so does not say.
+            return
 
 
 def class_indices(target: Any, y: np.ndarray) -> np.ndarray:
@@ -191,8 +246,28 @@ def check_labels(target: Any, y: np.ndarray, name: str = "y") -> None:
     known = set(np.asarray(target.classes_).tolist())
     unknown = sorted({str(label) for label in y.tolist() if label not in known})
     if unknown:
+        classes = np.asarray(target.classes_)
+        if set(unknown) <= set(map(str, classes.tolist())):
+            kind = classes.dtype.name if classes.dtype.kind in "biuf" else "str"
+            raise ValueError(
+                f"{name} holds labels of another type than the model knows: {y.dtype} such as "
+                f"{y[positions(y, classes) < 0][0]!r} in place of {classes[0]!r}. Give them in the "
+                f"model's type, np.asarray({name}).astype({kind!r})."
+            )
+        if unknown == ["-1"] and type(last_step(target)).__module__.startswith(_SEMI_SUPERVISED):
+            raise ValueError(
+                f"{name} marks records without a label by -1, to which the model's answers cannot "
+                f"be compared: leave them out of X_train and {name}, and give them to the "
+                "references by estimator= a function (X, y, seed) that adds them and trains."
+            )
         raise ValueError(
             f"{name} holds labels that the model does not know: {', '.join(unknown[:5])}. It "
             f"knows {', '.join(map(str, np.asarray(target.classes_).tolist()[:8]))}. Drop these "
             "records, or encode the labels as the model's training data did."
         )
+
+
+def own_labels(target: Any, y: np.ndarray, name: str = "y") -> np.ndarray:
+    """Return labels as the target writes them (1 for True or 1.0), or raise as `check_labels`."""
+    check_labels(target, y, name)
+    return np.asarray(target.classes_)[class_indices(target, y)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import io
+import contextlib
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ._printable import one_line
+from ._terminal import Terminal, complain, traced, turn_away
 
 if TYPE_CHECKING:
     from .conditions import Condition
@@ -23,13 +25,15 @@ INTERRUPTED = 130
 
 _EPILOG = """\
 exit codes:
-  0  the audit ran and no --fail-if condition surely holds
+  0  the audit ran and no --fail-if condition surely holds (gate: PASSED or UNDECIDED)
   1  a --fail-if condition surely holds: its whole interval lies beyond the bound
   2  the audit could not be made; the reason is on standard error
   3  with --strict: a --fail-if condition cannot be excluded
 
-A condition reads [attack:]metric[@level] operator number, for example "auc > 0.6",
+A condition reads [attack:]metric[@level[,prior]] operator number, for example "auc > 0.6",
 "tpr@0.01 > 0.05" or "lira:advantage >= .2". Without a name it is about the headline attack.
+"ppv@0.01,0.5 > 0.9": of those whom the attack names at 1 % false alarms, more than nine in ten
+are members, where half of the candidates are.
 """
 
 
@@ -47,25 +51,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 fine, 1 a condition to fail on surely holds, 2 the audit could not be
         made, 3 (strict) such a condition cannot be excluded, 130 interrupted.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A class or column may have any name, and no name may end an audit when it is printed.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    args = _parser().parse_args(argv)
-    try:
-        return args.run(args)
-    except KeyboardInterrupt:
-        hint = " Finished reference models are in the cache." if vars(args).get("cache") else ""
-        print(f"\nmia-sklearn: interrupted.{hint}", file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, TypeError, OSError) as error:
-        if args.traceback:
-            traceback.print_exc()
-        print(f"mia-sklearn: error: {error}", file=sys.stderr)
-    except Exception:
-        traceback.print_exc()
-        print("mia-sklearn: error: unexpected, please report it.", file=sys.stderr)
-    return BAD_INPUT
+    with (
+        contextlib.redirect_stdout(Terminal(sys.stdout)),
+        contextlib.redirect_stderr(Terminal(sys.stderr, keep="\n\t\r")),
+    ):
+        args = _parser().parse_args(argv)
+        try:
+            code = args.run(args)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            hint = " Finished reference models are in the cache." if vars(args).get("cache") else ""
+            complain(f"\nmia-sklearn: interrupted.{hint}")
+            return INTERRUPTED
+        except BaseException as error:
+            # Whatever ends an audit, and a model may raise anything, no verdict has been given.
+            _explain(error, args)
+            return BAD_INPUT
+    return code
+
+
+def _explain(error: BaseException, args: argparse.Namespace) -> None:
+    """Say on standard error why there is no verdict."""
+    expected = isinstance(error, (ValueError, TypeError, OSError))
+    if isinstance(error, BrokenPipeError):
+        turn_away(sys.stdout)
+        complain("mia-sklearn: error: standard output was closed before all was written.")
+        return
+    if isinstance(error, Exception) and (args.traceback or not expected):
+        complain("".join(traced(error)).rstrip("\n"))
+    if expected:
+        complain(f"mia-sklearn: error: {one_line(str(error))}")
+    elif isinstance(error, Exception):
+        complain("mia-sklearn: error: unexpected, please report it.")
+    else:
+        complain(
+            f"mia-sklearn: error: {one_line(str(vars(args).get('model') or 'something'))} ended "
+            f"the program by {type(error).__name__} ({one_line(str(error))}), so that there is no "
+            "verdict. A model must not do so when it is trained or asked."
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,6 +162,26 @@ def _add_audit(commands: Any) -> None:
         "may release samples alone)",
     )
 
+    add = audit.add_argument_group("how files are read").add_argument
+    add("--text", metavar="COLUMN", help="the texts, for a model that reads texts, not tables")
+    add(
+        "--dtype",
+        action="append",
+        default=[],
+        type=_dtype,
+        metavar="COLUMN=TYPE",
+        help="how the model was fitted on a column where it does not tell: str, int, float, "
+        "category, bool or datetime; may be repeated",
+    )
+    add("--na-values", nargs="+", default=[], metavar="TEXT", help="cells that hold nothing, too")
+    add(
+        "--no-default-na",
+        action="store_true",
+        help="only empty cells and --na-values hold nothing; NA, null and their like are text",
+    )
+    add("--sep", metavar="TEXT", help="what parts the cells of CSV files (default: a comma)")
+    add("--decimal", default=".", metavar="TEXT", help="what parts decimals (default: a point)")
+
     add = audit.add_argument_group("how").add_argument
     add("--references", type=int, metavar="N", help="reference models (default: 16)")
     add(
@@ -156,6 +199,11 @@ def _add_audit(commands: Any) -> None:
 
     add = audit.add_argument_group("result").add_argument
     add("--output", type=Path, metavar="FOLDER", help="write index.html, audit.json, records.csv")
+    add(
+        "--no-records",
+        action="store_true",
+        help="write evidence that names nobody: no list of records, no records.csv",
+    )
     add(
         "--fail-if",
         action="append",
@@ -178,9 +226,22 @@ def _add_audit(commands: Any) -> None:
 
 
 def _jobs(text: str) -> int:
-    if int(text) == 0:
-        raise argparse.ArgumentTypeError("give 1 or more, or -1 for all cores.")
+    if not text.strip().isdecimal() or int(text) < 1:
+        if text.strip() == "-1":
+            return -1
+        raise argparse.ArgumentTypeError(f"{text!r}: give 1 or more, or -1 for all cores.")
     return int(text)
+
+
+def _dtype(text: str) -> tuple[str, str]:
+    from ._reading import DTYPES
+
+    column, _, name = text.rpartition("=")
+    if not column or name not in DTYPES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write COLUMN=TYPE, where TYPE is one of {', '.join(DTYPES)}."
+        )
+    return column, name
 
 
 def _seed(text: str) -> int:
@@ -206,37 +267,76 @@ def _audit(args: argparse.Namespace) -> int:
         confidence=args.confidence,
         max_records=args.max_records,
         cache=args.cache,
-        n_jobs=args.jobs,
+        n_jobs=min(args.jobs, max(1, 16 if args.references is None else args.references)),
         random_state=args.seed,
         progress=not args.quiet,
     )
+    if conditions:
+        report.info["gate"] = _gate(conditions, report)
     print(report.verdict if args.quiet else report)
+    unsaved = None
     if args.output is not None:
-        page = report.save(args.output)
-        if not args.quiet:
-            print(f"\nThe whole report: {page}")
-    return _judge(conditions, report, strict=args.strict)
+        try:
+            page = report.save(args.output, records=not args.no_records)
+        except OSError as error:
+            unsaved = error
+        else:
+            if not args.quiet:
+                print(f"\nThe whole report: {page}")
+    code = _judge(conditions, report, strict=args.strict)
+    if unsaved is not None:
+        raise unsaved
+    return code
+
+
+def _gate(conditions: list[Condition], report: AuditReport) -> dict[str, str]:
+    """What the report says of each condition, to be kept beside it."""
+    from .conditions import evaluate
+
+    n = len(conditions)
+    return {str(each): evaluate(each, report, n_conditions=n).outcome for each in conditions}
 
 
 def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     """Read the model and the tables that `audit` takes."""
     from ._estimators import is_generator
-    from ._files import column_of, features_for, read_model, read_records
+    from ._files import check_model_file, column_of, features_for, read_model
     from ._people import split_off
+    from ._read_tables import check_table_file, read_tables
+    from ._reading import Reading
 
+    # What costs nothing to see comes before what is to be trusted.
+    models = [path for path in (args.model, args.estimator) if path is not None]
+    paths = (args.train, args.test)
+    for path in models:
+        check_model_file(path)
+    for path in paths:
+        check_table_file(path)
     trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}
     model = read_model(args.model, **trust)
     inputs: dict[str, Any] = {"model": model}
     if args.estimator is not None:
         inputs["estimator"] = read_model(args.estimator, **trust)
     slices: dict[str, list[Any]] = {name: [] for name in args.slices}
-    paths = (args.train, args.test)
-    labelled = not is_generator(model)
-    read = [read_records(path, args.target, labelled=labelled) for path in paths]
+    reading = Reading(
+        target=args.target,
+        labelled=not is_generator(model),
+        text=args.text,
+        groups=args.groups,
+        slices=args.slices,
+        dtypes=dict(args.dtype),
+        na_values=args.na_values,
+        default_na=not args.no_default_na,
+        sep=args.sep,
+        decimal=args.decimal,
+    )
+    read, said = read_tables(paths, model, reading)
+    if said and not args.quiet:
+        print(f"mia-sklearn: {said}", file=sys.stderr)
     tables = [X for X, _ in read]
     groups, *without = split_off(args.groups, model, *tables)
     for name, path, (X, y), own in zip(("train", "test"), paths, read, without, strict=True):
-        inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, own, path), y
+        inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, own, path, reading), y
         for column, values in slices.items():
             values.extend(column_of(column, X, y, path))
     return inputs | {"slices": slices or None, "groups": groups}
@@ -258,14 +358,20 @@ def _judge(conditions: list[Condition], report: AuditReport, *, strict: bool) ->
     """Print what the report says of each condition to fail on; return the exit code."""
     from .conditions import evaluate
 
-    outcomes = set()
+    if not conditions:
+        return FINE
+    # A gate fails where its condition surely holds.
+    words = {"holds": "FAILED", "violated": "PASSED", "open": "UNDECIDED"}
+    said = set()
     for condition in conditions:
         result = evaluate(condition, report, n_conditions=len(conditions))
-        outcomes.add(result.outcome)
-        print(f"--fail-if {condition}: {result.outcome}. {result.reason}")
-    if "holds" in outcomes:
-        return FAILS
-    return OPEN if strict and "open" in outcomes else FINE
+        said.add(words[result.outcome])
+        print(f"{words[result.outcome]} --fail-if {condition}: {result.reason}")
+    worst = next(word for word in ("FAILED", "UNDECIDED", "PASSED") if word in said)
+    code = {"FAILED": FAILS, "UNDECIDED": OPEN if strict else FINE, "PASSED": FINE}[worst]
+    hint = "; --strict makes it 3" if worst == "UNDECIDED" and not strict else ""
+    print(f"gate: {worst} (exit {code}{hint})")
+    return code
 
 
 def _check_writable(folder: Path) -> None:
@@ -291,7 +397,8 @@ def _attacks(args: argparse.Namespace) -> int:
         except ImportError as error:
             summary = str(error)
         needs = ", ".join(info.requires) or "-"
-        rows.append((info.name, info.threat_model, needs, summary, info.source))
+        model = info.threat_model or "not known"
+        rows.append((info.name, model, needs, summary, info.source))
     _print_table(rows)
     print("\nOther questions than who was in the training set, asked from Python:\n")
     heads = ("attack", "threat model", "what it asks for", "where")

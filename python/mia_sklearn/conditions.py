@@ -28,15 +28,21 @@ _RANGES = {
     "advantage": (-1.0, 1.0),
     "accuracy": (0.0, 1.0),
     "epsilon": (0.0, math.inf),
+    "ppv": (0.0, 1.0),
+}
+# What a metric is read at, an example of it.
+_READ_AT = {
+    "tpr": "the false-positive rate it is read at, such as 'tpr@0.01'",
+    "ppv": "the false-positive rate it is read at and a prior, such as 'ppv@0.01,0.5'",
 }
 _TOKEN = re.compile(
     r"""\s*(?:(?P<operator><=|>=|<|>)
-          |(?P<mark>[:@])
+          |(?P<mark>[:@,])
           |(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
           |(?P<name>[A-Za-z_][\w.-]*))""",
     re.VERBOSE,
 )
-_HINT = "Write '[attack:]metric[@level] operator number', for example 'auc <= 0.6'."
+_HINT = "Write '[attack:]metric[@level[,prior]] operator number', for example 'auc <= 0.6'."
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,15 @@ class Condition:
 
     Parameters
     ----------
-    metric : {"auc", "tpr", "advantage", "accuracy", "epsilon"}
+    metric : {"auc", "tpr", "advantage", "accuracy", "epsilon", "ppv"}
     operator : {"<", "<=", ">", ">="}
     bound : float
     level : float, default=None
-        The false-positive rate of "tpr".
+        The false-positive rate of "tpr" and "ppv".
     attack : str, default=None
         The attack meant; the audit's headline attack by default.
+    prior : float, default=None
+        The share of members among the candidates that "ppv" is read at.
 
     Examples
     --------
@@ -65,11 +73,13 @@ class Condition:
     bound: float
     level: float | None = None
     attack: str | None = None
+    prior: float | None = None
 
     @property
     def measure(self) -> str:
-        """The metric with its level, as `mia_sklearn.metrics` names it."""
-        return self.metric if self.level is None else f"{self.metric}@{self.level:.12g}"
+        """The metric with its levels, as `mia_sklearn.metrics` names it."""
+        levels = [f"{level:.12g}" for level in (self.level, self.prior) if level is not None]
+        return f"{self.metric}@{','.join(levels)}" if levels else self.metric
 
     def __str__(self) -> str:
         attack = "" if self.attack is None else f"{self.attack}:"
@@ -85,9 +95,10 @@ class ConditionResult:
     condition : Condition
     outcome : {"holds", "violated", "open"}
         "holds" and "violated" mean that the whole interval lies on one side of the bound; "open"
-        that it does not, that an end was withheld, or that a control of the audit failed.
+        that it does not, that an end was withheld, or that the audit is in doubt
+        (`AuditReport.doubts`).
     reason : str
-        The estimate, its interval and what follows, in words.
+        The estimate and its interval in words, or why nothing is decided.
     estimate, low, high : float
         NaN where withheld.
     confidence : float
@@ -103,12 +114,13 @@ class ConditionResult:
     confidence: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckOutcome:
     """The answer of `AuditReport.check`.
 
     It is true only when the outcome is "pass", so that ``assert report.check("auc <= 0.6")``
-    fails when the records cannot decide.
+    fails when the records cannot decide. Its text says PASSED, FAILED or UNDECIDED of all
+    conditions, then of each.
 
     Attributes
     ----------
@@ -126,13 +138,18 @@ class CheckOutcome:
         return self.outcome == "pass"
 
     def __str__(self) -> str:
-        lines: list[str] = [self.outcome]
-        lines += [f"  {r.condition}: {r.outcome}. {r.reason}" for r in self.results]
+        said = {"pass": "PASSED", "fail": "FAILED", "inconclusive": "UNDECIDED"}
+        each = {"holds": "PASSED", "violated": "FAILED", "open": "UNDECIDED"}
+        lines = [said[self.outcome]]
+        lines += [f"  {each[r.outcome]} {r.condition}: {r.reason}" for r in self.results]
         return "\n".join(lines)
+
+    # What a failed assertion shows.
+    __repr__ = __str__
 
 
 def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
-    """Read ``[attack:]metric[@level] operator number``.
+    """Read ``[attack:]metric[@level[,prior]] operator number``.
 
     Parameters
     ----------
@@ -154,7 +171,7 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
     --------
     >>> from mia_sklearn.conditions import parse
     >>> parse("lira:auc < .7")
-    Condition(metric='auc', operator='<', bound=0.7, level=None, attack='lira')
+    Condition(metric='auc', operator='<', bound=0.7, level=None, attack='lira', prior=None)
     """
     if not isinstance(text, str):
         raise TypeError(f"A condition must be a string, got {type(text).__name__}. {_HINT}")
@@ -166,15 +183,18 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
         metric = reader.take("name", "the name of a metric")
     if metric not in _RANGES:
         raise reader.error(f"unknown metric {metric!r}; choose one of {', '.join(_RANGES)}")
-    level = None
+    level = prior = None
     if reader.next_is("@"):
-        level = float(reader.take("number", "a false-positive rate"))
-        if metric != "tpr":
-            raise reader.error(f"only tpr takes a level, {metric!r} does not")
-        if not 0 < level < 1:
-            raise reader.error("the level of tpr must lie strictly between 0 and 1")
-    elif metric == "tpr":
-        raise reader.error("tpr needs the false-positive rate it is read at, such as 'tpr@0.01'")
+        if metric not in _READ_AT:
+            reader.take("number", "a number")
+            raise reader.error(f"only {' and '.join(_READ_AT)} take a level, {metric!r} does not")
+        level = reader.share("a false-positive rate", f"the level of {metric}")
+        if metric == "ppv":
+            if not reader.next_is(","):
+                raise reader.error(f"ppv needs {_READ_AT['ppv']}")
+            prior = reader.share("a prior", "the prior of ppv")
+    elif metric in _READ_AT:
+        raise reader.error(f"{metric} needs {_READ_AT[metric]}")
     comparison = reader.take("operator", f"one of {', '.join(_OPERATORS)}")
     bound = float(reader.take("number", "a number"))
     smallest, largest = _RANGES[metric]
@@ -189,7 +209,7 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
                 f"Condition {text!r}: the attack {attack!r} is not part of this audit; it has "
                 f"{', '.join(known)}."
             )
-    return Condition(metric, comparison, bound, level, attack)
+    return Condition(metric, comparison, bound, level, attack, prior)
 
 
 class _Reader:
@@ -217,6 +237,12 @@ class _Reader:
             raise self.error(f"expected {expected}, found {self._found()}")
         self.last, self.position = token.start(kind), token.end()
         return token.group(kind)
+
+    def share(self, expected: str, name: str) -> float:
+        number = float(self.take("number", expected))
+        if not 0 < number < 1:
+            raise self.error(f"{name} must lie strictly between 0 and 1")
+        return number
 
     def end(self) -> None:
         self.last = self._start()
@@ -262,6 +288,11 @@ def evaluate(
     among several conditions is exact. A lower bound on epsilon never shows that epsilon is small:
     ``epsilon <= 1`` can be violated or open, and does not hold.
     """
+    if report.records.empty:
+        raise ValueError(
+            "This report was saved without its records, from whose scores conditions are read. "
+            "Check them before it is saved, or on a report with records."
+        )
     attacks = report.attacks
     if isinstance(condition, str):
         condition = parse(condition, attacks)
@@ -273,9 +304,8 @@ def evaluate(
     attack = condition.attack or report.info["headline"]
     confidence = 1 - (1 - report.info["confidence"]) / n_conditions
     withheld = _epsilon_withheld(report, attack) if condition.metric == "epsilon" else ""
-    if report.failed_controls:
-        failed = ", ".join(report.failed_controls)
-        withheld = f"A control of the audit failed ({failed}): its numbers decide nothing."
+    if report.doubts:
+        withheld = f"The audit's numbers decide nothing: {'; '.join(report.doubts)}."
     if withheld:
         nan = math.nan
         return ConditionResult(condition, "open", withheld, nan, nan, nan, confidence)
@@ -334,11 +364,6 @@ def _decide(
         interval = f"at {percent} confidence at least {low:.4g}, its upper end is withheld"
     else:
         interval = f"{percent} interval {low:.4g} to {high:.4g}"
-    words = {
-        "holds": "which satisfies the condition throughout",
-        "violated": "which nowhere satisfies the condition",
-        "open": "which does not decide the condition",
-    }
     note = f" ({estimate.note})" if estimate.note and outcome == "open" else ""
-    reason = f"{measured}, {interval}, {words[outcome]}{note}."
+    reason = f"{measured}, {interval}{note}."
     return ConditionResult(condition, outcome, reason, float(estimate.value), low, high, confidence)

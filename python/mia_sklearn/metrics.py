@@ -24,6 +24,7 @@ __all__ = [
     "compute",
     "epsilon_lower_bound",
     "parse_metric",
+    "ppv_at_fpr",
     "precision_at_n",
     "roc_auc",
     "top_n",
@@ -169,6 +170,70 @@ def tpr_at_fpr(
         point.fpr,
         point.n_identified,
         point.n_false_alarms,
+    )
+
+
+def ppv_at_fpr(
+    y_true: Any, y_score: Any, fpr: float = 0.01, prior: float = 0.5, *, confidence: float = 0.95
+) -> Estimate:
+    """Share of members among the records named, when at most a share `fpr` of non-members is.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_records,)
+        Membership: two labels, the larger one means member.
+    y_score : array-like of shape (n_records,)
+        Scores, higher means member.
+    fpr : float, default=0.01
+        The false-positive rate allowed, in (0, 1).
+    prior : float, default=0.5
+        The share of members among the candidates that an attacker meets, in (0, 1); not that
+        among these records.
+    confidence : float, default=0.95
+        Two-sided confidence of the interval.
+
+    Returns
+    -------
+    Estimate
+        With the realised false-positive rate and counts; NaN where nobody is named. The interval,
+        see `mia_sklearn.stats.ppv_interval`, is withheld where there are too few non-members.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there are not two labels, scores are not finite, or a level lies
+        outside (0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn.metrics import ppv_at_fpr
+    >>> y = np.repeat([0, 1], 1000)
+    >>> score = np.concatenate([np.arange(1000), np.arange(500, 1500)])
+    >>> print(ppv_at_fpr(y, score, 0.1))
+    0.857 [0.844, 0.877]
+    """
+    members, nonmembers = _split(y_true, y_score)
+    found = stats.ppv_interval(members, nonmembers, fpr, prior, confidence=confidence)
+    notes = []
+    if math.isnan(found.value):
+        notes.append("nobody is named at this false-positive rate")
+    if math.isnan(found.high):
+        needed = stats.ppv_nonmembers_needed(fpr, confidence=confidence)
+        notes.append(
+            f"interval withheld: {len(nonmembers):,} non-members, {needed:,} needed for a "
+            f"precision at a false-positive rate of {fpr:g}"
+        )
+    return Estimate(
+        found.value,
+        found.low,
+        found.high,
+        len(members),
+        len(nonmembers),
+        "; ".join(notes),
+        found.fpr,
+        found.n_identified,
+        found.n_false_alarms,
     )
 
 
@@ -482,50 +547,58 @@ _METRICS: dict[str, Callable[..., Estimate]] = {
     "advantage": advantage,
     "accuracy": accuracy,
     "epsilon": epsilon_lower_bound,
+    "ppv": ppv_at_fpr,
 }
+# What stands behind the @ of a metric, by its parameters.
+_LEVELS = {"tpr": ("fpr",), "ppv": ("fpr", "prior")}
+_NEEDED = {
+    "tpr": "a false-positive rate between 0 and 1, as in 'tpr@0.01'",
+    "ppv": "a false-positive rate and a prior between 0 and 1, as in 'ppv@0.01,0.5'",
+}
+_WRITTEN = {"tpr": "tpr@LEVEL", "ppv": "ppv@FPR,PRIOR"}
 
 
-def parse_metric(metric: str) -> tuple[str, float | None]:
-    """Split a metric's name from its false-positive rate.
+def parse_metric(metric: str) -> tuple[str, float | tuple[float, float] | None]:
+    """Split a metric's name from the levels that it is read at.
 
     Parameters
     ----------
     metric : str
-        "auc", "advantage", "accuracy", "epsilon", or "tpr@LEVEL" with LEVEL in (0, 1).
+        "auc", "advantage", "accuracy", "epsilon", "tpr@LEVEL" with LEVEL in (0, 1), or
+        "ppv@FPR,PRIOR" with both in (0, 1).
 
     Returns
     -------
     name : str
-    level : float or None
+    level : float, (float, float) or None
+        The false-positive rate of "tpr", that and the prior of "ppv".
 
     Raises
     ------
     ValueError
-        If the name is unknown, or the level is missing, superfluous or outside (0, 1).
+        If the name is unknown, or a level is missing, superfluous or outside (0, 1).
 
     Examples
     --------
     >>> from mia_sklearn.metrics import parse_metric
-    >>> parse_metric("tpr@0.01"), parse_metric("auc")
-    (('tpr', 0.01), ('auc', None))
+    >>> parse_metric("tpr@0.01"), parse_metric("auc"), parse_metric("ppv@0.01,0.5")
+    (('tpr', 0.01), ('auc', None), ('ppv', (0.01, 0.5)))
     """
-    name, at, level = str(metric).strip().partition("@")
+    name, at, text = str(metric).strip().partition("@")
     if name not in _METRICS:
-        known = ", ".join("tpr@LEVEL" if known == "tpr" else known for known in _METRICS)
+        known = ", ".join(_WRITTEN.get(known, known) for known in _METRICS)
         raise ValueError(f"Unknown metric {metric!r}; choose one of {known}.")
-    if name != "tpr":
+    if name not in _LEVELS:
         if at:
             raise ValueError(f"Metric {name!r} takes no level, got {metric!r}.")
         return name, None
     try:
-        value = float(level)
+        levels = tuple(float(level) for level in text.split(","))
     except ValueError:
-        value = math.nan
-    if not 0 < value < 1:
-        raise ValueError(
-            f"Metric {metric!r} needs a false-positive rate between 0 and 1, as in 'tpr@0.01'."
-        )
-    return name, value
+        levels = ()
+    if len(levels) != len(_LEVELS[name]) or not all(0 < level < 1 for level in levels):
+        raise ValueError(f"Metric {metric!r} needs {_NEEDED[name]}.")
+    return (name, levels[0]) if len(levels) == 1 else (name, (levels[0], levels[1]))
 
 
 def compute(
@@ -558,7 +631,8 @@ def compute(
     """
     name, level = parse_metric(metric)
     if level is not None:
-        options["fpr"] = level
+        levels = level if isinstance(level, tuple) else (level,)
+        options |= zip(_LEVELS[name], levels, strict=True)
     return _METRICS[name](y_true, y_score, confidence=confidence, **options)
 
 

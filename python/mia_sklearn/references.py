@@ -9,29 +9,28 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from ._cache import ArrayStore
 from ._data import positions, row_digests, take_rows
-from ._estimators import check_trainable, is_generator
-from ._groups import check_apart, group_codes
+from ._estimators import check_trainable, is_generator, tags_of
+from ._groups import Grouping, check_apart, group_codes
+from ._index import in_order_of, params_in_order
+from ._lost import Lost, check_left, reasons
 from ._observations import shadow_observations
+from ._own_records import check_own_records
 from ._pool import perturbed_copies
-from ._records import Records, gather
+from ._records import Records, gather, note_features
 from ._sampling import SAMPLINGS, assign
-from ._training import Job, classes_in, train_all
+from ._scale import PosteriorScale, choose_scale
+from ._train_all import train_all
+from ._training import Job, classes_in
 from .access import AskedRecords, choose_access
-from .signals import (
-    LEAST_LOG_POSTERIOR,
-    centred_log_posteriors,
-    choose_smoothing,
-    rescaled_logit,
-)
+from .signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
 
 __all__ = ["ReferenceModels"]
 
-_SMOOTHING_SAMPLE = 2_000_000
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -57,9 +56,14 @@ class ReferenceModels(BaseEstimator):
         Records that each model trains on: a number (core records included), a share of the
         sampled records (core records come on top), or None for half of them. Give what the
         target trained on: models with smaller or larger training sets answer differently.
+    stratify : bool, default=False
+        Draw training sets within classes, each in its share to within one record. Give True where
+        the target's was drawn so (``train_test_split(..., stratify=y)``), and only there, see
+        Notes. `audit` looks which it was.
     smoothing : "auto" or float, default="auto"
         Mass added to both sides of the rescaled logit, see
-        `mia_sklearn.signals.rescaled_logit`; "auto" chooses it from the models' answers.
+        `mia_sklearn.signals.rescaled_logit`; "auto" chooses it, and the scale of the posteriors
+        before, from the models' answers, see Notes.
     n_queries : int, default=0
         Perturbed copies of each record of which every model gives posteriors too.
     n_jobs : int, default=None
@@ -127,21 +131,27 @@ class ReferenceModels(BaseEstimator):
         Each record's group, a position in `group_names_`; None where `fit` was given no groups.
     group_names_ : ndarray of shape (n_groups,), or None
         The groups as `fit` was given them.
+    repeated_ : ndarray of bool of shape (n_records,)
+        Records that occur more than once, features and label; with groups, those of several
+        groups. See Notes.
     labels_ : ndarray of shape (n_records,)
         Column of each record's class; -1 for a label that is not in `classes_`.
     smoothing_ : float
         The smoothing in use.
+    scale_ : PosteriorScale or None
+        How posteriors become the rescaled logit: the `power` to which they are raised, their
+        `smoothing`, and `knots` where ranks are read. None where models are asked for something
+        else.
     n_pool_, n_population_ : int
         Number of records of the pool and of the population; records are in this order.
     train_size_ : int
         Records that each model trains on, core included; up to one fewer where the records
         do not divide evenly.
     seeds_ : ndarray of shape (n_models,)
-        The models' seeds.
-    lost_ : dict of int to int
-        Networks whose loss became NaN, by number, and the epoch (from 1; 0 where a cache does
-        not tell). Their `outputs_` are NaN, no row of theirs is labelled, and no attack reads
-        them.
+        The models' seeds. One that could not be trained with its own was given a second one.
+    lost_ : dict of int to str
+        Models that could not be trained, by number, and why, see Notes. Their `outputs_` are NaN,
+        no row of theirs is labelled, and no attack reads them.
     fit_time_ : float
         Seconds that `fit` took.
 
@@ -168,6 +178,37 @@ class ReferenceModels(BaseEstimator):
     train on a row of the pool, and no row of the pool is labelled: for attackers who do not
     hold the target's records. Take it many times larger than a training set, or p-values against
     such models are too small (see `mia_sklearn.attacks.GMIAAttack`).
+
+    *Stratified draws.* A p-value compares the target with models that did not train on the record
+    either, and holds where all of them are drawn alike. Where the target's training set is a
+    random one with given numbers of records of each class, so are those of stratified models:
+    given the numbers, every such set is as likely, for them as for the target. The target of a
+    plain split has numbers of its own, which move its answers on whole classes. Plain references
+    share that, stratified ones do not: of naive Bayes on classes of 240, 45 and 15 records they
+    give p <= .001 to .005 of non-members (16 references), plain ones to as many as they should.
+    So this is no default, although it trains more surely where a class is rare.
+
+    *Models that cannot be trained*, since a class is too rare in their training set, or a loss
+    becomes NaN, are tried once more with another seed on the same records, and then left out.
+    Those that remain trained on sets drawn as the target's was, given that they could be trained
+    on, as the target could: a record's references are fewer then, and no less like the target.
+    A block keeps its places, of which those of the model that was lost are empty. Where none of the
+    first few can be trained, or fewer than two of different blocks remain, `fit` raises.
+    What a model holds that reads or writes files, or prints, is left out of the copies that are
+    trained: `memory` of pipelines, callbacks that log or save.
+
+    *Repeated records.* Of several equal records a model may have trained on one and not on
+    another, so that "out" models may have seen what they count as out. Scores and p-values of
+    such records understate what a model remembers of them, and rates that count them are about
+    positions, not records. `audit` leaves them out of its rates; do so by `repeated_`, or pass
+    those that the target trained on as `core` and leave the others away.
+
+    *The scale of answers.* Posteriors that are made more even or surer by a map that can be
+    undone, such as a temperature, tell all that they told before, but not to an attack that
+    takes them as they come. With ``smoothing="auto"`` models act as targets in turn, and where
+    LiRA or RMIA tell their members clearly better on another scale (a power, another smoothing,
+    ranks among the models' answers), attacks read that one: `logit`, `out_*` and `in_*` are on
+    it. The answers of the target have no part in the choice.
 
     *Cores.* Every nested `n_jobs` is set to 1 and numerical libraries get one thread: models
     run beside each other instead, which is faster and keeps sums in the same order whatever
@@ -221,6 +262,7 @@ class ReferenceModels(BaseEstimator):
         *,
         sampling: str = "block",
         train_size: Any = None,
+        stratify: bool = False,
         smoothing: Any = "auto",
         n_queries: int = 0,
         n_jobs: int | None = None,
@@ -233,6 +275,7 @@ class ReferenceModels(BaseEstimator):
         self.n_models = n_models
         self.sampling = sampling
         self.train_size = train_size
+        self.stratify = stratify
         self.smoothing = smoothing
         self.n_queries = n_queries
         self.n_jobs = n_jobs
@@ -257,7 +300,8 @@ class ReferenceModels(BaseEstimator):
         Parameters
         ----------
         X : table of shape (n_pool, n_features)
-            The records under audit: array, data frame or sparse matrix.
+            The records under audit: an array, a data frame (of pandas, Polars, pyarrow), a sparse
+            matrix, or a list, Series or array of texts. Models get copies of its rows.
         y : array-like of shape (n_pool,)
             Their labels; generators are trained without.
         population : tuple (X, y), default=None
@@ -269,8 +313,9 @@ class ReferenceModels(BaseEstimator):
         fit_params : dict, default=None
             Passed to the estimator's `fit`. Values with one entry per record that may be
             trained on (those of the pool, or of the population when there is one, then those
-            of the core) are sliced to each training set. A defense's `X_reference` and
-            `y_reference` go whole to each.
+            of the core) are sliced to each training set; a pandas Series goes with the labels of
+            its index, where the records have one. A defense's `X_reference` and `y_reference` go
+            whole to each.
         classes : array-like of shape (n_classes,), default=None
             Labels to which answers are aligned; by default all labels in the data.
         groups : array-like of shape (n_pool + n_population + n_core,), default=None
@@ -286,8 +331,8 @@ class ReferenceModels(BaseEstimator):
         Raises
         ------
         ValueError
-            If an argument is wrong, before any model is trained; or if a model cannot be
-            trained, with its number.
+            If an argument is wrong, before any model is trained; or if too few models can be
+            trained, with the number of the first that could not.
         """
         start = time.perf_counter()
         check_trainable(self.estimator, fit_params)
@@ -297,11 +342,22 @@ class ReferenceModels(BaseEstimator):
         self.access_ = choose_access(self.signal, self.estimator) if asked_other else None
         store = None if self.cache is None else ArrayStore(self.cache)
         records = gather(X, None if generates else y, population, core)
-        validate_data(self, take_rows(records.table, slice(1)), skip_check_array=True)
+        tables = [part for part in (X, _table_of(population), _table_of(core)) if part is not None]
+        groups = in_order_of("groups", groups, *tables)
+        trained = tables[1:] if records.n_population else tables
+        n_trainable = len(records.labels) - records.first
+        params = params_in_order(fit_params or {}, n_trainable, *trained)
+        note_features(self, take_rows(records.table, slice(1)))
         first, n_core = records.first, records.n_core
+        check_own_records(self.estimator, records.table, {len(records.labels), records.n_pool})
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
         self.groups_, self.group_names_ = _groups_of(records, groups)
         unlabelled = generates or y is None
+        if self.stratify and (unlabelled or groups is not None):
+            raise ValueError(
+                "stratify=True draws records within classes, which goes without groups and with "
+                "labels only: give stratify=False."
+            )
         self.classes_ = (
             self._classes(records, unlabelled) if classes is None else np.asarray(classes)
         )
@@ -310,7 +366,7 @@ class ReferenceModels(BaseEstimator):
             records.table,
             records.labels,
             self.classes_,
-            fit_params or {},
+            params,
             first,
             n_core,
             unlabelled=unlabelled,
@@ -325,6 +381,7 @@ class ReferenceModels(BaseEstimator):
             n_models=self.n_models,
             entropy=entropy,
             groups=None if self.groups_ is None else self.groups_[first:],
+            strata=records.labels[first : records.n_asked] if self.stratify else None,
         )
         self.n_models_ = assignment.n_models
         self.block_ = assignment.block
@@ -348,7 +405,7 @@ class ReferenceModels(BaseEstimator):
             job.copies.extend(
                 perturbed_copies(self.X_, self.labels_, self.n_queries, self.query_seed_)
             )
-        answers, self.lost_ = train_all(
+        answers, lost = train_all(
             job,
             assignment.membership,
             self.seeds_,
@@ -356,7 +413,7 @@ class ReferenceModels(BaseEstimator):
             n_jobs=self.n_jobs,
             progress=self.progress,
         )
-        self._leave_out_lost()
+        self._leave_out_lost(lost)
         self._keep(answers, records.n_asked)
         self.fit_time_ = time.perf_counter() - start
         return self
@@ -367,7 +424,7 @@ class ReferenceModels(BaseEstimator):
         self.log_normalizers_, self.query_outputs_ = None, None
         if self.access_ is not None:
             # Nothing is smoothed that is no posterior.
-            self.outputs_, self.smoothing_ = answers, 0.0
+            self.outputs_, self.smoothing_, self.scale_ = answers, 0.0, None
             self._warn_of_constants()
             return
         n_columns, n_classes = answers.shape[-1], len(self.classes_)
@@ -377,11 +434,21 @@ class ReferenceModels(BaseEstimator):
         if self.n_queries:
             shape = (self.n_models_, self.n_queries, n_asked, n_columns)
             self.query_outputs_ = answers[:, n_asked:].reshape(shape)[..., :n_classes]
-        self.smoothing_ = (
-            choose_smoothing(_sample(self.outputs_, self.lost_))
-            if self.smoothing == "auto"
-            else float(self.smoothing)
-        )
+        if self.smoothing == "auto":
+            membership = self.membership_, self.labelled_
+            self.scale_ = choose_scale(self.outputs_, self.labels_, *membership, self.block_)
+        else:
+            smoothing = float(self.smoothing)
+            self.scale_ = PosteriorScale(smoothing, saturated=smoothing > 1e-6)
+        self.smoothing_ = self.scale_.smoothing
+
+    @property
+    def repeated_(self) -> np.ndarray:
+        check_is_fitted(self, "outputs_")
+        record = Grouping(self.digests_)
+        groups = np.arange(len(self.digests_)) if self.groups_ is None else self.groups_
+        groups = groups[: len(self.digests_)]
+        return (record.least(groups) != record.greatest(groups))[record.of_row]
 
     @property
     def features_(self) -> np.ndarray:
@@ -396,7 +463,8 @@ class ReferenceModels(BaseEstimator):
         features = np.empty((n_records, len(kept), n_classes), dtype=np.float32)
         for place, model in enumerate(kept):
             if self.log_normalizers_ is None:
-                own = centred_log_posteriors(self.outputs_[model], self.smoothing_)
+                own = self.scale_.powered(self.outputs_[model])
+                own = centred_log_posteriors(own, self.smoothing_)
             else:
                 least = np.maximum(self.outputs_[model], LEAST_LOG_POSTERIOR)
                 own = least + self.log_normalizers_[model][:, None]
@@ -453,9 +521,9 @@ class ReferenceModels(BaseEstimator):
         -------
         ndarray of shape (..., n_rows)
         """
-        if self.access_ is not None:
+        if self.scale_ is None:
             return answers[..., 0]
-        return rescaled_logit(answers, self.labels_[rows], self.smoothing_)
+        return self.scale_.phi(answers, self.labels_[rows])
 
     def shadow_observations(
         self,
@@ -499,10 +567,9 @@ class ReferenceModels(BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        asks = hasattr(self.estimator, "__sklearn_tags__")
-        inner = get_tags(self.estimator).input_tags if asks else None
-        tags.input_tags.sparse = inner is None or inner.sparse
-        tags.input_tags.allow_nan = inner is None or inner.allow_nan
+        inner = tags_of(self.estimator)
+        tags.input_tags.sparse = inner is None or inner.input_tags.sparse
+        tags.input_tags.allow_nan = inner is None or inner.input_tags.allow_nan
         return tags
 
     def _classes(self, records: Records, unlabelled: bool) -> np.ndarray:
@@ -520,24 +587,17 @@ class ReferenceModels(BaseEstimator):
                 stacklevel=4,
             )
 
-    def _leave_out_lost(self) -> None:
-        """Warn of models whose loss became NaN, and learn nothing from them."""
-        if not self.lost_:
-            return
-        model, epoch = next(iter(self.lost_.items()))
-        where = f" in epoch {epoch}" if epoch else ""
-        advice = "Lower the learning rate, or clip the gradients."
-        if self.n_models_ - len(self.lost_) < 2:
-            raise ValueError(
-                f"{len(self.lost_)} of {self.n_models_} reference models diverged: the loss of "
-                f"model {model} became NaN{where}. {advice}"
+    def _leave_out_lost(self, lost: dict[int, Lost]) -> None:
+        """Warn of models that could not be trained, and learn nothing from them."""
+        self.lost_ = {model: lost[model].why for model in sorted(lost)}
+        check_left(lost, self.n_models_, self.block_)
+        if lost:
+            warnings.warn(
+                f"{len(lost)} of {self.n_models_} reference models are left out, since they could "
+                f"not be trained ({reasons(self.lost_)}).",
+                stacklevel=3,
             )
-        warnings.warn(
-            f"{len(self.lost_)} of {self.n_models_} reference models are left out, since they "
-            f"diverged: the loss of model {model} became NaN{where}. {advice}",
-            stacklevel=3,
-        )
-        self.labelled_[list(self.lost_)] = False
+            self.labelled_[list(lost)] = False
 
     def _entropy(self, job: Job) -> int:
         if self.cache is not None and self.random_state is None:
@@ -564,6 +624,11 @@ class ReferenceModels(BaseEstimator):
             )
 
 
+def _table_of(extra: Any) -> Any:
+    """Return the records of a population or a core, which may be a pair (X, y)."""
+    return extra[0] if isinstance(extra, (tuple, list)) and len(extra) == 2 else extra
+
+
 def _groups_of(records: Records, groups: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Return the groups of the pool and the population, which no other part may share."""
     if groups is None:
@@ -585,10 +650,3 @@ def _behind(first: int, values: np.ndarray) -> np.ndarray:
     if first == 0:
         return values
     return np.hstack([np.zeros((len(values), first), dtype=values.dtype), values])
-
-
-def _sample(outputs: np.ndarray, lost: dict[int, int]) -> np.ndarray:
-    """Return whole models and evenly spaced records, few enough to look at quickly."""
-    kept = np.setdiff1d(np.arange(len(outputs)), list(lost))
-    models = outputs[kept[:: max(1, len(kept) // 16)]]
-    return models[:, :: max(1, models.size // _SMOOTHING_SAMPLE)]

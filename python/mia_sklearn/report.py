@@ -18,6 +18,17 @@ __all__ = ["AuditReport", "CheckOutcome", "Finding"]
 
 Severity = Literal["info", "warning", "serious"]
 
+# With one of these no number of the audit can be read, in either direction: what makes references
+# or answers unlike the target's may hide a leak as well as invent one. Likeliest cause first.
+QUALIFYING = (
+    "CLASSES_PERMUTED",
+    "ANSWERS_DIFFER",
+    "REFERENCES_DIFFER",
+    "BELOW_CHANCE",
+    "LOST_REFERENCES",
+    "NO_SIGNAL",
+)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -28,6 +39,9 @@ class Finding:
     code : str
         Stable name, for programs and for the documentation.
     severity : {"info", "warning", "serious"}
+        Of a leak: "serious" where members are surely named ten times as often as by guessing, at
+        1 % false alarms or fewer, or the AUC is surely at least 0.7; "warning" where less is
+        shown. Of the audit: "serious" where its numbers cannot be read.
     title : str
         One line.
     explanation : str
@@ -54,6 +68,11 @@ class Finding:
                 f"severity must be one of {', '.join(get_args(Severity))}, got {self.severity!r}."
             )
 
+    @property
+    def qualifies(self) -> bool:
+        """Whether it leaves all numbers in doubt: the verdict says so, no condition is decided."""
+        return self.code in QUALIFYING
+
 
 @dataclass(eq=False, repr=False)
 class AuditReport:
@@ -71,12 +90,14 @@ class AuditReport:
         tpr, else NaN), ``estimate``, ``low``, ``high`` (NaN where withheld), ``n_members``,
         ``n_nonmembers``, ``fpr`` (realised), ``n_identified``, ``n_false_alarms``, ``note``.
     records : DataFrame
-        One row per audited record: ``set`` ("train" or "test"), ``row`` (its position there),
-        ``label``, ``member`` (1 or 0), one column of scores per attack (log-odds of membership),
+        One row per audited record: ``set`` ("train" or "test"), ``row`` (its position in
+        `X_train` or `X_test`, from 0), ``index`` (its label in that data frame's index, a tuple
+        where that has several levels; the position again where there is no index), ``label``,
+        ``member`` (1 or 0), one column of scores per attack (log-odds of membership),
         ``slice_*``, ``p_value``, ``q_value`` (NaN for non-members); where GMIA was run,
         ``expected_neighbors`` (in a training set) and ``vulnerable`` (1 or 0). With `groups`, one
         row per person, with ``group`` (who) and ``n_rows`` (number of records audited) in place
-        of ``row`` and ``label``.
+        of ``row``, ``index`` and ``label``.
     findings : list of Finding
     coverage : DataFrame
         One row per attack known: ``attack``, ``status`` ("run" or "not run"), ``track``,
@@ -118,11 +139,27 @@ class AuditReport:
         return self.controls.loc[passed.notna() & passed.ne(True), "control"].astype(str).tolist()
 
     @property
+    def doubts(self) -> list[str]:
+        """What leaves the audit's numbers in doubt, in words; with any, they decide nothing.
+
+        Findings that qualify the verdict, the likeliest to be wrong first, then failed controls.
+        """
+        found = [finding for finding in self.findings if finding.qualifies]
+        found.sort(key=lambda finding: QUALIFYING.index(finding.code))
+        said = [finding.title[:1].lower() + finding.title[1:] for finding in found]
+        failed = ", ".join(self.failed_controls)
+        return [*said, f"a control failed ({failed})"] if failed else said
+
+    @property
     def verdict(self) -> str:
-        """The headline attack's result in plain words, with counts and intervals."""
+        """The headline attack's result in plain words, with counts and intervals.
+
+        Where something leaves it in doubt, that is said first.
+        """
+        from ._printable import printable
         from .reporting import summarize
 
-        return summarize(self).verdict
+        return printable(summarize(self).verdict)
 
     def most_exposed(self, n: int | None = 20) -> pd.DataFrame:
         """Return the members that the headline attack is surest about.
@@ -149,7 +186,7 @@ class AuditReport:
         Parameters
         ----------
         *conditions : str
-            Each reads ``[attack:]metric[@level] operator number``: ``"auc <= 0.6"``,
+            Each reads ``[attack:]metric[@level[,prior]] operator number``: ``"auc <= 0.6"``,
             ``"tpr@0.01 <= 0.05"``, ``"lira:auc < 0.7"``. Without a name the headline attack is
             meant. The confidence is shared among them, m conditions being read at
             ``(1 - confidence) / m`` each.
@@ -157,7 +194,8 @@ class AuditReport:
         Returns
         -------
         CheckOutcome
-            True as a boolean only when all conditions surely hold.
+            True as a boolean only when all conditions surely hold. Where `doubts` is not empty
+            none is decided: references unlike the target may hide a leak or invent one.
 
         Raises
         ------
@@ -181,6 +219,8 @@ class AuditReport:
         """
         from .plots import AttackRocDisplay
 
+        if self.records.empty:
+            raise ValueError("This report was saved without its records, of which curves are made.")
         return AttackRocDisplay.from_predictions(
             self.records["member"].to_numpy(),
             {name: self.records[name].to_numpy() for name in self.attacks},
@@ -189,13 +229,17 @@ class AuditReport:
             **options,
         )
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
+    def save(self, folder: str | os.PathLike[str], *, records: bool = True) -> Path:
         """Write ``index.html``, ``audit.json`` and ``records.csv``.
 
         Parameters
         ----------
         folder : path
             Made if missing; files of these names in it are replaced.
+        records : bool, default=True
+            False writes evidence that names nobody: no ``records.csv`` (an earlier one is
+            removed), and no record in the other files. Conditions cannot be checked on it, nor
+            curves drawn, once it is loaded again.
 
         Returns
         -------
@@ -205,11 +249,15 @@ class AuditReport:
         Raises
         ------
         OSError
-            If the folder cannot be written.
+            If the folder or a file in it cannot be written; the other files are.
+
+        Examples
+        --------
+        >>> report.save("evidence", records=False)  # doctest: +SKIP
         """
         from .reporting import save
 
-        return save(self, folder)
+        return save(self, folder, records=records)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> AuditReport:
@@ -229,14 +277,16 @@ class AuditReport:
         FileNotFoundError
             If there is no ``audit.json`` in the folder.
         ValueError
-            If the file is damaged, changed, or of a later version.
+            If the file is damaged, changed, no report, or of a later version.
         """
         from .reporting import load
 
-        return cls(**load(folder))
+        return load(folder)
 
     def __repr__(self) -> str:
-        return (
+        from ._printable import printable
+
+        return printable(
             f"<AuditReport of {self.info.get('model', 'a model')}: {len(self.records)} records, "
             f"{len(self.attacks)} attacks, {len(self.findings)} findings>"
         )

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
+from scipy.special import logsumexp
 
-from ._data import n_rows, take_rows
+from ._answers import as_columns, from_decision, from_labels, name_of, predicted_labels
+from ._data import chunks, copied, n_rows, take_rows
 from ._estimators import last_step
 
 __all__ = [
@@ -19,11 +20,13 @@ __all__ = [
     "log_proba_from_proba",
     "rescaled_logit",
     "signal",
+    "signal_of_posteriors",
 ]
 
 # What minus infinity stands for where log-posteriors are coordinates.
 LEAST_LOG_POSTERIOR = float(np.log(np.finfo(np.float32).tiny))
 _PROBE_ROWS = 64
+_BOOSTING = ("lightgbm", "xgboost")
 _SMOOTHING_OF_VOTES = 0.03
 _SMOOTHING_OF_SMOOTH_MODELS = 1e-12
 _SATURATED_SHARE = 1e-3
@@ -64,11 +67,13 @@ def log_posteriors(model: Any, X: Any, classes: Any = None) -> np.ndarray:
     0.5
     """
     own = np.asarray(model.classes_)
-    answer = _answer(model, X, own)
+    # Parts, since each is copied: a model may write to what it is given.
+    parts = [_answer(model, take_rows(X, rows), own) for rows in chunks(X)]
+    answer = np.concatenate(parts) if parts else _answer(model, X, own)
     if answer.shape != (n_rows(X), len(own)):
         raise ValueError(
-            f"The model answered with shape {answer.shape}; expected one row per record and one "
-            f"column per class: ({n_rows(X)}, {len(own)})."
+            f"{name_of(model)} answered with shape {answer.shape}; expected one row per record and "
+            f"one column per class: ({n_rows(X)}, {len(own)})."
         )
     if classes is None:
         return answer
@@ -87,33 +92,61 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
     has_decision = hasattr(model, "decision_function")
     if not hasattr(model, "predict_proba"):
         if has_decision:
-            return _from_decision(model.decision_function(X), len(classes))
-        return _from_labels(model.predict(X), classes)
+            return from_decision(model.decision_function(copied(X)), len(classes), model)
+        return from_labels(predicted_labels(model, X), classes, model)
+    name = name_of(model)
+    _check_objective(model)
     if has_decision or hasattr(model, "predict_log_proba"):
         probe = take_rows(X, np.arange(min(_PROBE_ROWS, n_rows(X))))
-        expected = np.asarray(model.predict_proba(probe), dtype=np.float64)
+        expected = as_columns(model.predict_proba(copied(probe)), classes, name)
         with np.errstate(divide="ignore"):
-            if has_decision and _agree(
-                _from_decision(model.decision_function(probe), len(classes)), expected
-            ):
-                return _from_decision(model.decision_function(X), len(classes))
+            if has_decision and _gives_logits(model, probe, expected):
+                return from_decision(model.decision_function(copied(X)), len(classes), model)
             if hasattr(model, "predict_log_proba") and _agree(
-                np.asarray(model.predict_log_proba(probe)), expected
+                as_columns(model.predict_log_proba(copied(probe)), classes, name), expected
             ):
-                answer = np.asarray(model.predict_log_proba(X), dtype=np.float64)
+                answer = as_columns(model.predict_log_proba(copied(X)), classes, name)
                 if np.isnan(answer).any():
-                    raise ValueError("The model's predict_log_proba returned NaN.")
+                    raise ValueError(f"predict_log_proba of {name} returned NaN.")
                 return answer
-    proba = np.asarray(model.predict_proba(X))
+    proba = as_columns(model.predict_proba(copied(X)), classes, name)
     if _is_one_vs_rest(model):
         # Where every part says no it answers zeros (older versions NaN): no class before another.
-        answered = (np.nan_to_num(proba) > 0).any(axis=1, keepdims=True)
-        proba = np.where(answered, proba, 1 / proba.shape[1])
-    return log_proba_from_proba(proba)
+        total = np.nan_to_num(proba).sum(axis=1, keepdims=True)
+        proba = np.where(total > 0, proba / np.where(total > 0, total, 1), 1 / proba.shape[1])
+    return log_proba_from_proba(proba, model)
+
+
+def _gives_logits(model: Any, probe: Any, expected: np.ndarray) -> bool:
+    try:
+        read = from_decision(model.decision_function(copied(probe)), expected.shape[1], model)
+    except ValueError:
+        # Scores of another kind than one per class: the posteriors answer.
+        return False
+    return _agree(read, expected)
+
+
+def _check_objective(model: Any) -> None:
+    """Refuse boosting that a user's own objective trained: raw scores stand for its posteriors."""
+    last = last_step(model)
+    library = type(last).__module__.partition(".")[0]
+    objective = getattr(last, "objective", None)
+    if library in _BOOSTING and (callable(objective) or objective == "binary:logitraw"):
+        raise ValueError(
+            f"{name_of(last)} with this objective= ({getattr(objective, '__name__', objective)}) "
+            "answers raw scores and not posteriors. Pass a function X -> posteriors as model, with "
+            "classes=, and as estimator= a function (X, y, seed) that trains and returns "
+            "FunctionTarget of one."
+        )
 
 
 def _is_one_vs_rest(model: Any) -> bool:
-    return type(last_step(model)).__module__ == "sklearn.multiclass"
+    """Tell whether posteriors come from a model of each class, and need not sum to 1."""
+    last = last_step(model)
+    return type(last).__module__ == "sklearn.multiclass" or (
+        type(last).__module__.startswith("lightgbm.")
+        and getattr(last, "objective", None) in ("multiclassova", "multiclass_ova", "ova", "ovr")
+    )
 
 
 def _agree(log_proba: np.ndarray, proba: np.ndarray) -> bool:
@@ -122,39 +155,29 @@ def _agree(log_proba: np.ndarray, proba: np.ndarray) -> bool:
     return np.allclose(np.exp(log_proba), proba, rtol=1e-4, atol=1e-6)
 
 
-def _from_decision(decision: Any, n_classes: int) -> np.ndarray:
-    decision = np.asarray(decision, dtype=np.float64)
-    if decision.ndim == 1 or decision.shape[1] == 1:
-        margin = decision.reshape(-1)
-        return np.stack([-np.logaddexp(0, margin), -np.logaddexp(0, -margin)], axis=1)
-    if decision.shape[1] != n_classes:
-        return np.empty((len(decision), 0))
-    return log_softmax(decision, axis=1)
-
-
-def _from_labels(predicted: Any, classes: np.ndarray) -> np.ndarray:
-    hit = np.asarray(predicted).reshape(-1, 1) == classes.reshape(1, -1)
-    return np.where(hit, 0.0, -np.inf)
-
-
-def log_proba_from_proba(proba: Any) -> np.ndarray:
-    """Return the logarithm of posteriors after checking that they are posteriors."""
+def log_proba_from_proba(proba: Any, model: Any = None) -> np.ndarray:
+    """Return the logarithm of posteriors after checking that they are posteriors of a model."""
     proba = np.asarray(proba, dtype=np.float64)
+    whose = "The model's" if model is None else f"{name_of(model)}'s"
     if proba.ndim != 2:
         raise ValueError(
             f"Posteriors must have shape (n_records, n_classes), got {proba.ndim} dimension(s)."
         )
     if np.isnan(proba).any():
         row = int(np.flatnonzero(np.isnan(proba).any(axis=1))[0])
-        raise ValueError(f"The model's posteriors hold NaN, first in row {row}.")
+        raise ValueError(f"{whose} posteriors hold NaN, first in row {row}.")
     off = np.abs(proba.sum(axis=1) - 1) > 1e-3
     off |= (proba < -1e-6).any(axis=1)
     if off.any():
         row = int(np.flatnonzero(off)[0])
+        what = (
+            f"sums to {proba[row].sum():.6g}"
+            if (proba[row] >= -1e-6).all()
+            else f"holds {proba[row].min():.6g}"
+        )
         raise ValueError(
-            f"The model's posteriors must be non-negative and sum to 1 in each row; row {row} "
-            f"sums to {proba[row].sum():.6g}. Normalise them, or pass a model with "
-            "predict_proba."
+            f"{whose} posteriors must be non-negative and sum to 1 in each row; row {row} {what}. "
+            "Normalise them, or pass a model with predict_proba."
         )
     with np.errstate(divide="ignore"):
         return np.log(np.maximum(proba, 0.0))
@@ -367,3 +390,13 @@ def signal(name: str, log_proba: np.ndarray, label: np.ndarray) -> np.ndarray:
     if name not in SIGNALS:
         raise ValueError(f"Unknown signal {name!r}; choose one of {', '.join(SIGNALS)}.")
     return SIGNALS[name][0](np.asarray(log_proba, dtype=np.float64), np.asarray(label))
+
+
+def signal_of_posteriors(name: str, proba: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Compute a signal of observed posteriors and class indices; NaN where they are missing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_proba = np.log(np.maximum(proba, 0.0, dtype=np.float64))
+    known = (label >= 0) & (label < log_proba.shape[1])
+    index = np.where(known, label, -1).astype(np.intp)
+    score = signal(name, log_proba, index)
+    return np.where(np.isnan(log_proba).any(axis=1), np.nan, score)

@@ -10,6 +10,7 @@ pub mod pooled;
 pub mod ranks;
 pub mod rmia;
 pub mod rows;
+pub mod shrunken;
 pub mod sorting;
 pub mod statistics;
 #[cfg(test)]

@@ -9,6 +9,7 @@ from ._gradient_norm import GradientNormAttack
 from ._grouped import GroupAttack
 from ._lira import LiRAAttack
 from ._logan import LOGANAttack
+from ._privacy_risk import privacy_risk_scores
 from ._registry import AttackInfo, all_attacks
 from ._rmia import RMIAAttack
 from ._round_loss import RoundLossAttack
@@ -34,6 +35,7 @@ __all__ = [
     "StackedAttack",
     "ThresholdAttack",
     "all_attacks",
+    "privacy_risk_scores",
     "random_query_threshold",
 ]
 

@@ -30,6 +30,9 @@ class ByReferences(BaseAttack):
     def _required(self) -> tuple[str, ...]:
         return ("logit", "out", "in") if self.mode == "online" else self.requires
 
+    def _reads(self) -> tuple[str, ...]:
+        return ("logit", "out") if self.mode_ == "offline" else ("logit", "out", "in")
+
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         online = self.mode == "online" or (self.mode == "auto" and "in" in table)
         self.mode_ = "online" if online else "offline"

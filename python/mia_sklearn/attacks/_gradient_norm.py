@@ -80,6 +80,9 @@ class GradientNormAttack(BaseAttack):
         super().__init__(columns=columns)
         self.layer = layer
 
+    def _reads(self) -> tuple[str, ...]:
+        return self._required()
+
     def _array_columns(self) -> tuple[str, str]:
         return "grad_norm", "other"
 

@@ -145,6 +145,10 @@ class GroupAttack(BaseAttack):
     def _required(self) -> tuple[str, ...]:
         return self.inner._required()
 
+    def _reads(self) -> tuple[str, ...] | None:
+        inner = self.attack_._reads()
+        return None if inner is None else (*inner, "group", "acting")
+
     def _array_names(self, n_columns: int) -> list[str]:
         return self.inner._array_names(n_columns)
 
@@ -210,7 +214,8 @@ class GroupAttack(BaseAttack):
     def _classifier(self) -> Any:
         if self.estimator is not None:
             return _seeded(clone(self.estimator), self._seeds[1])
-        return make_pipeline(StandardScaler(), LogisticRegression())
+        model = make_pipeline(StandardScaler(), LogisticRegression())
+        return model.set_output(transform="default")
 
     def _score(self, table: Reader) -> np.ndarray:
         people = _people(table)

@@ -124,6 +124,9 @@ class LOGANAttack(BaseAttack):
     def _required(self) -> tuple[str, ...]:
         return self.requires if self.knowledge == "none" else ("feature",)
 
+    def _reads(self) -> tuple[str, ...]:
+        return self._required()
+
     def _array_names(self, n_columns: int) -> list[str]:
         if self.knowledge == "none":
             return super()._array_names(n_columns)

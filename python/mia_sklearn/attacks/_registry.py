@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
 from typing import NamedTuple
 
-from ..base import BaseAttack
+from ..base import THREAT_MODELS, BaseAttack
 
 __all__ = ["ENTRY_POINTS", "AttackInfo", "all_attacks"]
 
@@ -20,12 +20,14 @@ class AttackInfo(NamedTuple):
     name: str
     #: Where the class is: its module and its name, with a colon between.
     path: str
-    #: What the attacker can see.
+    #: What the attacker can see; empty where the attack is not available.
     threat_model: str
     #: Column groups of the observations without which it cannot work.
     requires: tuple[str, ...]
     #: The distribution that brings it.
     source: str = "mia-sklearn"
+    #: Why an attack of another package cannot be used; empty where it can.
+    unavailable: str = ""
 
     @property
     def class_name(self) -> str:
@@ -38,9 +40,16 @@ class AttackInfo(NamedTuple):
         Raises
         ------
         ImportError
-            If it needs a package that is not installed; names the extra.
+            If it needs a package that is not installed, and names the extra; or if the package
+            that brings it cannot be used, and says why.
         """
+        if self.unavailable:
+            raise ImportError(f"The attack {self.name!r} is {self.unavailable}")
         return resolve_name(self.path)
+
+    def is_of(self, attack: BaseAttack) -> bool:
+        """Tell whether an attack is an instance of this class."""
+        return not self.unavailable and type(attack) is self.attack
 
 
 _HOME = "mia_sklearn.attacks:"
@@ -71,11 +80,20 @@ _OWN = (
 )
 
 
+# What `audit(attacks=)` takes beside them.
+_OTHER_NAMES = (
+    AttackInfo("gap", _HOME + "ThresholdAttack", "label-only", ("label", "proba")),
+    AttackInfo("stacked-pool", _HOME + "StackedAttack", "black-box", ("logit", "out", "neighbor")),
+    AttackInfo("auto", "mia_sklearn:audit", "", ()),
+)
+
+
 def all_attacks() -> list[AttackInfo]:
     """List all attacks, with their threat model and the columns that they need.
 
     Attacks of other packages are found by the entry-point group ``mia_sklearn.attacks``; each
-    entry point names a subclass of `BaseAttack`.
+    entry point names a subclass of `BaseAttack`. One that cannot be imported, or names something
+    else, is listed as unavailable, and raises when it is asked for.
 
     Returns
     -------
@@ -84,8 +102,8 @@ def all_attacks() -> list[AttackInfo]:
 
     Raises
     ------
-    TypeError
-        If an entry point does not name a subclass of `BaseAttack`.
+    ValueError
+        If two attacks have one name; names the distributions that bring them.
 
     Examples
     --------
@@ -93,12 +111,29 @@ def all_attacks() -> list[AttackInfo]:
     >>> [info.name for info in all_attacks()][:3]
     ['threshold', 'shadow', 'lira']
     """
-    found = list(_OWN)
+    found = {info.name: info for info in (*_OWN, *_OTHER_NAMES)}
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        info = _of_other_package(point)
+        other = found.setdefault(info.name, info)
+        if other is not info and (other.path, other.source) != (info.path, info.source):
+            raise ValueError(
+                f"Two attacks are named {info.name!r}: {other.path} of {other.source} and "
+                f"{info.path} of {info.source}. Uninstall one of these distributions, or have one "
+                f"of them rename its entry point of {ENTRY_POINTS!r}."
+            )
+    return [info for info in found.values() if info not in _OTHER_NAMES]
+
+
+def _of_other_package(point: EntryPoint) -> AttackInfo:
+    source = point.dist.name if point.dist else point.value
+    info = AttackInfo(point.name, f"{point.module}:{point.attr}", "", (), source)
+    try:
         attack = point.load()
         if not (isinstance(attack, type) and issubclass(attack, BaseAttack)):
-            raise TypeError(f"Entry point {point.name!r} must name a subclass of BaseAttack.")
-        source = point.dist.name if point.dist else point.value
-        path = f"{point.module}:{point.attr}"
-        found.append(AttackInfo(point.name, path, attack.threat_model, attack.requires, source))
-    return found
+            raise TypeError(f"{point.value} is no subclass of BaseAttack")
+        if attack.threat_model not in THREAT_MODELS:
+            raise ValueError(f"its threat_model is {attack.threat_model!r}")
+        return info._replace(threat_model=attack.threat_model, requires=tuple(attack.requires))
+    except Exception as error:
+        reason = f"unavailable: {source} cannot be used ({type(error).__name__}: {error})."
+        return info._replace(unavailable=reason)

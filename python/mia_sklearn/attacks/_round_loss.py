@@ -85,6 +85,9 @@ class RoundLossAttack(BaseAttack):
         super().__init__(columns=columns)
         self.estimator = estimator
 
+    def _reads(self) -> tuple[str, ...]:
+        return self._required()
+
     def _array_names(self, n_columns: int) -> list[str]:
         return [f"logit@{number}" for number in range(1, n_columns + 1)]
 
@@ -97,6 +100,7 @@ class RoundLossAttack(BaseAttack):
             )
         if self.estimator is None:
             estimator = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+            estimator.set_output(transform="default")
         else:
             estimator = clone(self.estimator)
         self.estimator_ = estimator.fit(features[seen], member[seen])

@@ -107,6 +107,9 @@ class ShadowAttack(BaseAttack):
     def _required(self) -> tuple[str, ...]:
         return self.requires if self.per_class else ("proba",)
 
+    def _reads(self) -> tuple[str, ...]:
+        return self._required()
+
     def _array_columns(self) -> tuple[str, str]:
         return "label", "proba"
 

@@ -121,6 +121,10 @@ class StackedAttack(BaseAttack):
     def _required(self) -> tuple[str, ...]:
         return (*self.requires, "neighbor") if self.pool_features else self.requires
 
+    def _reads(self) -> tuple[str, ...]:
+        optional = ("in", "label", "proba", "out_mean", "in_mean", "query")
+        return (*self._required(), *optional)
+
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         self._online = "in" in table
         sides = self._moments(table, (None, None))

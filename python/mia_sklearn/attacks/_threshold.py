@@ -12,12 +12,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from .._data import is_frame, take_rows
 from .._observations import Reader
 from ..base import BaseAttack
-from ..signals import SIGNALS, log_posteriors, signal
-from ._cut import best_threshold
+from ..signals import SIGNALS, log_posteriors, signal_of_posteriors
+from ._cut import best_threshold, published_threshold
 
 __all__ = ["ThresholdAttack", "random_query_threshold"]
 
 _FROM_LOGIT = ("loss", "logit")
+_LEAST_OF_EACH = 10
 
 
 class ThresholdAttack(BaseAttack):
@@ -36,10 +37,11 @@ class ThresholdAttack(BaseAttack):
     per_class : bool, default=False
         One threshold for each true class, learned from the observations of that class. Classes
         with fewer than ten of either kind use the common one.
-    threshold : float, default=None
+    threshold : float or "published", default=None
         The threshold, in the signal's own unit and direction (a record with a *loss below* it,
         a *confidence above* it is a member). Learned by default: the largest difference of true
-        and false positive rates on the data of `fit`.
+        and false positive rates on the data of `fit`. "published" learns it as the published
+        code [2]_ does, see Notes.
     columns : sequence of str, default=None
         Names of the columns of plain arrays.
 
@@ -58,6 +60,13 @@ class ThresholdAttack(BaseAttack):
     Notes
     -----
     "loss" and "logit" are read from the column `logit`, all others from `label` and `proba_*`.
+
+    Deviations from the published rule [2]_: thresholds lie in the middle between the observed
+    values that they part, and classes with few observations use the common threshold. The
+    published code takes an observed value itself, that of `fit`'s first best row with members
+    before the others, counts records *at* the threshold as members, and gives every class its own
+    however few its observations are: ``threshold="published"`` does as much. (Classes that lack
+    either kind, for which that code divides 0 by 0, use the common threshold.)
 
     References
     ----------
@@ -85,7 +94,11 @@ class ThresholdAttack(BaseAttack):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "signal": [StrOptions(set(SIGNALS))],
         "per_class": ["boolean"],
-        "threshold": [Interval(Real, None, None, closed="neither"), None],
+        "threshold": [
+            Interval(Real, None, None, closed="neither"),
+            StrOptions({"published"}),
+            None,
+        ],
         **BaseAttack._parameter_constraints,
     }
 
@@ -94,7 +107,7 @@ class ThresholdAttack(BaseAttack):
         signal: str = "loss",
         *,
         per_class: bool = False,
-        threshold: float | None = None,
+        threshold: float | str | None = None,
         columns: Any = None,
     ) -> None:
         super().__init__(columns=columns)
@@ -106,6 +119,9 @@ class ThresholdAttack(BaseAttack):
         needed = ("logit",) if self.signal in _FROM_LOGIT else ("label", "proba")
         return (*needed, "label") if self.per_class and "label" not in needed else needed
 
+    def _reads(self) -> tuple[str, ...]:
+        return self._required()
+
     def _array_columns(self) -> tuple[str, str]:
         return ("logit", "out") if self.signal in _FROM_LOGIT else ("label", "proba")
 
@@ -116,42 +132,45 @@ class ThresholdAttack(BaseAttack):
             phi = table.column("logit").astype(np.float64)
             with np.errstate(invalid="ignore"):
                 return -np.logaddexp(0, -phi) if self.signal == "loss" else phi
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_proba = np.log(np.maximum(table["proba"], 0.0))
-        label = table.column("label")
-        known = (label >= 0) & (label < log_proba.shape[1])
-        index = np.where(known, label, -1).astype(np.intp)
-        score = sign * signal(self.signal, log_proba, index)
-        return np.where(np.isnan(log_proba).any(axis=1), np.nan, score)
+        return sign * signal_of_posteriors(self.signal, table["proba"], table.column("label"))
 
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         score = self._signal(table)
         sign = SIGNALS[self.signal][1]
-        if self.threshold is not None:
-            self._threshold = sign * float(self.threshold)
-        else:
-            self._threshold = best_threshold(score, member)
-        self.threshold_ = sign * self._threshold
-        self._by_class: dict[float, float] = {}
-        if self.per_class and self.threshold is None:
+        published = isinstance(self.threshold, str)
+        learn, fewest = (published_threshold, 1) if published else (best_threshold, _LEAST_OF_EACH)
+        given = self.threshold is not None and not published
+        shown = sign * float(self.threshold) if given else learn(score, member)  # type: ignore[arg-type]
+        by_class: dict[float, float] = {}
+        if self.per_class and not given:
             label = table.column("label")
             for value in np.unique(label):
                 rows = label == value
                 positives = member[rows].sum()
-                if min(positives, rows.sum() - positives) >= 10:
-                    self._by_class[float(value)] = best_threshold(score[rows], member[rows])
-        self.class_thresholds_ = {label: sign * t for label, t in self._by_class.items()}
+                if min(positives, rows.sum() - positives) >= fewest:
+                    by_class[float(value)] = learn(score[rows], member[rows])
+        self.threshold_ = sign * shown
+        self.class_thresholds_ = {label: sign * t for label, t in by_class.items()}
+        # Of the published rule the threshold itself is a member's.
+        below = _just_below if published else float
+        self._threshold = below(shown)
+        self._by_class = {label: below(t) for label, t in by_class.items()}
 
     def _score(self, table: Reader) -> np.ndarray:
-        score = self._signal(table) - self._threshold
-        for value, threshold in self._by_class.items():
-            score[table.column("label") == value] += self._threshold - threshold
-        return score
+        threshold = np.full(len(table), self._threshold)
+        for value, own in self._by_class.items():
+            threshold[table.column("label") == value] = own
+        return self._signal(table) - threshold
 
     def _calibrate(self, score: np.ndarray, member: np.ndarray) -> None:
         super()._calibrate(score, member)
         # The decision changes at the threshold, not where a logistic curve would put it.
         self._offset = 0.0
+
+
+def _just_below(threshold: float) -> float:
+    # So much that a difference to it is not lost when it is scaled.
+    return float(threshold - max(4 * np.spacing(abs(threshold)), 1e-200))
 
 
 def random_query_threshold(

@@ -2,10 +2,11 @@
 
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 
-from ._attack import BaseAttack
+from ._attack import THREAT_MODELS, BaseAttack
 from ._defense import BaseDefense, BaseReferenceDefense, TrainingSet, fit_clone
 
 __all__ = [
+    "THREAT_MODELS",
     "BaseAttack",
     "BaseComposition",
     "BaseDefense",

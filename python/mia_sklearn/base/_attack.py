@@ -10,11 +10,19 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _get_feature_names,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
 
 from .._observations import Reader, describe_missing, group_columns
 
-__all__ = ["BaseAttack"]
+__all__ = ["THREAT_MODELS", "BaseAttack"]
+
+#: What an attacker can see.
+THREAT_MODELS = ("label-only", "black-box", "white-box", "federated", "generator")
 
 _NEWTON_STEPS = 50
 
@@ -41,7 +49,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Only after `fit` on a data frame.
     """
 
-    #: What the attacker can see: "label-only", "black-box", "white-box", "federated", "generator".
+    #: What the attacker can see, one of `THREAT_MODELS`.
     threat_model: ClassVar[str]
     #: Column groups without which the attack cannot work.
     requires: ClassVar[tuple[str, ...]]
@@ -136,6 +144,10 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the column groups that these parameters need."""
         return self.requires
 
+    def _reads(self) -> tuple[str, ...] | None:
+        """Return the column groups that are read where there are some; None: all of `fit`."""
+        return None
+
     def _array_names(self, n_columns: int) -> list[str]:
         """Return the names of an unnamed array's columns."""
         first, rest = self._array_columns()
@@ -175,14 +187,35 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _read(self, X: Any) -> Reader:
         """Return checked observations for reading by the columns of `fit`."""
         check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            reset=False,
-        )
-        return Reader(X, self._groups, self._names)
+        options = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
+        names = _get_feature_names(X)
+        seen = getattr(self, "feature_names_in_", None)
+        if names is None or seen is None or np.array_equal(names, seen):
+            X = validate_data(self, X, reset=False, **options)
+            return Reader(X, self._groups, self._names)
+        # A table with other columns beside, or in another order, tells the same.
+        self._check_names(set(names))
+        there = np.flatnonzero(np.isin(seen, names))
+        known = check_array(X[seen[there].tolist()], input_name="X", **options)
+        values = np.full((len(known), len(seen)), np.nan, dtype=known.dtype)
+        values[:, there] = known
+        return Reader(values, self._groups, self._names)
+
+    def _check_names(self, names: set[str]) -> None:
+        """Raise if a table lacks a column that is read."""
+        reads = self._reads()
+        places = range(self.n_features_in_)
+        if reads is not None:
+            places = np.concatenate([self._groups[g] for g in reads if g in self._groups])
+        missing = [self._names[place] for place in places if self._names[place] not in names]
+        if missing:
+            named = "\n".join(f"- {name}" for name in missing[:5])
+            raise ValueError(
+                "The feature names should match those that were passed during fit.\n"
+                f"Feature names seen at fit time, yet now missing:\n{named}\n"
+                + ("- ...\n" if len(missing) > 5 else "")
+                + f"{type(self).__name__} reads them: observe the records as those of fit were."
+            )
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the log-odds of membership.

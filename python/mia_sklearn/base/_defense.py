@@ -9,18 +9,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, column_or_1d, get_tags
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._data import as_table, n_rows, row_digests, take_params, take_rows
-from .._estimators import check_fit_takes, is_net, may_classify
-from .._records import check_same_features
+from .._data import as_table, copied, n_rows, row_digests, take_params, take_rows
+from .._dtypes import united
+from .._estimators import check_fit_takes, is_net, may_classify, tags_of, unfitted
+from .._records import check_same_features, note_features
 
 __all__ = ["BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
 
@@ -38,10 +39,14 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, rows: np.ndarray) -> TrainingSet:
+    def take(self, rows: np.ndarray | slice) -> TrainingSet:
         """Return some of the records, with their own entries of what is passed per record."""
         params = take_params(self.params, rows, len(self))
-        return TrainingSet(take_rows(self.X, rows), self.y[rows], params)
+        return TrainingSet(take_rows(self.X, rows), take_rows(self.y, rows), params)
+
+    def copied(self) -> TrainingSet:
+        """Return the same records, for a model that may write to what it is trained on."""
+        return self.take(slice(None))
 
 
 def fit_clone(estimator: Any, data: TrainingSet) -> Any:
@@ -64,11 +69,12 @@ def fit_clone(estimator: Any, data: TrainingSet) -> Any:
         NaN.
     """
     check_fit_takes(estimator, data.params)
+    data = data.copied()
     if is_net(estimator):
         from ..torch._nets import train_net
 
-        return train_net(clone(estimator), data.X, data.y, data.params)
-    return clone(estimator).fit(data.X, data.y, **data.params)
+        return train_net(unfitted(estimator), data.X, data.y, data.params)
+    return unfitted(estimator).fit(data.X, data.y, **data.params)
 
 
 def _releases(method: str) -> Callable[[Any], bool]:
@@ -140,6 +146,26 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
     def _fit(self, data: TrainingSet) -> None:
         """Train what is released and keep it as `estimator_`."""
 
+    def check_parts(self) -> None:
+        """Raise if the estimators within are not what they should be, before any is trained.
+
+        Raises
+        ------
+        ValueError
+            If one is missing, a class in place of an instance, or no classifier.
+        """
+        inner = self._inner()
+        name = f"{self._inner_name} of {type(self).__name__}"
+        if isinstance(inner, type):
+            raise ValueError(
+                f"{name} must be an instance, got the class {inner.__name__}: give "
+                f"{inner.__name__}()."
+            )
+        if not may_classify(inner):
+            raise ValueError(f"{name} must be a classifier, got {type(inner).__name__}.")
+        if isinstance(inner, BaseDefense):
+            inner.check_parts()
+
     def _inner(self) -> Any:
         """Return the estimator whose input and `fit` decide what is taken."""
         return getattr(self, self._inner_name)
@@ -153,13 +179,10 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
+        self.check_parts()
         inner = self._inner()
-        if not may_classify(inner):
-            raise ValueError(
-                f"{self._inner_name} must be a classifier, got {type(inner).__name__}."
-            )
         X = as_table(X)
-        validate_data(self, X, y, skip_check_array=True)
+        note_features(self, X, y)
         y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
         check_classification_targets(y)
         check_consistent_length(X, y)
@@ -181,8 +204,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         """Return records to answer on, after checking them."""
         check_is_fitted(self)
         X = as_table(X)
-        validate_data(self, X, skip_check_array=True, reset=False)
-        return X
+        note_features(self, X, reset=False)
+        return copied(X)
 
     @available_if(_releases("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -269,8 +292,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         inner = self._inner()
-        if not is_net(inner) and hasattr(inner, "__sklearn_tags__"):
-            inner_tags = get_tags(inner)
+        inner_tags = None if is_net(inner) else tags_of(inner)
+        if inner_tags is not None:
             tags.input_tags = inner_tags.input_tags
             if inner_tags.classifier_tags is not None:
                 tags.classifier_tags.multi_class = inner_tags.classifier_tags.multi_class
@@ -374,6 +397,7 @@ class BaseReferenceDefense(BaseDefense):
     def _given(self, data: TrainingSet, X_reference: Any, y_reference: Any) -> TrainingSet:
         records = as_table(X_reference, "X_reference")
         check_same_features(data.X, records, "X", "X_reference")
+        records = united(data.X, records, "X", "X_reference")[1]
         if n_rows(records) == 0:
             raise ValueError("X_reference holds no records.")
         shared = np.flatnonzero(np.isin(row_digests(records), row_digests(data.X)))

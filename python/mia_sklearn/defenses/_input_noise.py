@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._data import is_frame
+from .._data import from_pandas, is_documents, is_frame, to_pandas
 from .._feature_space import FeatureSpace, other_rows
 from ..base import BaseDefense, TrainingSet, fit_clone
 
@@ -111,6 +111,11 @@ class InputNoise(BaseDefense):
                 "X is sparse: noise leaves no zero as it is. Give InputNoise dense records, "
                 "X.toarray()."
             )
+        if is_documents(data.X):
+            raise ValueError(
+                "X holds texts: InputNoise adds noise to numbers and categories. Put it behind the "
+                "vectorizer."
+            )
         usual = float((1 - 1 / np.sqrt(1 + self.sigma**2)) / 2)
         self.flip_ = usual if self.flip is None else self.flip
         rng = check_random_state(self.random_state)
@@ -127,6 +132,7 @@ class InputNoise(BaseDefense):
 
 def _with_noise(X: Any, sigma: float, flip: float, rng: np.random.RandomState) -> Any:
     """Return a copy of a table, with noise on all that is there."""
+    given, X = X, to_pandas(X)
     if not is_frame(X):
         return _array_with_noise(X, sigma, flip, rng)
     space = FeatureSpace(X, missing=True)
@@ -140,7 +146,7 @@ def _with_noise(X: Any, sigma: float, flip: float, rng: np.random.RandomState) -
         rows = other_rows([X.iloc[:, place] for place in places], flip, rng)
         for place in places:
             noisy.isetitem(place, X.iloc[:, place].array.take(rows))
-    return noisy
+    return from_pandas(noisy, given)
 
 
 def _array_with_noise(X: Any, sigma: float, flip: float, rng: np.random.RandomState) -> Any:

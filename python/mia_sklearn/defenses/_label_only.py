@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._answers import predicted_labels
 from .._data import positions
 from ._output import OutputDefense
 
@@ -52,5 +53,5 @@ class LabelOnly(OutputDefense):
         self.estimator = estimator
 
     def _released(self, X: Any) -> np.ndarray:
-        chosen = positions(np.asarray(self.estimator_.predict(X)), self.classes_)
+        chosen = positions(predicted_labels(self.estimator_, X), self.classes_)
         return np.where(chosen[:, None] == np.arange(len(self.classes_)), 0.0, -np.inf)

@@ -7,12 +7,11 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
-from sklearn.utils import get_tags
 
+from .._answers import predicted_labels
 from .._data import take_rows
-from .._estimators import configured, holds_net, is_net
+from .._estimators import configured, holds_net, is_net, tags_of, unfitted
 from ..base import TrainingSet
 
 __all__ = ["draw_seeds", "narrow_tags", "train_part"]
@@ -26,9 +25,9 @@ def draw_seeds(rng: np.random.RandomState, n: int) -> list[int]:
 def narrow_tags(tags: Any, estimators: Iterable[Any]) -> Any:
     """Return a defense's tags, less what one of its estimators does not take."""
     for estimator in estimators:
-        if is_net(estimator) or not hasattr(estimator, "__sklearn_tags__"):
+        own = None if is_net(estimator) else tags_of(estimator)
+        if own is None:
             continue
-        own = get_tags(estimator)
         tags.input_tags.sparse &= own.input_tags.sparse
         tags.input_tags.allow_nan &= own.input_tags.allow_nan
         tags.input_tags.positive_only |= own.input_tags.positive_only
@@ -56,10 +55,11 @@ def train_part(
     fitted classifier
         Its `classes_` are those that it saw.
     """
+    given, data = data, data.copied()
     if is_net(estimator):
         from ..torch._nets import train_net
 
-        net = clone(estimator) if seed is None else configured(estimator, seed)
+        net = unfitted(estimator) if seed is None else configured(estimator, seed)
         return train_net(net, data.X, data.y, data.params, classes=classes, seed=seed)
     seen, codes = np.unique(data.y, return_inverse=True)
     if len(seen) == 1 and len(classes) > 1:
@@ -68,14 +68,14 @@ def train_part(
     try:
         return _fit(estimator, data, data.y, seed)
     except ValueError:
-        if data.y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
+        if given.y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
             raise
         # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
-        return _Renamed(_fit(estimator, data, codes, seed), seen)
+        return _Renamed(_fit(estimator, given.copied(), codes, seed), seen)
 
 
 def _fit(estimator: Any, data: TrainingSet, y: np.ndarray, seed: int | None) -> Any:
-    model = clone(estimator) if seed is None else configured(estimator, seed)
+    model = unfitted(estimator) if seed is None else configured(estimator, seed)
     with _seeded_within(estimator, seed):
         return model.fit(data.X, y, **data.params)
 
@@ -100,4 +100,4 @@ class _Renamed:
         return self.model.predict_proba(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        return self.classes_[np.asarray(self.model.predict(X), dtype=np.intp)]
+        return self.classes_[predicted_labels(self.model, X).astype(np.intp)]

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._data import positions, take_rows
+from .._data import copied, n_rows, positions, take_rows
 from ..base import BaseReferenceDefense, TrainingSet
 from ._gaussian_privacy import epsilon_of, mu_of
 from ._parts import draw_seeds, narrow_tags, train_part
@@ -167,7 +167,7 @@ class PATE(BaseReferenceDefense):
         )
         rng = check_random_state(self.random_state)
         asked = self._asked_about(reference.X, rng)
-        self.n_queries_ = asked.shape[0]
+        self.n_queries_ = n_rows(asked)
         self.noise_, self.epsilon_ = self._privacy(self.n_queries_)
         votes = self._votes(data, asked, rng)
         # Drawn for every class of every record, whatever the votes are.
@@ -177,7 +177,7 @@ class PATE(BaseReferenceDefense):
         self.estimator_ = train_part(self._prototype(), learned, self.classes_)
 
     def _asked_about(self, records: Any, rng: np.random.RandomState) -> Any:
-        n = records.shape[0]
+        n = n_rows(records)
         if self.n_queries is None:
             return records
         if self.n_queries > n:
@@ -200,11 +200,11 @@ class PATE(BaseReferenceDefense):
     def _votes(self, data: TrainingSet, asked: Any, rng: np.random.RandomState) -> np.ndarray:
         """Return how many teachers say which class."""
         parts = np.array_split(rng.permutation(len(data)), self.n_teachers)
-        votes = np.zeros((asked.shape[0], len(self.classes_)))
+        votes = np.zeros((n_rows(asked), len(self.classes_)))
         for rows, seed in zip(parts, draw_seeds(rng, self.n_teachers), strict=True):
             part = data.take(np.sort(rows))
             teacher = train_part(self.estimator, part, self.classes_, seed)
-            said = positions(np.asarray(teacher.predict(asked)).reshape(-1), self.classes_)
+            said = positions(np.asarray(teacher.predict(copied(asked))).reshape(-1), self.classes_)
             # A network may have columns for classes that no record has.
             voting = np.flatnonzero(said >= 0)
             votes[voting, said[voting]] += 1

@@ -15,7 +15,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._data import is_frame
+from .._cores import at_most
+from .._data import is_documents, is_frame, to_pandas
 from .._estimators import configured, prefers_threads
 from ..base import BaseDefense, TrainingSet, fit_clone
 from ..references import ReferenceModels
@@ -244,7 +245,10 @@ class VulnerableRecordRemoval(BaseDefense):
                     "X is sparse, and features='raw' needs dense records: give X.toarray(), or "
                     "features='outputs'."
                 )
-            X = data.X if is_frame(data.X) else data.X.reshape(len(data), -1)
+            if is_documents(data.X):
+                raise ValueError("X holds texts: give features='outputs'.")
+            X = to_pandas(data.X)
+            X = X if is_frame(X) else X.reshape(len(data), -1)
             return found.fit(X).expected_neighbors()
         references = ReferenceModels(
             self.estimator, self.n_references, n_jobs=self.n_jobs, random_state=seed
@@ -320,7 +324,7 @@ class _Scores:
                 return -np.inf
         estimator = self._defense.estimator
         prefer = "threads" if prefers_threads(estimator) else None
-        scores = Parallel(n_jobs=self._defense.n_jobs, prefer=prefer)(
+        scores = Parallel(n_jobs=at_most(self._defense.n_jobs, len(self._splits)), prefer=prefer)(
             delayed(_score)(
                 configured(estimator, int(seed)),
                 self._data.take(train[kept[train]]),

@@ -10,7 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._data import n_rows, row_digests, take_rows
+from .._cores import at_most
+from .._data import n_rows, record_shape, row_digests, take_rows
 from .._estimators import prefers_threads
 from ..base import BaseDefense, TrainingSet
 from ..signals import log_posteriors
@@ -118,7 +119,7 @@ class SELENA(BaseDefense):
 
     def _fit(self, data: TrainingSet) -> None:
         check_answers_posteriors(self.estimator, type(self).__name__)
-        if 0 in data.X.shape[1:]:
+        if 0 in record_shape(data.X):
             raise ValueError(
                 f"X has 0 feature(s) (shape={data.X.shape}) while a minimum of 1 is required."
             )
@@ -159,7 +160,9 @@ class SELENA(BaseDefense):
         """Yield each sub-model's posteriors of the records that it did not see, and itself."""
         keep = not self.distill
         prefer = "threads" if prefers_threads(self.estimator) else "processes"
-        parallel = Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator")
+        parallel = Parallel(
+            n_jobs=at_most(self.n_jobs, len(seeds)), prefer=prefer, return_as="generator"
+        )
         return parallel(
             delayed(_train_one)(
                 self.estimator, data, unseen[:, number], self.classes_, seed=seed, keep=keep

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from .._data import n_rows
-from .._estimators import is_net, last_step, may_classify
+from .._estimators import is_net, last_step, may_classify, unfitted
 from ..base import TrainingSet
 from ._parts import train_part
 
@@ -56,7 +55,7 @@ def train_on_posteriors(
     fitted classifier
         Its `classes_` are those that it saw.
     """
-    student = clone(student)
+    student = unfitted(student)
     parts = _named_parts(student)
     samplers = [name for name, part in parts.items() if _draws_samples(part)]
     weight = None if samplers else _weight_name(student, parts)

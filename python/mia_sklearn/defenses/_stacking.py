@@ -110,7 +110,10 @@ class ModelStacking(BaseDefense, BaseComposition):
         -------
         dict
         """
-        return self._get_params("estimators", deep=deep)
+        whole = isinstance(self.estimators, list) and all(
+            isinstance(entry, tuple) and len(entry) == 2 for entry in self.estimators
+        )
+        return self._get_params("estimators", deep=deep and (whole or self.estimators is None))
 
     def set_params(self, **params: Any) -> ModelStacking:
         """Set parameters, those of a base model as `name__parameter`, or a whole one as `name`.
@@ -138,8 +141,17 @@ class ModelStacking(BaseDefense, BaseComposition):
     def _inner(self) -> Any:
         return LogisticRegression() if self.final_estimator is None else self.final_estimator
 
-    def _training_set(self, X: Any, y: Any, fit_params: dict[str, Any]) -> TrainingSet:
+    def check_parts(self) -> None:
+        """Raise if a base model or the combiner is not what it should be.
+
+        Raises
+        ------
+        ValueError
+        """
         self._check_estimators()
+        super().check_parts()
+
+    def _training_set(self, X: Any, y: Any, fit_params: dict[str, Any]) -> TrainingSet:
         # Each model gets its own share of what is passed, see `_trained`.
         data = super()._training_set(X, y, {})
         for name, model in [*self._base_models(), ("final_estimator", self._inner())]:

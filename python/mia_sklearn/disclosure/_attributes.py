@@ -106,7 +106,8 @@ class AttributeInference(BaseEstimator):
     `report` calls it leakage only if, by the lower ends of paired intervals, the attack beats the
     imputation on members, and by more than on non-members. The second is what tells a model
     that remembers its records from one that has learned something of everybody; the first from one
-    that merely misleads about strangers.
+    that merely misleads about strangers. Non-members that are equal to members narrow that
+    difference: leave out records that occur on both sides.
 
     Two published rules and a published attack without references are reported beside it:
     Fredrikson's [1]_, which maximises the frequency of the value times the model's rate of

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
-from .._data import MAX_CATEGORIES, is_frame, positions
-from .._feature_space import plain_values
+from .._data import MAX_CATEGORIES, is_frame, plain_values, positions
 
 __all__ = ["LEAST", "Candidates"]
 
@@ -122,10 +120,11 @@ class Candidates:
 
 
 def _place(table: Any, feature: Any) -> int:
-    if sparse.issparse(table) or table.ndim != 2:
+    if not (is_frame(table) or (isinstance(table, np.ndarray) and table.ndim == 2)):
         raise ValueError(
-            "X_aux must be a data frame or a dense array of two dimensions: candidate values are "
-            "put into a column of it. Pass X.toarray(), or X.reshape(len(X), -1)."
+            "X_aux must be a pandas data frame or a dense array of two dimensions: candidate "
+            "values are put into a column of it. Pass X.toarray(), X.to_pandas(), or "
+            "X.reshape(len(X), -1); a function may ask a model that takes another table."
         )
     if is_frame(table):
         columns = table.columns.tolist()

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
-from .._data import MAX_CATEGORIES, is_frame, numeric_features, take_rows
+from .._data import MAX_CATEGORIES, is_frame, take_rows
+from .._numbers import numeric_features
 from ._candidates import LEAST
 
 __all__ = ["Imputation"]

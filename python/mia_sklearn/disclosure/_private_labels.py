@@ -24,9 +24,10 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from .._data import as_table, is_frame, numeric_features, take_rows
+from .._data import as_table, copied, is_frame, take_rows
 from .._estimators import configured
 from .._frontier import on_frontier
+from .._numbers import numeric_features
 from ..stats import balanced_accuracy_interval
 from ..stats._checks import check_level
 
@@ -233,9 +234,9 @@ def privacy_frontier(
     rows = []
     for lam in lams:
         fresh = configured(last, seed).set_params(lam=lam)
-        fresh.fit(inputs[0], y[train], private=private[train])
+        fresh.fit(copied(inputs[0]), y[train], private=private[train])
         found = private_label_risk(
-            fresh.transform(inputs[1]),
+            fresh.transform(copied(inputs[1])),
             private[test],
             public=y[test],
             groups=None if groups is None else groups[test],

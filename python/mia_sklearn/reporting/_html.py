@@ -7,6 +7,7 @@ import functools
 import hashlib
 import html
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_html(report: AuditReport, fingerprint: str = "") -> str:
+def render_html(report: AuditReport, fingerprint: str = "", *, records: bool = True) -> str:
     """Return the report as an HTML document.
 
     Parameters
@@ -29,6 +30,8 @@ def render_html(report: AuditReport, fingerprint: str = "") -> str:
     report : AuditReport
     fingerprint : str, default=""
         Printed at the end, to tell which file of numbers the page belongs to.
+    records : bool, default=True
+        Whether the page may name records. Curves, which name none, are drawn all the same.
 
     Returns
     -------
@@ -41,12 +44,12 @@ def render_html(report: AuditReport, fingerprint: str = "") -> str:
     # were escaping ever to fail, could run, load or restyle it.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return _template().render(
-        summary=summarize(report),
+        summary=summarize(report if records else replace(report, records=report.records.iloc[:0])),
         style=Markup(style),
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
         "base-uri 'none'; form-action 'none'",
-        roc=_roc(report),
-        scores=_scores(report),
+        roc=_roc(report) if len(report.records) else "",
+        scores=_scores(report) if len(report.records) else "",
         fingerprint=fingerprint,
     )
 

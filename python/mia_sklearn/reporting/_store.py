@@ -7,11 +7,15 @@ import json
 import math
 import os
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .._printable import valid
+from ._labels import decode_label, encode_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,59 +23,93 @@ if TYPE_CHECKING:
     from ..report import AuditReport
 
 FORMAT = 1
-_TABLES = ("metrics", "records", "coverage", "controls")
+# Each table, and which of its columns hold numbers.
+_NUMBERS: dict[str, list[str]] = {
+    "metrics": [
+        *("at", "estimate", "low", "high", "n_members", "n_nonmembers", "n_identified"),
+        "n_false_alarms",
+    ],
+    "records": ["member", "p_value", "q_value"],
+    "coverage": [],
+    "controls": [],
+}
+_TABLES = tuple(_NUMBERS)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 # JSON has no such numbers; strict readers refuse Python's spelling of them.
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def save(report: AuditReport, folder: str | os.PathLike[str]) -> Path:
+def save(report: AuditReport, folder: str | os.PathLike[str], *, records: bool = True) -> Path:
     """Write ``index.html``, ``audit.json`` and ``records.csv`` into a folder."""
     from ._html import render_html
 
     folder = Path(folder)
-    content = _encode_report(report)
+    kept = report if records else replace(report, records=report.records.iloc[:0])
+    content = _encode_report(kept)
     mark = fingerprint(content)
-    files = {
-        "index.html": render_html(report, mark),
-        "audit.json": _dumps({"format": FORMAT, "fingerprint": mark, **content}),
-        "records.csv": _csv(report.records),
+    writers: dict[str, Callable[[], str]] = {
+        "audit.json": lambda: _dumps({"format": FORMAT, "fingerprint": mark, **content}),
+        "index.html": lambda: render_html(report, mark, records=records),
     }
+    if records:
+        writers["records.csv"] = lambda: _csv(report.records)
+    failed: dict[str, OSError] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            _write(folder / name, text)
+        if not records:
+            # A list of an earlier audit beside evidence that is to name nobody.
+            (folder / "records.csv").unlink(missing_ok=True)
     except OSError as error:
-        raise type(error)(
-            error.errno,
-            f"The report cannot be written, {error.strerror}; give a folder that can be written",
-            str(folder),
-        ) from error
+        raise _unwritten(error, "The report", folder) from error
+    for name, text in writers.items():
+        try:
+            # What one file cannot hold, or a full disk, leaves the others whole.
+            _write(folder / name, text())
+        except OSError as error:
+            failed[name] = error
+    if failed:
+        what = "The report" if len(failed) == len(writers) else ", ".join(failed)
+        first = next(iter(failed.values()))
+        raise _unwritten(first, what, folder) from first
     return folder / "index.html"
 
 
-def load(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read the parts of a report from the folder that `save` wrote."""
-    from ..report import Finding
+def _unwritten(error: OSError, what: str, folder: Path) -> OSError:
+    reason = error.strerror or str(error)
+    return type(error)(
+        error.errno,
+        f"{what} cannot be written, {reason}; give a folder that can be written",
+        str(folder),
+    )
 
+
+def load(folder: str | os.PathLike[str]) -> AuditReport:
+    """Read a report from the folder that `save` wrote."""
     path = Path(folder) / "audit.json"
     if not path.is_file():
         raise FileNotFoundError(f"No audit.json in {str(folder)!r}: not a folder made by save().")
+    name = repr(str(path))
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         version, mark = content.pop("format"), content.pop("fingerprint")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{str(path)!r} is not a saved audit report.") from error
-    if version != FORMAT:
+        # Python counts True and 1.0 among the equals of 1.
+        known = type(version) is int and version == FORMAT
+    except OSError:
+        raise
+    except Exception as error:  # Anything may lie there, nested to any depth.
+        raise ValueError(f"{name} is not a saved audit report.") from error
+    if not known:
         raise ValueError(
-            f"{str(path)!r} has format {version!r}, this version of mia-sklearn reads {FORMAT}."
+            f"{name} has format {version!r:.40}, this version of mia-sklearn reads {FORMAT}."
         )
-    if mark != fingerprint(content):
-        raise ValueError(f"{str(path)!r} was damaged or changed after it was saved.")
-    parts: dict[str, Any] = {name: _decode_table(content[name]) for name in _TABLES}
-    parts["findings"] = [Finding(**finding) for finding in content["findings"]]
-    parts["info"] = _decode(content["info"])
-    return parts
+    try:
+        if mark == fingerprint(content):
+            return _decode_report(content)
+    except Exception as error:  # The mark is no secret: whoever changes a file can renew it.
+        raise ValueError(
+            f"{name} is not a saved audit report: {type(error).__name__}, {error!s:.200}"
+        ) from error
+    raise ValueError(f"{name} was damaged or changed after it was saved.")
 
 
 def fingerprint(content: dict[str, Any]) -> str:
@@ -85,14 +123,40 @@ def _dumps(content: dict[str, Any]) -> str:
 
 def _encode_report(report: AuditReport) -> dict[str, Any]:
     content: dict[str, Any] = {name: _encode_table(getattr(report, name)) for name in _TABLES}
-    content["findings"] = [asdict(finding) for finding in report.findings]
+    content["findings"] = [_encode(asdict(finding)) for finding in report.findings]
     content["info"] = _encode(report.info)
+    content["verdict"] = _encode(report.verdict)
     # What is written must be what was digested: keys of dicts become text in JSON.
     return json.loads(_dumps(content))
 
 
+def _decode_report(content: dict[str, Any]) -> AuditReport:
+    """Make a report of what a file holds, and see whether it can be read and told."""
+    from ..report import AuditReport, Finding
+
+    # Of the parts, only those that make a report: what else is kept beside it is derived from it.
+    tables = {name: _decode_table(name, content[name]) for name in _TABLES}
+    findings = [Finding(**finding) for finding in content["findings"]]
+    for finding in findings:
+        if not all(isinstance(text, str) for text in asdict(finding).values()):
+            raise TypeError("a finding holds something else than text")
+    info = _decode(content["info"])
+    if not isinstance(info, dict):
+        raise TypeError("info is no dict")
+    report = AuditReport(**tables, findings=findings, info=info)
+    if not 0 < float(info["confidence"]) < 1:
+        raise ValueError("confidence must lie between 0 and 1")
+    if len(set(report.attacks)) != len(report.attacks):
+        raise ValueError("an attack is named twice")
+    for attack in report.attacks:
+        if report.records[attack].dtype.kind != "f":
+            raise TypeError("scores must be numbers")
+    str(report), repr(report)
+    return report
+
+
 def _encode_table(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{"name": str(name), **_encode_column(table[name])} for name in table.columns]
+    return [{"name": valid(str(name)), **_encode_column(table[name])} for name in table.columns]
 
 
 def _encode_column(column: pd.Series) -> dict[str, Any]:
@@ -104,20 +168,29 @@ def _encode_column(column: pd.Series) -> dict[str, Any]:
     known = numeric or pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
     if not known:
         column = column.astype("string").astype(object)
-    return {"dtype": str(column.dtype), "values": [_encode(value) for value in column]}
+    values = [encode_label(value, _encode) for value in column]
+    return {"dtype": str(column.dtype), "values": values}
 
 
-def _decode_table(columns: list[dict[str, Any]]) -> pd.DataFrame:
+def _decode_table(table: str, columns: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame(
-        {
-            column["name"]: pd.Series(
-                [_decode(value) for value in column["values"]], dtype=column["dtype"]
-            )
-            for column in columns
-        }
-    )
+    decoded: dict[str, pd.Series] = {}
+    for column in columns:
+        values = [_decode(value) for value in column["values"]]
+        if not isinstance(column["values"], list) or column["name"] in decoded:
+            raise TypeError(f"{table} is no table")
+        decoded[str(column["name"])] = pd.Series(values, dtype=str(column["dtype"]))
+    if len({len(column) for column in decoded.values()}) > 1:
+        raise ValueError(f"the columns of {table} differ in length")
+    for name in _NUMBERS[table]:
+        if not pd.api.types.is_numeric_dtype(decoded[name]):
+            raise TypeError(f"{name} of {table} must hold numbers")
+    return pd.DataFrame(decoded)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _encode(value: Any) -> Any:
@@ -125,7 +198,7 @@ def _encode(value: Any) -> Any:
     import pandas as pd
 
     if isinstance(value, dict):
-        return {str(key): _encode(item) for key, item in value.items()}
+        return {valid(str(key)): _encode(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
         return [_encode(item) for item in value]
     if isinstance(value, np.generic):
@@ -134,9 +207,9 @@ def _encode(value: Any) -> Any:
         return {"": "NA"}
     if isinstance(value, float) and not math.isfinite(value):
         return {"": str(value)}
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float)):
         return value
-    return str(value)
+    return valid(str(value))
 
 
 def _decode(value: Any) -> Any:
@@ -147,6 +220,8 @@ def _decode(value: Any) -> Any:
     if isinstance(value, dict):
         if list(value) == [""]:
             return pd.NA if value[""] == "NA" else _SPECIAL[value[""]]
+        if "" in value:
+            return decode_label(value, _decode)
         return {key: _decode(item) for key, item in value.items()}
     return value
 
@@ -172,7 +247,7 @@ def _write(path: Path, text: str) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+            file.write(valid(text))
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

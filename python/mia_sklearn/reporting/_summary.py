@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._findings import INFERRED_AT
+from .._leak import LISTED_AT, Leak, read_leak, two_counts
 from .._unit import PERSON, RECORD, Unit, capital
+from ..stats._listing import list_members
 from . import _wording as wording
 
 if TYPE_CHECKING:
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 
     from ..report import AuditReport, Finding
 
-# The false discovery rate at which a record counts as standing out.
-LISTED_AT = 0.1
 N_SHOWN = 20
 # A model whose accuracy on its own records is no further above that on others.
 _GENERALISES = 0.05
@@ -32,14 +32,18 @@ _FACTS = {
     "n_members": "Members audited",
     "n_nonmembers": "Non-members audited",
     "n_unaudited": "Training records not audited",
+    "n_repeated_train": "Training records that are repeated",
+    "n_repeated_test": "Other records that are repeated",
     "unit": "The unit of privacy",
     "records_per_person": "Records of each person audited",
-    "target_train_accuracy": "Accuracy on its training records",
-    "target_test_accuracy": "Accuracy on other records",
+    "target_train_accuracy": "Accuracy on the members audited",
+    "target_test_accuracy": "Accuracy on the non-members audited",
     "n_references": "Reference models",
     "sampling": "Their training sets are drawn by",
     "block_size": "Reference models per block",
+    "stratified": "Drawn within classes, as the model's",
     "smoothing": "Smoothing of posteriors",
+    "answers_are": "Posteriors are",
     "confidence": "Confidence of each interval",
     "random_state": "Random seed",
     "timings": "Seconds spent",
@@ -48,6 +52,12 @@ _FACTS = {
 _SHOWN_ELSEWHERE = {"title", "created", "headline", "attacks", "vulnerable_records"}
 
 Tone = Literal["shown", "not-shown", "open"]
+_TONES: dict[str, Tone] = {
+    "singled": "shown",
+    "apart": "shown",
+    "none": "not-shown",
+    "open": "open",
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +67,8 @@ class Summary:
     Attributes
     ----------
     tone : {"shown", "not-shown", "open"}
-        Whether the headline attack tells members from non-members, does not, or the records or
-        controls do not allow a verdict.
+        Whether the headline attack tells members from non-members, does not, or the records, a
+        control or a finding do not allow a verdict.
     metrics : list of dict
         One per attack: ``attack``, ``attacker`` and ``rows``.
     """
@@ -89,18 +99,22 @@ def summarize(report: AuditReport) -> Summary:
     """Put a report into words."""
     info = report.info
     headline = _rows(report, info["headline"])
-    tone, verdict = _verdict(report, headline)
+    leak, unit = read_leak(headline), _unit(report)
+    tone, verdict = _verdict(report, headline, leak)
     coverage = [_covered(row) for row in report.coverage.itertuples()]
     listed, exposed_note = _listed(report)
-    unit = _unit(report)
+    joined = two_counts(leak, listed, unit)
     return Summary(
         title=str(info.get("title") or "Membership-inference audit"),
         created=str(info.get("created") or ""),
         verdict=verdict,
         tone=tone,
         attacker=_attacker(report, info["headline"]),
-        tiles=_tiles(report, headline, listed),
-        findings=sorted(report.findings, key=lambda finding: _SEVERITIES.index(finding.severity)),
+        tiles=_tiles(report, leak, listed),
+        findings=sorted(
+            report.findings,
+            key=lambda finding: (not finding.qualifies, _SEVERITIES.index(finding.severity)),
+        ),
         metrics=[
             {
                 "attack": attack,
@@ -116,7 +130,7 @@ def summarize(report: AuditReport) -> Summary:
         ],
         unit=unit,
         exposed=[_exposed(row, report) for _, row in report.most_exposed(N_SHOWN).iterrows()],
-        exposed_note=exposed_note,
+        exposed_note=f"{exposed_note} {joined}".rstrip(),
         alone=_alone(report),
         controls=[_control(row) for row in report.controls.itertuples()],
         run=[row for row in coverage if row["status"] == "run"],
@@ -147,51 +161,27 @@ def _rows(report: AuditReport, attack: str) -> pd.DataFrame:
     return metrics[(metrics["attack"] == attack) & (metrics["slice"] == "all")]
 
 
-def _finest_rate(rows: pd.DataFrame) -> Any | None:
-    """The row of the lowest false-positive rate that the number of non-members supports."""
-    rates = rows[(rows["metric"] == "tpr") & rows["low"].notna() & rows["high"].notna()]
-    return None if rates.empty else next(rates.sort_values("at").itertuples())
-
-
-def _auc(rows: pd.DataFrame) -> Any | None:
-    auc = rows[rows["metric"] == "auc"]
-    return None if auc.empty else next(auc.itertuples())
-
-
-def _verdict(report: AuditReport, rows: pd.DataFrame) -> tuple[Tone, str]:
-    """One sentence from one attack, fixed in advance.
-
-    Two lower ends are read, of the AUC and of one rate chosen by the number of non-members alone:
-    each errs in at most half of 1 - confidence of all cases, both together in 1 - confidence.
-    """
+def _verdict(report: AuditReport, rows: pd.DataFrame, leak: Leak) -> tuple[Tone, str]:
+    """Say what one attack shows, fixed in advance; what puts it in doubt comes first."""
     attack = report.info["headline"]
-    auc, rate = _auc(rows), _finest_rate(rows)
     confidence = wording.percent(report.info["confidence"])
     unit = _unit(report)
     members = capital(unit.members)
-    said = (_rate_in_words(rate, confidence, unit), _auc_in_words(auc, confidence))
+    said = (_rate_in_words(leak.rate, confidence, unit), _auc_in_words(leak.auc, confidence))
     numbers = ", and ".join(text for text in said if text)
-    tone: Tone
-    if rate is not None and rate.low > rate.at:
-        tone, opening = "shown", f"{members} can be singled out: the {attack} attack"
-    elif auc is not None and auc.low > 0.5:
-        tone, opening = "shown", f"{members} can be told from others: the {attack} attack"
-    elif rate is None or auc is None or math.isnan(auc.high):
-        tone, opening = (
-            "open",
-            f"Inconclusive, not enough {unit.many} for a verdict: the {attack} attack",
-        )
-    else:
-        tone = "not-shown"
-        opening = f"The {attack} attack did not tell {unit.members} from others: it"
+    opening = {
+        "singled": f"{members} can be singled out: the {attack} attack",
+        "apart": f"{members} can be told from others: the {attack} attack",
+        "none": f"The {attack} attack did not tell {unit.members} from others: it",
+        "open": f"Inconclusive, not enough {unit.many} for a verdict: the {attack} attack",
+    }[leak.degree]
     sentence = f"{opening} {numbers}." if numbers else f"{opening} has no numbers."
-    if tone == "open":
+    if leak.degree == "open":
         notes = rows.loc[rows["low"].isna() & rows["note"].ne(""), "note"].dropna()
         sentence += f" {wording.sentence(notes.iloc[0])}" if len(notes) else ""
-    if report.failed_controls:
-        failed = ", ".join(report.failed_controls)
-        return "open", f"Not to be relied on, a control failed ({failed}). {sentence}"
-    return tone, sentence
+    if report.doubts:
+        return "open", f"Not to be relied on: {'; '.join(report.doubts)}. {sentence}"
+    return _TONES[leak.degree], sentence
 
 
 def _rate_in_words(rate: Any | None, confidence: str, unit: Unit) -> str:
@@ -215,9 +205,9 @@ def _auc_in_words(auc: Any | None, confidence: str) -> str:
     )
 
 
-def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[dict[str, str]]:
+def _tiles(report: AuditReport, leak: Leak, listed: int | None) -> list[dict[str, str]]:
     tiles = []
-    rate, auc, unit = _finest_rate(rows), _auc(rows), _unit(report)
+    rate, auc, unit = leak.rate, leak.auc, _unit(report)
     confidence = wording.percent(report.info["confidence"])
     if rate is not None:
         tiles.append(
@@ -260,15 +250,15 @@ def _tiles(report: AuditReport, rows: pd.DataFrame, listed: int | None) -> list[
 
 
 def _measured(row: Any) -> dict[str, str]:
-    metric = str(row.metric)
+    metric, prior = str(row.metric), getattr(row, "prior", math.nan)
     estimate = "withheld"
     if not wording.missing(row.estimate):
         estimate = wording.measured(metric, row.estimate)
     return {
-        "measure": wording.measure(metric, row.at),
+        "measure": wording.measure(metric, row.at, prior),
         "estimate": estimate,
         "interval": wording.interval(metric, row.low, row.high),
-        "chance": wording.by_chance(metric, row.at),
+        "chance": wording.by_chance(metric, row.at, prior),
         "counts": wording.identified(row),
         "sizes": f"{wording.count(row.n_members)} + {wording.count(row.n_nonmembers)}",
         "note": "" if wording.missing(row.note) else str(row.note),
@@ -325,34 +315,39 @@ def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
 def _listed(report: AuditReport) -> tuple[int | None, str]:
     """Count the members that stand out, and the non-members that would have on the same terms."""
     records, unit = report.records, _unit(report)
+    if records.empty:
+        return None, f"The list of {unit.many} was not kept with this report."
     member = records["member"] == 1
     if records.loc[member, "p_value"].isna().all():
         return None, (
             f"No p-values for single {unit.many}: they need reference models that train on as many "
             "records as the model under audit. The order is that of the headline attack's score."
         )
-    listed = member & (records["q_value"] <= LISTED_AT)
+    seed = int(report.info.get("random_state") or 0)
+    listing = list_members(records["p_value"].to_numpy(), member.to_numpy(), LISTED_AT, seed)
+    doubtful = listing.n_members > 0 and not listing.sure
     text = (
-        f"{wording.count(listed.sum())} of {wording.count(member.sum())} members stand out when "
+        f"{wording.count(listing.n_members)} of {wording.count(member.sum())} members "
+        f"{'are listed' if doubtful else 'stand out'} when "
         f"{wording.percent(LISTED_AT)} of the list may be errors (Benjamini-Hochberg). p: how "
         f"often a {unit.one} that was not in the training set would look as much like a member, on "
         f"average over {unit.many}. q: the share of errors expected in the list down to this "
         f"{unit.one}."
     )
-    others = records.loc[~member, "p_value"].dropna()
-    if listed.any() and len(others):
-        threshold = records.loc[listed, "p_value"].max()
+    if listing.n_members and listing.of_others:
         text += (
-            f" On the same terms {wording.percent((others <= threshold).mean())} of the "
+            f" On the same terms {wording.percent(listing.n_others / listing.of_others)} of the "
             "non-members would have been listed."
         )
-    return int(listed.sum()), text
+    if doubtful:
+        text += " That members are surely listed more often than others is not shown."
+    return None if doubtful else listing.n_members, text
 
 
 def _alone(report: AuditReport) -> dict[str, Any] | None:
     """What there is to say of vulnerable records; None where they were not looked for."""
     records, info = report.records, report.info
-    if "vulnerable" not in records or "vulnerable_records" not in info:
+    if records.empty or "vulnerable" not in records or "vulnerable_records" not in info:
         return None
     used = info["vulnerable_records"]
     gap = info["target_train_accuracy"] - info["target_test_accuracy"]

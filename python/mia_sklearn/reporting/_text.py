@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .._printable import printable
 from ._summary import Summary, summarize
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ _N_EXPOSED = 5
 
 def render_text(report: AuditReport) -> str:
     """Return the report as text; its first line is the verdict."""
-    summary = summarize(report)
+    summary = _printable(summarize(report))
     parts = [
         summary.verdict,
         _wrap(f"The attacker: {summary.attacker}") if summary.attacker else "",
@@ -32,6 +34,21 @@ def render_text(report: AuditReport) -> str:
         _wrap(summary.limits),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _printable(part: Any) -> Any:
+    """A summary in which nothing that a user named acts on a terminal, or begins a line."""
+    if isinstance(part, str):
+        return printable(part)
+    if isinstance(part, dict):
+        return {name: _printable(item) for name, item in part.items()}
+    if type(part) in (list, tuple):
+        return type(part)(_printable(item) for item in part)
+    if is_dataclass(part) and not isinstance(part, type):
+        return replace(
+            part, **{field.name: _printable(getattr(part, field.name)) for field in fields(part)}
+        )
+    return part
 
 
 def _section(title: str, body: str) -> str:

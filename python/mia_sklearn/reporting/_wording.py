@@ -13,6 +13,7 @@ MEASURES = {
     "advantage": "Advantage",
     "accuracy": "Balanced accuracy",
     "epsilon": "Epsilon, lower bound",
+    "ppv": "Members among those named",
 }
 BY_CHANCE = {"auc": 0.5, "advantage": 0.0, "accuracy": 0.5, "epsilon": 0.0}
 
@@ -34,7 +35,7 @@ def percent(value: float) -> str:
 
 def measured(metric: str, value: float) -> str:
     """A value of a metric: a share of people as a percentage, all others as a number."""
-    return percent(value) if metric == "tpr" else f"{value:.3f}"
+    return percent(value) if metric in ("tpr", "ppv") else f"{value:.3f}"
 
 
 def interval(metric: str, low: float, high: float) -> str:
@@ -47,14 +48,17 @@ def interval(metric: str, low: float, high: float) -> str:
     return f"{measured(metric, low)} to {measured(metric, high)}"
 
 
-def measure(metric: str, at: float) -> str:
+def measure(metric: str, at: float, prior: float = math.nan) -> str:
     name = MEASURES.get(metric, metric)
-    return name if math.isnan(at) else f"{name} at {percent(at)} false alarms"
+    if math.isnan(at):
+        return name
+    among = "" if math.isnan(prior) else f", where {percent(prior)} of candidates are members"
+    return f"{name} at {percent(at)} false alarms{among}"
 
 
-def by_chance(metric: str, at: float) -> str:
-    if metric == "tpr":
-        return percent(at)
+def by_chance(metric: str, at: float, prior: float = math.nan) -> str:
+    if metric in ("tpr", "ppv"):
+        return percent(at if metric == "tpr" else prior)
     return f"{BY_CHANCE[metric]:g}" if metric in BY_CHANCE else ""
 
 

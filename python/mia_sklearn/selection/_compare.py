@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from .._answers import predicted_labels
 from .._audit import audit
 from .._audit_options import check_options, seed_of
 from .._coverage import Means, check_release, choose_attacks
-from .._data import concat_rows, n_rows, take_params, take_rows
+from .._data import concat_rows, copied, take_params, take_rows
+from .._dtypes import united
 from .._estimators import check_trainable, configured, holds_net
+from .._index import params_in_order
 from .._records import check_records, check_same_features
 from .._tables import _describe
 from ..access import LabelAccess
@@ -119,7 +122,8 @@ def compare_defenses(
         ``fit_time`` and ``predict_time`` (on the test records) in seconds on one core,
         ``fit_ratio`` and ``predict_ratio`` relative to the baseline; ``error``, empty unless
         the model failed, whose numbers are NaN then. ``frame.attrs`` names the ``headline``
-        attack and the ``baseline``.
+        attack, the ``baseline``, the ``attacks`` that were run, and in ``lost`` the models that
+        failed, each with its reason.
 
     Raises
     ------
@@ -133,6 +137,8 @@ def compare_defenses(
 
     Notes
     -----
+    Records that occur more than once are not attacked, see `audit`; accuracies count them.
+
     Each interval is that of one number. The best of many defenses looks better than it is; audit
     the one that is chosen on other records. "auto" holds attacks on posteriors: a defense that
     alters posteriors only hides nothing from those who ask for labels.
@@ -184,7 +190,7 @@ def compare_defenses(
         "n_jobs": n_jobs,
         "random_state": seed,
     }
-    rows, headline, failures = [], None, []
+    rows, headline, run, failures = [], None, [], []
     bar = tqdm(named.items(), desc="defenses", unit="model", disable=not progress)
     for name, model in bar:
         bar.set_postfix_str(name)
@@ -193,7 +199,7 @@ def compare_defenses(
         try:
             measured, report = _measure(model, data, options)
             row |= measured
-            headline = report.info["headline"]
+            headline, run = report.info["headline"], report.info["attacks"]
         except Exception as error:
             failures.append(error)
             row["error"] = f"{type(error).__name__}: {error}"
@@ -210,6 +216,8 @@ def compare_defenses(
     frame.attrs = {
         "headline": headline,
         "baseline": baseline,
+        "attacks": list(run),
+        "lost": {row["defense"]: row["error"] for row in rows if row["error"]},
         "confidence": float(confidence),
         "n_train": len(data.train),
         "n_test": len(data.test),
@@ -262,12 +270,14 @@ def _gather(X: Any, y: Any, X_test: Any, y_test: Any, fit_params: Any) -> _Data:
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test go together: give both or none.")
     if X_test is None:
+        params = params_in_order(params, len(labels), X)
         return _Data(table, labels, params, rows, rows[:0], given=False)
     other, other_labels = check_records(X_test, y_test, "X_test", "y_test")
     check_same_features(table, other, "X", "X_test")
-    n = len(labels) + n_rows(other)
+    table, other = united(table, other, "X", "X_test")
+    params = params_in_order(params, len(labels) + len(other_labels), X, X_test)
     table, labels = concat_rows(table, other), np.concatenate([labels, other_labels])
-    return _Data(table, labels, params, rows, np.arange(len(rows), n), given=True)
+    return _Data(table, labels, params, rows, np.arange(len(rows), len(labels)), given=True)
 
 
 def _named(models: Any, n_classes: int) -> dict[str, Any]:
@@ -304,10 +314,10 @@ def _measure(
     start = time.perf_counter()
     model = _trained(estimator, train, options["random_state"])
     trained = time.perf_counter()
-    (model.predict_proba if hasattr(model, "predict_proba") else model.predict)(X_test)
+    (model.predict_proba if hasattr(model, "predict_proba") else model.predict)(copied(X_test))
     answered = time.perf_counter()
     row = {
-        "train_score": float(np.mean(np.asarray(model.predict(train.X)) == train.y)),
+        "train_score": float(np.mean(predicted_labels(model, train.X) == train.y)),
         **quality(model, X_test, y_test, confidence=options["confidence"]),
         "fit_time": trained - start,
         "predict_time": answered - trained,
@@ -330,7 +340,8 @@ def _measure(
 
 def _trained(estimator: Any, train: TrainingSet, seed: int) -> Any:
     if not hasattr(estimator, "fit"):
-        return estimator(train.X, train.y, seed)
+        own = train.copied()
+        return estimator(own.X, own.y, seed)
     if not holds_net(estimator):
         return fit_clone(configured(estimator, seed), train)
     from ..torch._random import seeded

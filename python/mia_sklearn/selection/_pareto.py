@@ -40,7 +40,7 @@ class Split(NamedTuple):
 def pareto_refit(
     *,
     utility: str = "accuracy",
-    risk: str = "risk",
+    risk: Any = "risk",
     max_risk: float,
     confidence: float = 0.95,
     test_ratio: float | None = None,
@@ -55,8 +55,9 @@ def pareto_refit(
     ----------
     utility : str, default="accuracy"
         A key of the search's `scoring`; higher is better.
-    risk : str, default="risk"
-        The key of the scorer made by `membership_risk`.
+    risk : str or scorer, default="risk"
+        The key of the scorer made by `membership_risk`, or the scorer itself where its key is its
+        `name`.
     max_risk : float
         The largest risk allowed, in the units of the metric of the scorer: 0.1 for an advantage,
         0.55 for an AUC.
@@ -105,7 +106,7 @@ def pareto_refit(
     >>> choose(results)
     1
     """
-    return ParetoRefit(utility, risk, max_risk, confidence, test_ratio)
+    return ParetoRefit(utility, getattr(risk, "name", risk), max_risk, confidence, test_ratio)
 
 
 class ParetoRefit:
@@ -162,9 +163,10 @@ class ParetoRefit:
             )
         else:
             warnings.warn(
-                f"No candidate keeps {self.risk!r} at or below max_risk={self.max_risk:g} at "
-                f"{100 * self.confidence:g} % confidence. Candidate {best} is picked, whose "
-                f"interval ends lowest: mean {risk.mean[best]:.3g}, upper end {upper[best]:.3g}. "
+                f"No candidate keeps the risk {self.risk.removeprefix('neg_')!r} at or below "
+                f"max_risk={self.max_risk:g} at {100 * self.confidence:g} % confidence. "
+                f"Candidate {best} is picked, whose interval ends lowest: "
+                f"mean {risk.mean[best]:.3g}, upper end {upper[best]:.3g}. "
                 "Search among models that remember less, give more records, or allow more.",
                 UserWarning,
                 stacklevel=2,
@@ -173,7 +175,7 @@ class ParetoRefit:
 
 
 def pareto_front(
-    cv_results: Mapping[str, Any], *, utility: str = "accuracy", risk: str = "risk"
+    cv_results: Mapping[str, Any], *, utility: str = "accuracy", risk: Any = "risk"
 ) -> pd.DataFrame:
     """List the candidates of a search that no other beats in both utility and risk.
 
@@ -183,8 +185,9 @@ def pareto_front(
         `cv_results_` of a search.
     utility : str, default="accuracy"
         A key of the search's `scoring`; higher is better.
-    risk : str, default="risk"
-        The key of the scorer made by `membership_risk`.
+    risk : str or scorer, default="risk"
+        The key of the scorer made by `membership_risk`, or the scorer itself where its key is its
+        `name`.
 
     Returns
     -------
@@ -218,7 +221,7 @@ def pareto_front(
     """
     import pandas as pd
 
-    useful, risky = _read(cv_results, utility, risk)
+    useful, risky = _read(cv_results, utility, getattr(risk, "name", risk))
     frame = pd.DataFrame(
         {
             "params": list(cv_results.get("params", [{}] * len(useful.mean))),

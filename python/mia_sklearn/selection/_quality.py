@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from .._answers import predicted_labels
 from .._data import positions
 from ..signals import log_posteriors
 from ..stats._advantage import _wilson
@@ -34,7 +35,7 @@ def quality(model: Any, X: Any, y: np.ndarray, *, confidence: float) -> dict[str
         `test_score`, `test_score_low`, `test_score_high`, `log_loss` (posteriors below 2.2e-16
         count as that), `calibration_error`.
     """
-    right = np.asarray(model.predict(X)) == y
+    right = predicted_labels(model, X) == y
     z = float(ndtri(0.5 + confidence / 2))
     score, low, high = _wilson(np.count_nonzero(right), len(right), z)
     log_proba = log_posteriors(model, X)

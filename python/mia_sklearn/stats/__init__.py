@@ -17,6 +17,7 @@ from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
 from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
 from ._paired import Difference, paired_difference, unpaired_difference
+from ._precision import Precision, ppv_interval, ppv_nonmembers_needed
 from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "BalancedAccuracy",
     "Difference",
     "OperatingPoint",
+    "Precision",
     "advantage_interval",
     "auc_interval",
     "balanced_accuracy_interval",
@@ -37,6 +39,8 @@ __all__ = [
     "paired_difference",
     "pchip_p_values",
     "pooled_p_values",
+    "ppv_interval",
+    "ppv_nonmembers_needed",
     "rank_p_values",
     "references_needed",
     "t_p_values",

@@ -71,14 +71,15 @@ def difference_interval(
     p_0, low_0, high_0 = _wilson(count_0, n_0, z)
     low = p_1 - p_0 - np.hypot(p_1 - low_1, high_0 - p_0)
     high = p_1 - p_0 + np.hypot(high_1 - p_1, p_0 - low_0)
-    return low, high
+    # Rounding may carry an end past the range.
+    return np.maximum(low, -1.0), np.minimum(high, 1.0)
 
 
 def _wilson(count: Any, n: float, z: float) -> tuple[Any, Any, Any]:
     share = np.asarray(count) / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return share, centre - half, centre + half
+    return share, np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
 
 
 def advantage_interval(

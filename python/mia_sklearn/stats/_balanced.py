@@ -85,6 +85,6 @@ def balanced_accuracy_interval(
     n = len(shares)
     return BalancedAccuracy(
         float(value.mean()),
-        float(value.mean() - np.linalg.norm(value - low) / n),
-        float(value.mean() + np.linalg.norm(high - value) / n),
+        max(0.0, float(value.mean() - np.linalg.norm(value - low) / n)),
+        min(1.0, float(value.mean() + np.linalg.norm(high - value) / n)),
     )

@@ -120,7 +120,11 @@ class GaussianRatio:
         if not self.online:
             return (signal - out_mean) / np.sqrt(out_spread)
         assert in_ is not None
-        in_mean = np.where(in_.count > 0, in_.mean, self.in_mean_)
+        # A side without references lies the usual gap from the other, not where most records' does.
+        usual = self.in_mean_ - self.out_mean_
+        seen_in_alone = (out.count == 0) & (in_.count > 0)
+        out_mean = np.where(seen_in_alone, in_.mean - usual, out_mean)
+        in_mean = np.where(in_.count > 0, in_.mean, out_mean + usual)
         in_spread = self._predictive(self._variance(in_, self.in_variance_), in_.count)
         if self.variance == "shrunk":
             out_mean, in_mean = self._shrink_gap(out, in_, out_mean, in_mean)
@@ -141,7 +145,9 @@ class GaussianRatio:
         with np.errstate(invalid="ignore", divide="ignore"):
             weight = np.where(np.isfinite(noise), spread / (spread + noise), 0.0)
         gap = prior + np.nan_to_num(weight) * (in_mean - out_mean - prior)
-        return center - gap / 2, center + gap / 2
+        out_mean = np.where(in_.count > 0, center - gap / 2, out_mean)
+        in_mean = np.where(out.count > 0, out_mean + gap, in_mean)
+        return np.where(out.count > 0, out_mean, in_mean - gap), in_mean
 
 
 def _log_normal(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ beside the same references. A record without references has p = 1.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -189,9 +190,10 @@ def pooled_p_values(signal: Any, references: Any, *, strata: Any = None) -> np.n
     Returns
     -------
     ndarray of the shape of `signal`, float64
-        `(1 + #{e >= T}) / (1 + #e)` with T as in `t_p_values`, and e the same statistic of every
-        reference against the other references of its record. Rank p-values for records with
-        fewer than three references or with equal ones.
+        `(1 + #{e >= T}) / (1 + #e)`. T is the target's statistic over all references of the
+        record but the last, and e that of each reference over the others of its record, so that
+        both stand against equally many; values that differ by rounding are equal. Rank p-values
+        for records with fewer than three references.
 
     Raises
     ------
@@ -201,6 +203,13 @@ def pooled_p_values(signal: Any, references: Any, *, strata: Any = None) -> np.n
 
     Notes
     -----
+    The statistic of x over m references is
+    :math:`(x - \bar\phi) / \sqrt{v (1 + 1/m)}` with
+    :math:`v = (\sum_k (\phi_k - \bar\phi)^2 + 4 s_0^2) / (m - 1 + 4)`: the common variance
+    :math:`s_0^2`, the mean of the records' own, counts as four observations, so that votes and
+    leaves that happen to agree do not look certain. Where even that is 0 it is 0 at the mean and
+    infinite elsewhere. Each record weighs the same in the pool.
+
     Valid on average over records, not for each: a record with heavier tails than the others
     gets too small values. Reaches far below 1 / (n_references + 1), which ranks cannot.
 
@@ -213,30 +222,59 @@ def pooled_p_values(signal: Any, references: Any, *, strata: Any = None) -> np.n
     True
     """
     signal, references = _check(signal, references)
-    groups = np.zeros(len(signal), dtype=np.intp)
-    if strata is not None:
-        strata = np.asarray(strata)
-        if strata.shape != (len(signal),):
-            raise ValueError(
-                f"`strata` must have one entry per record: shape ({len(signal)},), got "
-                f"{strata.shape}."
-            )
-        groups = np.unique(strata, return_inverse=True)[1]
-    # What the references are worth does not depend on the target: once for all of them.
-    t, each = _rust.leave_one_out_t(signal, references)
-    p = rank_p_values(signal, references)
-    pooled = np.isfinite(t) & (_count(references, signal) >= FEWEST_REFERENCES["pooled"])
+    if strata is None:
+        return _pooled(signal, references)
+    strata = np.asarray(strata)
+    if strata.shape != (len(signal),):
+        raise ValueError(
+            f"`strata` must have one entry per record: shape ({len(signal)},), got {strata.shape}."
+        )
+    groups = np.unique(strata, return_inverse=True)[1]
+    p = np.empty(signal.shape)
     for group in np.unique(groups):
         rows = groups == group
-        own = t[rows]
-        reached, total = _rust.pooled_counts(own.ravel(), each[rows])
-        smooth = (1 + reached.reshape(own.shape)) / (1 + total)
-        p[rows] = np.where(pooled[rows], smooth, p[rows])
+        p[rows] = _pooled(signal[rows], references[rows])
     return p
 
 
-def pool_of(references: np.ndarray, most: int) -> np.ndarray:
-    """Return the statistic of every reference against the others of its record, in order.
+def _pooled(signal: np.ndarray, references: np.ndarray) -> np.ndarray:
+    t, each, _ = _rust.shrunken_t(signal, references)
+    reached, total = _rust.pooled_counts(t.ravel(), each)
+    return _or_rank((1 + reached.reshape(t.shape)) / (1 + total), signal, references)
+
+
+def _or_rank(p: np.ndarray, signal: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Fill in rank p-values where there is no other."""
+    missing = np.isnan(p)
+    missing = missing if p.ndim == 1 else missing.any(axis=1)
+    if missing.any():
+        p[missing] = np.where(
+            np.isnan(p[missing]), rank_p_values(signal[missing], references[missing]), p[missing]
+        )
+    return p
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What the references of many records look like beside the others of their record.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_pooled,), float64
+        Their statistics, see `pooled_p_values`, in ascending order.
+    weights : ndarray of shape (n_pooled,), float64
+        What each counts for: 1 where all records have equally many, and each record the same.
+    variance : float
+        The mean variance within records.
+    """
+
+    values: np.ndarray
+    weights: np.ndarray
+    variance: float
+
+
+def pool_of(references: np.ndarray, most: int) -> Pool:
+    """Return the statistic of every reference against the others of its record.
 
     Parameters
     ----------
@@ -246,17 +284,29 @@ def pool_of(references: np.ndarray, most: int) -> np.ndarray:
     """
     step = max(1, -(-references.size // most))
     references = references[::step]
-    _, each = _rust.leave_one_out_t(np.empty((len(references), 0)), references)
-    return np.sort(each[~np.isnan(each)])
+    _, each, variance = _rust.shrunken_t(np.empty((len(references), 0)), references)
+    present = ~np.isnan(each)
+    sizes = np.count_nonzero(present, axis=1)
+    some = np.maximum(sizes, 1)
+    weights = np.broadcast_to(
+        (sizes.sum() / max(1, np.count_nonzero(sizes)) / some)[:, None], each.shape
+    )
+    order = np.argsort(each[present])
+    return Pool(each[present][order], weights[present][order], variance)
 
 
-def p_values_from_pool(signal: Any, references: Any, pool: np.ndarray) -> np.ndarray:
+def p_values_from_pool(signal: Any, references: Any, pool: Pool) -> np.ndarray:
     """Return `pooled_p_values` of one target with the tail read from the pool of other records."""
     signal, references = _check(signal, references)
-    t, _ = _rust.leave_one_out_t(signal, references)
-    smooth = (1 + len(pool) - np.searchsorted(pool, t)) / (1 + len(pool))
-    pooled = np.isfinite(t) & (_count(references) >= FEWEST_REFERENCES["pooled"])
-    return np.where(pooled & (len(pool) > 0), smooth, rank_p_values(signal, references))
+    if not len(pool.values):
+        return rank_p_values(signal, references)
+    t, _, _ = _rust.shrunken_t(signal, references, pool.variance)
+    with np.errstate(invalid="ignore"):
+        from_ = np.where(np.isinf(t), t, t - 1e-9 * np.abs(t) - 1e-12)
+    below = np.append(0.0, np.cumsum(pool.weights))
+    reached = below[-1] - below[np.searchsorted(pool.values, from_)]
+    p = np.where(np.isnan(t), np.nan, (1 + reached) / (1 + below[-1]))
+    return _or_rank(p, signal, references)
 
 
 def _count(references: np.ndarray, signal: np.ndarray | None = None) -> np.ndarray:
@@ -270,11 +320,12 @@ def _as_table(signal: np.ndarray) -> np.ndarray:
 
 
 def _check(signal: Any, references: Any) -> tuple[np.ndarray, np.ndarray]:
-    references = np.asarray(references)
-    if references.dtype not in (np.float32, np.float64):
-        references = references.astype(np.float64)
-    # In the precision of the references, or equal answers would no longer be equal.
-    signal = np.asarray(signal).astype(references.dtype, copy=False)
+    signal, references = np.asarray(signal), np.asarray(references)
+    # In the lower of the two precisions, or equal answers would no longer be equal.
+    single = np.float32 in (signal.dtype, references.dtype)
+    precision = np.float32 if single else np.float64
+    signal = signal.astype(precision, copy=False)
+    references = references.astype(precision, copy=False)
     if signal.ndim not in (1, 2) or references.ndim != 2 or len(signal) != len(references):
         raise ValueError(
             "`references` must have one row per entry of `signal`, or per row for several "

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import skorch
 import torch
-from joblib import effective_n_jobs
 from skorch import callbacks as known
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from .._asking import Question
+from .._lost import Lost, diverged
 from .._sampling import training_rows
-from .._training import Job, Lost
+from .._training import Job
 from ._batchable import why_not_batched
 from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled
 from ._functions import TrainingFunctions
-from ._machine import fuses, in_threads, is_out_of_memory, torch_threads
+from ._machine import fuses, in_threads, is_out_of_memory, n_cores, torch_threads
 from ._nets import targets_of
 from ._random import seeded
 from ._target import TorchTarget, as_input
@@ -101,7 +101,7 @@ def train_as_one(
             membership[chosen].sum(axis=1, dtype=np.int64) + job.n_core,
             seeds[chosen],
             lambda place, answer: keep(int(chosen[place]), answer),
-            cores=torch.get_num_threads() if n_jobs is None else effective_n_jobs(n_jobs),
+            cores=n_cores(n_jobs),
             advance=bar.update,
         )
     return ""
@@ -290,7 +290,7 @@ class Ensemble:
                 else:
                     self._ask(chunk, answers, lost)
                 return [
-                    (model, Lost(epoch) if epoch else answer)
+                    (model, diverged(epoch) if epoch else answer)
                     for model, epoch, answer in zip(
                         models.tolist(), lost.tolist(), answers, strict=True
                     )

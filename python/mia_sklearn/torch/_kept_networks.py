@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 from torch import Tensor
 from tqdm import tqdm
 
 from .._training import Job
 from ._chunks import Alone, Stacked, shuffled
 from ._ensemble import Ensemble
-from ._machine import in_threads, torch_threads
+from ._machine import in_threads, n_cores, torch_threads
 from ._target import as_input
 
 __all__ = ["KeptNetworks"]
@@ -70,7 +69,7 @@ class KeptNetworks:
         ensemble = Ensemble(job.estimator, [job.table], job.codes, job.n_records)
         if ensemble.reason:
             return ensemble.reason
-        cores = torch.get_num_threads() if n_jobs is None else effective_n_jobs(n_jobs)
+        cores = n_cores(n_jobs)
         used = [ensemble.used(own, int(seed)) for own, seed in zip(rows, seeds, strict=True)]
         kept = cls(ensemble, [], cores)
         total = len(seeds) * ensemble.net.max_epochs

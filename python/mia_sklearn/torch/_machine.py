@@ -10,8 +10,16 @@ from functools import cache
 from typing import Any
 
 import torch
+from joblib import cpu_count, effective_n_jobs
 
-__all__ = ["fuses", "in_threads", "is_out_of_memory", "torch_threads"]
+__all__ = ["fuses", "in_threads", "is_out_of_memory", "n_cores", "torch_threads"]
+
+
+def n_cores(n_jobs: int | None) -> int:
+    """Return how many cores `n_jobs` stands for; None for as many as torch uses."""
+    if n_jobs is None:
+        return torch.get_num_threads()
+    return min(effective_n_jobs(n_jobs), cpu_count())
 
 
 def in_threads(function: Callable[..., Any], chunks: Sequence[Any], n: int) -> Iterator[Any]:

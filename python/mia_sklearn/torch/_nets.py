@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from skorch import NeuralNetBinaryClassifier
+from skorch.callbacks import LoadInitState
 from torch import nn
 
 from .._data import is_frame, positions, take_rows
 from .._estimators import is_generator, last_step
-from .._training import Lost
+from .._lost import Lost, diverged
 from ._random import seeded
 from ._target import TorchTarget, as_input, check_device, read_output
 
@@ -33,9 +34,16 @@ def check_net(net: Any) -> None:
     Raises
     ------
     ValueError
-        If its device is absent, or its module is an instance that keeps what it has learned.
+        If its device is absent, its module is an instance that keeps what it has learned, or a
+        callback begins with what another training has left.
     """
     check_device(net.device)
+    given = net.callbacks if isinstance(net.callbacks, (list, tuple)) else []
+    if any(isinstance(part, LoadInitState) for item in given for part in np.ravel(item)):
+        raise ValueError(
+            "The net's callback LoadInitState begins with weights from a file: reference models "
+            "would begin with what the target has learned. Pass a net without it as estimator=."
+        )
     if not hasattr(type(net), "classes_") and not is_generator(net):
         raise ValueError(
             f"estimator must be a classifier, got {type(net).__name__}. Use skorch's "
@@ -184,7 +192,7 @@ def fit_net(
         estimator.fit(X, targets_of(net, codes), **params)
     for epoch in net.history:
         if any(np.isnan(batch.get("train_loss", 0.0)) for batch in epoch["batches"]):
-            return Lost(epoch["epoch"])
+            return diverged(epoch["epoch"])
     target = TorchTarget.from_estimator(estimator, X)
     if len(target.classes_) != len(classes):
         raise ValueError(
@@ -232,8 +240,5 @@ def train_net(
     codes = positions(labels, classes)
     target = fit_net(net, X, codes, classes=classes, seed=seed, params=params or {})
     if isinstance(target, Lost):
-        raise ValueError(
-            f"The loss of the network became NaN in epoch {target.epoch}: lower its learning "
-            "rate, or clip its gradients."
-        )
+        raise ValueError(f"The network cannot be trained: {target.why}")
     return target

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._data import is_frame, n_rows, take_rows
+from .._data import copied, is_frame, n_rows, take_rows
 from .._estimators import last_step
 from ..signals import LEAST_LOG_POSTERIOR
 from ._random import seeded
@@ -293,9 +293,23 @@ class TorchTarget:
         """
         return self.classes_[self.predict_log_proba(X).argmax(axis=1)]
 
+    def predicted_by_net(self, X: Any) -> np.ndarray:
+        """Return what the skorch net that holds the module predicts: positions of columns.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_records,)
+        """
+        with seeded(0):
+            return np.asarray(self._net.predict(self._prepared(X)))
+
     def _prepared(self, X: Any) -> Any:
         if self._before is not None:
-            X = self._before.transform(X)
+            X = self._before.transform(copied(X))
         if hasattr(X, "toarray"):
             X = X.toarray()
         if is_frame(X):
@@ -314,7 +328,8 @@ class TorchTarget:
         try:
             with torch.no_grad():
                 for start in range(0, len(X), self.batch_size):
-                    batch = torch.as_tensor(X[start : start + self.batch_size], device=self.device)
+                    # A copy, which the module may write to.
+                    batch = torch.tensor(X[start : start + self.batch_size], device=self.device)
                     answer = self.module(batch)
                     yield (answer[0] if isinstance(answer, tuple) else answer).cpu()
         finally:

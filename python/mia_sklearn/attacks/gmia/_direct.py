@@ -60,9 +60,10 @@ class GMIAAttack(BaseAttack):
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
-    pool_ : ndarray of shape (n_pooled,), float64
-        With "pooled" only: the standardised references of `fit`'s rows in ascending order, from
-        evenly spread rows where there are more than a million.
+    pool_ : object
+        With "pooled" only: `values`, the standardised references of `fit`'s rows in ascending
+        order, their `weights`, and `variance`, the mean within a row; from evenly spread rows
+        where there are more than a million.
 
     Notes
     -----
@@ -82,9 +83,9 @@ class GMIAAttack(BaseAttack):
     at .01 with 16 references. The pool is that of `fit`, so that a record's p-value does not depend
     on which others are scored beside it; where an acting reference's block is absent from the
     rows of `fit`, the pool's tails are a little heavier than the target's and p-values a little
-    too large. Records with fewer references than the p-value takes, or with equal ones where a
-    deviation is needed, get rank p-values; `fit` raises ValueError where no record of a table
-    with names has enough.
+    too large. Records with fewer references than the p-value takes get rank p-values, and with
+    "t" those with equal ones; `fit` raises ValueError where no record of a table with names has
+    enough.
 
     References
     ----------

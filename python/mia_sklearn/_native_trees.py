@@ -1,0 +1,113 @@
+"""Trees that compiled code walks without looking: whether they lead where there is something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["check_trees"]
+
+
+def check_trees(model: Any) -> None:
+    """Raise if a tree in a model leads out of its own arrays, or asks for a feature that is none.
+
+    scikit-learn reads nodes without checking where they point to: those of a file that someone
+    has changed would let it read other memory, or crash.
+
+    Parameters
+    ----------
+    model : object
+        What was read from a file.
+
+    Raises
+    ------
+    ValueError
+    """
+    for part in _inside(model):
+        name = f"{type(part).__module__}.{type(part).__name__}"
+        if hasattr(part, "get_params") and not hasattr(part, "n_features_in_"):
+            continue
+        if name.startswith("sklearn.tree._classes."):
+            _check_tree(part.tree_, part.n_features_in_)
+        elif name.startswith("sklearn.ensemble._hist_gradient_boosting.gradient_boosting."):
+            _check_histogram_trees(part)
+        elif name.startswith(("sklearn.ensemble._forest.", "sklearn.ensemble._gb.")):
+            for tree in np.ravel(np.asarray(part.estimators_, dtype=object)):
+                _require(tree.n_features_in_ == part.n_features_in_)
+        elif name in ("sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree"):
+            _check_neighbours(part)
+
+
+def _check_tree(tree: Any, n_features: int) -> None:
+    state = tree.__getstate__()
+    nodes, n = state["nodes"], tree.node_count
+    _require(n > 0 and len(nodes) == n and tree.n_features == n_features)
+    inner = nodes["left_child"] != -1
+    _lead_down(nodes["left_child"][inner], nodes["right_child"][inner], np.flatnonzero(inner), n)
+    _require(_within(nodes["feature"][inner], n_features))
+
+
+def _check_histogram_trees(model: Any) -> None:
+    n_features = model.n_features_in_
+    categorical = model.is_categorical_
+    categorical = np.zeros(n_features, bool) if categorical is None else np.asarray(categorical)
+    binned = model._bin_mapper.is_categorical_
+    _require(len(categorical) == n_features and np.array_equal(categorical, binned))
+    for tree in (tree for stage in model._predictors for tree in stage):
+        nodes = tree.nodes
+        _require(len(nodes) > 0 and nodes.ndim == 1)
+        inner = nodes["is_leaf"] == 0
+        _lead_down(nodes["left"][inner], nodes["right"][inner], np.flatnonzero(inner), len(nodes))
+        _require(_within(nodes["feature_idx"][inner], n_features))
+        by_category = nodes[inner][nodes["is_categorical"][inner] != 0]
+        _require(categorical[by_category["feature_idx"]].all())
+        for bits in (tree.raw_left_cat_bitsets, tree.binned_left_cat_bitsets):
+            _require(np.ndim(bits) == 2 and np.shape(bits)[1] == 8)
+            _require(_within(by_category["bitset_idx"], len(bits)))
+
+
+def _check_neighbours(tree: Any) -> None:
+    data, order, nodes, bounds = (np.asarray(array) for array in tree.get_arrays())
+    n, n_nodes = len(data), len(nodes)
+    _require(n > 0 and len(order) == n and _within(order, n))
+    _require(bounds.shape[1] == n_nodes and bounds.shape[2] == data.shape[1])
+    _require(_within(nodes["idx_start"], n + 1) and _within(nodes["idx_end"], n + 1))
+    _require((nodes["idx_start"] <= nodes["idx_end"]).all())
+    inner = np.flatnonzero(nodes["is_leaf"] == 0)
+    _require(_within(2 * inner + 2, n_nodes))
+
+
+def _lead_down(left: np.ndarray, right: np.ndarray, parent: np.ndarray, n: int) -> None:
+    """Children come after their parent: there are no circles."""
+    for child in (left.astype(np.int64), right.astype(np.int64)):
+        _require(_within(child, n) and (child > parent).all())
+
+
+def _within(positions: np.ndarray, n: int) -> bool:
+    return bool(((positions >= 0) & (positions < n)).all())
+
+
+def _require(holds: Any) -> None:
+    if not holds:
+        raise ValueError("a tree in it is damaged or was changed: its nodes lead nowhere")
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    """Everything that a model holds, itself included, each once."""
+    todo, met = [value], set()
+    while todo:
+        each = todo.pop()
+        if id(each) in met or isinstance(each, (str, bytes, int, float, type)):
+            continue
+        met.add(id(each))
+        yield each
+        if isinstance(each, dict):
+            todo += each.values()
+        elif isinstance(each, (list, tuple, set)):
+            todo += each
+        elif isinstance(each, np.ndarray):
+            todo += each.ravel().tolist() if each.dtype == object else []
+        else:
+            todo += getattr(each, "__dict__", {}).values()

@@ -1,0 +1,143 @@
+"""What targets answer: of every kind, and held against their own predict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    TunedThresholdClassifierCV,
+)
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from mia_sklearn import FunctionTarget, observe
+from small_targets import (
+    BINARY,
+    TRAIN,
+    TREE,
+    X,
+    Y,
+    codes,
+    fitted,
+    run,
+)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        TunedThresholdClassifierCV(LogisticRegression(), cv=2),
+        FixedThresholdClassifier(LogisticRegression(), threshold=0.9),
+        SVC(probability=True, class_weight={0: 20}, random_state=0),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*probability.*:FutureWarning")
+def test_thresholds_and_calibration_are_no_disagreement(estimator):
+    model = fitted(estimator, BINARY)
+    differing = (model.predict_proba(X).argmax(axis=1) != model.predict(X)).mean()
+    assert differing > 0.02
+    assert "ANSWERS_DIFFER" not in codes(run(model, BINARY))
+
+
+class Swapped(DecisionTreeClassifier):
+    """Its columns are not in the order of its classes."""
+
+    def predict_proba(self, X):
+        return super().predict_proba(X)[:, [1, 0, 2]]
+
+    def predict(self, X):
+        return super().predict_proba(X).argmax(axis=1)
+
+
+class ByRule(DecisionTreeClassifier):
+    """Decides by a rule of its own for half of the records."""
+
+    def predict(self, X):
+        return np.where(X[:, 0] > 0, X[:, 1] > 0, super().predict(X)).astype(int)
+
+
+class Other(DecisionTreeClassifier):
+    def predict(self, X):
+        return np.array(["low", "middle", "top"])[super().predict(X)]
+
+
+def test_columns_of_another_meaning_are_an_error():
+    for model in (fitted(Swapped(max_depth=3)), fitted(Other(max_depth=3))):
+        with pytest.raises(ValueError, match=f"{type(model).__name__} .*its classes_"):
+            run(model)
+        with pytest.raises(ValueError, match="classes_"):
+            observe(model, X, Y)
+
+
+def test_predictions_of_another_origin_are_a_finding():
+    model = fitted(ByRule(max_depth=3), BINARY)
+    share = (model.predict_proba(X).argmax(axis=1) != model.predict(X)).mean()
+    finding = next(f for f in run(model, BINARY).findings if f.code == "ANSWERS_DIFFER")
+    assert f"on {100 * share:.0f} % of" in finding.title
+
+
+# -- What functions and models answer -----------------------------------------------------------
+
+PROBA = fitted(TREE).predict_proba
+SECOND = fitted(LogisticRegression(), BINARY)
+ORDER = [2, 0, 1]
+ANSWERS = {
+    "dicts": (lambda X: [dict(zip(ORDER, row, strict=True)) for row in PROBA(X)[:, ORDER]], Y),
+    "named columns": (lambda X: pd.DataFrame(PROBA(X)[:, ORDER], columns=ORDER), Y),
+    "columns named by strings": (
+        lambda X: pd.DataFrame(PROBA(X)[:, ORDER], columns=["2", "0", "1"]),
+        Y,
+    ),
+    "unnamed columns": (lambda X: pd.DataFrame(PROBA(X)), Y),
+    "half precision": (lambda X: PROBA(X).astype(np.float16), Y),
+    "lists": (lambda X: PROBA(X).tolist(), Y),
+    "one per record": (lambda X: SECOND.predict_proba(X)[:, 1], BINARY),
+    "one column": (lambda X: SECOND.predict_proba(X)[:, 1:], BINARY),
+    "certain": (lambda X: SECOND.predict(X).astype(float), BINARY),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_posteriors_of_every_kind(name):
+    function, y = ANSWERS[name]
+    classes = np.unique(y)
+    report = run(function, y, classes=classes, estimator=TREE)
+    expected = (PROBA(X).argmax(axis=1) if y is Y else SECOND.predict(X)) == y
+    assert report.info["target_train_accuracy"] == pytest.approx(expected[TRAIN].mean())
+
+
+def test_posteriors_in_tensors_and_polars_frames():
+    torch = pytest.importorskip("torch")
+    polars = pytest.importorskip("polars")
+    for answer in (
+        lambda X: torch.tensor(PROBA(X), requires_grad=True),
+        lambda X: polars.DataFrame(PROBA(X)[:, ORDER], schema=["2", "0", "1"]),
+    ):
+        target = FunctionTarget(answer, [0, 1, 2])
+        np.testing.assert_array_equal(target.predict_proba(X), PROBA(X))
+
+
+REFUSED_ANSWERS = {
+    "keys": (lambda X: [{0: 0.5, 9: 0.5}] * len(X), [0, 1], "dicts whose keys are 0, 9"),
+    "names": (
+        lambda X: pd.DataFrame(PROBA(X), columns=list("abc")),
+        [0, 1, 2],
+        "columns are 'a', 'b', 'c'.*name the columns by the classes",
+    ),
+    "outputs": (lambda X: [PROBA(X), PROBA(X)], [0, 1, 2], "answers several outputs"),
+    "scores": (lambda X: np.log(PROBA(X) + 0.1), [0, 1, 2], "<lambda>'s posteriors must be"),
+    "labels": (SECOND.predict, [0, 1], r"labels is asked with .*release='labels'"),
+    "either": (lambda X: SECOND.predict(X).astype(float), [1, 0], "release='labels'"),
+    "words": (lambda X: np.full((len(X), 2), "yes"), [0, 1], "no posteriors"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_ANSWERS)
+def test_what_are_no_posteriors_is_refused(name):
+    function, classes, message = REFUSED_ANSWERS[name]
+    y = Y if len(classes) == 3 else BINARY
+    with pytest.raises(ValueError, match=message):
+        run(function, y, classes=classes, estimator=TREE)

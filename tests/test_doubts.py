@@ -1,0 +1,284 @@
+"""What leaves an audit in doubt: it is said first, and no condition is decided."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from mia_sklearn import AuditReport, ReferenceModels, audit
+from mia_sklearn._likeness import _ALARM, traits
+from mia_sklearn.report import QUALIFYING, Finding
+from mia_sklearn.reporting import summarize
+
+FOREST = RandomForestClassifier(10, min_samples_leaf=3, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def halves():
+    X, y = make_classification(600, 8, n_informative=4, flip_y=0.2, random_state=0)
+    return X[:300], y[:300], X[300:], y[300:]
+
+
+def run(model, halves, **options):
+    options = {"n_references": 8, "attacks": ["threshold", "lira"], "controls": False} | options
+    return audit(model, *halves, random_state=0, n_jobs=1, progress=False, **options)
+
+
+def doubt(report, code):
+    """The finding of this code, after checking that it comes first everywhere."""
+    finding = next(finding for finding in report.findings if finding.code == code)
+    assert finding.qualifies
+    first = summarize(report).findings[0]
+    assert first.qualifies
+    assert report.verdict.startswith("Not to be relied on: ")
+    said = finding.title[:1].lower() + finding.title[1:]
+    assert said in report.verdict.split(". ")[0]
+    assert summarize(report).tone == "open"
+    for condition in ("auc <= 0.99", "auc >= 0.99", "auc > 0.01", "threshold:auc <= 0.999"):
+        outcome = report.check(condition)
+        assert (outcome.outcome, outcome.results[0].outcome) == ("inconclusive", "open")
+        assert said in str(outcome)
+    return finding
+
+
+def codes(report):
+    return {finding.code for finding in report.findings}
+
+
+# -- Trained otherwise -------------------------------------------------------------------------
+
+
+def fit(halves, model=FOREST, **params):
+    return model.fit(*halves[:2], **params)
+
+
+@pytest.mark.parametrize(
+    ("model", "weigh"),
+    [
+        (RandomForestClassifier(10, min_samples_leaf=5, random_state=0), "a class"),
+        (DecisionTreeClassifier(min_samples_leaf=5, random_state=0), "records"),
+        (LogisticRegression(), "records"),
+    ],
+)
+def test_weights_that_were_not_given_are_named_first(halves, model, weigh):
+    y = np.concatenate([halves[1], halves[3]])
+    weights = np.where(y == 1, 20.0, 1.0)
+    if weigh == "records":
+        weights = np.random.default_rng(0).exponential(size=600) ** 3
+    options = {"n_references": 16}
+    fit(halves, model, sample_weight=weights[:300])
+    finding = doubt(run(model, halves, **options), "REFERENCES_DIFFER")
+    assert finding.title.endswith("(was it fitted with sample_weight?)")
+    assert finding.explanation.startswith(
+        "What is most likely, first: If the model was fitted with sample_weight"
+    )
+    assert run(model, halves, fit_params={"sample_weight": weights}, **options).doubts == []
+
+
+@pytest.mark.parametrize(
+    ("estimator", "cause"),
+    [
+        (RandomForestClassifier(10, max_depth=1), "has max_depth=1 in place of None, min_samp"),
+        (LogisticRegression(C=1e-3), "is a LogisticRegression, the model a RandomForestClassifier"),
+        (lambda X, y, seed: GaussianNB().fit(X, y), "may train otherwise than it was"),
+    ],
+)
+def test_references_of_another_kind_are_named(halves, estimator, cause):
+    finding = doubt(run(fit(halves), halves, estimator=estimator), "REFERENCES_DIFFER")
+    assert cause in finding.title
+
+
+def test_another_seed_is_no_other_training(halves):
+    report = run(fit(halves), halves, estimator=FOREST.set_params(random_state=99))
+    assert report.doubts == []
+
+
+def test_records_that_were_not_trained_on_are_named(halves):
+    X, y = make_classification(900, 8, n_informative=4, flip_y=0.2, random_state=0)
+    stranger = fit((X[600:], y[600:]), ExtraTreesClassifier(10, random_state=0))
+    report = run(stranger, (X[:300], y[:300], X[300:600], y[300:600]))
+    finding = doubt(report, "REFERENCES_DIFFER")
+    assert "(X_train may not be what it was trained on)" in finding.title
+
+
+@pytest.mark.parametrize("n_references", [0, 8])
+def test_swapped_sides_are_an_error_of_the_set_up(halves, n_references):
+    X, y, X_test, y_test = halves
+    model = fit(halves, RandomForestClassifier(10, random_state=0))
+    report = run(model, (X_test, y_test, X, y), n_references=n_references, attacks="auto")
+    finding = doubt(report, "BELOW_CHANCE")
+    assert "X_train and X_test seem to be swapped" in finding.explanation
+    assert "REFERENCES_DIFFER" in codes(report) or not n_references
+
+
+# -- Classes in another order ------------------------------------------------------------------
+
+
+def three_classes():
+    X, y = make_classification(
+        600, 8, n_informative=5, n_classes=3, flip_y=0.1, random_state=0, class_sep=2
+    )
+    return X[:300], np.array(list("abc"))[y[:300]], X[300:], np.array(list("abc"))[y[300:]]
+
+
+@pytest.mark.parametrize("n_references", [0, 4])
+@pytest.mark.parametrize("given", ["bac", "bca", "cba"])
+def test_classes_in_another_order_are_said_first(n_references, given):
+    data = three_classes()
+    model = fit(data, LogisticRegression())
+    report = run(
+        model.predict_proba,
+        data,
+        classes=list(given),
+        estimator=LogisticRegression() if n_references else None,
+        n_references=n_references,
+        attacks="threshold",
+    )
+    finding = doubt(report, "CLASSES_PERMUTED")
+    assert report.verdict.startswith("Not to be relied on: classes= seem to be in another order")
+    assert finding.remedy == "Give classes=['a', 'b', 'c'], and audit again."
+    # What follows from it is not blamed on something else.
+    assert not any("swapped" in other.title for other in report.findings)
+
+
+def test_two_swapped_classes_pass_no_condition(halves):
+    model = fit(halves, RandomForestClassifier(10, random_state=0))
+    report = run(model.predict_proba, halves, classes=[1, 0], n_references=0, attacks="auto")
+    assert not report.check("auc <= 0.6")
+    doubt(report, "CLASSES_PERMUTED")
+    doubt(report, "BELOW_CHANCE")
+    right = run(model.predict_proba, halves, classes=[0, 1], n_references=0, attacks="auto")
+    assert right.doubts == []
+    assert right.check("auc > 0.55")
+
+
+def test_labels_that_were_encoded_otherwise(halves):
+    X, y, X_test, y_test = halves
+    report = run(fit(halves), (X, 1 - y, X_test, 1 - y_test), n_references=0, attacks="auto")
+    assert "labels of y_train and y_test seem" in doubt(report, "CLASSES_PERMUTED").title
+
+
+def test_a_model_that_always_says_the_rarer_class_has_no_other_order(halves):
+    X, y, X_test, y_test = halves
+    y, y_test = (np.where(np.arange(300) % 4 == 0, 1, 0) for _ in range(2))
+    report = run(
+        lambda X: np.tile([0.1, 0.9], (len(X), 1)),
+        (X, y, X_test, y_test),
+        classes=[0, 1],
+        n_references=0,
+        attacks="auto",
+    )
+    assert "CLASSES_PERMUTED" not in codes(report)
+
+
+# -- How doubts are said ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", QUALIFYING)
+def test_each_qualifies_verdict_text_and_conditions(make_report, code):
+    report = make_report()
+    assert report.check("auc > 0.6").outcome == "pass"
+    report.findings.append(Finding(code, "warning", "Something is wrong", "...", "..."))
+    doubt(report, code)
+    assert str(report).startswith("Not to be relied on: something is wrong. Training records")
+
+
+def test_the_page_and_what_is_stored_are_qualified_too(make_report, tmp_path):
+    report = make_report()
+    report.findings.append(Finding("NO_SIGNAL", "warning", "Something is wrong", "...", "..."))
+    page = report.save(tmp_path).read_text()
+    assert "Not to be relied on: something is wrong." in page
+    assert 'class="verdict open"' in page
+    assert AuditReport.load(tmp_path).doubts == ["something is wrong"]
+
+
+def test_other_findings_do_not(make_report):
+    report = make_report()
+    report.findings.append(Finding("OVERFITTED", "serious", "Something is wrong", "", ""))
+    assert report.doubts == []
+
+
+def test_several_doubts_are_named_likeliest_first(make_report):
+    report = make_report()
+    for code in reversed(QUALIFYING[:3]):
+        report.findings.append(Finding(code, "warning", f"AUC {code}", "", ""))
+    report.controls.loc[0, "passed"] = False
+    named = "; ".join(f"aUC {code}" for code in QUALIFYING[:3])
+    assert report.verdict.startswith(
+        f"Not to be relied on: {named}; a control failed (shift). Training"
+    )
+
+
+# -- The test of likeness -----------------------------------------------------------------------
+
+
+def literal(values, trained, block, own, own_trained):
+    """Mean signal on training records: each model beside the others, block by block."""
+
+    def beside(row, inside, without):
+        others = [k for k in range(len(values)) if block[k] != without]
+        gaps = []
+        for i in np.flatnonzero(inside):
+            same = [values[k, i] for k in others if trained[k, i]]
+            if same:
+                gaps.append(row[i] - np.mean(same))
+        return np.mean(gaps)
+
+    away = [beside(values[k], trained[k], block[k]) for k in range(len(values))]
+    return beside(own, own_trained, block[-1]), np.mean(away), np.std(away, ddof=1)
+
+
+def test_traits_equal_a_literal_twin():
+    from scipy.stats import t as student_t
+
+    rng = np.random.default_rng(0)
+    halves = [rng.permutation(40) < 20 for _ in range(4)]
+    trained = np.array([part for half in halves for part in (half, ~half)])
+    values, block = rng.normal(1, 1, (8, 40)), np.repeat(np.arange(4), 2)
+    own, own_trained = rng.normal(1, 1, 40), rng.permutation(40) < 20
+    found = {(t.name, t.side): t for t in traits(values, trained, block, own, own_trained)}
+    off, mean, spread = literal(values, trained, block, own, own_trained)
+    p = 2 * student_t.sf(abs(off - mean) / (spread * np.sqrt(1 + 1 / 8)), 7)
+    assert found["signal", "training"].p_value == pytest.approx(p)
+    assert found["signal", "training"].target == pytest.approx(own[own_trained].mean())
+    assert set(found) == {
+        (name, side) for name in ("signal", "spread", "distance") for side in ("training", "other")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "model",
+    [
+        DecisionTreeClassifier(),
+        DecisionTreeClassifier(min_samples_leaf=5),
+        RandomForestClassifier(10),
+        LogisticRegression(),
+        KNeighborsClassifier(3),
+        GaussianNB(),
+    ],
+)
+@pytest.mark.parametrize(("share", "n_blocks"), [(0.5, 2), (0.5, 8), (0.75, 4)])
+def test_null_a_reference_that_plays_the_target_is_like_the_others(model, share, n_blocks):
+    X, y = make_classification(400, 6, n_informative=4, flip_y=0.2, random_state=0)
+    refs = ReferenceModels(model, 600, train_size=share, random_state=0).fit(X, y)
+    phi, trained = refs.phi(), refs.membership_ > 0
+    right = refs.outputs_.argmax(axis=-1) == refs.labels_
+    rng = np.random.default_rng(0)
+    alarms, n = 0, 1500
+    for _ in range(n):
+        chosen = rng.permutation(refs.n_blocks_)[: n_blocks + 1]
+        actor = rng.choice(np.flatnonzero(refs.block_ == chosen[0]))
+        others = np.flatnonzero(np.isin(refs.block_, chosen[1:]))
+        part = (trained[others], refs.block_[others])
+        found = traits(right[others], *part, right[actor], trained[actor], accuracy=True)
+        found += traits(phi[others], *part, phi[actor], trained[actor])
+        alarms += any(trait.p_value <= _ALARM / len(found) for trait in found)
+    # 1 of 1,000, with three standard errors and the few models that recur.
+    assert alarms <= 8

@@ -1,0 +1,401 @@
+"""Targets that people bring, from bug reports of the libraries that they come from.
+
+Each is audited with few references: it works, or is refused in a sentence that names the way out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import RFE, RFECV
+from sklearn.frozen import FrozenEstimator
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifierCV, SGDClassifier
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    KFold,
+)
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
+from sklearn.multioutput import ClassifierChain
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.semi_supervised import LabelPropagation
+from sklearn.svm import SVC, LinearSVC, NuSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from mia_sklearn import audit
+from mia_sklearn.defenses import DistinctTraining, RoundedPosterior
+from mia_sklearn.selection import compare_defenses
+from mia_sklearn.signals import log_posteriors
+from small_targets import (
+    BINARY,
+    FOUR,
+    FRAME,
+    TEST,
+    TRAIN,
+    TREE,
+    WORDS,
+    X,
+    Y,
+    codes,
+    fitted,
+    right,
+    run,
+)
+
+PARTS = [("tree", TREE), ("bayes", GaussianNB())]
+WORKING = {
+    # name: (estimator, labels); the audit's accuracy is that of predict
+    "pairs of three classes": (SVC(C=100, decision_function_shape="ovo"), Y),
+    "pairs of four classes": (SVC(C=100, decision_function_shape="ovo"), FOUR),
+    "pairs, nu": (NuSVC(nu=0.1, decision_function_shape="ovo"), WORDS),
+    "pairs in a pipeline": (
+        make_pipeline(StandardScaler(), SVC(decision_function_shape="ovo")),
+        WORDS,
+    ),
+    "pairs in a search": (
+        GridSearchCV(SVC(decision_function_shape="ovo"), {"C": [100.0]}, cv=2),
+        Y,
+    ),
+    "pairs of chosen features": (RFE(SVC(kernel="linear", decision_function_shape="ovo")), Y),
+    "pairs, defended": (DistinctTraining(SVC(decision_function_shape="ovo")), Y),
+    "pairs, bagged": (BaggingClassifier(SVC(decision_function_shape="ovo"), 3), Y),
+    "one against one": (OneVsOneClassifier(LinearSVC()), WORDS),
+    "output code": (OutputCodeClassifier(TREE, random_state=0), WORDS),
+    "perceptron": (Perceptron(), Y),
+    "ridge with as many alphas as records": (RidgeClassifierCV(np.logspace(-3, 3, 60)), Y),
+    "halving search": (
+        HalvingGridSearchCV(TREE, {"max_depth": [1, 4]}, cv=2, min_resources=20, random_state=0),
+        Y,
+    ),
+    "selected by a search": (RFECV(LogisticRegression(), cv=2), WORDS),
+    "gaussian process": (GaussianProcessClassifier(), BINARY),
+    "boosted stumps": (AdaBoostClassifier(DecisionTreeClassifier(max_depth=1), n_estimators=3), Y),
+    "stack with features": (StackingClassifier(PARTS, cv=2, passthrough=True), WORDS),
+    "weights of named classes": (
+        LogisticRegression(class_weight={"low": 1, "middle": 5, "top": 2}),
+        WORDS,
+    ),
+    "labels of truth": (LogisticRegression(), BINARY.astype(bool)),
+    "splits drawn anew": (CalibratedClassifierCV(GaussianNB(), cv=KFold(3)), Y),
+    "distances computed inside": (
+        make_pipeline(
+            KNeighborsTransformer(mode="distance", n_neighbors=5),
+            KNeighborsClassifier(3, metric="precomputed"),
+        ),
+        Y,
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", WORKING)
+def test_answers_are_those_of_predict(name):
+    estimator, y = WORKING[name]
+    model = fitted(estimator, y)
+    report = run(model, y)
+    assert "ANSWERS_DIFFER" not in codes(report)
+    # A tie of votes is broken by scores here, by the order of the classes there.
+    assert report.info["target_train_accuracy"] == pytest.approx(right(model, y), abs=0.04)
+
+
+def test_pairs_are_read_as_scikit_learn_reads_them():
+    for y in (Y, FOUR):
+        pairs = fitted(SVC(decision_function_shape="ovo"), y)
+        np.testing.assert_allclose(
+            log_posteriors(pairs, X), log_posteriors(fitted(SVC(), y), X), atol=1e-12
+        )
+
+
+# -- Estimators of other houses -----------------------------------------------------------------
+
+
+class Plain:
+    """Knows scikit-learn's manners of ten years ago: no tags, no base class."""
+
+    def __init__(self, depth=2, names=("x",)):
+        self.depth = depth
+        self.names = list(names)
+
+    def get_params(self, deep=True):
+        return {"depth": self.depth, "names": list(self.names)}
+
+    def set_params(self, **params):
+        self.__dict__.update(params)
+        return self
+
+    def fit(self, X, y):
+        self.inner = DecisionTreeClassifier(max_depth=self.depth, random_state=0).fit(X, y)
+        self.classes_ = list(self.inner.classes_)
+        return self
+
+    def predict(self, X):
+        return self.inner.predict(X)
+
+    def predict_proba(self, X):
+        return self.inner.predict_proba(X)
+
+
+class OnlyMixin(ClassifierMixin, Plain):
+    """Tags that nobody begins."""
+
+
+class WithoutClasses(Plain):
+    def fit(self, X, y):
+        super().fit(X, y)
+        del self.classes_
+        return self
+
+
+class RaisingClasses(Plain):
+    @property
+    def classes_(self):
+        raise RuntimeError("the server does not answer")
+
+    @classes_.setter
+    def classes_(self, value):
+        pass
+
+
+class Doubling(Plain):
+    def __init__(self, depth=2, names=("x",)):
+        super().__init__(depth, [*names, "y"])
+
+
+class Missing(Plain):
+    def predict_proba(self, X):
+        return np.full((len(X), 3), np.nan)
+
+
+@pytest.mark.parametrize("kind", [Plain, OnlyMixin])
+def test_estimators_without_tags(kind):
+    model = kind(names=["a", "b"]).fit(X[TRAIN], WORDS[TRAIN])
+    assert run(model, WORDS).info["target_train_accuracy"] == right(model, WORDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (WithoutClasses, "lacks classes_.*Pass the function model.predict_proba"),
+        (RaisingClasses, "classes_ of RaisingClasses cannot be read: the server.*Pass the func"),
+        (Doubling, r"the constructor of Doubling changes names.*function \(X, y, seed\)"),
+        (Missing, "Missing's posteriors hold NaN, first in row 0"),
+    ],
+)
+def test_what_does_not_keep_the_manners_is_refused(kind, message):
+    with pytest.raises(ValueError, match=message):
+        run(kind().fit(X[TRAIN], Y[TRAIN]))
+
+
+class Posteriors:
+    """Answers posteriors and nothing else."""
+
+    classes_ = (0, 1, 2)
+
+    def predict_proba(self, X):
+        return np.full((len(X), 3), 1 / 3)
+
+
+class Refusing(Posteriors):
+    def predict(self, X):
+        raise NotImplementedError("ask for posteriors")
+
+
+def test_posteriors_without_predictions():
+    assert run(Posteriors(), estimator=TREE)
+    with pytest.raises(ValueError, match=r"does not predict: ask for .*model.predict_proba, with"):
+        run(Refusing(), estimator=TREE)
+
+
+def test_training_in_steps():
+    stepwise = SGDClassifier(loss="log_loss", random_state=0)
+    for _ in range(3):
+        stepwise.partial_fit(X[TRAIN], Y[TRAIN], classes=[0, 1, 2])
+    warm = RandomForestClassifier(2, warm_start=True, random_state=0).fit(X[TRAIN], Y[TRAIN])
+    warm.set_params(n_estimators=4).fit(X[TRAIN], Y[TRAIN])
+    for model in (stepwise, warm):
+        assert run(model).info["target_train_accuracy"] == right(model)
+
+
+def test_columns_of_a_frame():
+    encode = make_column_transformer((OneHotEncoder(), ["city"]), remainder=StandardScaler())
+    early = HistGradientBoostingClassifier(
+        max_iter=3, categorical_features="from_dtype", early_stopping=True, random_state=0
+    )
+    for estimator in (make_pipeline(encode, LogisticRegression()), early):
+        model = fitted(estimator, WORDS, FRAME)
+        assert run(model, WORDS, FRAME).info["target_train_accuracy"] == pytest.approx(
+            right(model, WORDS, FRAME)
+        )
+
+
+# -- What is refused ---------------------------------------------------------------------------
+
+PUBLIC = PCA(3).fit(X[TEST] + 1)
+KEPT = {
+    "transformer": make_pipeline(FrozenEstimator(PUBLIC), LogisticRegression()),
+    "vote": VotingClassifier([("tree", FrozenEstimator(fitted(TREE)))], voting="soft"),
+    "calibration": CalibratedClassifierCV(FrozenEstimator(fitted(TREE))),
+    "stack": StackingClassifier([("tree", fitted(TREE))], cv="prefit"),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_stays_fitted_names_the_way_out(name):
+    model = KEPT[name].fit(X[TRAIN], Y[TRAIN])
+    with pytest.raises(ValueError, match=r"stays fitted .*estimator=lambda X, y, seed: clone"):
+        run(model)
+    if name == "transformer":
+        report = run(model, estimator=lambda X, y, seed: clone(model).fit(X, y))
+        assert report.info["target_train_accuracy"] == right(model)
+
+
+SEVERAL = np.stack([BINARY, 1 - BINARY], axis=1)
+HALF_LABELLED = np.where(np.arange(120) % 3, BINARY, -1)
+REFUSED = {
+    "several labels": (
+        KNeighborsClassifier().fit(X[TRAIN], SEVERAL[TRAIN]),
+        SEVERAL,
+        r"y_train must have one label per record.*One output j of several is a function",
+    ),
+    "several outputs": (
+        OneVsRestClassifier(GaussianNB()).fit(X[TRAIN], SEVERAL[TRAIN]),
+        BINARY,
+        "several outputs.*One output j",
+    ),
+    "a chain": (
+        ClassifierChain(GaussianNB()).fit(X[TRAIN], SEVERAL[TRAIN]),
+        BINARY,
+        "several outputs.*One output j",
+    ),
+    "records without labels": (
+        LabelPropagation(max_iter=10_000).fit(X[TRAIN], HALF_LABELLED[TRAIN]),
+        HALF_LABELLED,
+        r"without a label by -1.*estimator= a function",
+    ),
+    "search without a model": (
+        GridSearchCV(TREE, {"max_depth": [1, 2]}, refit=False, cv=2).fit(X[TRAIN], Y[TRAIN]),
+        Y,
+        "refit=False: train model.estimator with model.best_params_",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_one_sentence(name):
+    model, y, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        run(model, y)
+
+
+def test_a_function_that_draws_samples_needs_its_release():
+    for given in ((X[TRAIN], X[TEST]), (X[TRAIN], None, X[TEST])):
+        with pytest.raises(ValueError, match='release="samples"'):
+            audit(lambda n, random_state: X[:n], *given)
+
+
+# -- Other libraries -----------------------------------------------------------------------------
+
+
+def test_resampling_before_training():
+    ensembles = pytest.importorskip("imblearn.ensemble")
+    from imblearn.pipeline import make_pipeline as resampling_pipeline
+    from imblearn.under_sampling import RandomUnderSampler
+
+    forest = ensembles.BalancedRandomForestClassifier(3, random_state=0)
+    resampled = resampling_pipeline(RandomUnderSampler(random_state=0), TREE)
+    for estimator in (forest, resampled):
+        model = fitted(estimator, WORDS)
+        assert run(model, WORDS).info["target_train_accuracy"] == right(model, WORDS)
+
+
+def of_categories(**params):
+    catboost = pytest.importorskip("catboost")
+    options = {"iterations": 3, "verbose": 0, "allow_writing_files": False}
+    return catboost.CatBoostClassifier(cat_features=["city"], **options, **params)
+
+
+def test_catboost_with_categories():
+    model = of_categories(class_weights={"low": 1, "middle": 2, "top": 1})
+    model.fit(FRAME[TRAIN], WORDS[TRAIN])
+    report = run(model, WORDS, FRAME)
+    assert report.info["target_train_accuracy"] == right(model, WORDS, FRAME)
+    assert "cat_features" in report.info["estimator"]
+    pipeline = make_pipeline(of_categories()).fit(FRAME[TRAIN], WORDS[TRAIN])
+    assert run(pipeline, WORDS, FRAME, attacks="lira", n_references=4)
+
+
+def test_catboost_with_categories_is_defended_and_compared():
+    plain = of_categories()
+    defended = RoundedPosterior(of_categories()).fit(FRAME[TRAIN], WORDS[TRAIN])
+    assert run(defended, WORDS, FRAME).info["target_train_accuracy"] > 0.5
+    compared = compare_defenses(
+        {"plain": plain, "rounded": RoundedPosterior(plain)},
+        FRAME,
+        WORDS,
+        n_references=2,
+        attacks="threshold",
+        random_state=0,
+        progress=False,
+    )
+    # CatBoost predicts a column of labels.
+    assert compared["test_score"].between(0.3, 1).all()
+
+
+def _half_squares(y, score):
+    proba = 1 / (1 + np.exp(-score))
+    return proba - y, proba * (1 - proba)
+
+
+def test_boosting_with_an_objective_of_ones_own():
+    for name in ("lightgbm", "xgboost"):
+        library = pytest.importorskip(name)
+        kind = library.LGBMClassifier if name == "lightgbm" else library.XGBClassifier
+        model = kind(objective=_half_squares, n_estimators=3, verbosity=0)
+        with pytest.raises(ValueError, match=r"objective= .*raw scores.*FunctionTarget"):
+            run(model.fit(X[TRAIN], BINARY[TRAIN]), BINARY)
+
+
+def test_early_stopping_needs_the_records_to_stop_by():
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBClassifier(n_estimators=3, early_stopping_rounds=1)
+    stop = {"eval_set": [(X[TEST] + 0.1, BINARY[TEST])], "verbose": False}
+    model.fit(X[TRAIN], BINARY[TRAIN], **stop)
+    with pytest.raises(ValueError, match=r"early_stopping_rounds=1 .*fit_params=.*eval_set"):
+        run(model, BINARY)
+    report = run(model, BINARY, fit_params=stop)
+    assert report.info["target_train_accuracy"] == right(model, BINARY)
+
+
+def test_boosting_with_a_model_of_each_class():
+    lightgbm = pytest.importorskip("lightgbm")
+    estimator = lightgbm.LGBMClassifier(n_estimators=3, objective="multiclassova", verbose=-1)
+    model = fitted(estimator, WORDS)
+    assert run(model, WORDS).info["target_train_accuracy"] == right(model, WORDS)
+
+
+def test_boosting_on_categories_and_hard_answers():
+    xgboost = pytest.importorskip("xgboost")
+    for params, records, y in (
+        ({"enable_categorical": True}, FRAME, Y),
+        ({"objective": "multi:softmax"}, X, Y),
+        ({"objective": "binary:hinge"}, X, BINARY),
+    ):
+        model = xgboost.XGBClassifier(n_estimators=3, **params).fit(records[TRAIN], y[TRAIN])
+        assert run(model, y, records).info["target_train_accuracy"] == right(model, y, records)

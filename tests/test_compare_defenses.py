@@ -365,8 +365,12 @@ def test_where_no_defense_helps_it_is_said(halves):
 
 
 def test_intervals_must_part_whatever_the_estimates_say(halves):
-    frame = _comparison([("none", 0.8, 0.70, 0.60, 0.80), ("good", 0.8, 0.62, 0.58, 0.65)])
-    assert _remedy(frame, halves).title == "None of the 1 defenses measured is a remedy"
+    for none, good in [
+        ((0.70, 0.60, 0.80), (0.62, 0.58, 0.65)),
+        ((0.70, 0.65, 0.75), (0.62, 0.58, 0.66)),
+    ]:
+        frame = _comparison([("none", 0.8, *none), ("good", 0.8, *good)])
+        assert _remedy(frame, halves).title == "None of the 1 defenses measured is a remedy"
 
 
 @pytest.mark.parametrize("attack", ["lira", "threshold", "rmia"])

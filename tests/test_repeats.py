@@ -313,7 +313,8 @@ def test_the_scorer_of_risk_leaves_out_what_an_audit_leaves_out():
     audited_model = Audited(RandomForestClassifier(5, random_state=0)).fit(X[:60], y[:60])
     report = run(audited_model.estimator_, X, y, n_references=0)
     auc = report.metrics.query("metric == 'auc'")["estimate"].item()
-    assert membership_risk("auc")(audited_model, X[60:], y[60:]) == pytest.approx(-auc)
+    risk = membership_risk("auc", attack="threshold")
+    assert risk(audited_model, X[60:], y[60:]) == pytest.approx(-auc)
 
 
 # -- Rates ----------------------------------------------------------------------------------

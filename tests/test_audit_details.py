@@ -1,0 +1,149 @@
+"""Details of an audit by hand: its controls, its findings, what reaches the references."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import joblib
+import numpy as np
+import pytest
+from scipy.stats import mannwhitneyu
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+
+import mia_sklearn
+from mia_sklearn import ReferenceModels, audit
+from mia_sklearn._controls import _ranks, pipeline_control, reference_control
+from mia_sklearn._groups import Grouping
+from mia_sklearn._observations import ReferenceTable
+from mia_sklearn._tables import _no_epsilon
+from mia_sklearn.attacks import ThresholdAttack
+from mia_sklearn.cli import _judge, main
+from mia_sklearn.conditions import parse
+from mia_sklearn.metrics import Estimate, compute, roc_auc
+
+TREE = DecisionTreeClassifier(max_depth=4, random_state=0)
+
+
+def records(n, **options):
+    return make_classification(n, 6, n_informative=4, flip_y=0.3, random_state=0, **options)
+
+
+def run(model, X, y, n_train, **options):
+    options = {"n_references": 4, "attacks": ["lira"], "controls": False, "n_jobs": 1} | options
+    parts = (X[:n_train], y[:n_train], X[n_train:], y[n_train:])
+    return audit(model.fit(*parts[:2]), *parts, random_state=0, progress=False, **options)
+
+
+def found(report, code):
+    return next((finding for finding in report.findings if finding.code == code), None)
+
+
+# -- Tables ------------------------------------------------------------------------------------
+
+
+def test_precision_is_read_at_the_confidence_asked_for(monkeypatch):
+    # 150 others say nothing of 1 % false alarms.
+    monkeypatch.setattr(mia_sklearn._tables, "_PRECISIONS", ("ppv@0.1,0.3",))
+    report = run(TREE, *records(300), 150, confidence=0.8)
+    row = report.metrics.query("metric == 'ppv'").iloc[0]
+    member, score = report.records["member"], report.records["lira"]
+    expected = compute("ppv@0.1,0.3", member, score, confidence=0.8)
+    assert (row["low"], row["high"]) == (expected.low, expected.high)
+    assert expected.low > compute("ppv@0.1,0.3", member, score).low
+
+
+def test_epsilon_is_withheld_where_the_whole_interval_of_the_shift_is_above_chance():
+    above, about = Estimate(0.6, 0.51, 0.7, 9, 9), Estimate(0.6, 0.49, 0.7, 9, 9)
+    assert "does not look random" in _no_epsilon("random", above)
+    assert _no_epsilon("random", about) == _no_epsilon("random", None) == ""
+
+
+def test_references_train_on_as_many_records_as_the_model():
+    sizes = []
+
+    def train(X, y, seed):
+        sizes.append(len(y))
+        return DecisionTreeClassifier(random_state=seed).fit(X, y)
+
+    report = run(TREE, *records(150), 110, estimator=train)
+    assert all(abs(size - 110) <= 5 for size in sizes)  # And not half of them all, 75.
+    assert report.records["p_value"].notna().all()
+
+
+# -- Controls ----------------------------------------------------------------------------------
+
+
+def test_ranks_of_equal_values_are_their_mean():
+    np.testing.assert_allclose(_ranks(np.array([3.0, 1.0, 1.0, 2.0])), [7 / 8, 2 / 8, 2 / 8, 5 / 8])
+
+
+@pytest.fixture(scope="module")
+def table():
+    references = ReferenceModels(LogisticRegression(), 4, random_state=0).fit(*records(60))
+    return ReferenceTable(references)
+
+
+def test_the_references_are_scored_person_by_person(table):
+    """Of 20 people with 1 to 5 records each: all records of one have one score."""
+    units = Grouping(np.repeat(np.arange(20), np.tile([1, 2, 3, 4, 5], 4)))
+    attack = SimpleNamespace(decision_function=lambda observed: units.of_row.astype(float))
+    member = np.arange(20) % 3 == 0
+    control = reference_control(attack, table, member[units.of_row], units)
+    assert control.value == roc_auc(member, np.arange(20)).value
+    others = np.flatnonzero(~member), np.flatnonzero(member)
+    assert control.p_value == mannwhitneyu(*others, method="asymptotic").pvalue
+
+
+def test_an_auc_on_references_varies_with_the_reference_too(table, monkeypatch):
+    found = Estimate(0.7, 0.65, 0.75, 30, 30)
+    monkeypatch.setattr(mia_sklearn._controls, "roc_auc", lambda *args, **options: found)
+    control = pipeline_control(
+        ThresholdAttack(), table, Grouping(np.arange(60)), seed=0, confidence=0.95
+    )
+    # Two intervals of .05 to each side, and a standard deviation of .01 over targets.
+    half = np.sqrt(2 * 0.05**2 + (1.959964 * 0.01) ** 2)
+    assert (control.low, control.high) == pytest.approx((0.7 - half, 0.7 + half))
+    assert control.passed and control.p_value == 1
+
+
+# -- The command line --------------------------------------------------------------------------
+
+
+def test_every_option_reaches_the_audit(monkeypatch, tmp_path, capsys):
+    given = {}
+
+    def noted(*args, **options):
+        given.update(options)
+        raise ValueError("seen")
+
+    monkeypatch.setattr(mia_sklearn, "audit", noted)
+    X, y = records(40)
+    for name in ("train", "test"):
+        np.savez(tmp_path / f"{name}.npz", X=X, y=y)
+    joblib.dump(TREE.fit(X, y), tmp_path / "model.joblib")
+    files = [f"--{name}={tmp_path / name}.npz" for name in ("train", "test")]
+    options = (
+        "--confidence .8 --max-records 30 --queries 3 --references 6 --split random "
+        "--release labels --attacks lira gap --seed 5 --jobs 2 --quiet"
+    )
+    cache = ["--cache", str(tmp_path / "cache")]
+    model = ["--model", str(tmp_path / "model.joblib"), "--trust"]
+    assert main(["audit", *model, *files, *options.split(), *cache]) == 2
+    assert capsys.readouterr().err == "mia-sklearn: error: seen\n"
+    expected = {
+        "confidence": 0.8, "max_records": 30, "n_queries": 3, "n_references": 6,
+        "split": "random", "release": "labels", "attacks": ["lira", "gap"], "random_state": 5,
+        "n_jobs": 2, "progress": False, "cache": tmp_path / "cache",
+    }  # fmt: skip
+    assert {name: given[name] for name in expected} == expected
+
+
+def test_a_gate_that_fails_is_not_undecided(make_report, capsys):
+    conditions = [parse("tpr@0.001 > 0.5"), parse("auc > 0.6"), parse("auc < 0.6")]
+    assert _judge(conditions, make_report(), strict=True) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["UNDECIDED", "FAILED", "PASSED", "gate:"]
+    assert lines[-1] == "gate: FAILED (exit 1)"
+    assert "98.33 % interval" in lines[1]  # Three conditions share the error of one.

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu
 from sklearn.datasets import make_classification
@@ -14,10 +15,13 @@ from sklearn.tree import DecisionTreeClassifier
 
 import mia_sklearn
 from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._controls import _ranks, pipeline_control, reference_control
+from mia_sklearn._controls import _first_block, _ranks, pipeline_control, reference_control
+from mia_sklearn._findings import _duplicates, _few_references, _overfit, _overlap, _vulnerable
 from mia_sklearn._groups import Grouping
 from mia_sklearn._observations import ReferenceTable
+from mia_sklearn._repeats import Repeats
 from mia_sklearn._tables import _no_epsilon
+from mia_sklearn._unit import RECORD
 from mia_sklearn.attacks import ThresholdAttack
 from mia_sklearn.cli import _judge, main
 from mia_sklearn.conditions import parse
@@ -106,6 +110,59 @@ def test_an_auc_on_references_varies_with_the_reference_too(table, monkeypatch):
     half = np.sqrt(2 * 0.05**2 + (1.959964 * 0.01) ** 2)
     assert (control.low, control.high) == pytest.approx((0.7 - half, 0.7 + half))
     assert control.passed and control.p_value == 1
+
+
+def test_the_first_block_is_that_of_the_first_reference_that_is_left():
+    def first(block, lost=()):
+        block = np.array(block)
+        n_blocks = block.max() + 1
+        return _first_block(
+            SimpleNamespace(n_models_=len(block), lost_=lost, block_=block, n_blocks_=n_blocks)
+        ).tolist()
+
+    assert first([0, 0, 1, 1]) == [0, 1]
+    assert first([0, 0, 1, 1], lost=[0]) == [1]
+    assert first([0, 0, 1, 1], lost=[0, 1]) == [2, 3]
+    assert first([-1, -1, -1], lost=[0]) == [1]
+
+
+# -- Findings ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "code"), [(40, None), (400, "OVERFITTED")])
+def test_a_gap_that_chance_may_make_is_no_overfitting(n, code):
+    accuracy = {True: 0.9, False: 0.7}
+    run = SimpleNamespace(
+        unit_member=np.arange(n) % 2 == 0, accuracy=lambda member: accuracy[member]
+    )
+    assert getattr(_overfit(run), "code", None) == code
+
+
+def test_vulnerable_records_are_a_warning_where_they_are_recognised():
+    table = pd.DataFrame({"member": [1, 1, 1, 0], "vulnerable": [1, 1, 0, 1]})
+    run = SimpleNamespace(vulnerable=SimpleNamespace(beta=0.1))
+    found = _vulnerable(run, table.assign(p_value=[0.5, 0.02, 0.001, 0.001]))
+    assert (found.severity, "0 of them are recognised" in found.explanation) == ("info", True)
+    found = _vulnerable(run, table.assign(p_value=[0.5, 0.01, 0.5, 0.5]))
+    assert (found.severity, "1 of them are recognised" in found.explanation) == ("warning", True)
+    assert found.title.startswith("2 training records have")
+
+
+def test_references_are_counted_that_did_not_train_on_a_record():
+    trained = np.array([[1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]] * 2)
+    run = SimpleNamespace(references=SimpleNamespace(membership_=trained, n_pool_=4))
+    found = _few_references(run, pd.DataFrame({"member": [1, 1, 0, 0]}), RECORD)
+    assert found.title.startswith("Each record has 2 references that did not train on it")
+    assert found.severity == "warning" and "cannot fall below 1/3" in found.explanation
+
+
+def test_repeats_of_a_side_are_those_that_the_other_side_lacks():
+    """One test record is three training records too; two others repeat each other."""
+    repeats = Repeats(n_train=5, n_test=3, in_test=3, in_train=1)
+    run = SimpleNamespace(pool=SimpleNamespace(repeats=repeats), of_people=False)
+    assert _duplicates(run).title == "2 training and 2 test records repeat others of their side"
+    assert _overlap(run).title == "1 test records are training records too"
+    assert _overlap(run).explanation.startswith("3 training records and 1 test records are equal")
 
 
 # -- The command line --------------------------------------------------------------------------

@@ -357,6 +357,13 @@ def test_the_best_remedy_is_named(halves):
     assert "Train it (Good, with the parameters of" in _remedy(frame, halves).remedy
 
 
+def test_the_baseline_may_stand_anywhere_and_of_equal_risks_the_better_score_is_best(halves):
+    rows = [("good", 0.79, 0.55, 0.53, 0.57), NONE, ("better", 0.81, 0.55, 0.53, 0.57)]
+    finding = _remedy(_comparison(rows), halves)
+    assert finding.title == "Of 2 defenses measured, 'better' lowers the risk most"
+    assert "81.0 % in place of 80.0 %" in finding.explanation
+
+
 def test_where_no_defense_helps_it_is_said(halves):
     frame = _comparison([NONE, ("weak", 0.8, 0.68, 0.66, 0.70), ("costly", 0.7, 0.5, 0.48, 0.52)])
     finding = _remedy(frame, halves)

@@ -216,6 +216,27 @@ def test_listed_records_and_the_rate_of_non_members_beside(report):
     assert f"On the same terms {100 * rate:.3g} % of the non-members would have been" in note
 
 
+def test_a_record_is_listed_by_its_q_value(make_report):
+    report = make_report(n=1000, gap=0.0, stand_out=0.005)
+    shown = report.most_exposed(20)
+    expected = (shown["q_value"] <= 0.1).tolist()
+    assert [row["listed"] for row in summarize(report).exposed] == expected
+    assert (shown["p_value"] <= 0.1).all() and 0 < sum(expected) < 20
+
+
+def test_vulnerable_records_are_counted_by_side(make_report):
+    used = {"delta": 0.2, "beta": 0.1, "train_size": 500}
+    report = make_report(vulnerable_records=used)
+    records = report.records.assign(vulnerable=0, expected_neighbors=1.0)
+    found = [0, 1, 500, 501, 502]
+    records.loc[found, "vulnerable"] = 1
+    records.loc[found, "p_value"] = [0.001, 0.5, 0.001, 0.01, 0.9]
+    report.records = records
+    note = summarize(report).alone["note"]
+    assert "2 members and 3 non-members are." in note
+    assert "recognises 1 of these members and wrongly names 2 of these non-members" in note
+
+
 def test_words_that_promise_too_much_are_never_used(make_report):
     for kind in ({}, {"gap": 0.0, "stand_out": 0.0}, {"n": 5}):
         report = make_report(**kind)

@@ -16,16 +16,27 @@ from sklearn.tree import DecisionTreeClassifier
 import mia_sklearn
 from mia_sklearn import ReferenceModels, audit
 from mia_sklearn._controls import _first_block, _ranks, pipeline_control, reference_control
-from mia_sklearn._findings import _duplicates, _few_references, _overfit, _overlap, _vulnerable
+from mia_sklearn._coverage import Means
+from mia_sklearn._findings import (
+    _duplicates,
+    _few_records,
+    _few_references,
+    _listed,
+    _overfit,
+    _overlap,
+    _vulnerable,
+)
 from mia_sklearn._groups import Grouping
 from mia_sklearn._observations import ReferenceTable
 from mia_sklearn._repeats import Repeats
 from mia_sklearn._tables import _no_epsilon
 from mia_sklearn._unit import RECORD
+from mia_sklearn.access import LabelAccess
 from mia_sklearn.attacks import ThresholdAttack
 from mia_sklearn.cli import _judge, main
 from mia_sklearn.conditions import parse
 from mia_sklearn.metrics import Estimate, compute, roc_auc
+from mia_sklearn.stats import nonmembers_needed
 
 TREE = DecisionTreeClassifier(max_depth=4, random_state=0)
 
@@ -74,6 +85,31 @@ def test_references_train_on_as_many_records_as_the_model():
     report = run(TREE, *records(150), 110, estimator=train)
     assert all(abs(size - 110) <= 5 for size in sizes)  # And not half of them all, 75.
     assert report.records["p_value"].notna().all()
+
+
+class FirstFeature(DecisionTreeClassifier):
+    """Takes weights that repeat the first feature: any other order shows."""
+
+    def fit(self, X, y, sample_weight=None):
+        assert np.array_equal(sample_weight, X[:, 0])
+        return super().fit(X, y, sample_weight)
+
+
+def test_what_goes_with_records_follows_them_past_those_that_are_repeated():
+    X, y = records(120)
+    X = np.abs(X) + 0.1
+    X[[5, 70]], y[[5, 70]] = X[0], y[0]  # Of the pool 70 is gone, 0 and 5 are in all sets.
+    weights, names = {"sample_weight": X[:, 0]}, np.array([f"r{i % 7}" for i in range(120)])
+    model = FirstFeature(random_state=0).fit(X[:60], y[:60], X[:60, 0])
+    parts = (X[:60], y[:60], X[60:], y[60:])
+    report = audit(
+        model, *parts, fit_params=weights, slices={"name": names}, n_references=2,
+        attacks="lira", controls=False, random_state=0, progress=False,
+    )  # fmt: skip
+    rows = report.records
+    assert rows["slice_name"].tolist() == names[rows["row"] + 60 * (1 - rows["member"])].tolist()
+    assert len(rows) == 117
+    assert found(report, "LOST_REFERENCES") is None
 
 
 # -- Controls ----------------------------------------------------------------------------------
@@ -163,6 +199,31 @@ def test_repeats_of_a_side_are_those_that_the_other_side_lacks():
     assert _duplicates(run).title == "2 training and 2 test records repeat others of their side"
     assert _overlap(run).title == "1 test records are training records too"
     assert _overlap(run).explanation.startswith("3 training records and 1 test records are equal")
+
+
+def test_members_are_counted_one_by_one_where_there_are_p_values():
+    table = pd.DataFrame({"member": [1, 1, 1, 0], "q_value": [0.1, 0.11, 0.01, np.nan]})
+    assert _listed(table) == 2
+    assert _listed(table.assign(q_value=np.nan)) is None
+
+
+def test_records_that_a_rate_needs_are_those_of_the_confidence_asked_for():
+    table = pd.DataFrame(
+        {"attack": "lira", "slice": "all", "metric": "tpr", "at": [0.01], "high": np.nan}
+    ).assign(n_nonmembers=50)
+    for confidence in (0.95, 0.8):
+        run = SimpleNamespace(headline="lira", confidence=confidence)
+        run.plan = SimpleNamespace(n_dropped=0)
+        needed = nonmembers_needed(0.01, confidence=confidence)
+        assert f" 0.01 needs {needed:,} non-members" in _few_records(run, table, RECORD).explanation
+    assert needed < nonmembers_needed(0.01) == 403
+
+
+def test_what_a_release_of_labels_hides():
+    means = Means("labels", LabelAccess())
+    assert means.sees(["label", "proba", "logit", "out"])
+    for hidden in ("query", "enhancing", "activation", "gradient", "grad_norm", "round_logit"):
+        assert not means.sees(["label", hidden])
 
 
 # -- The command line --------------------------------------------------------------------------

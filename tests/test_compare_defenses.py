@@ -24,6 +24,7 @@ from mia_sklearn.defenses import (
 )
 from mia_sklearn.plots import RiskUtilityDisplay
 from mia_sklearn.selection import Audited, compare_defenses
+from mia_sklearn.selection._compare import _rates
 from mia_sklearn.selection._quality import calibration_error, quality
 
 
@@ -112,6 +113,14 @@ def test_numbers_are_those_of_the_audit(records):
     assert frame["log_loss"].iloc[0] == pytest.approx(expected)
     # Whether a split that is given is random is not known.
     assert np.isnan(frame["epsilon"].iloc[0])
+
+
+def test_epsilon_is_that_of_the_headline(make_report):
+    report = make_report()
+    own = report.metrics.query("metric == 'epsilon' and attack == 'stacked'")["estimate"].item()
+    report.metrics = report.metrics.iloc[::-1]
+    assert report.metrics["attack"].iloc[-1] == "stacked"
+    assert _rates(report)["epsilon"] == own
 
 
 def test_the_same_seed_gives_the_same_frame(records):
@@ -300,6 +309,8 @@ def test_quality_of_certain_errors():
     model = KNeighborsClassifier(1).fit([[0.0], [1.0]], ["a", "b"])
     found = quality(model, np.array([[0.0], [1.0]]), np.array(["a", "a"]), confidence=0.95)
     assert found["test_score"] == 0.5
+    ends = found["test_score_low"], found["test_score_high"]
+    assert ends == pytest.approx((0.0945, 0.9055), abs=1e-4)
     assert found["log_loss"] == pytest.approx(-np.log(np.finfo(float).eps) / 2)
     assert found["calibration_error"] == pytest.approx(0.5)
     unseen = quality(model, np.array([[0.0]]), np.array(["c"]), confidence=0.95)

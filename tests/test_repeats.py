@@ -220,7 +220,7 @@ def test_test_records_that_are_all_training_records_are_refused():
 @pytest.mark.parametrize(
     ("n_train", "max_records", "sides"),
     [(60, 40, (20, 20)), (90, 60, (30, 30)), (100, 61, (41, 20)), (20, 60, (20, 40)),
-     (60, 41, (21, 20)), (20, 200, (20, 100))],
+     (60, 41, (21, 20)), (20, 200, (20, 100)), (110, 200, (70, 10))],
 )  # fmt: skip
 def test_max_records_keeps_the_sides_even(n_train, max_records, sides):
     X, y = records(120)

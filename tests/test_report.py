@@ -15,6 +15,7 @@ import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from mia_sklearn.report import AuditReport, Finding
+from mia_sklearn.reporting import _wording as wording
 from mia_sklearn.reporting import render_html, summarize
 
 FILES = ("index.html", "audit.json", "records.csv")
@@ -214,6 +215,15 @@ def test_listed_records_and_the_rate_of_non_members_beside(report):
     note = summarize(report).exposed_note
     assert note.startswith(f"{len(listed)} of 1,000 members stand out")
     assert f"On the same terms {100 * rate:.3g} % of the non-members would have been" in note
+
+
+def test_numbers_in_words():
+    nan = float("nan")
+    assert wording.interval("auc", nan, 0.7) == "at most 0.700"
+    assert wording.interval("tpr", 0.02, nan) == "at least 2 %"
+    assert wording.by_chance("ppv", 0.01, 0.5) == "50 %"
+    assert wording.by_chance("tpr", 0.01) == "1 %"
+    assert [wording.false_alarms(n) for n in (0, 1)] == ["0 false alarms", "1 false alarm"]
 
 
 def test_a_record_is_listed_by_its_q_value(make_report):

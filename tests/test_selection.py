@@ -432,6 +432,9 @@ def test_weights_of_a_search_reach_the_references(records):
     assert risk(audited, X[200:], y[200:], sample_weight=weight[200:]) < -0.5
     # The last one trained is a reference, on records of both sides.
     assert 0 < np.isin(Counting.weights, weight[200:]).sum() < 200
+    Counting.fits = 0
+    risk(audited, X[200:], y[200:], sample_weight=2 * weight[200:])
+    assert Counting.fits == 4  # References of other weights are others.
     with pytest.warns(UserWarning, match="by a threshold on the loss and not by 'lira'"):
         alone = risk(audited, X[200:], y[200:])
     assert alone == membership_risk("auc", attack="threshold")(audited, X[200:], y[200:])

@@ -412,6 +412,21 @@ def test_the_default_finds_what_a_threshold_misses(records):
         membership_risk()(audited, X[:200], y[:200])
 
 
+@pytest.mark.parametrize("options", [{"n_references": 4}, {"attack": "threshold"}])
+def test_records_of_both_sides_count_on_neither(halves, options, monkeypatch):
+    X, y, others, labels = halves
+    sides = []
+
+    def noted(metric, member, score, **more):
+        sides.append((int(member.sum()), int((~member).sum()), len(score)))
+        return compute(metric, member, score, **more)
+
+    monkeypatch.setattr("mia_sklearn.selection._risk.compute", noted)
+    audited = Audited(_tree(max_depth=3)).fit(X, y)
+    membership_risk("auc", **options)(audited, np.r_[others, X[:50]], np.r_[labels, y[:50]])
+    assert sides == [(150, 200, 350)]
+
+
 def test_a_choice_that_fails_names_the_attack():
     choose = pareto_refit(risk=membership_risk("advantage"), max_risk=0.1)
     results = {

@@ -415,6 +415,9 @@ def test_a_remedy_is_named_with_those_that_failed(halves):
     gone = frame.iloc[:2].copy()
     gone.attrs = frame.attrs | {"lost": {"other": "ValueError: no"}}
     assert "they failed: other (ValueError: no)." in _remedy(gone, halves).explanation
+    frame.attrs = gone.attrs
+    both = "they failed: broken (RuntimeError: the disk is full); other (ValueError: no)."
+    assert both in _remedy(frame, halves).explanation
 
 
 def test_without_a_comparison_no_remedy_is_named(halves):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -35,6 +36,7 @@ from mia_sklearn.defenses import LabelOnly
 TREE = DecisionTreeClassifier()
 MODELS = {
     "tree": (TREE, ["min_samples_leaf=1 (raise it)", "max_depth=None (limit it)"]),
+    "LightGBM's no limit": (DecisionTreeClassifier(max_depth=-1), ["max_depth=-1 (limit it)"]),
     "NumPy's numbers": (RandomForestClassifier(max_depth=np.int64(9)), ["max_depth=9 (lower it)"]),
     "linear": (LogisticRegression(), ["C=1.0 (lower it)"]),
     "SGD": (SGDClassifier(), ["alpha=0.0001 (raise it)", "early_stopping=False (turn it on)"]),
@@ -80,6 +82,8 @@ def test_parameters_are_the_models_own_with_their_values(name):
         (LogisticRegression(), "max_iter"),
         (make_pipeline(PCA(2), SVC()), "n_components"),
         (KNeighborsClassifier(), "weights"),
+        # Directions to look along, not parts of a density.
+        (LinearDiscriminantAnalysis(n_components=1), "n_components"),
     ],
 )
 def test_what_matters_elsewhere_is_not_named(model, absent):

@@ -99,8 +99,9 @@ def test_the_shift_test_reads_the_label_and_pays_for_its_folds(monkeypatch):
     narrow = []
 
     def noted(*args, **kwargs):
-        narrow.append(roc_auc(*args, **kwargs))
-        return narrow[-1]
+        # Whatever the report's confidence: an alarm takes epsilon away.
+        narrow.append(roc_auc(*args, confidence=0.99))
+        return roc_auc(*args, **kwargs)
 
     monkeypatch.setattr(mia_sklearn._controls, "roc_auc", noted)
     rng = np.random.default_rng(0)

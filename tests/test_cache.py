@@ -477,6 +477,8 @@ DISTINCT = {
     "frame value": FRAME.assign(n=[1.0, 2.0]),
     "frame missing": FRAME.assign(s=["a", "None"]),
     "frame categories": FRAME.assign(c=FRAME["c"].cat.reorder_categories(["v", "u"])),
+    "frame order": FRAME.assign(c=FRAME["c"].cat.as_ordered()),
+    "frame text": FRAME.assign(s=FRAME["s"].astype("string")),
     "frame type": FRAME.assign(n=FRAME["n"].astype("float32")),
     "series": FRAME["n"],
     "lambda 1": lambda v: v + 1,
@@ -615,6 +617,16 @@ def test_copies_count(tmp_path, data):
     assert np.array_equal(asked.outputs_, plain.outputs_)
     again = fit(tmp_path, data, DecisionTreeClassifier(), n_queries=2)
     assert np.array_equal(again.query_outputs_, asked.query_outputs_)
+
+
+def test_what_is_trained_on_counts(tmp_path):
+    """The same records in the same order: half of them are drawn from, or in each training set."""
+    some, rest = (X[:40], Y[:40]), (X[40:], Y[40:])
+    refs = [
+        ReferenceModels(DecisionTreeClassifier(), 4, cache=tmp_path, random_state=0).fit(*some, **x)
+        for x in ({"population": rest}, {"core": rest})
+    ]
+    assert [one.outputs_.shape[1] for one in refs] == [80, 40]
 
 
 @pytest.mark.parametrize("defense", sorted(vars(defenses)["__all__"]))

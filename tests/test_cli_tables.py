@@ -190,6 +190,14 @@ def test_a_missing_cell_is_missing_where_the_model_met_one(written):
     assert X["zip"].isna().sum() == gaps["zip"].isna().sum()
 
 
+def test_a_category_that_reads_as_missing_stays_one_beside_missing_cells(written):
+    gaps = FRAME.assign(country=FRAME["country"].where(FRAME.index % 5 > 0, None))
+    assert "NA" in set(gaps["country"])
+    text = gaps.assign(y=LABELS).to_csv(index=False, na_rep="N/A")
+    X, _, _ = read(written(text), encoded().fit(gaps, LABELS))
+    assert X["country"].isna().tolist() == gaps["country"].isna().tolist()
+
+
 def test_spaces_around_categories_go_where_the_model_knows_them_without(written):
     text = FRAME.assign(y=LABELS).to_csv(index=False).replace(",", ", ").replace(", y", ",y")
     header, _, rows = text.partition("\n")

@@ -24,6 +24,7 @@ from mia_sklearn.defenses import (
 )
 from mia_sklearn.plots import RiskUtilityDisplay
 from mia_sklearn.selection import Audited, compare_defenses
+from mia_sklearn.selection._compare import _rates
 from mia_sklearn.selection._quality import calibration_error, quality
 
 
@@ -112,6 +113,14 @@ def test_numbers_are_those_of_the_audit(records):
     assert frame["log_loss"].iloc[0] == pytest.approx(expected)
     # Whether a split that is given is random is not known.
     assert np.isnan(frame["epsilon"].iloc[0])
+
+
+def test_epsilon_is_that_of_the_headline(make_report):
+    report = make_report()
+    own = report.metrics.query("metric == 'epsilon' and attack == 'stacked'")["estimate"].item()
+    report.metrics = report.metrics.iloc[::-1]
+    assert report.metrics["attack"].iloc[-1] == "stacked"
+    assert _rates(report)["epsilon"] == own
 
 
 def test_the_same_seed_gives_the_same_frame(records):
@@ -300,6 +309,8 @@ def test_quality_of_certain_errors():
     model = KNeighborsClassifier(1).fit([[0.0], [1.0]], ["a", "b"])
     found = quality(model, np.array([[0.0], [1.0]]), np.array(["a", "a"]), confidence=0.95)
     assert found["test_score"] == 0.5
+    ends = found["test_score_low"], found["test_score_high"]
+    assert ends == pytest.approx((0.0945, 0.9055), abs=1e-4)
     assert found["log_loss"] == pytest.approx(-np.log(np.finfo(float).eps) / 2)
     assert found["calibration_error"] == pytest.approx(0.5)
     unseen = quality(model, np.array([[0.0]]), np.array(["c"]), confidence=0.95)
@@ -357,6 +368,13 @@ def test_the_best_remedy_is_named(halves):
     assert "Train it (Good, with the parameters of" in _remedy(frame, halves).remedy
 
 
+def test_the_baseline_may_stand_anywhere_and_of_equal_risks_the_better_score_is_best(halves):
+    rows = [("good", 0.79, 0.55, 0.53, 0.57), NONE, ("better", 0.81, 0.55, 0.53, 0.57)]
+    finding = _remedy(_comparison(rows), halves)
+    assert finding.title == "Of 2 defenses measured, 'better' lowers the risk most"
+    assert "81.0 % in place of 80.0 %" in finding.explanation
+
+
 def test_where_no_defense_helps_it_is_said(halves):
     frame = _comparison([NONE, ("weak", 0.8, 0.68, 0.66, 0.70), ("costly", 0.7, 0.5, 0.48, 0.52)])
     finding = _remedy(frame, halves)
@@ -365,8 +383,12 @@ def test_where_no_defense_helps_it_is_said(halves):
 
 
 def test_intervals_must_part_whatever_the_estimates_say(halves):
-    frame = _comparison([("none", 0.8, 0.70, 0.60, 0.80), ("good", 0.8, 0.62, 0.58, 0.65)])
-    assert _remedy(frame, halves).title == "None of the 1 defenses measured is a remedy"
+    for none, good in [
+        ((0.70, 0.60, 0.80), (0.62, 0.58, 0.65)),
+        ((0.70, 0.65, 0.75), (0.62, 0.58, 0.66)),
+    ]:
+        frame = _comparison([("none", 0.8, *none), ("good", 0.8, *good)])
+        assert _remedy(frame, halves).title == "None of the 1 defenses measured is a remedy"
 
 
 @pytest.mark.parametrize("attack", ["lira", "threshold", "rmia"])
@@ -393,6 +415,9 @@ def test_a_remedy_is_named_with_those_that_failed(halves):
     gone = frame.iloc[:2].copy()
     gone.attrs = frame.attrs | {"lost": {"other": "ValueError: no"}}
     assert "they failed: other (ValueError: no)." in _remedy(gone, halves).explanation
+    frame.attrs = gone.attrs
+    both = "they failed: broken (RuntimeError: the disk is full); other (ValueError: no)."
+    assert both in _remedy(frame, halves).explanation
 
 
 def test_without_a_comparison_no_remedy_is_named(halves):

@@ -189,6 +189,15 @@ def test_a_withheld_epsilon_stays_withheld(make_report, how):
         assert expected in result.reason
 
 
+def test_an_epsilon_of_another_attack_says_nothing(make_report):
+    report = make_report()
+    own = (report.metrics["metric"] == "epsilon") & (report.metrics["attack"] == "threshold")
+    report.metrics.loc[own, ["estimate", "low"]] = np.nan
+    report.metrics.loc[own, "note"] = "withheld: too few"
+    assert "too few" in evaluate("threshold:epsilon > 0.1", report).reason
+    assert evaluate("epsilon > 0.1", report).outcome == "holds"
+
+
 def test_nothing_is_decided_when_a_control_failed(make_report):
     report = make_report()
     report.controls.loc[1, "passed"] = False

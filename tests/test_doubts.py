@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.datasets import make_classification
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -11,8 +15,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from mia_sklearn import AuditReport, ReferenceModels, audit
+from mia_sklearn import AuditReport, ReferenceModels, _doubts, audit
+from mia_sklearn._causes import class_order
+from mia_sklearn._doubts import below_chance
 from mia_sklearn._likeness import _ALARM, traits
+from mia_sklearn.attacks import ThresholdAttack
+from mia_sklearn.metrics import roc_auc
 from mia_sklearn.report import QUALIFYING, Finding
 from mia_sklearn.reporting import summarize
 
@@ -250,6 +258,84 @@ def test_traits_equal_a_literal_twin():
     assert set(found) == {
         (name, side) for name in ("signal", "spread", "distance") for side in ("training", "other")
     }
+
+
+def test_distances_from_one_or_two_models_are_not_compared():
+    rng = np.random.default_rng(0)
+    for n_blocks in (3, 4):
+        halves = [rng.permutation(40) < 20 for _ in range(n_blocks)]
+        trained = np.array([part for half in halves for part in (half, ~half)])
+        values, block = rng.normal(1, 1, trained.shape), np.repeat(np.arange(n_blocks), 2)
+        found = traits(values, trained, block, values[0], trained[1])
+        assert ("distance" in {trait.name for trait in found}) == (n_blocks == 4)
+
+
+def test_references_that_err_equally_often_may_differ_from_others():
+    """All are always right, the target in 18 of 20: as if one error more were made in 22."""
+    from scipy.stats import t as student_t
+
+    half = np.arange(40) < 20
+    trained = np.array([half, ~half] * 4)
+    own = np.where(np.arange(40) % 20 < 2, 0, 1)
+    block = np.repeat(np.arange(4), 2)
+    found = traits(np.ones((8, 40)), trained, block, own, half, accuracy=True)
+    spread = np.sqrt(21 / 22 * 1 / 22 / 20 * (1 + 1 / 8))
+    expected = 2 * student_t.sf(0.1 / spread, 7)
+    assert [trait.p_value for trait in found] == pytest.approx([expected] * 2)
+
+
+def spaced(gap, n=100):
+    """Scores of n members and n others at equal distances of a normal distribution's levels."""
+    levels = norm.ppf((np.arange(n) + 0.5) / n)
+    return np.r_[levels + gap, levels], np.repeat([1, 0], n)
+
+
+def test_ten_attacks_share_what_one_would_be_allowed(monkeypatch):
+    monkeypatch.setattr(_doubts, "likely_causes", lambda run, differing: [])
+    score, member = spaced(-0.424)
+    assert roc_auc(member, score, confidence=0.99).high < 0.5
+    assert roc_auc(member, score, confidence=0.999).high > 0.5
+    names = [f"a{k}" for k in range(10)]
+    records = pd.DataFrame({"member": member, "lira": spaced(0)[0], **dict.fromkeys(names, score)})
+
+    def judged(*attacks):
+        run = SimpleNamespace(headline="lira", references=None)
+        run.attacks = dict.fromkeys(["lira", *attacks], ThresholdAttack())
+        return below_chance(run, records)
+
+    assert judged(*names) is None
+    assert judged("a0").title.startswith("The a0 attack is surely worse than guessing")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_attacks_may_point_down_where_the_references_do(monkeypatch, sign):
+    """Beside the headline only: models that learn altered labels answer members with less."""
+    monkeypatch.setattr(_doubts, "likely_causes", lambda run, differing: [])
+    score, member = spaced(-1)
+    records = pd.DataFrame({"member": member, "lira": spaced(0)[0], "threshold": score})
+    trained = np.array([member == 1, member == 0])
+    refs = SimpleNamespace(
+        n_pool_=200, n_models_=2, lost_={}, membership_=trained.astype(int),
+        phi=lambda: np.where(trained, sign, 0.0),
+    )  # fmt: skip
+    run = SimpleNamespace(headline="lira", references=refs)
+    run.attacks = dict.fromkeys(["lira", "threshold"], ThresholdAttack())
+    assert (below_chance(run, records) is None) == (sign < 0)
+    run.headline = "threshold"
+    assert below_chance(run, records) is not None
+
+
+@pytest.mark.parametrize(("n", "expected"), [(10, None), (100, [1, 0])])
+def test_another_order_of_few_records_is_chance(n, expected):
+    """Right in 4 of 10: read the other way round, 6 of 10."""
+    y = np.arange(n) % 2
+    predicted = np.where(np.arange(n) % 10 < 4, y, 1 - y)
+    if expected:
+        predicted = 1 - y
+    run = SimpleNamespace(answers=np.log(np.eye(2)[predicted] + 0.1), access=None, y=y)
+    run.classes = np.array([0, 1])
+    order = class_order(run)
+    assert (order.classes if expected else order) == expected
 
 
 @pytest.mark.slow

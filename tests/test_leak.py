@@ -77,6 +77,7 @@ def test_singled_out_means_one_per_cent_of_false_alarms(make_report):
 
 def test_both_counts_stand_in_one_sentence(make_report):
     report = make_report(n=1000, stand_out=0.0, gap=1.8)
+    report.records["p_value"] = 1.0
     report.records["q_value"] = np.where(report.records["member"] == 1, 1.0, np.nan)
     rate = report.metrics.query("attack == 'stacked' and at == 0.01").iloc[0]
     note = summarize(report).exposed_note

@@ -166,6 +166,13 @@ def test_an_audit_of_a_model_that_fails_at_random_goes_on(answers_nan, n_jobs):
     assert np.isfinite(report.records["lira"]).all()
 
 
+def test_those_that_fail_among_others_are_left_out_however_many():
+    seeds = seeds_of(8)
+    fails = [seed for first in seeds[1:6] for seed in (first, second_seed(first))]
+    with pytest.warns(UserWarning, match="5 of 8 reference models are left out"):
+        assert list(fitted(Failing(fails), 8).lost_) == [1, 2, 3, 4, 5]
+
+
 def test_p_values_of_the_references_that_are_left_are_those_without_the_others():
     """A place that a lost model leaves is empty, and no other one moves."""
     seeds = seeds_of(8)
@@ -232,4 +239,5 @@ def test_reasons_are_told_once_each():
     lost = {0: "a", 3: "b", 4: "a", 5: "c", 6: "d", 7: "e " * 1000}
     text = reasons(lost)
     assert text.startswith("models 0, 4: a; model 3: b; model 5: c; and 2 other reasons")
+    assert reasons({0: "a", 1: "b", 3: "b"}) == "models 1, 3: b; model 0: a"
     assert len(reasons({0: "long\n  text " * 1000})) < 400

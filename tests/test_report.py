@@ -8,14 +8,19 @@ import json
 import re
 import stat
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
+from mia_sklearn._findings import _leak
+from mia_sklearn._unit import RECORD
 from mia_sklearn.report import AuditReport, Finding
+from mia_sklearn.reporting import _wording as wording
 from mia_sklearn.reporting import render_html, summarize
+from mia_sklearn.stats._listing import list_members
 
 FILES = ("index.html", "audit.json", "records.csv")
 NEVER = ("anonymous", "safe", "compliant")
@@ -214,6 +219,64 @@ def test_listed_records_and_the_rate_of_non_members_beside(report):
     note = summarize(report).exposed_note
     assert note.startswith(f"{len(listed)} of 1,000 members stand out")
     assert f"On the same terms {100 * rate:.3g} % of the non-members would have been" in note
+
+
+def test_numbers_in_words():
+    nan = float("nan")
+    assert wording.interval("auc", nan, 0.7) == "at most 0.700"
+    assert wording.interval("tpr", 0.02, nan) == "at least 2 %"
+    assert wording.by_chance("ppv", 0.01, 0.5) == "50 %"
+    assert wording.by_chance("tpr", 0.01) == "1 %"
+    assert [wording.false_alarms(n) for n in (0, 1)] == ["0 false alarms", "1 false alarm"]
+
+
+def test_a_record_is_listed_by_its_q_value(make_report):
+    report = make_report(n=1000, gap=0.0, stand_out=0.005)
+    shown = report.most_exposed(20)
+    expected = (shown["q_value"] <= 0.1).tolist()
+    assert [row["listed"] for row in summarize(report).exposed] == expected
+    assert (shown["p_value"] <= 0.1).all() and 0 < sum(expected) < 20
+
+
+def test_vulnerable_records_are_counted_by_side(make_report):
+    used = {"delta": 0.2, "beta": 0.1, "train_size": 500}
+    report = make_report(vulnerable_records=used)
+    records = report.records.assign(vulnerable=0, expected_neighbors=1.0)
+    found = [0, 1, 500, 501, 502]
+    records.loc[found, "vulnerable"] = 1
+    records.loc[found, "p_value"] = [0.001, 0.5, 0.001, 0.01, 0.9]
+    report.records = records
+    note = summarize(report).alone["note"]
+    assert "2 members and 3 non-members are." in note
+    assert "recognises 1 of these members and wrongly names 2 of these non-members" in note
+
+
+def test_members_and_others_are_counted_apart(make_report):
+    """700 others beside 1,000 members: the counts of one side are not the other's."""
+    report = make_report(n=1000)
+    report.records = report.records.iloc[:1700]
+    report.metrics["n_nonmembers"] = 700
+    rate = report.metrics.query("attack == 'stacked' and at == 0.01").iloc[0]
+    named, alarms = int(rate["n_identified"]), wording.false_alarms(rate["n_false_alarms"])
+    assert f"identifies {named} of 1,000 training records" in report.verdict
+    assert f"at {alarms} in 700 other records" in report.verdict
+    summary = summarize(report)
+    assert summary.tiles[0]["value"] == f"{named} of 1,000"
+    assert f"at {alarms} in 700 other records. Guessing" in summary.tiles[0]["meaning"]
+    row = next(row for row in summary.metrics[0]["rows"] if "at 1 % false" in row["measure"])
+    assert row["counts"] == f"{named} of 1,000 members, at {alarms} in 700 non-members"
+    assert row["sizes"] == "1,000 + 700"
+    listed = list_members(report.records["p_value"], report.records["member"] == 1, 0.1, 0)
+    share = wording.percent(listed.n_others / 700)
+    assert f"On the same terms {share} of the non-members would have been" in summary.exposed_note
+    assert f"of 700 other records, while {listed.n_members} stand out" in summary.exposed_note
+    run = SimpleNamespace(headline="stacked", release="posteriors", target=None, trainable=None)
+    run.pool = SimpleNamespace(labelled=True)
+    found = _leak(run, report.metrics, report.records, RECORD)
+    assert found.explanation.startswith(
+        f"Someone with this access can name {named} of 1,000 training records while wrongly naming "
+        f"{int(rate['n_false_alarms'])} of 700 others"
+    )
 
 
 def test_words_that_promise_too_much_are_never_used(make_report):

@@ -13,6 +13,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, audit
+from mia_sklearn.reporting._labels import decode_label, encode_label
 
 N = 40
 DAYS = pd.date_range("2024-10-27", periods=2 * N, freq="h")
@@ -54,6 +55,16 @@ def report_on(index, others=None, **options):
     model = DecisionTreeClassifier(random_state=0).fit(X_train, y[:N])
     options = {"attacks": "threshold", "controls": False, "progress": False, **options}
     return audit(model, X_train, y[:N], X_test, y[N:], n_references=0, random_state=0, **options)
+
+
+def test_a_time_keeps_its_zone_and_an_offset():
+    for zone in ("Europe/Paris", "UTC+02:00"):
+        before = pd.Timestamp("2024-10-27 00:30", tz=zone)
+        after = decode_label(encode_label(before, lambda value: value), lambda value: value)
+        day = pd.Timedelta("1D")
+        assert (after.isoformat(), (after + day).isoformat()) == (
+            before.isoformat(), (before + day).isoformat(),
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", INDEXES)

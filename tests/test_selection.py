@@ -412,6 +412,21 @@ def test_the_default_finds_what_a_threshold_misses(records):
         membership_risk()(audited, X[:200], y[:200])
 
 
+@pytest.mark.parametrize("options", [{"n_references": 4}, {"attack": "threshold"}])
+def test_records_of_both_sides_count_on_neither(halves, options, monkeypatch):
+    X, y, others, labels = halves
+    sides = []
+
+    def noted(metric, member, score, **more):
+        sides.append((int(member.sum()), int((~member).sum()), len(score)))
+        return compute(metric, member, score, **more)
+
+    monkeypatch.setattr("mia_sklearn.selection._risk.compute", noted)
+    audited = Audited(_tree(max_depth=3)).fit(X, y)
+    membership_risk("auc", **options)(audited, np.r_[others, X[:50]], np.r_[labels, y[:50]])
+    assert sides == [(150, 200, 350)]
+
+
 def test_a_choice_that_fails_names_the_attack():
     choose = pareto_refit(risk=membership_risk("advantage"), max_risk=0.1)
     results = {
@@ -432,6 +447,9 @@ def test_weights_of_a_search_reach_the_references(records):
     assert risk(audited, X[200:], y[200:], sample_weight=weight[200:]) < -0.5
     # The last one trained is a reference, on records of both sides.
     assert 0 < np.isin(Counting.weights, weight[200:]).sum() < 200
+    Counting.fits = 0
+    risk(audited, X[200:], y[200:], sample_weight=2 * weight[200:])
+    assert Counting.fits == 4  # References of other weights are others.
     with pytest.warns(UserWarning, match="by a threshold on the loss and not by 'lira'"):
         alone = risk(audited, X[200:], y[200:])
     assert alone == membership_risk("auc", attack="threshold")(audited, X[200:], y[200:])

@@ -74,6 +74,13 @@ def test_other_samplings_meet_the_shares_too(size):
     assert again.membership.mean(axis=0) == pytest.approx(size / n, abs=0.15)
 
 
+@pytest.mark.parametrize(("ones", "expected"), [(10, True), (11, True), (12, False), (8, False)])
+def test_shares_are_met_to_within_one_record(ones, expected):
+    labels = np.repeat(["a", "b"], 20)
+    member = np.r_[np.arange(20) < ones, np.arange(20) < 20 - ones]
+    assert is_stratified(member, labels) == expected
+
+
 def test_groups_and_generators_are_not_stratified():
     X, y = make_classification(40, random_state=0)
     references = ReferenceModels(GaussianNB(), 2, stratify=True)

@@ -175,7 +175,8 @@ class _Describer:
         if hasattr(column.dtype, "categories"):
             codes = column.cat.codes.to_numpy()
             categories = column.dtype.categories.to_numpy()
-            return self._items("column", [*parts, codes, categories], name)
+            ordered = bool(column.dtype.ordered)
+            return self._items("column", [*parts, codes, categories, ordered], name)
         if isinstance(column.dtype, np.dtype) and column.dtype.kind != "O":
             return self._items("column", [*parts, column.to_numpy()], name)
         missing = column.isna().to_numpy()

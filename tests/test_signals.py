@@ -199,3 +199,6 @@ def test_smoothing_is_chosen_by_saturation():
     votes = rng.integers(0, 6, (4, 500)) / 5
     with np.errstate(divide="ignore"):
         assert choose_smoothing(np.log(np.stack([votes, 1 - votes], axis=-1))) == 0.03
+        # One class of three ruled out, or a rest below a unit of precision: no certainty of both.
+        assert choose_smoothing(np.log([[0.5, 0.5, 0.0]] * 9)) == 1e-12
+        assert choose_smoothing(np.array([[0.0, -40.0]] * 9)) == 1e-12

@@ -98,6 +98,9 @@ def test_unknown_class_has_posterior_zero():
     phi = rescaled_logit(np.log(PROBA), np.array([-1, 0, -1]))
     assert np.isneginf(phi[[0, 2]]).all()
     assert np.isfinite(phi[1])
+    # All of the posterior is that of other classes, the first one's too.
+    phi = rescaled_logit(np.log([[0.6, 0.3, 0.1]]), np.array([-1]), smoothing=0.03)
+    assert phi[0] == pytest.approx(np.log(0.03 / 1.03))
 
 
 @pytest.mark.parametrize("shape", [(5, 3, 4), (2, 3, 2)])
@@ -136,6 +139,20 @@ def test_logits_reach_further_than_posteriors(data):
     assert_allclose(far[:, 1] - far[:, 0], model.decision_function(X), rtol=1e-12)
     assert np.isfinite(far).all()
     assert np.abs(far).max() > 800
+
+
+def test_scores_that_agree_with_posteriors_on_one_record_alone_are_no_logits():
+    class Model:
+        classes_ = np.array([0, 1])
+
+        def predict_proba(self, X):
+            return np.array([[0.5, 0.5], [0.9, 0.1]])[: len(X)]
+
+        def decision_function(self, X):
+            return np.zeros(len(X))
+
+    answer = np.exp(log_posteriors(Model(), np.zeros((2, 1))))
+    np.testing.assert_allclose(answer, [[0.5, 0.5], [0.9, 0.1]])
 
 
 def test_decision_function_without_probabilities(data):

@@ -27,6 +27,7 @@ from mia_sklearn.attacks import (
 )
 from mia_sklearn.attacks._cut import best_threshold
 from mia_sklearn.attacks._grouped import _parts
+from mia_sklearn.base._attack import platt
 from mia_sklearn.defenses import MemGuard, RoundedPosterior
 
 # --- thresholds ----------------------------------------------------------------------------------
@@ -168,6 +169,18 @@ def test_a_blank_row_gets_the_median_decision():
     attack = ThresholdAttack("logit").fit(table, member)
     blank = attack.decision_function(pd.DataFrame({"logit": [np.nan]}))
     assert blank[0] == pytest.approx(np.median(attack.decision_function(table)))
+
+
+def test_a_score_at_the_given_threshold_is_no_members():
+    attack = ThresholdAttack("logit", threshold=1.5)
+    attack.fit(pd.DataFrame({"logit": [0.0, 1.0, 2.0, 3.0]}), [0, 0, 1, 1])
+    assert attack.predict(pd.DataFrame({"logit": [1.0, 1.5, 2.0]})).tolist() == [0, 0, 1]
+
+
+def test_scores_that_part_members_from_others_keep_finite_log_odds():
+    # Of two each, three of four are taken for members at the higher score, one at the lower.
+    slope, offset = platt(np.array([0.0, 0.0, 1.0, 1.0]), np.array([False, False, True, True]))
+    assert (offset, slope + offset) == pytest.approx((-np.log(3), np.log(3)), abs=1e-4)
 
 
 # --- GMIA ----------------------------------------------------------------------------------------

@@ -78,6 +78,8 @@ def test_one_that_fails_twice_is_left_out(error, cache, tmp_path):
     assert refs.labelled_.tolist() == [[model != 1] * 80 for model in range(4)]
     table, _ = refs.shadow_observations()
     assert set(table.index.get_level_values("model")) == set(others)
+    few, _ = refs.shadow_observations(max_rows=9, random_state=0)
+    assert few.index.get_level_values("model").tolist() == np.repeat(others, 3).tolist()
     # A later run tries it again: what was wrong may have been put right.
     later = Failing()
     assert np.array_equal(fitted(later, cache=folder).outputs_, whole.outputs_)

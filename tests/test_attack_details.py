@@ -112,6 +112,12 @@ def test_columns_that_are_read_and_missing_are_named(tables):
         lira.predict(alone)
     offline = LiRAAttack(mode="offline").fit(observed, member)
     assert len(offline.predict(beside.drop(columns=["in_0", "in_1"]))) == 200
+    # Columns of `fit` that are not read are missing before those that are read.
+    backwards = LiRAAttack(mode="offline").fit(observed[observed.columns[::-1]], member)
+    assert_array_equal(
+        backwards.decision_function(beside.drop(columns=["in_0", "in_1"])),
+        backwards.decision_function(beside),
+    )
     with pytest.raises(ValueError, match=r"now missing:\n- label\nShadowAttack reads them"):
         ShadowAttack(LogisticRegression()).fit(observed, member).predict(
             alone.drop(columns="label")

@@ -172,6 +172,12 @@ class _LabelsOnly:
         return self.model.predict(X)
 
 
+def test_pairs_of_classes_are_read_as_scikit_learn_reads_them():
+    X, y = make_classification(120, 5, n_informative=4, n_redundant=0, n_classes=4, random_state=0)
+    pairs, rest = (SVC(decision_function_shape=shape).fit(X, y) for shape in ("ovo", "ovr"))
+    assert_allclose(log_posteriors(pairs, X), log_posteriors(rest, X))
+
+
 def test_predicted_labels_are_certain_answers(data):
     X, y = data
     model = _LabelsOnly(NearestCentroid().fit(X, y))

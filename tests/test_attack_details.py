@@ -19,6 +19,7 @@ from mia_sklearn.attacks import (
     GroupAttack,
     IndirectGMIAAttack,
     LiRAAttack,
+    LOGANAttack,
     RMIAAttack,
     ShadowAttack,
     StackedAttack,
@@ -187,6 +188,14 @@ def test_scores_that_part_members_from_others_keep_finite_log_odds():
     # Of two each, three of four are taken for members at the higher score, one at the lower.
     slope, offset = platt(np.array([0.0, 0.0, 1.0, 1.0]), np.array([False, False, True, True]))
     assert (offset, slope + offset) == pytest.approx((-np.log(3), np.log(3)), abs=1e-4)
+
+
+def test_a_feature_that_is_missing_is_read_as_the_mean():
+    features = pd.DataFrame({"feature_0": [-2.0, -1, 1, 2], "feature_1": [0.5, -0.5, 0.5, -0.5]})
+    attack = LOGANAttack("discriminative", LogisticRegression(), random_state=0)
+    attack.fit(features, [0, 0, 1, 1])
+    lost = features.assign(feature_0=np.nan)
+    assert_array_equal(attack.decision_function(lost), attack.decision_function(lost.fillna(0.0)))
 
 
 # --- GMIA ----------------------------------------------------------------------------------------

@@ -26,7 +26,14 @@ frame = compare_defenses(
     random_state=0,
     progress=False,
 )
-columns = ["defense", "test_score", "lira_auc", "stacked_auc", "stacked_auc_low", "stacked_auc_high"]
+columns = [
+    "defense",
+    "test_score",
+    "lira_auc",
+    "stacked_auc",
+    "stacked_auc_low",
+    "stacked_auc_high",
+]
 print(frame[columns].round(3).to_string(index=False))
 RiskUtilityDisplay.from_comparison(frame).figure_.savefig("defenses.png", dpi=150)
 

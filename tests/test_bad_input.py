@@ -131,15 +131,18 @@ CASES = {
     "infinite value": ({"X_test": with_value(X[TEST], np.inf)}, "X_test.*infinity"),
     "text for numbers": (
         {"X_test": with_value(X[TEST].astype(object), "tall")},
-        "X_test.*could not convert string to float",
+        "X_train and X_test hold float64 and object.*read both in the same way",
     ),
     "text in a frame": (
         on_frames(X_test=FRAME[TEST].assign(age="old")),
-        "X_test.*could not convert string to float",
+        "'age' of X_train and X_test hold float64 and .*read both in the same way",
     ),
     "unknown train label": ({"y_train": labels(7)}, "y_train holds labels .*: 7. It knows 0, 1"),
     "unknown test label": ({"y_test": labels("yes")}, "y_test holds labels .*: yes.*Drop these"),
-    "labels as text": ({"y_train": Y[TRAIN].astype(str)}, "y_train holds labels .*encode"),
+    "labels as text": (
+        {"y_train": Y[TRAIN].astype(str)},
+        "y_train holds labels of another.*as '0'",
+    ),
     "missing label": ({"y_train": labels(0, None)}, "y_train has no label in row 1; drop"),
     "NaN label": ({"y_test": labels(0, 1, np.nan)}, "y_test has no label in row 2; drop"),
     "one class": ({"y_train": Y[TRAIN] * 0}, "y_train holds one class only"),

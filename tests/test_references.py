@@ -282,7 +282,7 @@ def _flat(X):
 
 def test_answers_come_in_chunks_without_a_trace(data, monkeypatch):
     whole = ReferenceModels(GaussianNB(), 2, random_state=0).fit(*data)
-    monkeypatch.setattr("mia_sklearn._training._VALUES_PER_CHUNK", 50)
+    monkeypatch.setattr("mia_sklearn._data._VALUES_PER_CHUNK", 50)
     parts = ReferenceModels(GaussianNB(), 2, random_state=0).fit(*data)
     assert np.array_equal(whole.outputs_, parts.outputs_)
 

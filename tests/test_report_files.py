@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
+from mia_sklearn import audit
 from mia_sklearn.report import AuditReport, Finding
 from mia_sklearn.reporting import _store, render_html
 
@@ -151,7 +153,6 @@ def test_halves_of_characters_lose_no_report(make_report, tmp_path):
     report.records["label"] = pd.Series([SURROGATE, "b"] * 30, dtype=object)
     report.info[SURROGATE] = [SURROGATE]
     report.findings.append(Finding("X", "info", SURROGATE, SURROGATE, SURROGATE))
-    report.records = report.records.rename(columns={"slice_sex": f"slice_{SURROGATE}"})
     report.records["slice_x"] = pd.Series([SURROGATE] * 60, dtype=object)
     report.save(tmp_path)
     loaded = AuditReport.load(tmp_path)
@@ -159,6 +160,17 @@ def test_halves_of_characters_lose_no_report(make_report, tmp_path):
     assert loaded.info[r"half \ud83d of it"] == [r"half \ud83d of it"]
     assert r"half \ud83d of it" in (tmp_path / "records.csv").read_text(encoding="utf-8")
     assert r"half \ud83d of it" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_halves_of_characters_end_no_audit(tmp_path):
+    X, n = np.random.default_rng(0).normal(size=(80, 2)), 40
+    y = np.tile([0, 1], n)
+    model = DecisionTreeClassifier(random_state=0).fit(X[:n], y[:n])
+    slices = {SURROGATE: [SURROGATE, "c"] * n}
+    report = audit(model, X[:n], y[:n], X[n:], y[n:], n_references=0, slices=slices, progress=False)
+    report.save(tmp_path)
+    loaded = AuditReport.load(tmp_path)
+    assert r"half \ud83d of it" in set(loaded.records[r"slice_half \ud83d of it"])
 
 
 @pytest.mark.parametrize("lost", ["index.html", "audit.json", "records.csv"])

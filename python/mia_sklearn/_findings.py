@@ -474,7 +474,7 @@ def _answers_differ(run: Run) -> Finding | None:
 
 def _saturated(run: Run) -> Finding | None:
     refs = run.references
-    if refs is None or run.access is not None or not refs.scale_.saturated:
+    if refs is None or refs.scale_ is None or not refs.scale_.saturated:
         return None
     return Finding(
         "SATURATED",

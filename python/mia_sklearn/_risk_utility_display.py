@@ -146,6 +146,7 @@ class RiskUtilityDisplay:
             raise ValueError(f"risk must be one of {', '.join(known)}, got {risk!r}.")
         attack, _, rate = risk.rpartition("_")
         _, level = parse_metric(rate)
+        assert not isinstance(level, tuple)  # a comparison measures AUC and TPR
         what = "AUC" if level is None else f"True-positive rate at {100 * level:g} % false ones"
         display = cls(
             names=comparison["defense"].tolist(),

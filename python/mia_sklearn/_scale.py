@@ -71,7 +71,7 @@ class PosteriorScale:
         ndarray of shape (..., n_records), float64
         """
         phi = rescaled_logit(self.powered(log_proba), label, self.smoothing)
-        return np.interp(phi, *self.knots) if self.knots else phi
+        return np.interp(phi, self.knots[0], self.knots[1]) if self.knots else phi
 
     def powered(self, log_proba: np.ndarray) -> np.ndarray:
         """Return log-posteriors raised to the power of this scale."""
@@ -109,7 +109,7 @@ def choose_scale(
     -------
     PosteriorScale
     """
-    models = _whole_blocks(labelled.any(axis=1), block)
+    models = _whole_blocks(np.flatnonzero(labelled.any(axis=1)), block)
     n_records, n_classes = outputs.shape[1:]
     step = max(1, len(models) * n_records * n_classes // _MOST_LOOKED_AT)
     some = outputs[np.ix_(models, np.arange(0, n_records, step))]
@@ -130,7 +130,7 @@ def choose_scale(
         _separation(scale.phi(answers, labels), trained, block) for scale in (natural, by_ranks)
     ]
     slack = np.maximum(_SLACK, _CHANCE / np.sqrt(_MOST_ACTING * len(rows)))
-    as_good = np.subtract(*first) >= -slack
+    as_good = np.subtract(first[0], first[1]) >= -slack
     if np.isnan(first).any() or (as_good.all() and _USUAL_LEADS[0] < lead < _USUAL_LEADS[1]):
         return natural
     scales = [natural, by_ranks] + [
@@ -156,10 +156,9 @@ def _typical_lead(answers: np.ndarray) -> float:
     return float(np.median(lead)) if len(lead) else 0.0
 
 
-def _whole_blocks(there: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Return models that were not lost, of the first blocks."""
+def _whole_blocks(kept: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Return models of the first blocks, of those that were not lost."""
     size = int(np.count_nonzero(block == block[0])) if block[0] >= 0 else 1
-    kept = np.flatnonzero(there)
     return kept[: max(2 * size, _MOST_MODELS // size * size)]
 
 

@@ -42,7 +42,7 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
     else:
         for name in slices:
             given[str(name)] = _column(name, pool)
-    return {name: _as_groups(name, values) for name, values in given.items()}
+    return {valid(name): _as_groups(name, values) for name, values in given.items()}
 
 
 def _column(name: str, pool: Any) -> np.ndarray:
@@ -64,11 +64,14 @@ def _column(name: str, pool: Any) -> np.ndarray:
 def _as_groups(name: str, values: np.ndarray) -> np.ndarray:
     import pandas as pd
 
+    if values.dtype.kind in "UO":
+        # A name may hold what no table and no file can, and the report is to be written.
+        texts = (valid(value) if isinstance(value, str) else value for value in values.tolist())
+        values = np.fromiter(texts, dtype=object, count=len(values))
     series = pd.Series(values)
     if pd.api.types.is_numeric_dtype(series) and series.nunique() > _MOST_VALUES:
         series = pd.qcut(series, 4, duplicates="drop")
-    # A name may hold what no file can, and the report is to be written.
-    text = series.astype(object).where(series.notna(), "missing").map(lambda v: valid(str(v)))
+    text = series.astype(object).where(series.notna(), "missing").astype(str)
     if text.nunique() > 4 * _MOST_VALUES:
         raise ValueError(
             f"slices: {name!r} has {text.nunique()} values, too many to report apart. Group them "

@@ -211,7 +211,7 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
             "block_size": refs.block_size_,
             "stratified": refs.stratify,
         }
-        if run.access is None:
+        if refs.scale_ is not None:
             info["smoothing"] = refs.smoothing_
             if refs.scale_.power != 1 or refs.scale_.knots:
                 info["answers_are"] = refs.scale_.text

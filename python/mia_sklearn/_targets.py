@@ -249,9 +249,10 @@ def check_labels(target: Any, y: np.ndarray, name: str = "y") -> None:
         classes = np.asarray(target.classes_)
         if set(unknown) <= set(map(str, classes.tolist())):
             kind = classes.dtype.name if classes.dtype.kind in "biuf" else "str"
+            strange = y[positions(y, classes) < 0].tolist()[0]
             raise ValueError(
                 f"{name} holds labels of another type than the model knows: {y.dtype} such as "
-                f"{y[positions(y, classes) < 0][0]!r} in place of {classes[0]!r}. Give them in the "
+                f"{strange!r} in place of {classes.tolist()[0]!r}. Give them in the "
                 f"model's type, np.asarray({name}).astype({kind!r})."
             )
         if unknown == ["-1"] and type(last_step(target)).__module__.startswith(_SEMI_SUPERVISED):

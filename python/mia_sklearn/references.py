@@ -184,9 +184,11 @@ class ReferenceModels(BaseEstimator):
     random one with given numbers of records of each class, so are those of stratified models:
     given the numbers, every such set is as likely, for them as for the target. The target of a
     plain split has numbers of its own, which move its answers on whole classes. Plain references
-    share that, stratified ones do not: of naive Bayes on classes of 240, 45 and 15 records they
-    give p <= .001 to .005 of non-members (16 references), plain ones to as many as they should.
-    So this is no default, although it trains more surely where a class is rare.
+    share that, stratified ones do not. Simulated (naive Bayes, classes of 240, 45 and 15 records,
+    16 references, 180,000 non-members of plain targets): pooled p <= .001 for .0034 of them
+    against stratified references and for .0013 against plain ones, rank p-values of 1/17 for .071
+    and .058; of stratified targets, against stratified references, .0010 and .057. So this is no
+    default, although it trains more surely where a class is rare.
 
     *Models that cannot be trained*, since a class is too rare in their training set, or a loss
     becomes NaN, are tried once more with another seed on the same records, and then left out.
@@ -422,9 +424,10 @@ class ReferenceModels(BaseEstimator):
         """Name the parts of the models' answers."""
         self._phi: np.ndarray | None = None
         self.log_normalizers_, self.query_outputs_ = None, None
+        self.scale_: PosteriorScale | None = None
         if self.access_ is not None:
             # Nothing is smoothed that is no posterior.
-            self.outputs_, self.smoothing_, self.scale_ = answers, 0.0, None
+            self.outputs_, self.smoothing_ = answers, 0.0
             self._warn_of_constants()
             return
         n_columns, n_classes = answers.shape[-1], len(self.classes_)
@@ -453,9 +456,10 @@ class ReferenceModels(BaseEstimator):
     @property
     def features_(self) -> np.ndarray:
         check_is_fitted(self, "outputs_")
-        if self.access_ is not None:
+        if self.scale_ is None:
+            asked = getattr(self.access_, "name", None)
             raise ValueError(
-                f"Models asked for {self.access_.name!r} show no outputs to compare records by: "
+                f"Models asked for {asked!r} show no outputs to compare records by: "
                 "fit ReferenceModels without signal=."
             )
         kept = [model for model in range(self.n_models_) if model not in self.lost_]

@@ -90,9 +90,10 @@ def privacy_risk_scores(
     score = np.full(len(asked), np.nan)
     for label in np.unique(labels):
         rows = labels == label
-        sides = [known[(classes == label) & (member == side)] for side in (True, False)]
-        if all(len(side) for side in sides):
-            score[rows] = _share_of_first(*sides, asked[rows], bins)
+        own = classes == label
+        first, second = known[own & member], known[own & ~member]
+        if len(first) and len(second):
+            score[rows] = _share_of_first(first, second, asked[rows], bins)
     return score
 
 

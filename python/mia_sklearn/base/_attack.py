@@ -204,7 +204,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_names(self, names: set[str]) -> None:
         """Raise if a table lacks a column that is read."""
         reads = self._reads()
-        places = range(self.n_features_in_)
+        places = np.arange(self.n_features_in_)
         if reads is not None:
             places = np.concatenate([self._groups[g] for g in reads if g in self._groups])
         missing = [self._names[place] for place in places if self._names[place] not in names]

@@ -232,7 +232,7 @@ def _csv(records: pd.DataFrame) -> str:
     def harmless(cell: Any) -> Any:
         if not isinstance(cell, str):
             return cell
-        cell = cell.replace("\0", "")  # Python 3.10 cannot write it.
+        cell = valid(cell).replace("\0", "")  # Python 3.10 cannot write it.
         return "'" + cell if cell.startswith(_FORMULA_STARTS) else cell
 
     table = records.rename(columns=harmless)

@@ -28,8 +28,10 @@ from mia_sklearn.attacks import (
 )
 from mia_sklearn.attacks._cut import best_threshold
 from mia_sklearn.attacks._grouped import _parts
+from mia_sklearn.attacks._round_loss import _features
 from mia_sklearn.base._attack import platt
 from mia_sklearn.defenses import MemGuard, RoundedPosterior
+from mia_sklearn.signals import SIGNALS, signal_of_posteriors
 
 # --- thresholds ----------------------------------------------------------------------------------
 
@@ -182,6 +184,24 @@ def test_a_score_at_the_given_threshold_is_no_members():
     attack = ThresholdAttack("logit", threshold=1.5)
     attack.fit(pd.DataFrame({"logit": [0.0, 1.0, 2.0, 3.0]}), [0, 0, 1, 1])
     assert attack.predict(pd.DataFrame({"logit": [1.0, 1.5, 2.0]})).tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_a_sure_and_right_answer_speaks_for_a_member(signal):
+    table = pd.DataFrame({"label": [0, 0], "proba_0": [0.9, 0.4], "proba_1": [0.1, 0.6]})
+    table["logit"] = logit(table["proba_0"])
+    attack = ThresholdAttack(signal).fit(table, [1, 0])
+    assert attack.predict(table).tolist() == [1, 0]
+    value = signal_of_posteriors(signal, table[["proba_0", "proba_1"]].to_numpy(), np.zeros(2))
+    assert attack.threshold_ == pytest.approx(value.mean())
+
+
+def test_summaries_of_rounds_by_hand():
+    # phi; mean, last and sum over times -1, 0, 1 of the loss and of phi; largest, least change.
+    phi = np.array([1.0, 2.0, 4.0])
+    loss = np.log1p(np.exp(-phi))
+    expected = [*phi, loss.mean(), loss[2], loss[2] - loss[0], 7 / 3, 4, 3, 2, 0]
+    assert_allclose(_features(phi[None].copy())[0], expected)
 
 
 def test_scores_that_part_members_from_others_keep_finite_log_odds():

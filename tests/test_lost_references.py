@@ -187,6 +187,17 @@ def test_p_values_of_the_references_that_are_left_are_those_without_the_others()
     assert np.array_equal(table.to_numpy(), expected.to_numpy(), equal_nan=True)
 
 
+def test_the_place_of_a_lost_model_is_taken_by_the_next_one():
+    seeds = ReferenceModels(GaussianNB(), 4, sampling="bootstrap", random_state=0).fit(X, Y).seeds_
+    fails = [int(seeds[0]), second_seed(int(seeds[0]))]
+    with pytest.warns(UserWarning, match="left out"):
+        refs = fitted(Failing(fails), sampling="bootstrap")
+    table, _ = refs.shadow_observations()
+    for side in ("out_", "in_"):
+        empty = table.filter(regex=f"^{side}").isna().to_numpy()
+        assert (np.diff(empty.astype(int), axis=1) >= 0).all()
+
+
 # Rare classes.
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ._data import concat_rows, is_frame, row_digests
+from ._data import concat_rows, is_documents, is_frame, row_digests
 from ._groups import Grouping
 
 __all__ = ["Repeats", "TooFewRecords", "find_repeats", "shared_records"]
@@ -119,6 +119,8 @@ def _at_one_precision(one: Any, other: Any) -> tuple[Any, Any]:
         if not types or not one.columns.is_unique:
             return one, other
         return one.astype(types), other.astype(types)
+    if is_documents(one):
+        return one, other
     if not sparse.issparse(one):
         one, other = np.asarray(one), np.asarray(other)
     narrow = _narrower(one.dtype, other.dtype)

@@ -267,6 +267,7 @@ def test_mem_guard_draws_by_its_seed():
         MemGuard(forest, 0.3, random_state=seed).fit(X[:100], y[:100], X[100:130], y[100:130])
         for seed in (0, 0, 1)
     )
+    assert one._seed == again._seed != other._seed
     altered = [
         np.abs(model.predict_proba(X) - model.estimator_.predict_proba(X)).max(axis=1) > 1e-6
         for model in (one, again, other)

@@ -12,6 +12,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit
+from mia_sklearn._data import row_digests
 from mia_sklearn._plan import make_plan, make_pool
 from mia_sklearn._repeats import shared_records
 from mia_sklearn.selection import Audited, membership_risk
@@ -177,6 +178,12 @@ def test_different_values_are_different(one, other):
     assert not shared_records(one, other, y, y).any()
 
 
+def test_digests_go_by_the_value_that_entries_add_up_to():
+    assert row_digests(np.array([[-0.0]])) == row_digests(np.array([[0.0]]))
+    twice = sparse.csr_matrix(([1.0, 2.0], [0, 0], [0, 2]), shape=(1, 1))
+    assert row_digests(twice) == row_digests(sparse.csr_matrix([[3.0]]))
+
+
 def test_arrays_of_two_widths_hold_the_same_records():
     X, y = records(20)
     assert shared_records(X.astype(np.float32), X, y, y).all()
@@ -313,7 +320,9 @@ def test_the_scorer_of_risk_leaves_out_what_an_audit_leaves_out():
     audited_model = Audited(RandomForestClassifier(5, random_state=0)).fit(X[:60], y[:60])
     report = run(audited_model.estimator_, X, y, n_references=0)
     auc = report.metrics.query("metric == 'auc'")["estimate"].item()
-    assert membership_risk("auc")(audited_model, X[60:], y[60:]) == pytest.approx(-auc)
+    assert membership_risk("auc", attack="threshold")(
+        audited_model, X[60:], y[60:]
+    ) == pytest.approx(-auc)
 
 
 # -- Rates ----------------------------------------------------------------------------------

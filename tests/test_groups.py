@@ -15,7 +15,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels, audit, observe
-from mia_sklearn._groups import Grouping
+from mia_sklearn._groups import Grouping, cut_nearest
 from mia_sklearn._sampling import assign
 from mia_sklearn.attacks import GradientNormAttack, GroupAttack, LiRAAttack, ThresholdAttack
 from mia_sklearn.cli import main
@@ -471,6 +471,10 @@ def test_max_records_takes_whole_people():
     report = audit(model, *parts, groups=groups, max_records=203, **options)
     assert report.records["n_rows"].tolist() == [5] * 40
     assert report.info["n_unaudited"] == 100
+
+
+def test_whole_people_come_nearest_to_the_number_asked_for():
+    assert cut_nearest(np.array([3, 3, 3]), [4, 5]).tolist() == [1, 2]
 
 
 def test_an_attack_that_scores_people_is_left_as_it_is():

@@ -14,6 +14,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, observe
+from mia_sklearn._agreement import agreement_with_predict
 from small_targets import (
     BINARY,
     TRAIN,
@@ -77,6 +78,42 @@ def test_predictions_of_another_origin_are_a_finding():
     share = (model.predict_proba(X).argmax(axis=1) != model.predict(X)).mean()
     finding = next(f for f in run(model, BINARY).findings if f.code == "ANSWERS_DIFFER")
     assert f"on {100 * share:.0f} % of" in finding.title
+
+
+class Told:
+    """Answers what it is told: the probability of class 1, the decision, the prediction."""
+
+    classes_ = np.array([0, 1])
+
+    def __init__(self, second, decision, predicted):
+        self.second, self.decision, self.predicted = map(np.array, (second, decision, predicted))
+
+    def predict_proba(self, X):
+        return np.column_stack([1 - self.second, self.second])
+
+    def decision_function(self, X):
+        return self.decision
+
+    def predict(self, X):
+        return self.predicted
+
+    def agreement(self):
+        rows = np.arange(len(self.second))
+        return agreement_with_predict(
+            self, np.zeros((len(rows), 1)), np.log(self.predict_proba(0)), rows
+        )
+
+
+def test_a_label_that_is_no_class_is_another_prediction():
+    assert Told([0.1, 0.2, 0.1, 0.9], [-1, -1, -1, 1], [0, 0, 7, 1]).agreement().share == 0.25
+
+
+def test_a_decision_function_vouches_only_for_what_it_decides():
+    second, decision = [0.1] * 20 + [0.9] * 20, [1.0] * 20 + [-1.0] * 20
+    found = Told(second, decision, [1] * 20 + [0] * 20).agreement()
+    assert (found.share, found.order) == (1, 0)
+    with pytest.raises(ValueError, match="do not mean what its classes_ say"):
+        Told(second, decision[::-1], [1] * 20 + [0] * 20).agreement()
 
 
 # -- What functions and models answer -----------------------------------------------------------

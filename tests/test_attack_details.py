@@ -19,6 +19,7 @@ from mia_sklearn.attacks import (
     GroupAttack,
     IndirectGMIAAttack,
     LiRAAttack,
+    LOGANAttack,
     RMIAAttack,
     ShadowAttack,
     StackedAttack,
@@ -27,7 +28,10 @@ from mia_sklearn.attacks import (
 )
 from mia_sklearn.attacks._cut import best_threshold
 from mia_sklearn.attacks._grouped import _parts
+from mia_sklearn.attacks._round_loss import _features
+from mia_sklearn.base._attack import platt
 from mia_sklearn.defenses import MemGuard, RoundedPosterior
+from mia_sklearn.signals import SIGNALS, signal_of_posteriors
 
 # --- thresholds ----------------------------------------------------------------------------------
 
@@ -111,6 +115,12 @@ def test_columns_that_are_read_and_missing_are_named(tables):
         lira.predict(alone)
     offline = LiRAAttack(mode="offline").fit(observed, member)
     assert len(offline.predict(beside.drop(columns=["in_0", "in_1"]))) == 200
+    # Columns of `fit` that are not read are missing before those that are read.
+    backwards = LiRAAttack(mode="offline").fit(observed[observed.columns[::-1]], member)
+    assert_array_equal(
+        backwards.decision_function(beside.drop(columns=["in_0", "in_1"])),
+        backwards.decision_function(beside),
+    )
     with pytest.raises(ValueError, match=r"now missing:\n- label\nShadowAttack reads them"):
         ShadowAttack(LogisticRegression()).fit(observed, member).predict(
             alone.drop(columns="label")
@@ -170,6 +180,44 @@ def test_a_blank_row_gets_the_median_decision():
     assert blank[0] == pytest.approx(np.median(attack.decision_function(table)))
 
 
+def test_a_score_at_the_given_threshold_is_no_members():
+    attack = ThresholdAttack("logit", threshold=1.5)
+    attack.fit(pd.DataFrame({"logit": [0.0, 1.0, 2.0, 3.0]}), [0, 0, 1, 1])
+    assert attack.predict(pd.DataFrame({"logit": [1.0, 1.5, 2.0]})).tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_a_sure_and_right_answer_speaks_for_a_member(signal):
+    table = pd.DataFrame({"label": [0, 0], "proba_0": [0.9, 0.4], "proba_1": [0.1, 0.6]})
+    table["logit"] = logit(table["proba_0"])
+    attack = ThresholdAttack(signal).fit(table, [1, 0])
+    assert attack.predict(table).tolist() == [1, 0]
+    value = signal_of_posteriors(signal, table[["proba_0", "proba_1"]].to_numpy(), np.zeros(2))
+    assert attack.threshold_ == pytest.approx(value.mean())
+
+
+def test_summaries_of_rounds_by_hand():
+    # phi; mean, last and sum over times -1, 0, 1 of the loss and of phi; largest, least change.
+    phi = np.array([1.0, 2.0, 4.0])
+    loss = np.log1p(np.exp(-phi))
+    expected = [*phi, loss.mean(), loss[2], loss[2] - loss[0], 7 / 3, 4, 3, 2, 0]
+    assert_allclose(_features(phi[None].copy())[0], expected)
+
+
+def test_scores_that_part_members_from_others_keep_finite_log_odds():
+    # Of two each, three of four are taken for members at the higher score, one at the lower.
+    slope, offset = platt(np.array([0.0, 0.0, 1.0, 1.0]), np.array([False, False, True, True]))
+    assert (offset, slope + offset) == pytest.approx((-np.log(3), np.log(3)), abs=1e-4)
+
+
+def test_a_feature_that_is_missing_is_read_as_the_mean():
+    features = pd.DataFrame({"feature_0": [-2.0, -1, 1, 2], "feature_1": [0.5, -0.5, 0.5, -0.5]})
+    attack = LOGANAttack("discriminative", LogisticRegression(), random_state=0)
+    attack.fit(features, [0, 0, 1, 1])
+    lost = features.assign(feature_0=np.nan)
+    assert_array_equal(attack.decision_function(lost), attack.decision_function(lost.fillna(0.0)))
+
+
 # --- GMIA ----------------------------------------------------------------------------------------
 
 
@@ -219,6 +267,7 @@ def test_mem_guard_draws_by_its_seed():
         MemGuard(forest, 0.3, random_state=seed).fit(X[:100], y[:100], X[100:130], y[100:130])
         for seed in (0, 0, 1)
     )
+    assert one._seed == again._seed != other._seed
     altered = [
         np.abs(model.predict_proba(X) - model.estimator_.predict_proba(X)).max(axis=1) > 1e-6
         for model in (one, again, other)
@@ -256,4 +305,4 @@ def test_rmia_by_hand():
         attack = RMIAAttack(mode=mode, gamma=1.3, offline_a=a).fit(table, member)
         found = attack.score_observations(table)
         # Ties are broken by less than one record of the population.
-        assert ((found - share >= 0) & (found - share < 1 / (~member).sum())).all()
+        assert_allclose(found - share, ratio / (1 + ratio) / (2 * (~member).sum()), rtol=1e-6)

@@ -286,6 +286,15 @@ def test_stacked_masks_one_block_at_a_time(references, shadow, target_observatio
     assert_allclose(
         few.score_observations(target_observations), np.mean([parts[0], parts[-1]], axis=0)
     )
+    # A block of which one place alone is empty is not what an acting reference lacks.
+    trimmed = target_observations.assign(in_0=np.nan)
+    without = [
+        attack.score_observations(trimmed.assign(**{f"out_{block}": np.nan, f"in_{block}": np.nan}))
+        for block in range(1, references.n_blocks_)
+    ]
+    assert_allclose(
+        attack.score_observations(trimmed), np.mean([parts[0], *without], axis=0), rtol=1e-6
+    )
 
 
 class LogisticRegressionOnMeans(LogisticRegression):

@@ -150,7 +150,7 @@ def test_slices_share_the_confidence(report):
 
 
 def test_numeric_slices_are_cut_at_quartiles(model, halves):
-    values = np.arange(900.0)
+    values = np.arange(900.0) ** 3
     report = run(model, halves, slices={"rank": values})
     sizes = report.records["slice_rank"].value_counts()
     assert sizes.tolist() == [225] * 4

@@ -226,7 +226,7 @@ def test_finds_members_of_a_memorising_target(name, shadow, target_observations,
 def test_a_second_table_with_other_columns_is_refused(name, shadow, target_observations):
     attack = _attacks_by_name()[name].fit(*shadow)
     with pytest.raises(ValueError, match="feature names should match"):
-        attack.predict(target_observations.rename(columns={"logit": "phi"}))
+        attack.predict(target_observations.rename(columns={"logit": "phi", "proba_0": "first"}))
 
 
 @pytest.mark.parametrize(

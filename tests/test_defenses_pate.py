@@ -56,6 +56,14 @@ def pate(X, y, **options):
     return PATE(Unanimous(), Recorder(), **options).fit(X, y)
 
 
+def test_a_little_more_than_delta_at_an_epsilon_of_0():
+    # At 0 delta is 2 Phi(mu / 2) - 1, here twice the .1 that is asked for.
+    epsilon = epsilon_of(2 * norm.ppf(0.6), 0.1)
+    assert log_delta_of(epsilon, 2 * norm.ppf(0.6)) == pytest.approx(np.log(0.1))
+    assert epsilon > 0.1
+    assert epsilon_of(2 * norm.ppf(0.6), 0.2 + 1e-9) == 0
+
+
 def test_epsilon_of_noisy_votes():
     X, y = numbered(300, n_classes=2)
     fitted = pate(X, y, noise=4.0, n_queries=50)

@@ -211,7 +211,7 @@ def test_metadata_is_routed_to_the_models_that_ask_for_it():
         (ModelStacking([("a", GaussianNB()), ("a", GaussianNB())]), "not unique"),
         (ModelStacking([("a", GaussianNB)]), "'a' is no classifier"),
         (ModelStacking([("a", LinearSVC())]), r"CalibratedClassifierCV\(LinearSVC"),
-        (ModelStacking("two"), r"must be a list of \(name, classifier\)"),
+        (ModelStacking("two"), "'estimators' parameter of ModelStacking must be an instance of"),
         (ModelStacking(final_estimator=1), "'final_estimator' parameter of ModelStacking"),
         (ModelStacking([("net__1", GaussianNB())]), "must not contain __"),
     ],

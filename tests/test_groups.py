@@ -15,7 +15,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels, audit, observe
-from mia_sklearn._groups import Grouping
+from mia_sklearn._groups import Grouping, cut_nearest
 from mia_sklearn._sampling import assign
 from mia_sklearn.attacks import GradientNormAttack, GroupAttack, LiRAAttack, ThresholdAttack
 from mia_sklearn.cli import main
@@ -414,8 +414,10 @@ def test_report_speaks_of_people(report):
             assert "training records" not in finding.title + finding.explanation, finding
 
 
-def test_one_row_each_is_the_audit_of_records():
+def test_one_row_each_is_the_audit_of_records(monkeypatch):
     """The same people, metrics and order as without groups, but for the wording."""
+    # People are not drawn within classes, whatever their records' split looks like.
+    monkeypatch.setattr("mia_sklearn._audit.is_stratified", lambda *_: False)
     parts, theirs, others = split_people(rows=1, n=160)
     model = DecisionTreeClassifier(max_depth=4, random_state=0).fit(parts[0], parts[1])
     options = {"n_references": 4, "attacks": ["lira"], "controls": False, **QUICK}
@@ -471,6 +473,10 @@ def test_max_records_takes_whole_people():
     report = audit(model, *parts, groups=groups, max_records=203, **options)
     assert report.records["n_rows"].tolist() == [5] * 40
     assert report.info["n_unaudited"] == 100
+
+
+def test_whole_people_come_nearest_to_the_number_asked_for():
+    assert cut_nearest(np.array([3, 3, 3]), [4, 5]).tolist() == [1, 2]
 
 
 def test_an_attack_that_scores_people_is_left_as_it_is():

@@ -78,6 +78,8 @@ def test_one_that_fails_twice_is_left_out(error, cache, tmp_path):
     assert refs.labelled_.tolist() == [[model != 1] * 80 for model in range(4)]
     table, _ = refs.shadow_observations()
     assert set(table.index.get_level_values("model")) == set(others)
+    few, _ = refs.shadow_observations(max_rows=9, random_state=0)
+    assert few.index.get_level_values("model").tolist() == np.repeat(others, 3).tolist()
     # A later run tries it again: what was wrong may have been put right.
     later = Failing()
     assert np.array_equal(fitted(later, cache=folder).outputs_, whole.outputs_)
@@ -190,6 +192,17 @@ def test_p_values_of_the_references_that_are_left_are_those_without_the_others()
     for name in ("in_1", "out_1"):
         expected.loc[side == name, name] = np.nan
     assert np.array_equal(table.to_numpy(), expected.to_numpy(), equal_nan=True)
+
+
+def test_the_place_of_a_lost_model_is_taken_by_the_next_one():
+    seeds = ReferenceModels(GaussianNB(), 4, sampling="bootstrap", random_state=0).fit(X, Y).seeds_
+    fails = [int(seeds[0]), second_seed(int(seeds[0]))]
+    with pytest.warns(UserWarning, match="left out"):
+        refs = fitted(Failing(fails), sampling="bootstrap")
+    table, _ = refs.shadow_observations()
+    for side in ("out_", "in_"):
+        empty = table.filter(regex=f"^{side}").isna().to_numpy()
+        assert (np.diff(empty.astype(int), axis=1) >= 0).all()
 
 
 # Rare classes.

@@ -93,6 +93,14 @@ def test_epsilon_is_one_sided():
     assert "average-leak" in average.note
 
 
+def test_epsilon_takes_the_membership_rate_that_it_is_told():
+    member = np.arange(200) < 80
+    score = -np.arange(200.0)
+    assert epsilon_lower_bound(member, score).value == pytest.approx(2.92387, abs=1e-5)
+    told = epsilon_lower_bound(member, score, membership_rate=0.2)
+    assert told.value == pytest.approx(3.57965, abs=1e-5)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(
     "labels",
@@ -283,6 +291,9 @@ def test_precision_at_n_counts_members_among_the_highest():
     assert (estimate.n_identified, estimate.n_false_alarms) == (750, 250)
     assert estimate.note == "at the 1,000 highest scores; guessing gives 0.500"
     assert estimate.fpr == 0.25
+    # Three of four: at the upper end all four would be members in one case of ten.
+    few = precision_at_n([0, 0, 0, 1, 1, 1, 1, 0], np.arange(8), 4, confidence=0.8)
+    assert (few.value, few.high) == (0.75, pytest.approx(0.9**0.25))
     with pytest.raises(ValueError, match="number of candidates, 2000"):
         precision_at_n(Y, SCORE, 2001)
     # No place is favoured: members stand before or behind non-members.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import make_classification
@@ -10,6 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, observe
+from mia_sklearn._observations import group_columns
+from mia_sklearn._pool import Evidence, Neighborhood
 from mia_sklearn._training import _Renamed
 from mia_sklearn.selection import compare_defenses
 from mia_sklearn.stats._likelihood import GaussianRatio, Moments
@@ -181,3 +184,30 @@ def test_models_of_positions_answer_with_labels():
     renamed = _Renamed(inner, classes)
     assert renamed.predict(X).tolist() == ["a", "c", "d", "a", "c", "d"]
     np.testing.assert_array_equal(renamed.predict_proba(X), inner.predict_proba(X))
+
+
+def test_numbered_columns_are_read_in_the_order_of_their_numbers():
+    assert group_columns(["out_10", "logit", "out_2"])["out"].tolist() == [2, 0]
+
+
+def test_what_neighbors_say_by_hand():
+    # Distances in standard deviations, sqrt(14) / 3; the first two are one another's neighbours.
+    pool = Neighborhood(np.array([[0.0], [1.0], [3.0]]), np.array([0, 1, 0]), 1)
+    told = [[1, 2, 3], [10, -20, 3], [-9, 5, 1], [1, -7, 2], [0.1, 0.2, 0.3]]
+    target = np.empty((3, len(pool.columns())))
+    pool.fill(target, np.arange(3), Evidence(*np.array(told, dtype=float)))
+    table = pd.DataFrame(target, columns=pool.columns()).filter(regex="_0$|close")
+    table.columns = table.columns.str.removeprefix("neighbor_")
+    expected = {
+        "distance_0": np.array([3, 3, 6]) / np.sqrt(14),
+        "same_0": [0, 0, 0],
+        # Far ratios are cut at 6, far residuals at 4.
+        "ratio_0": [-6, 6, -6],
+        "residual_0": [4, -4, 4],
+        # Of another class, a sure answer of the neighbour speaks against.
+        "signed_logit_0": [-2, -1, -2],
+        "gap_0": [0.2, 0.1, 0.2],
+        "close": [1, 1, 0],
+        "close_ratio": [6, -6, 0],
+    }
+    pd.testing.assert_frame_equal(table, pd.DataFrame(expected), check_dtype=False)

@@ -12,6 +12,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit
+from mia_sklearn._data import row_digests
 from mia_sklearn._plan import make_plan, make_pool
 from mia_sklearn._repeats import shared_records
 from mia_sklearn.selection import Audited, membership_risk
@@ -175,6 +176,12 @@ def test_different_values_are_different(one, other):
     one, other = (pd.DataFrame({"a": values}) for values in (one, other))
     y = np.array([0, 1])
     assert not shared_records(one, other, y, y).any()
+
+
+def test_digests_go_by_the_value_that_entries_add_up_to():
+    assert row_digests(np.array([[-0.0]])) == row_digests(np.array([[0.0]]))
+    twice = sparse.csr_matrix(([1.0, 2.0], [0, 0], [0, 2]), shape=(1, 1))
+    assert row_digests(twice) == row_digests(sparse.csr_matrix([[3.0]]))
 
 
 def test_arrays_of_two_widths_hold_the_same_records():

@@ -137,3 +137,26 @@ def test_where_there_is_nothing_to_choose():
     outputs = np.zeros((4, 30, 1), dtype=np.float32)
     told = np.zeros(30, int), np.tile([[1], [0]], (2, 30)), np.ones((4, 30), bool)
     assert choose_scale(outputs, *told, np.array([0, 0, 1, 1])).power == 1
+
+
+def test_answers_of_an_acting_block_are_not_held_against_themselves():
+    # Noise tells nothing; but its own answer among the in references would tell a member.
+    rng = np.random.default_rng(0)
+    phi, first = rng.normal(size=(4, 2000)), rng.integers(0, 2, (2, 2000))
+    trained = np.stack([first[0], 1 - first[0], first[1], 1 - first[1]]).astype(float)
+    assert _separation(phi, trained, np.array([0, 0, 1, 1])) == pytest.approx((0.5, 0.5), abs=0.02)
+
+
+def test_what_may_not_be_learned_from_decides_nothing():
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 2, (2, 300))
+    member = np.stack([first[0], 1 - first[0], first[1], 1 - first[1]])
+    phi = (rng.normal(size=(4, 300)) + 3 * member) / 20
+    outputs = -np.logaddexp(0, np.stack([-phi, phi], axis=-1))
+    labelled = rng.random((4, 300)) < 0.7
+    labels, block = np.zeros(300, int), np.array([0, 0, 1, 1])
+    powers = {
+        choose_scale(outputs, labels, np.where(labelled, member, told), labelled, block).power
+        for told in (0, 1)
+    }
+    assert powers == {1.0}

@@ -98,6 +98,9 @@ def test_unknown_class_has_posterior_zero():
     phi = rescaled_logit(np.log(PROBA), np.array([-1, 0, -1]))
     assert np.isneginf(phi[[0, 2]]).all()
     assert np.isfinite(phi[1])
+    # All of the posterior is that of other classes, the first one's too.
+    phi = rescaled_logit(np.log([[0.6, 0.3, 0.1]]), np.array([-1]), smoothing=0.03)
+    assert phi[0] == pytest.approx(np.log(0.03 / 1.03))
 
 
 @pytest.mark.parametrize("shape", [(5, 3, 4), (2, 3, 2)])
@@ -138,6 +141,20 @@ def test_logits_reach_further_than_posteriors(data):
     assert np.abs(far).max() > 800
 
 
+def test_scores_that_agree_with_posteriors_on_one_record_alone_are_no_logits():
+    class Model:
+        classes_ = np.array([0, 1])
+
+        def predict_proba(self, X):
+            return np.array([[0.5, 0.5], [0.9, 0.1]])[: len(X)]
+
+        def decision_function(self, X):
+            return np.zeros(len(X))
+
+    answer = np.exp(log_posteriors(Model(), np.zeros((2, 1))))
+    np.testing.assert_allclose(answer, [[0.5, 0.5], [0.9, 0.1]])
+
+
 def test_decision_function_without_probabilities(data):
     X, y = data
     for model in (LinearSVC(), SVC()):
@@ -153,6 +170,12 @@ class _LabelsOnly:
 
     def predict(self, X):
         return self.model.predict(X)
+
+
+def test_pairs_of_classes_are_read_as_scikit_learn_reads_them():
+    X, y = make_classification(120, 5, n_informative=4, n_redundant=0, n_classes=4, random_state=0)
+    pairs, rest = (SVC(decision_function_shape=shape).fit(X, y) for shape in ("ovo", "ovr"))
+    assert_allclose(log_posteriors(pairs, X), log_posteriors(rest, X))
 
 
 def test_predicted_labels_are_certain_answers(data):
@@ -199,3 +222,6 @@ def test_smoothing_is_chosen_by_saturation():
     votes = rng.integers(0, 6, (4, 500)) / 5
     with np.errstate(divide="ignore"):
         assert choose_smoothing(np.log(np.stack([votes, 1 - votes], axis=-1))) == 0.03
+        # One class of three ruled out, or a rest below a unit of precision: no certainty of both.
+        assert choose_smoothing(np.log([[0.5, 0.5, 0.0]] * 9)) == 1e-12
+        assert choose_smoothing(np.array([[0.0, -40.0]] * 9)) == 1e-12

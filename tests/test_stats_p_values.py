@@ -12,7 +12,7 @@ from mia_sklearn.stats import (
     references_needed,
     t_p_values,
 )
-from mia_sklearn.stats._p_values import p_values_from_pool, pool_of
+from mia_sklearn.stats._p_values import Pool, p_values_from_pool, pool_of
 
 
 def table(n=200, k=12, seed=0, *, tied=False):
@@ -208,6 +208,10 @@ def test_pools_of_other_records():
     nothing = pool_of(np.empty((0, 3)), 100)
     assert p_values_from_pool([9.0], references, nothing)[0] == 0.25
     assert p_values_from_pool([9.0], [[-1.0, 0.0, np.nan]], pool)[0] == 1 / 3
+    # Infinite answers reach infinite ones.
+    certain = Pool(np.array([-np.inf, 0.0, np.inf]), np.ones(3), 1.0)
+    p = [p_values_from_pool([x], references, certain)[0] for x in (np.inf, -np.inf)]
+    np.testing.assert_array_equal(p, [0.5, 1])
 
 
 def test_the_pool_of_the_same_records_gives_the_same_values():

@@ -237,9 +237,10 @@ def audit(
     (75, 4)
     """
     generates = draws_records(model, release)
-    check_asked_for(model, y_train, X_test, y_test, release)
     if generates:
         X_test = records_without_labels(y_train, X_test)
+    else:
+        check_asked_for(model, y_train, y_test)
     groups, X_train, X_test = split_off(groups, model, X_train, X_test)
     release = release or ("weights" if generates else "posteriors")
     access = access_of(model, access, release, n_queries)

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 _SPLITS = ("random", "other", None)
 
 
-def check_asked_for(model: Any, y_train: Any, X_test: Any, y_test: Any, release: Any) -> None:
-    """Raise where the arguments are those of a generator, or of several outputs."""
-    if is_function(model) and release != "samples" and y_test is None:
+def check_asked_for(model: Any, y_train: Any, y_test: Any) -> None:
+    """Raise where what is to be a classifier has a generator's arguments, or several outputs."""
+    if is_function(model) and y_test is None:
         raise ValueError(
             "model is a function. One that draws samples, (n, random_state) -> samples, is audited "
             'by audit(function, X_train, X_test, release="samples"); one that answers records '
             "needs y_train and y_test as well."
         )
     for name, y in (("y_train", y_train), ("y_test", y_test)):
-        shape: tuple[int, ...] = () if X_test is None else getattr(y, "shape", ())
+        shape: tuple[int, ...] = getattr(y, "shape", ())
         if len(shape) == 2 and shape[1] > 1:
             raise ValueError(
                 f"{name} must have one label per record, got shape {shape}: {ONE_OF_SEVERAL}"

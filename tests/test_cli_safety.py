@@ -357,6 +357,27 @@ def test_trees_on_histograms_that_lead_nowhere_are_refused(field, value):
         check_trees(model)
 
 
+@pytest.mark.parametrize("by", ["from_dtype", [1]])
+def test_categories_that_stand_after_numbers_are_no_damage(by, tmp_path):
+    codes = np.arange(len(X)) % 3
+    table = pd.DataFrame({"number": X[:, 0], "code": codes, "last": X[:, 1]})
+    if by == "from_dtype":
+        table["code"] = pd.Categorical.from_codes(codes, ["a", "b", "c"])
+    labels = codes == 1
+    model = HistGradientBoostingClassifier(
+        max_iter=2, min_samples_leaf=2, categorical_features=by
+    ).fit(table, labels)
+    nodes = model._predictors[0][0].nodes
+    assert nodes["is_categorical"].any()
+    skops.io.dump(model, tmp_path / "model.skops")
+    loaded = read_model(tmp_path / "model.skops")
+    assert np.array_equal(loaded.predict_proba(table), model.predict_proba(table))
+    # A number that a changed node asks for as a category stands behind them.
+    nodes["feature_idx"][nodes["is_categorical"] != 0] = 1
+    with pytest.raises(ValueError, match="damaged or was changed"):
+        check_trees(model)
+
+
 def test_other_numbers_of_features_in_a_forest_are_refused():
     model = RandomForestClassifier(2).fit(X, Y)
     model.n_features_in_ = 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,6 +39,7 @@ from mia_sklearn import ReferenceModels
 from mia_sklearn._files import TRUSTED, UntrustedTypes, read_model
 from mia_sklearn._native_trees import check_trees
 from mia_sklearn._printable import one_line, printable
+from mia_sklearn._training import Job, train
 from mia_sklearn.cli import main
 from mia_sklearn.report import AuditReport
 
@@ -118,6 +120,38 @@ def test_a_model_that_ends_the_program_is_no_verdict(files, run, monkeypatch, wh
     assert (result.code, result.out) == (2, "")
     if where == "predict" and not isinstance(how, Exception):
         assert f"{files / 'leaver.joblib'} ended the program by {type(how).__name__}" in result.err
+
+
+class Silencing(BaseException):
+    """An error that ends the program when it is asked what it says."""
+
+    def __str__(self):
+        raise SystemExit(0)
+
+
+class SilencingValue(Silencing, ValueError):
+    """The same, of a kind that is expected."""
+
+
+def nameless():
+    """An error whose class ends the program when it is asked for its name."""
+
+    class Kind(type):
+        @property
+        def __name__(cls):
+            raise SystemExit(0)
+
+    return Kind("Nameless", (BaseException,), {})()
+
+
+@pytest.mark.parametrize("where", ["fit", "predict"])
+@pytest.mark.parametrize("how", [Silencing, SilencingValue, nameless])
+def test_what_cannot_be_explained_is_no_success(files, run, monkeypatch, where, how):
+    monkeypatch.setattr(Leaver, "leaves", where)
+    monkeypatch.setattr(Leaver, "how", how())
+    result = run(model=files / "leaver.joblib", trust=True, references=2, attacks="lira")
+    assert (result.code, result.out) == (2, "")
+    assert "error: " in result.err
 
 
 def test_an_interrupt_out_of_a_model_is_no_verdict_either(files, run, monkeypatch):
@@ -230,6 +264,41 @@ def test_exceptions_and_tracebacks_stay_on_their_lines(files, run, monkeypatch):
         result = run(model=files / "leaver.joblib", trust=True, traceback=True)
         assert result.code == 2
         assert not forged(result.err)
+
+
+@pytest.mark.filterwarnings("always")
+def test_warnings_and_what_models_print_stay_on_their_lines(files, run, monkeypatch):
+    def warn(self, X):
+        warnings.warn(FORGED, stacklevel=1)
+        warnings.warn_explicit("old", type(FORGED, (UserWarning,), {}), FORGED, 1)
+        print(f"printed{ESCAPE}\r", file=sys.stderr)
+        return LogisticRegression.predict_proba(self, X)
+
+    monkeypatch.setattr(Leaver, "predict_proba", warn)
+    result = run(model=files / "leaver.joblib", trust=True, references=2, attacks="lira")
+    assert result.code == 0
+    assert not forged(result.err)
+    assert r"printed\x1b[2J\x1b]0;owned\x07\r" in result.err
+    assert rf"UserWarning: {printable(FORGED)}" in result.err
+    # The bar of the reference models alone returns to the start of its line.
+    bars = [line for line in result.err.splitlines(keepends=True) if "\r" in line]
+    assert all(line.startswith(("\r", "reference models")) for line in bars)
+
+
+@pytest.mark.filterwarnings("always")
+def test_workers_of_the_command_line_are_guarded(capsys):
+    def warn(X, y, seed):
+        warnings.warn(FORGED, stacklevel=1)
+        print(f"printed{ESCAPE}")
+        return LogisticRegression().fit(X, y)
+
+    job = Job(warn, X, Y, np.array([0, 1]), {}, first=0, n_core=0, home=-1, guarded=True)
+    _, answers = train(job, 0, np.ones(len(X), int), seed=0)
+    assert answers.shape == (len(X), 2)
+    printed = capsys.readouterr()
+    assert not forged(printed.out + printed.err)
+    assert r"printed\x1b[2J" in printed.out
+    assert rf"UserWarning: {printable(FORGED)}" in printed.err
 
 
 def test_a_report_acts_on_no_terminal(make_report):

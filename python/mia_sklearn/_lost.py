@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._printable import told
+
 __all__ = ["Lost", "check_left", "diverged", "lost_to", "reasons", "second_seed"]
 
 _LARGEST_SEED = 2**31 - 1
@@ -43,7 +45,7 @@ class _Elsewhere(Exception):
 def lost_to(error: BaseException) -> Lost:
     """Return what an error makes of a model."""
     kind = next((one for one in (ValueError, TypeError) if isinstance(error, one)), RuntimeError)
-    text = str(error)
+    text = told(error)
     named = text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
     return Lost(named, kind, "".join(traceback.format_exception(error)))
 

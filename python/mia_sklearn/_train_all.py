@@ -218,7 +218,8 @@ def _stored(
     in_memory: dict[int, np.ndarray] = {}
 
     def keep(model: int, answer: np.ndarray) -> None:
-        if not store.write(names[model], shape, [answer]):
+        # What would not be believed when it is read, of classes beyond the job's, is not stored.
+        if not may_be(answer) or not store.write(names[model], shape, [answer]):
             in_memory[model] = answer
 
     run = _Run(job, membership, seeds, keep, n_done=len(names) - len(missing), **options)
@@ -260,13 +261,14 @@ def _names(job: Job, membership: np.ndarray, seeds: np.ndarray) -> list[str]:
 
 
 def _may_be_answers(answers: np.ndarray, job: Job) -> bool:
-    """Tell whether numbers can be what models answered: no posterior exceeds 1."""
+    """Tell whether numbers can be what models answered: posteriors that sum to 1."""
     if job.question is not None:
         return True
     own = answers.reshape(-1, job.n_answers, job.n_columns)
     with np.errstate(over="ignore"):
         totals = [np.exp(one[:, : len(job.classes)]).sum(axis=1) for one in own]
-    return all((total <= 1 + _ROUNDING).all() for total in totals) and not np.isnan(own).any()
+    near = all((np.abs(total - 1) <= _ROUNDING).all() for total in totals)
+    return near and not np.isnan(own).any()
 
 
 @contextmanager
@@ -281,10 +283,10 @@ def _stopping(results: Any) -> Iterator[Iterable]:
 
 
 def _with_progress(results: Iterable, models: Sequence[int], seeds: np.ndarray) -> Iterable:
-    from tqdm import tqdm
+    from ._terminal import progress_bar
 
     total, missing = len(seeds), len(models)
-    return tqdm(
+    return progress_bar(
         results, total=total, initial=total - missing, desc="reference models", unit="model"
     )
 

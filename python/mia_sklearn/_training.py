@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,7 @@ from ._estimators import configured, holds_net, is_net
 from ._fingerprint import fingerprint
 from ._lost import Lost, lost_to, second_seed
 from ._sampling import training_rows
+from ._terminal import Terminal, guarded
 from .access import BaseAccess, Question
 from .signals import log_posteriors
 
@@ -55,6 +57,7 @@ class Job:
     question: Question | None = None
     question_seed: int = 0
     home: int = field(default_factory=os.getpid)
+    guarded: bool = field(default_factory=lambda: isinstance(sys.stderr, Terminal))
 
     @cached_property
     def name(self) -> bytes:
@@ -103,7 +106,8 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
     elsewhere = os.getpid() != job.home
     end_with_parent(job.home)
     limits = threadpool_limits(1, user_api=None if elsewhere else "openmp")
-    with limits, parallel_config(backend="sequential", n_jobs=1):
+    guard = guarded() if elsewhere and job.guarded else nullcontext()
+    with guard, limits, parallel_config(backend="sequential", n_jobs=1):
         answer = _try(job, model, counts, seed)
         if isinstance(answer, Lost):
             again = _try(job, model, counts, second_seed(seed))

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from ._answers import name_of
 from ._cache import ArrayStore
 from ._cores import at_most
 from ._estimators import holds_net, is_net, nested, prefers_threads
 from ._fingerprint import fingerprint
-from ._lost import Lost, second_seed
+from ._lost import CannotTrain, Lost, second_seed
 from ._training import Job, train
 
 __all__ = ["train_all"]
@@ -140,8 +142,15 @@ class _Run:
         )
         with threadpool_limits(1), _stopping(parallel(tasks)) as results:
             shown = _with_progress(results, models, self.seeds) if self.progress else results
-            for model, answer in shown:
-                self._done(model, answer)
+            try:
+                for model, answer in shown:
+                    self._done(model, answer)
+            except BrokenProcessPool as error:
+                raise CannotTrain(
+                    "A process that trained reference models came to an end: training "
+                    f"{name_of(job.estimator)} ended it, or memory ran out. Give n_jobs=1, or "
+                    "fewer records."
+                ) from error
 
     def _train_as_one(self, models: Sequence[int]) -> str | None:
         """Train networks together: None when that is done, else the reason, empty if plain."""

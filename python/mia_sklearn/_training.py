@@ -21,7 +21,8 @@ from ._cores import end_with_parent
 from ._data import chunks, n_rows, positions, take_params, take_rows
 from ._estimators import configured, holds_net, is_net
 from ._fingerprint import fingerprint
-from ._lost import Lost, lost_to, second_seed
+from ._lost import CannotTrain, Lost, lost_to, second_seed
+from ._printable import told
 from ._sampling import training_rows
 from ._terminal import Terminal, guarded
 from .access import BaseAccess, Question
@@ -121,8 +122,8 @@ def _try(job: Job, model: int, counts: np.ndarray, seed: int) -> np.ndarray | Lo
         return fitted if isinstance(fitted, Lost) else _answer(fitted, job, seed)
     except MemoryError as error:
         # Nothing that the model did: the next ones would find as little.
-        raise RuntimeError(
-            f"Reference model {model} could not be trained: {error or 'out of memory'}. Give "
+        raise CannotTrain(
+            f"Reference model {model} could not be trained: {told(error) or 'out of memory'}. Give "
             "n_jobs=1, or fewer records."
         ) from error
     except (Exception, SystemExit) as error:

@@ -74,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(error: BaseException, args: argparse.Namespace) -> None:
     """Say on standard error why there is no verdict."""
-    expected = isinstance(error, (ValueError, TypeError, OSError))
+    from ._lost import CannotTrain
+
+    expected = isinstance(error, (ValueError, TypeError, OSError, CannotTrain))
     if isinstance(error, BrokenPipeError):
         turn_away(sys.stdout)
         complain("mia-sklearn: error: standard output was closed before all was written.")

@@ -146,7 +146,7 @@ def leave(X, y, seed):
 
 
 def test_a_process_that_ends_is_said():
-    with pytest.raises(CannotTrain, match="came to an end: training .* ended it, or memory"):
+    with pytest.raises(CannotTrain, match=r"came to an end: training .* ended it, or memory"):
         fitted(leave, n_jobs=2)
 
 

@@ -304,6 +304,10 @@ def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
     return {
         "set": str(row["set"]),
         "row": str(row[name]),
+        # What the data frame calls it, where that is not its position.
+        "index": str(row["index"])
+        if "index" in row and str(row["index"]) != str(row[name])
+        else "",
         "label": str(row.get(about, "-")),
         "score": f"{row[report.info['headline']]:.3f}",
         "p": wording.small(row["p_value"]),

@@ -53,7 +53,7 @@ def guarded() -> Iterator[None]:
         contextlib.redirect_stderr(Terminal(sys.stderr)),
         warnings.catch_warnings(),
     ):
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
         yield
 
 
@@ -65,8 +65,10 @@ def progress_bar(*args: Any, **options: Any) -> Any:
     """Return a bar of tqdm on standard error."""
     from tqdm import tqdm
 
-    guard = isinstance(sys.stderr, Terminal)
-    return tqdm(*args, file=_Bar(sys.stderr._stream) if guard else sys.stderr, **options)
+    stream: Any = sys.stderr
+    if isinstance(stream, Terminal):
+        stream = _Bar(stream._stream)
+    return tqdm(*args, file=stream, **options)
 
 
 def traced(error: BaseException) -> list[str]:

@@ -88,7 +88,7 @@ def _exposed(summary: Summary) -> str:
     named = any(e["index"] for e in exposed)
     rows = [
         (
-            *(e["set"], e["row"], *([e["index"]] if named else [])),
+            *(e["set"], e["row"], *([e["index"] or e["row"]] if named else [])),
             *(e["label"], e["score"], e["p"] or "-", e["q"] or "-"),
         )
         for e in exposed

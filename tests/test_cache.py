@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import types
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +36,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from mia_sklearn import defenses
+from mia_sklearn import FunctionTarget, defenses
 from mia_sklearn._cache import ArrayStore
 from mia_sklearn._fingerprint import fingerprint
 from mia_sklearn.references import ReferenceModels
@@ -286,6 +287,40 @@ def test_pickles_and_texts_with_a_checksum_are_passed_over(tmp_path, data):
     with pytest.warns(UserWarning, match=r"is damaged.*as are others") as caught:
         assert np.array_equal(answers_in(tmp_path, data), expected)
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize("header", ["{[]:1}", "(" * 100, "{'shape': " + "-" * 5000 + "1}"])
+def test_headers_that_are_no_code_are_passed_over(tmp_path, header):
+    content = np.lib.format.magic(1, 0) + len(header).to_bytes(2, "little") + header.encode()
+    store = ArrayStore(tmp_path)
+    store.path("a").write_bytes(content + hashlib.sha256(b"a" + content).digest())
+    with pytest.warns(UserWarning, match=r"a\.npy is damaged"):
+        assert store.read("a", np.any) is None
+
+
+def test_rows_in_which_no_class_is_likely_are_passed_over(tmp_path, data):
+    expected = answers_in(tmp_path, data)
+    next(tmp_path.glob("outputs-*")).unlink()
+    first, second, *_ = sorted(file.stem for file in tmp_path.glob("model-*"))
+    for name, answer in ((first, -np.inf), (second, -80.0)):
+        assert ArrayStore(tmp_path).write(name, (80, 2), [np.full((80, 2), answer)])
+    train = Counted()
+    with pytest.warns(UserWarning, match="is damaged: its content is not what models answered"):
+        assert np.array_equal(answers_in(tmp_path, data, train), expected)
+    assert len(train.trained) == 2
+
+
+def test_posteriors_for_more_classes_than_are_audited_are_trained_once(tmp_path, data):
+    def three(X, y, seed):
+        trained.append(seed)
+        return FunctionTarget(lambda X: np.full((len(X), 3), 1 / 3), classes=[0, 1, 2])
+
+    trained = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        answers = answers_in(tmp_path, data, three)
+    assert len(trained) == 4
+    assert np.allclose(answers, np.log(1 / 3))
 
 
 def test_links_to_nothing_are_replaced_and_folders_are_left(tmp_path, data):

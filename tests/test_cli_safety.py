@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,6 +39,7 @@ from mia_sklearn import ReferenceModels
 from mia_sklearn._files import TRUSTED, UntrustedTypes, read_model
 from mia_sklearn._native_trees import check_trees
 from mia_sklearn._printable import one_line, printable
+from mia_sklearn._training import Job, train
 from mia_sklearn.cli import main
 from mia_sklearn.report import AuditReport
 
@@ -109,15 +111,60 @@ def run(files, capsys):
 
 @pytest.mark.parametrize("where", ["fit", "predict"])
 @pytest.mark.parametrize(
-    "how", [SystemExit(0), SystemExit(), SystemExit("bye"), GeneratorExit(), RecursionError("deep")]
+    "how",
+    [
+        SystemExit(0),
+        SystemExit(),
+        SystemExit("bye"),
+        GeneratorExit(),
+        RecursionError("deep"),
+        StopIteration(),
+    ],
 )
 def test_a_model_that_ends_the_program_is_no_verdict(files, run, monkeypatch, where, how):
     monkeypatch.setattr(Leaver, "leaves", where)
     monkeypatch.setattr(Leaver, "how", how)
     result = run(model=files / "leaver.joblib", trust=True, references=2, attacks="lira")
     assert (result.code, result.out) == (2, "")
+    if where == "fit":
+        # What a model does while references are trained is no defect of this package.
+        said = f"Reference model 0 could not be trained: {type(how).__name__}"
+        assert said in result.err or isinstance(how, GeneratorExit)
+        assert "Traceback" not in result.err and "please report" not in result.err
     if where == "predict" and not isinstance(how, Exception):
         assert f"{files / 'leaver.joblib'} ended the program by {type(how).__name__}" in result.err
+
+
+class Silencing(BaseException):
+    """An error that ends the program when it is asked what it says."""
+
+    def __str__(self):
+        raise SystemExit(0)
+
+
+class SilencingValue(Silencing, ValueError):
+    """The same, of a kind that is expected."""
+
+
+def nameless():
+    """An error whose class ends the program when it is asked for its name."""
+
+    class Kind(type):
+        @property
+        def __name__(cls):
+            raise SystemExit(0)
+
+    return Kind("Nameless", (BaseException,), {})()
+
+
+@pytest.mark.parametrize("where", ["fit", "predict"])
+@pytest.mark.parametrize("how", [Silencing, SilencingValue, nameless])
+def test_what_cannot_be_explained_is_no_success(files, run, monkeypatch, where, how):
+    monkeypatch.setattr(Leaver, "leaves", where)
+    monkeypatch.setattr(Leaver, "how", how())
+    result = run(model=files / "leaver.joblib", trust=True, references=2, attacks="lira")
+    assert (result.code, result.out) == (2, "")
+    assert "error: " in result.err
 
 
 def test_an_interrupt_out_of_a_model_is_no_verdict_either(files, run, monkeypatch):
@@ -230,6 +277,41 @@ def test_exceptions_and_tracebacks_stay_on_their_lines(files, run, monkeypatch):
         result = run(model=files / "leaver.joblib", trust=True, traceback=True)
         assert result.code == 2
         assert not forged(result.err)
+
+
+@pytest.mark.filterwarnings("always")
+def test_warnings_and_what_models_print_stay_on_their_lines(files, run, monkeypatch):
+    def warn(self, X):
+        warnings.warn(FORGED, stacklevel=1)
+        warnings.warn_explicit("old", type(FORGED, (UserWarning,), {}), FORGED, 1)
+        print(f"printed{ESCAPE}\r", file=sys.stderr)
+        return LogisticRegression.predict_proba(self, X)
+
+    monkeypatch.setattr(Leaver, "predict_proba", warn)
+    result = run(model=files / "leaver.joblib", trust=True, references=2, attacks="lira")
+    assert result.code == 0
+    assert not forged(result.err)
+    assert r"printed\x1b[2J\x1b]0;owned\x07\r" in result.err
+    assert rf"UserWarning: {printable(FORGED)}" in result.err
+    # The bar of the reference models alone returns to the start of its line.
+    bars = [line for line in result.err.splitlines(keepends=True) if "\r" in line]
+    assert all(line.startswith(("\r", "reference models")) for line in bars)
+
+
+@pytest.mark.filterwarnings("always")
+def test_workers_of_the_command_line_are_guarded(capsys):
+    def warn(X, y, seed):
+        warnings.warn(FORGED, stacklevel=1)
+        print(f"printed{ESCAPE}")
+        return LogisticRegression().fit(X, y)
+
+    job = Job(warn, X, Y, np.array([0, 1]), {}, first=0, n_core=0, home=-1, guarded=True)
+    _, answers = train(job, 0, np.ones(len(X), int), seed=0)
+    assert answers.shape == (len(X), 2)
+    printed = capsys.readouterr()
+    assert not forged(printed.out + printed.err)
+    assert r"printed\x1b[2J" in printed.out
+    assert rf"UserWarning: {printable(FORGED)}" in printed.err
 
 
 def test_a_report_acts_on_no_terminal(make_report):
@@ -353,6 +435,27 @@ def test_trees_on_histograms_that_lead_nowhere_are_refused(field, value):
     model = HistGradientBoostingClassifier(max_iter=2).fit(X, Y)
     check_trees(model)
     model._predictors[0][0].nodes[field][0] = value
+    with pytest.raises(ValueError, match="damaged or was changed"):
+        check_trees(model)
+
+
+@pytest.mark.parametrize("by", ["from_dtype", [1]])
+def test_categories_that_stand_after_numbers_are_no_damage(by, tmp_path):
+    codes = np.arange(len(X)) % 3
+    table = pd.DataFrame({"number": X[:, 0], "code": codes, "last": X[:, 1]})
+    if by == "from_dtype":
+        table["code"] = pd.Categorical.from_codes(codes, ["a", "b", "c"])
+    labels = codes == 1
+    model = HistGradientBoostingClassifier(
+        max_iter=2, min_samples_leaf=2, categorical_features=by
+    ).fit(table, labels)
+    nodes = model._predictors[0][0].nodes
+    assert nodes["is_categorical"].any()
+    skops.io.dump(model, tmp_path / "model.skops")
+    loaded = read_model(tmp_path / "model.skops")
+    assert np.array_equal(loaded.predict_proba(table), model.predict_proba(table))
+    # A number that a changed node asks for as a category stands behind them.
+    nodes["feature_idx"][nodes["is_categorical"] != 0] = 1
     with pytest.raises(ValueError, match="damaged or was changed"):
         check_trees(model)
 

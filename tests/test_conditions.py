@@ -163,6 +163,7 @@ def test_a_withheld_rate_decides_nothing_and_says_what_it_needs(report):
     assert result.outcome == "open"
     assert math.isnan(result.low)
     assert "4,044 needed" in result.reason
+    assert result.reason.count("withheld") == 1
 
 
 def test_epsilon_is_bounded_from_below_only(report):
@@ -227,6 +228,13 @@ def test_the_outcome_says_why(report):
     assert "97.5 % interval" in lines[1]
     assert lines[2].startswith("  UNDECIDED tpr@0.001 <= 0.5: ")
     assert str(report.check("auc <= 0.5")).startswith("FAILED\n  FAILED auc <= 0.5: ")
+
+
+def test_a_failed_assertion_shows_one_line_that_begins_with_what_failed(report):
+    shown = repr(report.check("auc <= 0.99", "tpr@0.001 <= 0.5"))
+    assert "\n" not in shown
+    assert shown.startswith("UNDECIDED. UNDECIDED tpr@0.001 <= 0.5: ")
+    assert ". PASSED auc <= 0.99: auc of stacked is 0." in shown
 
 
 def test_check_wants_a_condition(report):

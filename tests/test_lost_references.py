@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+
 import numpy as np
 import pytest
 from joblib import parallel_config
@@ -14,7 +17,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._lost import reasons, second_seed
+from mia_sklearn._lost import CannotTrain, reasons, second_seed
 
 X, Y = make_classification(80, 6, random_state=0)
 
@@ -124,6 +127,29 @@ def test_what_is_no_fault_of_the_model_ends_the_fit(error):
     with pytest.raises(kind):
         fitted(train)
     assert len(train.seen) == 2
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("error", [MemoryError(), MemoryError("too large")])
+def test_a_lack_of_memory_is_said(error, n_jobs):
+    train = Failing(range(2**31), error)
+    said = str(error) or "out of memory"
+    with (
+        parallel_config(backend="threading"),
+        pytest.raises(CannotTrain, match=rf"could not be trained: {said}\. Give n_jobs=1"),
+    ):
+        fitted(train, n_jobs=n_jobs)
+
+
+def leave(X, y, seed):
+    # Never the process of these tests.
+    if multiprocessing.parent_process() is not None:
+        os._exit(0)
+
+
+def test_a_process_that_ends_is_said():
+    with pytest.raises(CannotTrain, match=r"came to an end: training .* ended it, or memory"):
+        fitted(leave, n_jobs=2)
 
 
 class Moody(ClassifierMixin, BaseEstimator):

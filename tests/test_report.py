@@ -151,6 +151,8 @@ def test_text_begins_with_the_verdict_and_has_every_part(report):
     at = [text.index(f"\n{title}\n") for title in titles]
     assert at == sorted(at)
     assert "The attacker: black-box; access: posteriors" in text
+    # What an attacker has and knows is said once.
+    assert "run: stacked (black-box, the attacker described above)" in text
 
 
 def test_text_measures_are_those_of_the_table(report):
@@ -180,6 +182,18 @@ def test_attacks_not_run_are_named_with_their_reason(report):
     assert lines[0] == "Whoever gets the released model gets: posteriors."
     assert "not run: lira (black-box): not asked for" in lines
     assert "not run: gap (label-only): not asked for" in lines
+
+
+def test_exposed_records_are_called_as_their_index_calls_them(make_report):
+    report = make_report(n=60)
+    lines = table(str(report), "Who is exposed")
+    assert lines[-6].split() == ["set", "row", "label", "score", "p", "q"]
+    report.records.insert(2, "index", [f"P{row:03}" for row in report.records["row"]])
+    lines = table(str(report), "Who is exposed")
+    assert lines[-6].split() == ["set", "row", "index", "label", "score", "p", "q"]
+    first = report.most_exposed(1).iloc[0]
+    assert lines[-5].split()[:3] == ["train", str(first["row"]), first["index"]]
+    assert f"&lt;td&gt;{first['index']}&lt;/td&gt;" in report._repr_html_()
 
 
 def test_every_fact_of_info_is_told(make_report):

@@ -115,7 +115,8 @@ class ArrayStore:
         except FileNotFoundError:
             # Another run has taken it away.
             return None
-        except (OSError, ValueError) as error:
+        except Exception as error:
+            # numpy reads the header as Python code, and anything may stand there.
             self._warn(f"{path} is damaged: {error}. It is made anew, as are others like it.")
             return None
         return array

@@ -137,11 +137,11 @@ def climb(
     success : float
         Share of the chains begun that found one.
     """
-    from tqdm import tqdm
+    from ._terminal import progress_bar
 
     rows, codes, n_started = [], [], 0
     size = max(1, _MOST_AT_A_TIME // source.n_features)
-    with tqdm(
+    with progress_bar(
         total=len(wanted), desc="synthetic records", unit="record", disable=not progress
     ) as bar:
         for first in range(0, len(wanted), size):

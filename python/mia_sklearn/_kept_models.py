@@ -9,12 +9,12 @@ import numpy as np
 from joblib import parallel_config
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-from tqdm import tqdm
 
 from ._cores import at_most, end_with_parent
 from ._data import concat_rows, n_rows
 from ._estimators import is_net, prefers_threads
 from ._lost import Lost, lost_to, second_seed
+from ._terminal import progress_bar
 from ._training import Job, fit_one
 from .signals import log_posteriors
 
@@ -56,7 +56,9 @@ class KeptModels:
         )
         with threadpool_limits(1):
             trained = parallel(tasks)
-            bar = tqdm(trained, total=len(rows), desc="reference models", disable=not progress)
+            bar = progress_bar(
+                trained, total=len(rows), desc="reference models", disable=not progress
+            )
             self.models = list(bar)
 
     def log_posteriors(self, X: Any) -> np.ndarray:

@@ -8,11 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Lost", "check_left", "diverged", "lost_to", "reasons", "second_seed"]
+from ._printable import told
+
+__all__ = ["CannotTrain", "Lost", "check_left", "diverged", "lost_to", "reasons", "second_seed"]
 
 _LARGEST_SEED = 2**31 - 1
 _NAMED_REASONS = 3
 _CHARACTERS = 250
+
+
+class CannotTrain(RuntimeError):
+    """A reference model could not be trained: what it is made of failed, and not this package."""
 
 
 class Lost(NamedTuple):
@@ -42,10 +48,14 @@ class _Elsewhere(Exception):
 
 def lost_to(error: BaseException) -> Lost:
     """Return what an error makes of a model."""
-    kind = next((one for one in (ValueError, TypeError) if isinstance(error, one)), RuntimeError)
-    text = str(error)
-    named = text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
-    return Lost(named, kind, "".join(traceback.format_exception(error)))
+    kind = next((one for one in (ValueError, TypeError) if isinstance(error, one)), CannotTrain)
+    text = told(error)
+    name = type(error).__name__
+    if isinstance(error, ValueError) and text:
+        name = text
+    elif text:
+        name = f"{name}: {text}"
+    return Lost(name, kind, "".join(traceback.format_exception(error)))
 
 
 def diverged(epoch: int) -> Lost:

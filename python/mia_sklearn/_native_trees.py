@@ -51,10 +51,12 @@ def _check_tree(tree: Any, n_features: int) -> None:
 
 def _check_histogram_trees(model: Any) -> None:
     n_features = model.n_features_in_
-    categorical = model.is_categorical_
-    categorical = np.zeros(n_features, bool) if categorical is None else np.asarray(categorical)
-    binned = model._bin_mapper.is_categorical_
-    _require(len(categorical) == n_features and np.array_equal(categorical, binned))
+    named = model.is_categorical_
+    # Before it bins features, and so in its nodes, scikit-learn moves the categories to the front.
+    n_categorical = 0 if named is None else int(np.sum(named))
+    categorical = np.arange(n_features) < n_categorical
+    _require(named is None or len(named) == n_features)
+    _require(np.array_equal(categorical, model._bin_mapper.is_categorical_))
     for tree in (tree for stage in model._predictors for tree in stage):
         nodes = tree.nodes
         _require(len(nodes) > 0 and nodes.ndim == 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["one_line", "printable", "valid"]
+__all__ = ["one_line", "printable", "told", "valid"]
 
 # Control characters, marks that change the direction of what follows (both are "C"), and
 # separators of lines and paragraphs.
@@ -44,6 +44,14 @@ def printable(text: str, *, keep: str = "") -> str:
 def valid(text: str) -> str:
     """Return a text that every file can hold: halves of characters become escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def told(error: BaseException) -> str:
+    """Return what an error says; of another's, even asking for that may end the program."""
+    try:
+        return str(error)
+    except BaseException:
+        return "its text cannot be read"
 
 
 def one_line(text: str) -> str:

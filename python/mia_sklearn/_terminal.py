@@ -7,25 +7,29 @@ import io
 import os
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from ._printable import one_line, printable
 
-__all__ = ["Terminal", "complain", "traced", "turn_away"]
+__all__ = ["Terminal", "complain", "guarded", "progress_bar", "traced", "turn_away"]
 
 
 class Terminal:
     """A stream on which no class, column or exception writes control characters."""
 
-    def __init__(self, stream: Any, keep: str = "\n\t") -> None:
-        self._stream, self._keep = stream, keep
+    keep = "\n\t"
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
         # A class or column may have any name, and no name may end an audit when it is printed.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
         # Where there is no stream, Python's own print writes nothing either.
-        return 0 if self._stream is None else self._stream.write(printable(text, keep=self._keep))
+        return 0 if self._stream is None else self._stream.write(printable(text, keep=self.keep))
 
     def flush(self) -> None:
         if self._stream is not None:
@@ -33,6 +37,38 @@ class Terminal:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+class _Bar(Terminal):
+    """The same stream for the bars of this package alone, which return to the start of a line."""
+
+    keep = "\n\t\r"
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Let nothing that is printed or warned of act on a terminal, or pass for a line of ours."""
+    with (
+        contextlib.redirect_stdout(Terminal(sys.stdout)),
+        contextlib.redirect_stderr(Terminal(sys.stderr)),
+        warnings.catch_warnings(),
+    ):
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        yield
+
+
+def _show_warning(message: Any, category: Any, filename: Any, lineno: Any, *_: Any) -> None:
+    complain(one_line(f"{filename}:{lineno}: {category.__name__}: {message}"))
+
+
+def progress_bar(*args: Any, **options: Any) -> Any:
+    """Return a bar of tqdm on standard error."""
+    from tqdm import tqdm
+
+    stream: Any = sys.stderr
+    if isinstance(stream, Terminal):
+        stream = _Bar(stream._stream)
+    return tqdm(*args, file=stream, **options)
 
 
 def traced(error: BaseException) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from ._answers import name_of
 from ._cache import ArrayStore
 from ._cores import at_most
 from ._estimators import holds_net, is_net, nested, prefers_threads
 from ._fingerprint import fingerprint
-from ._lost import Lost, second_seed
+from ._lost import CannotTrain, Lost, second_seed
 from ._training import Job, train
 
 __all__ = ["train_all"]
@@ -140,8 +142,15 @@ class _Run:
         )
         with threadpool_limits(1), _stopping(parallel(tasks)) as results:
             shown = _with_progress(results, models, self.seeds) if self.progress else results
-            for model, answer in shown:
-                self._done(model, answer)
+            try:
+                for model, answer in shown:
+                    self._done(model, answer)
+            except BrokenProcessPool as error:
+                raise CannotTrain(
+                    "A process that trained reference models came to an end: training "
+                    f"{name_of(job.estimator)} ended it, or memory ran out. Give n_jobs=1, or "
+                    "fewer records."
+                ) from error
 
     def _train_as_one(self, models: Sequence[int]) -> str | None:
         """Train networks together: None when that is done, else the reason, empty if plain."""
@@ -218,7 +227,8 @@ def _stored(
     in_memory: dict[int, np.ndarray] = {}
 
     def keep(model: int, answer: np.ndarray) -> None:
-        if not store.write(names[model], shape, [answer]):
+        # What would not be believed when it is read, of classes beyond the job's, is not stored.
+        if not may_be(answer) or not store.write(names[model], shape, [answer]):
             in_memory[model] = answer
 
     run = _Run(job, membership, seeds, keep, n_done=len(names) - len(missing), **options)
@@ -260,13 +270,14 @@ def _names(job: Job, membership: np.ndarray, seeds: np.ndarray) -> list[str]:
 
 
 def _may_be_answers(answers: np.ndarray, job: Job) -> bool:
-    """Tell whether numbers can be what models answered: no posterior exceeds 1."""
+    """Tell whether numbers can be what models answered: posteriors that sum to 1."""
     if job.question is not None:
         return True
     own = answers.reshape(-1, job.n_answers, job.n_columns)
     with np.errstate(over="ignore"):
         totals = [np.exp(one[:, : len(job.classes)]).sum(axis=1) for one in own]
-    return all((total <= 1 + _ROUNDING).all() for total in totals) and not np.isnan(own).any()
+    near = all((np.abs(total - 1) <= _ROUNDING).all() for total in totals)
+    return near and not np.isnan(own).any()
 
 
 @contextmanager
@@ -281,10 +292,10 @@ def _stopping(results: Any) -> Iterator[Iterable]:
 
 
 def _with_progress(results: Iterable, models: Sequence[int], seeds: np.ndarray) -> Iterable:
-    from tqdm import tqdm
+    from ._terminal import progress_bar
 
     total, missing = len(seeds), len(models)
-    return tqdm(
+    return progress_bar(
         results, total=total, initial=total - missing, desc="reference models", unit="model"
     )
 

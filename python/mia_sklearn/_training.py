@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,8 +21,10 @@ from ._cores import end_with_parent
 from ._data import chunks, n_rows, positions, take_params, take_rows
 from ._estimators import configured, holds_net, is_net
 from ._fingerprint import fingerprint
-from ._lost import Lost, lost_to, second_seed
+from ._lost import CannotTrain, Lost, lost_to, second_seed
+from ._printable import told
 from ._sampling import training_rows
+from ._terminal import Terminal, guarded
 from .access import BaseAccess, Question
 from .signals import log_posteriors
 
@@ -55,6 +58,7 @@ class Job:
     question: Question | None = None
     question_seed: int = 0
     home: int = field(default_factory=os.getpid)
+    guarded: bool = field(default_factory=lambda: isinstance(sys.stderr, Terminal))
 
     @cached_property
     def name(self) -> bytes:
@@ -103,7 +107,8 @@ def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.
     elsewhere = os.getpid() != job.home
     end_with_parent(job.home)
     limits = threadpool_limits(1, user_api=None if elsewhere else "openmp")
-    with limits, parallel_config(backend="sequential", n_jobs=1):
+    guard = guarded() if elsewhere and job.guarded else nullcontext()
+    with guard, limits, parallel_config(backend="sequential", n_jobs=1):
         answer = _try(job, model, counts, seed)
         if isinstance(answer, Lost):
             again = _try(job, model, counts, second_seed(seed))
@@ -117,8 +122,8 @@ def _try(job: Job, model: int, counts: np.ndarray, seed: int) -> np.ndarray | Lo
         return fitted if isinstance(fitted, Lost) else _answer(fitted, job, seed)
     except MemoryError as error:
         # Nothing that the model did: the next ones would find as little.
-        raise RuntimeError(
-            f"Reference model {model} could not be trained: {error or 'out of memory'}. Give "
+        raise CannotTrain(
+            f"Reference model {model} could not be trained: {told(error) or 'out of memory'}. Give "
             "n_jobs=1, or fewer records."
         ) from error
     except (Exception, SystemExit) as error:

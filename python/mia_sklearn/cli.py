@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._printable import one_line
-from ._terminal import Terminal, complain, traced, turn_away
+from ._printable import one_line, told
+from ._terminal import complain, guarded, traced, turn_away
 
 if TYPE_CHECKING:
     from .conditions import Condition
@@ -51,10 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 fine, 1 a condition to fail on surely holds, 2 the audit could not be
         made, 3 (strict) such a condition cannot be excluded, 130 interrupted.
     """
-    with (
-        contextlib.redirect_stdout(Terminal(sys.stdout)),
-        contextlib.redirect_stderr(Terminal(sys.stderr, keep="\n\t\r")),
-    ):
+    with guarded():
         args = _parser().parse_args(argv)
         try:
             code = args.run(args)
@@ -65,14 +61,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             return INTERRUPTED
         except BaseException as error:
             # Whatever ends an audit, and a model may raise anything, no verdict has been given.
-            _explain(error, args)
+            try:
+                _explain(error, args)
+            except BaseException:
+                complain(
+                    "mia-sklearn: error: something ended the program and cannot be explained, so "
+                    "that there is no verdict."
+                )
             return BAD_INPUT
     return code
 
 
 def _explain(error: BaseException, args: argparse.Namespace) -> None:
     """Say on standard error why there is no verdict."""
-    expected = isinstance(error, (ValueError, TypeError, OSError))
+    from ._lost import CannotTrain
+
+    expected = isinstance(error, (ValueError, TypeError, OSError, CannotTrain))
     if isinstance(error, BrokenPipeError):
         turn_away(sys.stdout)
         complain("mia-sklearn: error: standard output was closed before all was written.")
@@ -80,13 +84,13 @@ def _explain(error: BaseException, args: argparse.Namespace) -> None:
     if isinstance(error, Exception) and (args.traceback or not expected):
         complain("".join(traced(error)).rstrip("\n"))
     if expected:
-        complain(f"mia-sklearn: error: {one_line(str(error))}")
+        complain(f"mia-sklearn: error: {one_line(told(error))}")
     elif isinstance(error, Exception):
         complain("mia-sklearn: error: unexpected, please report it.")
     else:
         complain(
             f"mia-sklearn: error: {one_line(str(vars(args).get('model') or 'something'))} ended "
-            f"the program by {type(error).__name__} ({one_line(str(error))}), so that there is no "
+            f"the program by {type(error).__name__} ({one_line(told(error))}), so that there is no "
             "verdict. A model must not do so when it is trained or asked."
         )
 

@@ -30,6 +30,8 @@ _RANGES = {
     "epsilon": (0.0, math.inf),
     "ppv": (0.0, 1.0),
 }
+_OUTCOMES = {"pass": "PASSED", "fail": "FAILED", "inconclusive": "UNDECIDED"}
+_RESULTS = {"holds": "PASSED", "violated": "FAILED", "open": "UNDECIDED"}
 # What a metric is read at, an example of it.
 _READ_AT = {
     "tpr": "the false-positive rate it is read at, such as 'tpr@0.01'",
@@ -138,14 +140,16 @@ class CheckOutcome:
         return self.outcome == "pass"
 
     def __str__(self) -> str:
-        said = {"pass": "PASSED", "fail": "FAILED", "inconclusive": "UNDECIDED"}
-        each = {"holds": "PASSED", "violated": "FAILED", "open": "UNDECIDED"}
-        lines = [said[self.outcome]]
-        lines += [f"  {each[r.outcome]} {r.condition}: {r.reason}" for r in self.results]
-        return "\n".join(lines)
+        return "\n  ".join([_OUTCOMES[self.outcome], *map(_told, self.results)])
 
-    # What a failed assertion shows.
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        # A failed assertion shows its beginning on one line: what made it fail comes first.
+        results = sorted(self.results, key=lambda result: result.outcome == "holds")
+        return " ".join([f"{_OUTCOMES[self.outcome]}.", *map(_told, results)])
+
+
+def _told(result: ConditionResult) -> str:
+    return f"{_RESULTS[result.outcome]} {result.condition}: {result.reason}"
 
 
 def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
@@ -364,6 +368,8 @@ def _decide(
         interval = f"at {percent} confidence at least {low:.4g}, its upper end is withheld"
     else:
         interval = f"{percent} interval {low:.4g} to {high:.4g}"
-    note = f" ({estimate.note})" if estimate.note and outcome == "open" else ""
+    # That it is withheld has been said.
+    note = estimate.note.removeprefix("interval withheld: ") if outcome == "open" else ""
+    note = f" ({note})" if note else ""
     reason = f"{measured}, {interval}{note}."
     return ConditionResult(condition, outcome, reason, float(estimate.value), low, high, confidence)

@@ -301,9 +301,12 @@ def _control(row: Any) -> dict[str, str]:
 
 def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
     name, about = ("group", "n_rows") if _unit(report) is PERSON else ("row", "label")
+    index = str(row.get("index", row[name]))
     return {
         "set": str(row["set"]),
         "row": str(row[name]),
+        # What the data frame calls it, where that is not its position.
+        "index": index if index != str(row[name]) else "",
         "label": str(row.get(about, "-")),
         "score": f"{row[report.info['headline']]:.3f}",
         "p": wording.small(row["p_value"]),

@@ -84,11 +84,17 @@ def _findings(summary: Summary) -> str:
 
 
 def _exposed(summary: Summary) -> str:
+    exposed = summary.exposed[:_N_EXPOSED]
+    named = any(e["index"] for e in exposed)
     rows = [
-        (e["set"], e["row"], e["label"], e["score"], e["p"] or "-", e["q"] or "-")
-        for e in summary.exposed[:_N_EXPOSED]
+        (
+            *(e["set"], e["row"], *([e["index"] or e["row"]] if named else [])),
+            *(e["label"], e["score"], e["p"] or "-", e["q"] or "-"),
+        )
+        for e in exposed
     ]
-    table = _table(rows, ("set", *summary.unit.columns, "score", "p", "q"))
+    row, label = summary.unit.columns
+    table = _table(rows, ("set", row, *(["index"] if named else []), label, "score", "p", "q"))
     return "\n".join(part for part in (_wrap(summary.exposed_note), table) if part)
 
 
@@ -142,11 +148,7 @@ def _controls(summary: Summary) -> str:
 
 def _coverage(summary: Summary) -> str:
     run = [
-        _wrap(
-            f"run: {row['attack']} ({row['threat_model']}); access: {row['access']}; knows: "
-            f"{row['knowledge']}"
-        )
-        for row in summary.run
+        _wrap(f"run: {', '.join(attacks)} ({whose})") for whose, attacks in _by_attacker(summary)
     ]
     not_run = [
         _wrap(f"not run: {row['attack']} ({row['threat_model']}): {row['reason']}")
@@ -156,3 +158,14 @@ def _coverage(summary: Summary) -> str:
         [f"Whoever gets the released model gets: {summary.release}."] if summary.release else []
     )
     return "\n".join(release + run + not_run)
+
+
+def _by_attacker(summary: Summary) -> list[tuple[str, list[str]]]:
+    """The attacks that were run, by what their attacker has and knows."""
+    attacks: dict[str, list[str]] = {}
+    for row in summary.run:
+        whose = f"{row['threat_model']}; access: {row['access']}; knows: {row['knowledge']}"
+        if whose == summary.attacker:
+            whose = f"{row['threat_model']}, the attacker described above"
+        attacks.setdefault(whose, []).append(row["attack"])
+    return list(attacks.items())

@@ -158,7 +158,8 @@ def compare_defenses(
     ['label only', 'undefended']
     """
     import pandas as pd
-    from tqdm import tqdm
+
+    from .._terminal import progress_bar
 
     data = _gather(X, y, X_test, y_test, fit_params)
     named = _named(models, len(np.unique(data.y)))
@@ -191,7 +192,7 @@ def compare_defenses(
         "random_state": seed,
     }
     rows, headline, run, failures = [], None, [], []
-    bar = tqdm(named.items(), desc="defenses", unit="model", disable=not progress)
+    bar = progress_bar(named.items(), desc="defenses", unit="model", disable=not progress)
     for name, model in bar:
         bar.set_postfix_str(name)
         row = {"defense": name, "parameters": _describe(model), "error": ""}

@@ -233,9 +233,9 @@ class AnonymizingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _epochs(self, networks: _Networks, records: Tensor) -> Iterator[dict[str, float]]:
         """Train, and yield what each epoch came to."""
-        from tqdm import tqdm
+        from .._terminal import progress_bar
 
-        epochs = tqdm(range(self.max_epochs), desc="encoder", disable=not self.progress)
+        epochs = progress_bar(range(self.max_epochs), desc="encoder", disable=not self.progress)
         for epoch in epochs:
             networks.slow_down(self.learning_rate * (1 - epoch / self.max_epochs))
             seen = []

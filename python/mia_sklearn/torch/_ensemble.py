@@ -13,11 +13,11 @@ import torch
 from skorch import callbacks as known
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from tqdm import tqdm
 
 from .._asking import Question
 from .._lost import Lost, diverged
 from .._sampling import training_rows
+from .._terminal import progress_bar
 from .._training import Job
 from ._batchable import why_not_batched
 from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled
@@ -88,7 +88,7 @@ def train_as_one(
         return job.first + training_rows(membership[model], job.n_core, int(seeds[model]))
 
     epochs = ensemble.net.max_epochs
-    bar = tqdm(
+    bar = progress_bar(
         total=len(seeds) * epochs,
         initial=(len(seeds) - len(chosen)) * epochs,
         desc=f"{len(seeds)} reference models",

@@ -334,6 +334,6 @@ def _checked_parts(participants: Any, n: int) -> list[np.ndarray]:
 def _with_progress(rounds: Iterable[int], progress: bool) -> Iterable[int]:
     if not progress:
         return rounds
-    from tqdm import tqdm
+    from .._terminal import progress_bar
 
-    return tqdm(rounds, desc="federated training", unit="round")
+    return progress_bar(rounds, desc="federated training", unit="round")

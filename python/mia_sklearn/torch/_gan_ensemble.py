@@ -15,8 +15,8 @@ from skorch.dataset import Dataset
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
+from .._terminal import progress_bar
 from ._adversarial_net import PARTS
 from ._batchable import ELEMENTWISE, LOADING
 from ._chunks import draw, shuffled
@@ -96,7 +96,7 @@ def train_gans(
     if len(nets) < 2:
         return [net.fit(X) for net, X in zip(nets, tables, strict=True)]
     reason = why_not_stacked(gan, tables[0])
-    bar = tqdm(
+    bar = progress_bar(
         total=len(nets) * gan.max_epochs,
         desc=f"{len(nets)} GANs",
         unit="epoch",

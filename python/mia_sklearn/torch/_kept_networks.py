@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from .._terminal import progress_bar
 from .._training import Job
 from ._chunks import Alone, Stacked, shuffled
 from ._ensemble import Ensemble
@@ -73,7 +73,7 @@ class KeptNetworks:
         used = [ensemble.used(own, int(seed)) for own, seed in zip(rows, seeds, strict=True)]
         kept = cls(ensemble, [], cores)
         total = len(seeds) * ensemble.net.max_epochs
-        bar = tqdm(total=total, desc="reference models", unit="epoch", disable=not progress)
+        bar = progress_bar(total=total, desc="reference models", unit="epoch", disable=not progress)
         with bar:
 
             def train(models: np.ndarray) -> Any:

@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm import tqdm
 
 from ..._data import concat_rows, n_rows, positions, row_digests, take_rows
 from ..._estimators import check_trainable, is_net, last_step
@@ -21,6 +20,7 @@ from ..._kept_models import keep_trained
 from ..._records import check_records, check_same_features
 from ..._sampling import assign, training_rows
 from ..._targets import as_target
+from ..._terminal import progress_bar
 from ..._training import Job, classes_in
 from ...cluster import CosineAgglomerative
 from ...signals import choose_smoothing, log_posteriors, rescaled_logit
@@ -320,7 +320,9 @@ class EnhancingRecords(BaseEstimator):
                 f"Row {int(known.argmax())} of X is among the records that the references "
                 "trained on: they cannot tell what a model without it answers. Leave it out of fit."
             )
-        rows = tqdm(range(n_rows(table)), desc="records", unit="record", disable=not self.progress)
+        rows = progress_bar(
+            range(n_rows(table)), desc="records", unit="record", disable=not self.progress
+        )
         return [self._search_one(table, labels, codes, row) for row in rows]
 
     def _search_one(

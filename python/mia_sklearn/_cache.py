@@ -115,7 +115,7 @@ class ArrayStore:
         except FileNotFoundError:
             # Another run has taken it away.
             return None
-        except (OSError, ValueError) as error:
+        except Exception as error:  # NumPy's reader of headers raises what Python's parser does.
             self._warn(f"{path} is damaged: {error}. It is made anew, as are others like it.")
             return None
         return array

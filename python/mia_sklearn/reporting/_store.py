@@ -148,11 +148,26 @@ def _decode_report(content: dict[str, Any]) -> AuditReport:
         raise ValueError("confidence must lie between 0 and 1")
     if len(set(report.attacks)) != len(report.attacks):
         raise ValueError("an attack is named twice")
-    for attack in report.attacks:
-        if report.records[attack].dtype.kind != "f":
-            raise TypeError("scores must be numbers")
+    _check_records(report)
     str(report), repr(report)
     return report
+
+
+def _check_records(report: AuditReport) -> None:
+    """Raise unless conditions can be read on the records of a report, and curves drawn."""
+    records = report.records
+    # Evidence that names nobody holds none.
+    if len(records) and set(records["member"].tolist()) != {0, 1}:
+        raise ValueError("member must be 1 for members and 0 for others, and both must be there")
+    for attack in report.attacks:
+        if records[attack].dtype.kind != "f":
+            raise TypeError("scores must be numbers")
+        if not np.isfinite(records[attack]).all():
+            raise ValueError(f"the scores of {attack} must be finite")
+    for name in ("p_value", "q_value"):
+        known = records[name].dropna()
+        if not known.between(0, 1).all():
+            raise ValueError(f"{name} must lie between 0 and 1")
 
 
 def _encode_table(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -20,7 +20,13 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport
@@ -164,7 +170,8 @@ def test_categories_are_those_of_the_model_in_every_file(written):
         written(whole[whole["zip"] == "04109"], "a.csv"),
         written(whole.head(9).assign(country="FR"), "b.csv"),
     ]
-    tables, _ = read_tables(paths, model, Reading(target="y"))
+    with pytest.warns(UserWarning, match="column 'country': 9 of 9 cells"):
+        tables, _ = read_tables(paths, model, Reading(target="y"))
     for X, _ in tables:
         assert X["zip"].cat.categories.tolist() == ["00123", "04109", "1e5"]
         assert X["country"].cat.categories.tolist() == ["DE", "NA", "null", "FR"]
@@ -201,6 +208,35 @@ def test_spaces_around_categories_go_where_the_model_knows_them_without(written)
     X, _, said = read(written(spaced.assign(y=LABELS)), encoded().fit(spaced, LABELS))
     assert X["country"].tolist() == spaced["country"].tolist()
     assert "Spaces" not in said
+
+
+UNSEEN = {
+    "lower case": (["DE", "FR"], ["de", "fr"], "'de'"),
+    "decimals": (["1", "2"], ["1.0", "2.0"], "'1.0'"),
+    "other numbers": ([1, 2], ["10", "20"], "10"),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_cells_that_the_model_never_saw_are_named(name, written):
+    values, cells, said = UNSEEN[name]
+    encoder = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["c"]))
+    model = make_pipeline(encoder, DecisionTreeClassifier())
+    model.fit(pd.DataFrame({"c": values * 10}), [1, 2] * 10)
+    rows = "".join(f"{cell},1\n" for cell in cells)
+    with pytest.warns(UserWarning, match=f"'c': 2 of 2 cells hold .* never saw, such as {said}"):
+        read(written("c,y\n" + rows), model)
+    # One in forty is what happens.
+    rare = "".join(f"{value},1\n" for value in values * 20)
+    read(written(f"c,y\n{rare}{cells[0]},1\n"), model)
+
+
+@pytest.mark.parametrize("step", [FunctionTransformer(), "passthrough"])
+def test_steps_that_do_nothing_hide_no_column(step, written):
+    model = make_pipeline(step, encoded()).fit(FRAME, LABELS)
+    X, _, _ = read(written(FRAME.assign(y=LABELS)), model)
+    assert X["country"].tolist() == FRAME["country"].tolist()
+    np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(FRAME))
 
 
 NUMBERS = np.arange(12.0).reshape(6, 2)

@@ -315,6 +315,12 @@ def test_headers_that_are_none_are_passed_over(tmp_path, data, header):
         assert np.array_equal(answers_in(tmp_path, data), expected)
 
 
+@pytest.mark.parametrize("folder", ["", " ", "a\0b"])
+def test_what_names_no_folder_is_refused(folder):
+    with pytest.raises(ValueError, match=r"cache=.*names no folder"):
+        ArrayStore(folder)
+
+
 def test_pickles_and_texts_with_a_checksum_are_passed_over(tmp_path, data):
     expected = answers_in(tmp_path, data)
     next(tmp_path.glob("outputs-*")).unlink()

@@ -30,6 +30,7 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport
+from mia_sklearn._data import as_table
 from mia_sklearn._files import features_for
 from mia_sklearn._read_tables import read_tables
 from mia_sklearn._reading import Reading
@@ -282,6 +283,7 @@ def test_classes_of_several_types_are_met(written):
 REFUSED = {
     "thousands": ('a,b,y\n"1,234",2,1\n', {}, "'1,234' in column 'a'.*separators of thousands"),
     "decimal comma": ('a,b,y\n"1,5",2,1\n', {}, "'1,5' in column 'a'.*--decimal ','"),
+    "percent": ("a,b,y\n1,-118.168%,1\n", {}, "in column 'b'.*Write percentages as numbers"),
     "question mark": ("a,b,y\n1,?,1\n", {}, "'[?]' in column 'b'.*--na-values '[?]'"),
     "semicolons": ("a;b;y\n1;2;1\n", {}, "parted by ';': add --sep ';'"),
     "tabs": ("a\tb\ty\n1\t2\t1\n", {}, r"parted by '\\t': add --sep"),
@@ -427,6 +429,27 @@ def test_texts_are_found_and_read_as_they_stand(reader, written):
     assert len(y) == 5
 
 
+@pytest.mark.parametrize(
+    ("classes", "y"),
+    [
+        ([1, 2], np.array(["1", "2"])),
+        ([1, 2], np.array([b"1", b"2"])),
+        ([1, 2], np.array([[1], [2]])),
+        (["1", "2"], np.array([1, 2])),
+        (["a", "b"], np.array([b"a", b"b"])),
+    ],
+)
+def test_labels_of_arrays_come_in_the_type_of_the_classes(classes, y, tmp_path):
+    np.savez(tmp_path / "t.npz", X=np.ones((2, 2)), y=y)
+    assert read(tmp_path / "t.npz", fitted_on(*classes))[1].tolist() == classes
+
+
+def test_complex_features_are_refused(tmp_path):
+    np.savez(tmp_path / "t.npz", X=np.ones((9, 2)) * 1j, y=np.ones(9))
+    with pytest.raises(ValueError, match=r"t\.npz: the features are complex numbers"):
+        read(tmp_path / "t.npz", fitted_on(1, 2))
+
+
 def test_texts_of_arrays_and_of_files_with_types(tmp_path):
     model = make_pipeline(TfidfVectorizer(), DecisionTreeClassifier(random_state=0)).fit(
         ["aa bb", "bb cc"], [1, 2]
@@ -508,3 +531,11 @@ def test_a_file_gives_the_numbers_of_the_table_in_memory(tmp_path, capsys):
     report = AuditReport.load(tmp_path / "out")
     assert report.info["target_train_accuracy"] == 1.0
     assert set(report.records["label"]) == {"01", "02"}
+
+
+def test_arrays_of_pyarrow_that_hold_texts_are_lists():
+    pa = pytest.importorskip("pyarrow")
+    assert as_table(pa.array(["a b", "c"])) == ["a b", "c"]
+    assert as_table(pa.chunked_array([["a b"], ["c"]])) == ["a b", "c"]
+    with pytest.raises(ValueError, match="must be a table"):
+        as_table(pa.array([1, 2]))

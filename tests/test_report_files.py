@@ -184,6 +184,13 @@ def test_halves_of_characters_end_no_audit(tmp_path):
     assert r"half \ud83d of it" in set(loaded.records[r"slice_half \ud83d of it"])
 
 
+def test_no_character_of_a_list_of_records_acts(make_report, tmp_path):
+    make_report(n=30, labels=("a\x1b[2J\r", "\u202eb\0c")).save(tmp_path)
+    text = (tmp_path / "records.csv").read_bytes().decode()
+    assert r"a\x1b[2J\r" in text and r"\u202eb\x00c" in text
+    assert not {"\x1b", "\r", "\u202e", "\0"} & set(text)
+
+
 @pytest.mark.parametrize("lost", ["index.html", "audit.json", "records.csv"])
 def test_a_file_that_cannot_be_written_leaves_the_others(make_report, tmp_path, lost):
     (tmp_path / lost).mkdir()

@@ -41,6 +41,10 @@ class ArrayStore:
     """
 
     def __init__(self, folder: Any) -> None:
+        if not str(folder).strip() or "\0" in str(folder):
+            raise ValueError(
+                f"cache={str(folder)!r} names no folder. Give the path of one, or None."
+            )
         self.folder = Path(folder).expanduser()
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -301,6 +301,8 @@ class TextFile:
                 hint = " Write numbers without separators of thousands."
             elif re.fullmatch(r"\s*[+-]?\d+,\d+\s*", cell):
                 hint = " Where decimals follow a comma, add --decimal ','."
+            elif re.fullmatch(r"\s*[+-]?[\d.,]+\s*%\s*", cell):
+                hint = " Write percentages as numbers, as the model was fitted on them."
             else:
                 hint = f" If it means that nothing is known, add --na-values {cell!r}."
         if name == self.reading.target:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._printable import valid
+from .._printable import printable, valid
 from ._labels import decode_label, encode_label
 
 if TYPE_CHECKING:
@@ -242,12 +242,15 @@ def _decode(value: Any) -> Any:
 
 
 def _csv(records: pd.DataFrame) -> str:
-    """Text cells that a spreadsheet would run as a formula get an apostrophe in front."""
+    """Text cells that a spreadsheet would run as a formula get an apostrophe in front.
+
+    Characters that act on a terminal or cannot be seen are shown as escapes.
+    """
 
     def harmless(cell: Any) -> Any:
         if not isinstance(cell, str):
             return cell
-        cell = valid(cell).replace("\0", "")  # Python 3.10 cannot write it.
+        cell = printable(cell)
         return "'" + cell if cell.startswith(_FORMULA_STARTS) else cell
 
     table = records.rename(columns=harmless)

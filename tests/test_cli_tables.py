@@ -332,6 +332,7 @@ ACCEPTED = {
     "packed": (gzip.compress(b"a,b,y\n1,2,1\n3,4,2\n"), {"name": "T.CSV.GZ"}),
     "tabs": ("a\tb\ty\n1\t2\t1\n3\t4\t2\n", {"name": "t.tsv"}),
     "European": ("a;b;y\n1,0;2;1\n3;4,0;2\n", {"sep": ";", "decimal": ","}),
+    "spaces": ("a, b , y\n1, 2, 1\n3, 4, 2\n", {}),
     "an index": (",a,b,y\n0,1,2,1\n1,3,4,2\n", {}),
     "other columns": ("id,a,b,y\n007,1,2,1\n008,3,4,2\n", {}),
     "other order": ("y,b,a\n1,2,1\n2,4,3\n", {}),

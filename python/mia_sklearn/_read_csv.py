@@ -107,6 +107,12 @@ class TextFile:
                 f"{self.path} has several columns of one name: {shortened(twice)}. Give each a "
                 "name of its own."
             )
+        named = (self.reading.target, self.reading.text, self.reading.groups)
+        known |= {*map(str, named), *self.reading.slices, *self.reading.dtypes}
+        bare = [name if name.strip() not in known - {*names} else name.strip() for name in names]
+        if bare != names and len(set(bare)) == len(bare):
+            self.options |= {"names": bare, "header": 0}
+            return bare
         return names
 
     def _check_target(self) -> None:

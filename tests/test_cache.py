@@ -276,6 +276,52 @@ def test_files_that_cannot_be_answers_are_passed_over(tmp_path, data):
     assert len(train.trained) == 4
 
 
+@pytest.mark.parametrize("forged", [-np.inf, -80.0])
+def test_answers_that_leave_no_class_likely_are_passed_over(tmp_path, data, forged):
+    expected = answers_in(tmp_path, data)
+    store = ArrayStore(tmp_path)
+    together = next(tmp_path.glob("outputs-*")).stem
+    for name in sorted(file.stem for file in tmp_path.glob("model-*")):
+        assert store.write(name, (80, 2), [np.full((80, 2), forged)])
+    assert store.write(together, (4, 80, 2), [np.full((4, 80, 2), forged)])
+    with pytest.warns(UserWarning, match="not what models answered"):
+        assert np.array_equal(answers_in(tmp_path, data), expected)
+
+
+def test_several_answers_in_the_place_of_one_are_passed_over(tmp_path, data):
+    expected = answers_in(tmp_path, data)
+    next(tmp_path.glob("outputs-*")).unlink()
+    first = next(tmp_path.glob("model-*")).stem
+    assert ArrayStore(tmp_path).write(first, (2, 80, 2), [np.log(np.full((2, 80, 2), 0.5))])
+    with pytest.warns(UserWarning, match="not what models answered"):
+        assert np.array_equal(answers_in(tmp_path, data), expected)
+
+
+def test_models_that_know_other_classes_too_are_found_again(tmp_path):
+    X, y = make_classification(80, n_informative=4, n_classes=3, random_state=0)
+    for _ in range(2):
+        # A file taken for a damaged one would be a warning, which fails the test.
+        refs = ReferenceModels(GaussianNB(), 4, cache=tmp_path, random_state=0)
+        refs.fit(X, y, classes=[0, 1])
+
+
+@pytest.mark.parametrize("header", [b"{[]:1}", b"(" * 100, b"[" * 5000, b"\xff", b"{'descr': 1}"])
+def test_headers_that_are_none_are_passed_over(tmp_path, data, header):
+    expected = answers_in(tmp_path, data)
+    next(tmp_path.glob("outputs-*")).unlink()
+    file = next(tmp_path.glob("model-*"))
+    content = b"\x93NUMPY\x01\x00" + len(header + b"\n").to_bytes(2, "little") + header + b"\n"
+    file.write_bytes(content + hashlib.sha256(file.stem.encode() + content).digest())
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert np.array_equal(answers_in(tmp_path, data), expected)
+
+
+@pytest.mark.parametrize("folder", ["", " ", "a\0b"])
+def test_what_names_no_folder_is_refused(folder):
+    with pytest.raises(ValueError, match=r"cache=.*names no folder"):
+        ArrayStore(folder)
+
+
 def test_pickles_and_texts_with_a_checksum_are_passed_over(tmp_path, data):
     expected = answers_in(tmp_path, data)
     next(tmp_path.glob("outputs-*")).unlink()

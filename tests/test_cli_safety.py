@@ -26,12 +26,20 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
+from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -344,6 +352,8 @@ MODELS = {
         make_column_transformer((StandardScaler(), [0]), remainder="passthrough"),
         DecisionTreeClassifier(),
     ),
+    "selection": make_pipeline(SelectKBest(f_classif, k=2), DecisionTreeClassifier()),
+    "bins": make_pipeline(KBinsDiscretizer(strategy="uniform"), DecisionTreeClassifier()),
     "function": make_pipeline(FunctionTransformer(np.expm1), DecisionTreeClassifier()),
 }
 
@@ -357,6 +367,21 @@ def test_estimators_of_scikit_learn_need_no_flag(name, tmp_path):
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
+def test_a_selector_of_numbers_needs_no_flag(tmp_path):
+    skops.io.dump(make_column_selector(dtype_include=np.number), tmp_path / "model.skops")
+    table = pd.DataFrame({"a": [1.5], "b": ["c"]})
+    assert read_model(tmp_path / "model.skops")(table) == ["a"]
+
+
+@pytest.mark.parametrize("encoder", [OrdinalEncoder, TargetEncoder])
+def test_encoders_of_scikit_learn_need_no_flag(encoder, tmp_path):
+    words = np.array([["a"], ["b"]] * (len(X) // 2), dtype=object)
+    model = make_pipeline(encoder(), DecisionTreeClassifier()).fit(words, Y[: len(words)])
+    skops.io.dump(model, tmp_path / "model.skops")
+    loaded = read_model(tmp_path / "model.skops")
+    np.testing.assert_array_equal(loaded.predict(words), model.predict(words))
+
+
 @pytest.mark.parametrize(
     ("model", "named"),
     [
@@ -366,6 +391,7 @@ def test_estimators_of_scikit_learn_need_no_flag(name, tmp_path):
         (FunctionTransformer(joblib.load), "joblib.numpy_pickle.load"),
         (FunctionTransformer(np.load), "numpy.load"),
         (make_column_selector(dtype_include=object), "builtins.object"),
+        (FeatureAgglomeration(), "numpy.mean"),
         (KNeighborsClassifier(metric=os.path.commonprefix), "genericpath.commonprefix"),
     ],
 )
@@ -376,7 +402,11 @@ def test_functions_and_types_of_others_are_named_before_they_are_loaded(model, n
 
 
 def test_what_is_trusted_runs_nothing():
-    assert not [name for name in TRUSTED if not name.startswith(("sklearn.", "functools.partial"))]
+    assert [name for name in sorted(TRUSTED) if not name.startswith("sklearn.")] == [
+        "functools.partial",
+        "numpy.dtype",
+        "numpy.number",
+    ]
     assert "builtins.object" not in TRUSTED
     assert not [name for name in TRUSTED if "load" in name.lower() or "fetch" in name.lower()]
 

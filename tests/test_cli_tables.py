@@ -20,10 +20,17 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport
+from mia_sklearn._data import as_table
 from mia_sklearn._files import features_for
 from mia_sklearn._read_tables import read_tables
 from mia_sklearn._reading import Reading
@@ -164,7 +171,8 @@ def test_categories_are_those_of_the_model_in_every_file(written):
         written(whole[whole["zip"] == "04109"], "a.csv"),
         written(whole.head(9).assign(country="FR"), "b.csv"),
     ]
-    tables, _ = read_tables(paths, model, Reading(target="y"))
+    with pytest.warns(UserWarning, match="column 'country': 9 of 9 cells"):
+        tables, _ = read_tables(paths, model, Reading(target="y"))
     for X, _ in tables:
         assert X["zip"].cat.categories.tolist() == ["00123", "04109", "1e5"]
         assert X["country"].cat.categories.tolist() == ["DE", "NA", "null", "FR"]
@@ -211,6 +219,35 @@ def test_spaces_around_categories_go_where_the_model_knows_them_without(written)
     assert "Spaces" not in said
 
 
+UNSEEN = {
+    "lower case": (["DE", "FR"], ["de", "fr"], "'de'"),
+    "decimals": (["1", "2"], ["1.0", "2.0"], "'1.0'"),
+    "other numbers": ([1, 2], ["10", "20"], "10"),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_cells_that_the_model_never_saw_are_named(name, written):
+    values, cells, said = UNSEEN[name]
+    encoder = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["c"]))
+    model = make_pipeline(encoder, DecisionTreeClassifier())
+    model.fit(pd.DataFrame({"c": values * 10}), [1, 2] * 10)
+    rows = "".join(f"{cell},1\n" for cell in cells)
+    with pytest.warns(UserWarning, match=f"'c': 2 of 2 cells hold .* never saw, such as {said}"):
+        read(written("c,y\n" + rows), model)
+    # One in forty is what happens.
+    rare = "".join(f"{value},1\n" for value in values * 20)
+    read(written(f"c,y\n{rare}{cells[0]},1\n"), model)
+
+
+@pytest.mark.parametrize("step", [FunctionTransformer(), "passthrough"])
+def test_steps_that_do_nothing_hide_no_column(step, written):
+    model = make_pipeline(step, encoded()).fit(FRAME, LABELS)
+    X, _, _ = read(written(FRAME.assign(y=LABELS)), model)
+    assert X["country"].tolist() == FRAME["country"].tolist()
+    np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(FRAME))
+
+
 NUMBERS = np.arange(12.0).reshape(6, 2)
 
 
@@ -254,6 +291,7 @@ def test_classes_of_several_types_are_met(written):
 REFUSED = {
     "thousands": ('a,b,y\n"1,234",2,1\n', {}, "'1,234' in column 'a'.*separators of thousands"),
     "decimal comma": ('a,b,y\n"1,5",2,1\n', {}, "'1,5' in column 'a'.*--decimal ','"),
+    "percent": ("a,b,y\n1,-118.168%,1\n", {}, "in column 'b'.*Write percentages as numbers"),
     "question mark": ("a,b,y\n1,?,1\n", {}, "'[?]' in column 'b'.*--na-values '[?]'"),
     "semicolons": ("a;b;y\n1;2;1\n", {}, "parted by ';': add --sep ';'"),
     "tabs": ("a\tb\ty\n1\t2\t1\n", {}, r"parted by '\\t': add --sep"),
@@ -302,6 +340,7 @@ ACCEPTED = {
     "packed": (gzip.compress(b"a,b,y\n1,2,1\n3,4,2\n"), {"name": "T.CSV.GZ"}),
     "tabs": ("a\tb\ty\n1\t2\t1\n3\t4\t2\n", {"name": "t.tsv"}),
     "European": ("a;b;y\n1,0;2;1\n3;4,0;2\n", {"sep": ";", "decimal": ","}),
+    "spaces": ("a, b , y\n1, 2, 1\n3, 4, 2\n", {}),
     "an index": (",a,b,y\n0,1,2,1\n1,3,4,2\n", {}),
     "other columns": ("id,a,b,y\n007,1,2,1\n008,3,4,2\n", {}),
     "other order": ("y,b,a\n1,2,1\n2,4,3\n", {}),
@@ -399,6 +438,27 @@ def test_texts_are_found_and_read_as_they_stand(reader, written):
     assert len(y) == 5
 
 
+@pytest.mark.parametrize(
+    ("classes", "y"),
+    [
+        ([1, 2], np.array(["1", "2"])),
+        ([1, 2], np.array([b"1", b"2"])),
+        ([1, 2], np.array([[1], [2]])),
+        (["1", "2"], np.array([1, 2])),
+        (["a", "b"], np.array([b"a", b"b"])),
+    ],
+)
+def test_labels_of_arrays_come_in_the_type_of_the_classes(classes, y, tmp_path):
+    np.savez(tmp_path / "t.npz", X=np.ones((2, 2)), y=y)
+    assert read(tmp_path / "t.npz", fitted_on(*classes))[1].tolist() == classes
+
+
+def test_complex_features_are_refused(tmp_path):
+    np.savez(tmp_path / "t.npz", X=np.ones((9, 2)) * 1j, y=np.ones(9))
+    with pytest.raises(ValueError, match=r"t\.npz: the features are complex numbers"):
+        read(tmp_path / "t.npz", fitted_on(1, 2))
+
+
 def test_texts_of_arrays_and_of_files_with_types(tmp_path):
     model = make_pipeline(TfidfVectorizer(), DecisionTreeClassifier(random_state=0)).fit(
         ["aa bb", "bb cc"], [1, 2]
@@ -480,3 +540,11 @@ def test_a_file_gives_the_numbers_of_the_table_in_memory(tmp_path, capsys):
     report = AuditReport.load(tmp_path / "out")
     assert report.info["target_train_accuracy"] == 1.0
     assert set(report.records["label"]) == {"01", "02"}
+
+
+def test_arrays_of_pyarrow_that_hold_texts_are_lists():
+    pa = pytest.importorskip("pyarrow")
+    assert as_table(pa.array(["a b", "c"])) == ["a b", "c"]
+    assert as_table(pa.chunked_array([["a b"], ["c"]])) == ["a b", "c"]
+    with pytest.raises(ValueError, match="must be a table"):
+        as_table(pa.array([1, 2]))

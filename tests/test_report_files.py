@@ -126,6 +126,10 @@ def test_a_folder_in_place_of_the_file(tmp_path):
         AuditReport.load(tmp_path)
 
 
+def of_records(content, name):
+    return next(column for column in content["records"] if column["name"] == name)
+
+
 TAMPERED = {
     "columns of two lengths": lambda c: c["records"][0]["values"].pop(),
     "a column twice": lambda c: c["records"].append(c["records"][0]),
@@ -135,6 +139,13 @@ TAMPERED = {
     "sure beyond measure": lambda c: c["info"].update(confidence=7),
     "a finding of numbers": lambda c: c["findings"][0].update(title=1),
     "a severity of its own": lambda c: c["findings"][0].update(severity="fatal"),
+    "members twice over": lambda c: of_records(c, "member").update(values=[2] * 80),
+    "members by half": lambda c: of_records(c, "member").update(dtype="float64", values=[0.5] * 80),
+    "members alone": lambda c: of_records(c, "member").update(values=[1] * 80),
+    "endless scores": lambda c: of_records(c, "stacked").update(values=[{"": "inf"}] * 80),
+    "no scores": lambda c: of_records(c, "stacked").update(values=[{"": "nan"}] * 80),
+    "one score missing": lambda c: of_records(c, "threshold")["values"].__setitem__(3, {"": "nan"}),
+    "likelier than sure": lambda c: of_records(c, "p_value").update(values=[7.0] * 80),
     "rates in words": lambda c: c["metrics"][4].update(dtype="object", values=["a"] * 16),
 }
 
@@ -171,6 +182,13 @@ def test_halves_of_characters_end_no_audit(tmp_path):
     report.save(tmp_path)
     loaded = AuditReport.load(tmp_path)
     assert r"half \ud83d of it" in set(loaded.records[r"slice_half \ud83d of it"])
+
+
+def test_no_character_of_a_list_of_records_acts(make_report, tmp_path):
+    make_report(n=30, labels=("a\x1b[2J\r", "\u202eb\0c")).save(tmp_path)
+    text = (tmp_path / "records.csv").read_bytes().decode()
+    assert r"a\x1b[2J\r" in text and r"\u202eb\x00c" in text
+    assert not {"\x1b", "\r", "\u202e", "\0"} & set(text)
 
 
 @pytest.mark.parametrize("lost", ["index.html", "audit.json", "records.csv"])

@@ -41,6 +41,10 @@ class ArrayStore:
     """
 
     def __init__(self, folder: Any) -> None:
+        if not str(folder).strip() or "\0" in str(folder):
+            raise ValueError(
+                f"cache={str(folder)!r} names no folder. Give the path of one, or None."
+            )
         self.folder = Path(folder).expanduser()
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,8 +119,7 @@ class ArrayStore:
         except FileNotFoundError:
             # Another run has taken it away.
             return None
-        except Exception as error:
-            # numpy reads the header as Python code, and anything may stand there.
+        except Exception as error:  # NumPy's reader of headers raises what Python's parser does.
             self._warn(f"{path} is damaged: {error}. It is made anew, as are others like it.")
             return None
         return array

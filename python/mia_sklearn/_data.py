@@ -108,10 +108,11 @@ def _as_documents(X: Any) -> Any:
         # Lists of one length are rows; of several, the words of texts.
         of_words = len(lengths) > 1 and -1 not in lengths and any(map(_starts_with_text, X))
         return list(X) if of_words else None
+    # What pyarrow holds is no text to any vectorizer.
+    X = X.to_pylist() if hasattr(X, "to_pylist") else X
     seen = through_narwhals(X)
-    if seen is not None:
-        # What pyarrow holds is no text to any vectorizer.
-        return seen.to_list() if seen.implementation.is_pyarrow() else _if_texts(X, seen.to_list())
+    if seen is not None or isinstance(X, list):
+        return _if_texts(X, X if seen is None else seen.to_list())
     if len(getattr(X, "shape", ())) != 1:
         return None
     if not hasattr(X, "iloc") and getattr(X.dtype, "kind", "") not in "OUST":

@@ -17,7 +17,7 @@ from ._side_effects import without_side_effects
 PICKLES = (".joblib", ".pickle", ".pkl")
 # Parts of scikit-learn's own estimators that skops leaves to the user, by name: they hold numbers,
 # texts and other parts, and run nothing of the file's. What compiled code reads without looking
-# is checked, see `check_trees`. Functions, and anything of other libraries, are never among them.
+# is checked, see `check_trees`. Functions that do more than compute are never among them.
 _CHECKED = {
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -28,6 +28,9 @@ _PARTS = {
     "sklearn.calibration": "_CalibratedClassifier _SigmoidCalibration",
     "sklearn.compose._column_transformer": "_RemainderColsList make_column_selector",
     "sklearn.ensemble._hist_gradient_boosting.binning": "_BinMapper",
+    # What features are selected by: functions of arrays alone.
+    "sklearn.feature_selection._mutual_info": "mutual_info_classif",
+    "sklearn.feature_selection._univariate_selection": "chi2 f_classif",
     "sklearn.gaussian_process._gpc": "_BinaryGaussianProcessClassifierLaplace",
     "sklearn.gaussian_process.kernels": "ConstantKernel DotProduct Exponentiation Matern Product "
     "RBF RationalQuadratic Sum WhiteKernel",
@@ -40,6 +43,8 @@ _PARTS = {
     "sklearn.neural_network._stochastic_optimizers": "AdamOptimizer SGDOptimizer",
     "sklearn.utils._bunch": "Bunch",
     "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
+    # Of encoders and imputers, which say what kind of array they met, and of column selectors.
+    "numpy": "dtype number",
     # Of histogram gradient boosting, which converts numbers by a function of scikit-learn's; a
     # partial of any other function is refused for that function.
     "functools": "partial",

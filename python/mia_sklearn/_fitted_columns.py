@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
+from sklearn.preprocessing import FunctionTransformer
 
 __all__ = ["Fitted", "fitted_columns", "kind_of_values", "takes_documents"]
 
@@ -265,7 +266,13 @@ def _chosen(columns: Any, names: list[str]) -> list[str]:
 
 
 def _steps(pipeline: Any) -> list[Any]:
-    return [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
+    return [step for _, step in pipeline.steps if not _does_nothing(step)]
+
+
+def _does_nothing(step: Any) -> bool:
+    if type(step) is FunctionTransformer:
+        return step.func is None and not step.validate
+    return step is None or (isinstance(step, str) and step == "passthrough")
 
 
 def _passes(step: Any, names: list[str]) -> bool:

@@ -15,6 +15,8 @@ from ._reading import DTYPES, INDEX, Reading, classes_of, fed_columns, shortened
 
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _N_LOOKED_AT = 1000
+# So many cells that a model never saw are read wrongly, or are no records like its own.
+_UNSEEN = 0.05
 
 
 class TextFile:
@@ -58,6 +60,7 @@ class TextFile:
         if frame.columns.size and frame.columns[0] == INDEX and INDEX not in self.fed:
             frame = frame.iloc[:, 1:]
         columns = {name: self._converted(name, frame[name]) for name in frame.columns}
+        self._warn_of_unseen(columns)
         import pandas as pd
 
         return pd.DataFrame(columns, index=frame.index), y
@@ -104,6 +107,12 @@ class TextFile:
                 f"{self.path} has several columns of one name: {shortened(twice)}. Give each a "
                 "name of its own."
             )
+        named = (self.reading.target, self.reading.text, self.reading.groups)
+        known |= {*map(str, named), *self.reading.slices, *self.reading.dtypes}
+        bare = [name if name.strip() not in known - {*names} else name.strip() for name in names]
+        if bare != names and len(set(bare)) == len(bare):
+            self.options |= {"names": bare, "header": 0}
+            return bare
         return names
 
     def _check_target(self) -> None:
@@ -221,6 +230,22 @@ class TextFile:
             return cells.str.strip()
         return cells
 
+    def _warn_of_unseen(self, columns: dict[Any, Any]) -> None:
+        """Say which columns hold values that the encoders of the model do not know."""
+        for name in self.fed:
+            values = self.fitted[name].values
+            if not values or kind_of_values(values) == "datetime" or name not in columns:
+                continue
+            cells = columns[name].dropna().astype(object)
+            unseen = cells[~cells.isin(values)]
+            if len(unseen) >= max(1, _UNSEEN * len(cells)):
+                warnings.warn(
+                    f"{self.path}: column {name!r}: {len(unseen)} of {len(cells)} cells hold "
+                    f"values that the model never saw, such as {unseen.iloc[0]!r}; it knows "
+                    f"{shortened(values, 5)}. Write them as in the data that it was fitted on.",
+                    stacklevel=5,
+                )
+
     def _check_looks(self, name: str) -> None:
         """Refuse a column that may be text or numbers, where nobody tells which."""
         if not hasattr(self, "_first_rows"):
@@ -282,6 +307,8 @@ class TextFile:
                 hint = " Write numbers without separators of thousands."
             elif re.fullmatch(r"\s*[+-]?\d+,\d+\s*", cell):
                 hint = " Where decimals follow a comma, add --decimal ','."
+            elif re.fullmatch(r"\s*[+-]?[\d.,]+\s*%\s*", cell):
+                hint = " Write percentages as numbers, as the model was fitted on them."
             else:
                 hint = f" If it means that nothing is known, add --na-values {cell!r}."
         if name == self.reading.target:

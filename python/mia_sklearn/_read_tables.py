@@ -11,7 +11,7 @@ import numpy as np
 
 from ._fitted_columns import takes_documents
 from ._read_csv import TextFile
-from ._reading import Reading, shortened, unreadable
+from ._reading import Reading, classes_of, shortened, unreadable
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip", ".zst": "zstd"}
 TABLES = (".csv", ".tsv", ".parquet", ".feather", ".npz")
@@ -178,10 +178,27 @@ def _read_npz(path: Path, reading: Reading, model: Any) -> tuple[np.ndarray, Any
             f"{shortened(arrays)}."
         )
     X = arrays["X"] if "X" in arrays else next(iter(arrays.values()))
+    if X.dtype.kind == "c":
+        raise ValueError(
+            f"{path}: the features are complex numbers, which no model takes: give their real and "
+            "imaginary parts as columns."
+        )
+    if y is not None and y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
     least = 1 if takes_documents(model) else 2
     if (y is not None and y.ndim != 1) or X.ndim < least:
         raise ValueError(
             f"{path}: the labels must have one dimension and the features two or more; got "
             f"{'none' if y is None else y.ndim} and {X.ndim}."
         )
-    return X, (y if reading.labelled else None)
+    return X, (_as_classes(y, classes_of(model)) if reading.labelled else None)
+
+
+def _as_classes(y: np.ndarray, classes: list[Any]) -> np.ndarray:
+    """Return labels as the model writes them, where each is one of its classes as text."""
+    y = np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
+    labels = y.tolist()
+    known = {str(label): label for label in classes}
+    if set(labels) <= set(classes) or not {str(label) for label in labels} <= known.keys():
+        return y
+    return np.asarray([known[str(label)] for label in labels], dtype=np.asarray(classes).dtype)

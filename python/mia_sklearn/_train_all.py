@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from ._answers import name_of
 from ._cache import ArrayStore
 from ._cores import at_most
+from ._data import positions
 from ._estimators import holds_net, is_net, nested, prefers_threads
 from ._fingerprint import fingerprint
 from ._lost import CannotTrain, Lost, second_seed
@@ -215,13 +216,17 @@ def _stored(
     """
     names = _names(job, membership, seeds)
     shape = (job.n_answers, job.n_columns)
+    of_all = (len(names), *shape)
 
     def may_be(answers: np.ndarray) -> bool:
-        return answers.shape[-2:] == shape and _may_be_answers(answers, job)
+        return answers.shape == shape and _may_be_answers(answers, job)
+
+    def may_be_all(answers: np.ndarray) -> bool:
+        return answers.shape == of_all and _may_be_answers(answers, job)
 
     together = f"outputs-{_sha256(*map(str.encode, names))}"
-    everything = store.read(together, may_be)
-    if everything is not None and len(everything) == len(names):
+    everything = store.read(together, may_be_all)
+    if everything is not None:
         return everything, {}
     missing = [model for model, name in enumerate(names) if store.read(name, may_be) is None]
     in_memory: dict[int, np.ndarray] = {}
@@ -246,11 +251,11 @@ def _stored(
         run.train(sorted(vanished))
     answers = (parts[model] for model in sorted(parts))
     is_whole = not run.lost and not in_memory
-    if is_whole and store.write(together, (len(names), *shape), answers):
-        everything = store.read(together, may_be)
+    if is_whole and store.write(together, of_all, answers):
+        everything = store.read(together, may_be_all)
         if everything is not None:
             return everything, {}
-    everything = np.full((len(names), *shape), np.nan, dtype=np.float32)
+    everything = np.full(of_all, np.nan, dtype=np.float32)
     for model, part in parts.items():
         everything[model] = part
     return everything, run.lost
@@ -270,14 +275,16 @@ def _names(job: Job, membership: np.ndarray, seeds: np.ndarray) -> list[str]:
 
 
 def _may_be_answers(answers: np.ndarray, job: Job) -> bool:
-    """Tell whether numbers can be what models answered: posteriors that sum to 1."""
+    """Tell whether numbers can be what models answered: posteriors sum to 1."""
     if job.question is not None:
         return True
     own = answers.reshape(-1, job.n_answers, job.n_columns)
+    # Models also trained on classes that are not asked about leave less to the others.
+    least = -np.inf if (positions(job.labels, job.classes) < 0).any() else 1 - _ROUNDING
     with np.errstate(over="ignore"):
         totals = [np.exp(one[:, : len(job.classes)]).sum(axis=1) for one in own]
-    near = all((np.abs(total - 1) <= _ROUNDING).all() for total in totals)
-    return near and not np.isnan(own).any()
+    may_be = all(((total >= least) & (total <= 1 + _ROUNDING)).all() for total in totals)
+    return may_be and not np.isnan(own).any()
 
 
 @contextmanager

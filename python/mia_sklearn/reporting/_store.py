@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._printable import valid
+from .._printable import printable, valid
 from ._labels import decode_label, encode_label
 
 if TYPE_CHECKING:
@@ -148,11 +148,26 @@ def _decode_report(content: dict[str, Any]) -> AuditReport:
         raise ValueError("confidence must lie between 0 and 1")
     if len(set(report.attacks)) != len(report.attacks):
         raise ValueError("an attack is named twice")
-    for attack in report.attacks:
-        if report.records[attack].dtype.kind != "f":
-            raise TypeError("scores must be numbers")
+    _check_records(report)
     str(report), repr(report)
     return report
+
+
+def _check_records(report: AuditReport) -> None:
+    """Raise unless conditions can be read on the records of a report, and curves drawn."""
+    records = report.records
+    # Evidence that names nobody holds none.
+    if len(records) and set(records["member"].tolist()) != {0, 1}:
+        raise ValueError("member must be 1 for members and 0 for others, and both must be there")
+    for attack in report.attacks:
+        if records[attack].dtype.kind != "f":
+            raise TypeError("scores must be numbers")
+        if not np.isfinite(records[attack]).all():
+            raise ValueError(f"the scores of {attack} must be finite")
+    for name in ("p_value", "q_value"):
+        known = records[name].dropna()
+        if not known.between(0, 1).all():
+            raise ValueError(f"{name} must lie between 0 and 1")
 
 
 def _encode_table(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -227,12 +242,15 @@ def _decode(value: Any) -> Any:
 
 
 def _csv(records: pd.DataFrame) -> str:
-    """Text cells that a spreadsheet would run as a formula get an apostrophe in front."""
+    """Text cells that a spreadsheet would run as a formula get an apostrophe in front.
+
+    Characters that act on a terminal or cannot be seen are shown as escapes.
+    """
 
     def harmless(cell: Any) -> Any:
         if not isinstance(cell, str):
             return cell
-        cell = valid(cell).replace("\0", "")  # Python 3.10 cannot write it.
+        cell = printable(cell)
         return "'" + cell if cell.startswith(_FORMULA_STARTS) else cell
 
     table = records.rename(columns=harmless)

@@ -279,8 +279,9 @@ def _may_be_answers(answers: np.ndarray, job: Job) -> bool:
     if job.question is not None:
         return True
     own = answers.reshape(-1, job.n_answers, job.n_columns)
-    # Models also trained on classes that are not asked about leave less to the others.
-    least = -np.inf if (positions(job.labels, job.classes) < 0).any() else 1 - _ROUNDING
+    # Models that know classes which are not asked about leave less to the others.
+    more = (positions(job.labels, job.classes) < 0).any()
+    least = -np.inf if more else 1 - _ROUNDING
     with np.errstate(over="ignore"):
         totals = [np.exp(one[:, : len(job.classes)]).sum(axis=1) for one in own]
     may_be = all(((total >= least) & (total <= 1 + _ROUNDING)).all() for total in totals)

@@ -292,9 +292,9 @@ def spaced(gap, n=100):
 
 def test_ten_attacks_share_what_one_would_be_allowed(monkeypatch):
     monkeypatch.setattr(_doubts, "likely_causes", lambda run, differing: [])
-    score, member = spaced(-0.424)
-    assert roc_auc(member, score, confidence=0.99).high < 0.5
-    assert roc_auc(member, score, confidence=0.999).high > 0.5
+    score, member = spaced(-0.5)
+    assert roc_auc(member, score, confidence=0.998).high < 0.5
+    assert roc_auc(member, score, confidence=0.9998).high > 0.5
     names = [f"a{k}" for k in range(10)]
     records = pd.DataFrame({"member": member, "lira": spaced(0)[0], **dict.fromkeys(names, score)})
 

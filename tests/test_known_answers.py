@@ -228,7 +228,7 @@ def quiet(**options):
 def weakly_leaking():
     train, test = halves(*records(400))
     model = LogisticRegression().fit(*train)
-    return run(model, train, test, controls=False)
+    return run(model, train, test, n_references=8, controls=False)
 
 
 def exposing():

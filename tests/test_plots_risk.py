@@ -74,7 +74,8 @@ def test_a_comparison_is_drawn(comparison):
     np.testing.assert_array_equal(frame["risk_high"], comparison["lira_auc_high"])
     np.testing.assert_array_equal(frame["utility_low"], comparison["test_score_low"])
     assert display.chance == 0.5
-    assert sorted(note.get_text() for note in _notes(display)) == sorted(frame["name"][:4])
+    *notes, missing = sorted(note.get_text() for note in _notes(display))
+    assert [*notes, missing] == sorted([*frame["name"][:4], "Not measured: broken"])
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert labels == ["chance", "beaten by another", "beaten by none", "without defense"]
     assert "attack lira" in display.ax_.get_ylabel()

@@ -233,8 +233,9 @@ def audit(
     >>> model = DecisionTreeClassifier(random_state=0).fit(X_train, y_train)
     >>> report = audit(model, X_train, y_train, X_test, y_test, n_references=4,
     ...                random_state=0, progress=False)
+    >>> # One flower of this half stands in the data twice.
     >>> report.info["n_members"], report.info["n_references"]
-    (75, 4)
+    (74, 4)
     """
     generates = draws_records(model, release)
     if generates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import dis
+import enum
 import functools
 import hashlib
 import sys
@@ -202,7 +203,7 @@ class _Describer:
             return _hash("class", *where)
         behaviour = {
             key: self.digest(value, f"{name}.{key}")
-            for key, value in sorted(vars(cls).items())
+            for key, value in sorted(_body(cls).items())
             if key not in _NOT_BEHAVIOUR
         }
         bases = [self.digest(base, name) for base in cls.__bases__]
@@ -265,6 +266,24 @@ class _Describer:
         # The class is an argument of the general makers, and may be of this session's making.
         parts = [make, arguments, type(value), state, list(items or ()), list(pairs or ())]
         return self._items("object", parts, name)
+
+
+def _body(cls: type) -> dict[str, Any]:
+    """Return what the body of a class defines.
+
+    Of an enumeration the values of its members and its own functions: Python keeps more beside
+    them, which other code may alter.
+    """
+    if not issubclass(cls, enum.Enum):
+        return dict(vars(cls))
+    members = {name: member.value for name, member in cls.__members__.items()}
+    others = {name: value for name, value in vars(cls).items() if name not in members}
+    return members | {
+        name: value
+        for name, value in others.items()
+        if not name.startswith("_")
+        or (isinstance(value, FunctionType) and not _is_installed_file(value.__code__.co_filename))
+    }
 
 
 def _kind(value: Any) -> str:

@@ -116,7 +116,7 @@ def membership_risk(
     ...     Audited(DecisionTreeClassifier(random_state=0)),
     ...     {"estimator__max_depth": [2, None]},
     ...     scoring={"accuracy": "accuracy", risk.name: risk},
-    ...     refit=pareto_refit(utility="accuracy", risk=risk, max_risk=0.6),
+    ...     refit=pareto_refit(utility="accuracy", risk=risk, max_risk=0.75),
     ...     cv=2,
     ... ).fit(X, y)
     >>> search.best_params_

@@ -86,7 +86,7 @@ $(FLOORS)/.installed: $(UV) pyproject.toml Makefile
 floors: $(VENV)/.package $(FLOORS)/.installed
 	@if [ -e $(FLOORS)/.installed ]; then \
 		OMP_NUM_THREADS=1 PYTHONPATH=python $(FLOORS)/bin/python -m pytest -q $(PARALLEL) -W ignore \
-			$(FLOOR_TESTS); \
+			-m 'not slow and not gpu' $(FLOOR_TESTS); \
 	fi
 
 test-slow: $(VENV)/.test

@@ -43,6 +43,7 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.thorough
 def test_a_private_bit_is_dropped_and_the_public_one_kept():
     X, y, private = records(1600)
     train, test = slice(800), slice(800, 1600)
@@ -138,6 +139,7 @@ def test_what_is_kept_holds_no_record():
     assert n_parameters == 7 * 64 + 65 * 4
 
 
+@pytest.mark.thorough
 def test_frontier_over_lam():
     X, y, private = records(600)
     encoder = make_pipeline(StandardScaler(), AnonymizingEncoder(max_epochs=8))

@@ -157,6 +157,7 @@ def test_quiet_prints_the_verdict_alone(case, run):
     assert result.err == ""
 
 
+@pytest.mark.thorough
 def test_equal_seeds_give_equal_numbers(case, run, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run(*arguments(case, output=tmp_path / name, seed=seed, attacks="lira"))
@@ -241,6 +242,7 @@ def test_attacks_are_listed_with_their_needs(run):
         assert inference.where in result.out
 
 
+@pytest.mark.thorough
 def test_demo_writes_a_report_that_finds_the_leak(run, tmp_path):
     result = run("demo", "--output", tmp_path)
     report = AuditReport.load(tmp_path)

@@ -181,6 +181,7 @@ def test_an_interrupt_out_of_a_model_is_no_verdict_either(files, run, monkeypatc
     assert run(model=files / "leaver.joblib", trust=True).code == 130
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", ["full", "closed"])
 def test_what_cannot_be_printed_is_no_success(where):
     if where == "full" and not Path("/dev/full").exists():

@@ -218,6 +218,7 @@ print(resident("VmHWM") - before)
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_grows_with_the_records_not_with_their_pairs():
     result = subprocess.run(

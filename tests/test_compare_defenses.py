@@ -166,6 +166,7 @@ def test_where_all_fail_there_is_an_error(records):
         compare_defenses({"broken": Failing()}, *records, **QUIET)
 
 
+@pytest.mark.thorough
 def test_strings_frames_and_classes_of_one():
     X, y = make_classification(300, 6, n_informative=4, n_classes=3, random_state=0)
     names = np.array(["north", "south", "west"], dtype=object)[y]
@@ -229,6 +230,7 @@ def test_functions_that_train(records):
     assert (frame["error"] == "").all()
 
 
+@pytest.mark.thorough
 def test_networks(one_torch_thread):
     import torch
     from skorch import NeuralNetClassifier

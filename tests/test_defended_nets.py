@@ -31,7 +31,7 @@ from mia_sklearn.defenses import (  # noqa: E402
 from mia_sklearn.torch import TorchTarget  # noqa: E402
 from nets import Dense, Double, Sized, Words, classifier  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("one_torch_thread")]
 records = common.records
 
 DEFENSES = {

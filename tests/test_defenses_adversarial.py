@@ -18,7 +18,7 @@ from mia_sklearn.signals import signal  # noqa: E402
 from nets import classifier  # noqa: E402
 from trained_nets import assert_same, one_step, plain, start, trained, weights  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("one_torch_thread")]
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,16 @@ def test_scikit_learn_checks(estimator, check):
 
 
 every_defense = pytest.mark.parametrize("name", list(DEFENSES))
+# Whole audits of some; of the others in `make thorough`.
+audited_defense = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=() if name in ("top-k", "removal", "SELENA") else pytest.mark.thorough
+        )
+        for name in DEFENSES
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +185,7 @@ def test_in_a_pipeline_and_a_search(name, records):
     assert search.best_score_ > 0.4
 
 
-@every_defense
+@audited_defense
 def test_is_audited(name, records):
     X, y, others, labels = records
     defense = clone(DEFENSES[name]).fit(X, y)
@@ -234,7 +244,7 @@ def test_arguments_of_fit_that_are_not_taken_are_named(name, records):
         defense.fit(X, y, sample_weight=np.ones(len(y)))
 
 
-@every_defense
+@audited_defense
 def test_at_chance_where_the_model_never_saw_the_records(name):
     """Members and others are both strangers to the model: no attack has anything to find."""
     X, y = make_classification(1500, 6, n_informative=4, n_classes=3, random_state=1)

@@ -50,7 +50,14 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-every_defense = pytest.mark.parametrize("name", list(DEFENSES))
+# One of the family; the others in `make thorough`.
+every_defense = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "dropout" else pytest.mark.thorough)
+        for name in DEFENSES
+    ],
+)
 
 
 @pytest.fixture

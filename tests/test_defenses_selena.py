@@ -100,6 +100,7 @@ def test_the_released_model_learns_what_split_ai_answers():
     assert type(fitted.estimator_) is DecisionTreeClassifier
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("estimator", [GaussianNB(), DecisionTreeClassifier()])
 def test_the_number_of_jobs_changes_nothing(estimator, records):
     X, y, others, _ = records

@@ -321,6 +321,7 @@ def test_labels_with_gaps_where_an_estimator_wants_them_without():
         train_part(Strict(), TrainingSet(data.X, np.array(["a", "b"])[data.y // 2], {}), ["a", "b"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "defense",
     [

@@ -69,11 +69,13 @@ def as_common(monkeypatch):
     monkeypatch.setattr(common, "DEFENSES", DEFENSES)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shared", SHARED, ids=lambda test: test.__name__.removeprefix("test_"))
 def test_as_all_defenses(shared, records, as_common):  # noqa: F811
     shared("dp", records)
 
 
+@pytest.mark.thorough
 def test_at_chance_where_the_model_never_saw_the_records(as_common):
     common.test_at_chance_where_the_model_never_saw_the_records("dp")
 
@@ -188,6 +190,7 @@ def test_large_batches_are_taken_in_parts(data, monkeypatch):
     torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("accountant", ["prv", "rdp"])
 @pytest.mark.parametrize("epsilon", [0.5, 2.0, 10.0])
 def test_the_budget_is_kept_and_used(data, epsilon, accountant):
@@ -242,6 +245,7 @@ def test_clipping_alone_is_the_same_model_where_gradients_are_short(data):
     np.testing.assert_allclose(private.predict_proba(X), plain.predict_proba(X), atol=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("accountant", ["prv", "rdp"])
 def test_the_noise_is_what_opacus_finds(accountant):
     from opacus.accountants.utils import get_noise_multiplier

@@ -75,6 +75,7 @@ def assert_equal_models(net, X, y, rows, *, stacked, atol=1e-5):
         np.testing.assert_allclose(answer[model if stacked else 0], read, atol=10 * atol)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "options",
     [
@@ -317,6 +318,7 @@ class Noisy(Dense):
         return super().forward(x + 0.1 * torch.randn_like(x))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("net", "reason"),
     [
@@ -370,6 +372,7 @@ def test_all_models_diverged_is_an_error(records):
         ReferenceModels(classifier(lr=1e30), 4, random_state=0).fit(X, y)
 
 
+@pytest.mark.thorough
 def test_audit_says_how_many_diverged(records):
     X, y = records
     net = classifier(Frail, max_epochs=30)

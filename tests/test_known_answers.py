@@ -78,6 +78,7 @@ def test_loss_threshold_on_a_nearest_neighbour(n_classes, n_references):
     assert control(report, "memoriser")["value"] == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("model", [FOREST, KNeighborsClassifier(1)])
 def test_nothing_is_found_on_a_target_fitted_on_other_data(model, seed):
@@ -144,6 +145,7 @@ def leaking_shadow_observations(references, **options):
     return observations, membership
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_references", [4, 6])
 def test_leaking_shadow_observations_fail_the_pipeline_control(monkeypatch, n_references):
     train, test = halves(*records(600))
@@ -160,6 +162,7 @@ def test_leaking_shadow_observations_fail_the_pipeline_control(monkeypatch, n_re
     assert control(leaking, "shift")["passed"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", [FOREST, GaussianNB()])
 @pytest.mark.parametrize("n_members", [150, 225])
 def test_sound_audits_pass_their_controls(model, n_members):

@@ -147,6 +147,7 @@ def leave(X, y, seed):
         os._exit(0)
 
 
+@pytest.mark.thorough
 def test_a_process_that_ends_is_said():
     with pytest.raises(CannotTrain, match=r"came to an end: training .* ended it, or memory"):
         fitted(leave, n_jobs=2)

@@ -290,6 +290,7 @@ def test_answers_come_in_chunks_without_a_trace(data, monkeypatch):
 # --- parallel, seeds ------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", [RandomForestClassifier(5), LogisticRegression()])
 def test_same_result_whatever_the_workers(data, model):
     one = ReferenceModels(model, 4, random_state=3).fit(*data)

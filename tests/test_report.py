@@ -475,6 +475,7 @@ def test_saving_twice_gives_the_same_bytes(report, folder, tmp_path):
         assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "column",
     [

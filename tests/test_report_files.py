@@ -62,6 +62,7 @@ def changed(content, path, to):
 WRONG = [..., None, [], {}, "text", -1, 1e308, 10**30, [[1]], {"": "NA"}, {"": "no"}, True]
 
 
+@pytest.mark.thorough
 def test_a_tampered_report_is_a_value_error_or_a_report(content, tmp_path):
     rng = np.random.default_rng(0)
     spots = [path for path in places(content) if path[:1] != ("fingerprint",)]

@@ -67,6 +67,7 @@ def test_a_time_keeps_its_zone_and_an_offset():
         )  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", INDEXES)
 def test_records_are_named_by_their_index_also_in_a_saved_report(kind, tmp_path):
     index = INDEXES[kind]

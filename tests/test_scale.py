@@ -92,6 +92,7 @@ def test_answers_of_no_defense_are_taken_as_they_come(n_classes, undefended):
     np.testing.assert_array_equal(refs.phi(), expected)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("t", [0.05, 20])
 def test_a_temperature_is_no_remedy(t, undefended):
     both = undefended[2], references(2, TemperaturePosterior(FOREST, t=t))

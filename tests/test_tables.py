@@ -654,6 +654,7 @@ def audit_by_default():
     return audit_with({})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "config",
     [

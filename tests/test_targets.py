@@ -211,6 +211,7 @@ def test_frame_with_native_categories():
     assert complete(run(model.fit(X[:120], y[:120]), X, y, controls=True))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
 def test_sparse_records(data, kind):
     X, y = data
@@ -330,6 +331,7 @@ def test_classes_of_one_record_each(data):
     assert complete(report)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", [TREE, GaussianNB(), _xgboost, _catboost, _lightgbm])
 def test_a_class_of_very_few_records(data, model):
     X = data[0]
@@ -351,6 +353,7 @@ SIZES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_members", SIZES)
 def test_sizes_of_train_and_test(data, n_members):
     X, y = data

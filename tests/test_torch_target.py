@@ -192,6 +192,7 @@ def test_pipeline_and_search(records):
     assert [f.code for f in report.findings if f.code == "SEARCH"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("module", "shape"), [(Convolutional, (1, 8, 8)), (Words, (7,))])
 def test_audit_of_images_and_sequences(module, shape):
     rng = np.random.default_rng(0)

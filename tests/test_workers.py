@@ -42,6 +42,7 @@ def is_alive(process):
 @pytest.mark.parametrize(
     "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 def test_workers_end_with_their_parent(number):
     with subprocess.Popen(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from mia_sklearn._observations._reference_table._reference_table import Reader, group_columns
+from mia_sklearn.references._reference_models._training import _Renamed
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, logit
 from sklearn.datasets import make_classification
@@ -12,8 +14,6 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from mia_sklearn import ReferenceModels, observe
-from mia_sklearn._observations import Reader, group_columns
-from mia_sklearn._training import _Renamed
 from mia_sklearn.attacks import (
     GMIAAttack,
     GroupAttack,

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from mia_sklearn._audit._audit._controls import distribution_shift
+from mia_sklearn._audit._audit._tables import _describe
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 from scipy.stats import false_discovery_control
@@ -13,8 +15,6 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, audit
-from mia_sklearn._controls import distribution_shift
-from mia_sklearn._tables import _describe
 from mia_sklearn.attacks import GMIAAttack, LiRAAttack, ThresholdAttack, all_attacks
 from mia_sklearn.metrics import compute
 

@@ -8,16 +8,14 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import mannwhitneyu
-from sklearn.datasets import make_classification
-from sklearn.linear_model import LogisticRegression
-from sklearn.tree import DecisionTreeClassifier
-
-import mia_sklearn
-from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._controls import _first_block, _ranks, pipeline_control, reference_control
-from mia_sklearn._coverage import Means
-from mia_sklearn._findings import (
+from mia_sklearn._audit._audit._controls import (
+    _first_block,
+    _ranks,
+    pipeline_control,
+    reference_control,
+)
+from mia_sklearn._audit._audit._coverage import Means
+from mia_sklearn._audit._audit._findings import (
     _duplicates,
     _few_records,
     _few_references,
@@ -26,14 +24,22 @@ from mia_sklearn._findings import (
     _overlap,
     _vulnerable,
 )
-from mia_sklearn._groups import Grouping
-from mia_sklearn._observations import ReferenceTable
-from mia_sklearn._repeats import Repeats
-from mia_sklearn._tables import _no_epsilon
-from mia_sklearn._unit import RECORD
+from mia_sklearn._audit._audit._repeats import Repeats
+from mia_sklearn._audit._audit._tables import _no_epsilon
+from mia_sklearn._observations._reference_table._reference_table import ReferenceTable
+from mia_sklearn._records._checked._groups import Grouping
+from mia_sklearn.cli._main._main import _judge
+from mia_sklearn.report._report._unit import RECORD
+from scipy.stats import mannwhitneyu
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+
+import mia_sklearn
+from mia_sklearn import ReferenceModels, audit
 from mia_sklearn.access import LabelAccess
 from mia_sklearn.attacks import ThresholdAttack
-from mia_sklearn.cli import _judge, main
+from mia_sklearn.cli import main
 from mia_sklearn.conditions import parse
 from mia_sklearn.metrics import Estimate, compute, roc_auc
 from mia_sklearn.stats import nonmembers_needed
@@ -60,7 +66,7 @@ def found(report, code):
 
 def test_precision_is_read_at_the_confidence_asked_for(monkeypatch):
     # 150 others say nothing of 1 % false alarms.
-    monkeypatch.setattr(mia_sklearn._tables, "_PRECISIONS", ("ppv@0.1,0.3",))
+    monkeypatch.setattr(mia_sklearn._audit._tables, "_PRECISIONS", ("ppv@0.1,0.3",))
     report = run(TREE, *records(300), 150, confidence=0.8)
     row = report.metrics.query("metric == 'ppv'").iloc[0]
     member, score = report.records["member"], report.records["lira"]
@@ -138,7 +144,7 @@ def test_the_references_are_scored_person_by_person(table):
 
 def test_an_auc_on_references_varies_with_the_reference_too(table, monkeypatch):
     found = Estimate(0.7, 0.65, 0.75, 30, 30)
-    monkeypatch.setattr(mia_sklearn._controls, "roc_auc", lambda *args, **options: found)
+    monkeypatch.setattr(mia_sklearn._audit._controls, "roc_auc", lambda *args, **options: found)
     control = pipeline_control(
         ThresholdAttack(), table, Grouping(np.arange(60)), seed=0, confidence=0.95
     )

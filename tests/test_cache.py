@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from mia_sklearn.references._reference_models._store import ArrayStore
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification
@@ -37,8 +38,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, defenses
-from mia_sklearn._cache import ArrayStore
-from mia_sklearn._fingerprint import fingerprint
+from mia_sklearn._models._fingerprint import fingerprint
 from mia_sklearn.references import ReferenceModels
 
 

@@ -14,6 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from mia_sklearn.cli._main._files import TRUSTED, UntrustedTypes, read_model
+from mia_sklearn.cli._main._native_trees import check_trees
+from mia_sklearn.references._reference_models._training import Job, train
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import FeatureAgglomeration
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -44,10 +47,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels
-from mia_sklearn._files import TRUSTED, UntrustedTypes, read_model
-from mia_sklearn._native_trees import check_trees
-from mia_sklearn._printable import one_line, printable
-from mia_sklearn._training import Job, train
+from mia_sklearn._process._printable import one_line, printable
 from mia_sklearn.cli import main
 from mia_sklearn.report import AuditReport
 
@@ -208,7 +208,7 @@ def test_what_cannot_be_printed_is_no_success(where):
 def test_a_report_that_cannot_be_saved_whole_is_printed_and_the_rest_is_saved(
     files, run, tmp_path, monkeypatch
 ):
-    from mia_sklearn.reporting import _store
+    from mia_sklearn.report import _store
 
     write = _store._write
 

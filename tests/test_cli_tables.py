@@ -9,6 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from mia_sklearn._records._checked._rows import as_table
+from mia_sklearn.cli._main._files import features_for
+from mia_sklearn.cli._main._read_tables import read_tables
+from mia_sklearn.cli._main._reading import Reading
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import (
@@ -30,10 +34,6 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport
-from mia_sklearn._data import as_table
-from mia_sklearn._files import features_for
-from mia_sklearn._read_tables import read_tables
-from mia_sklearn._reading import Reading
 from mia_sklearn.cli import main
 
 N = 60

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from mia_sklearn.references._reference_models._sampling import training_rows
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
@@ -18,8 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._estimators import configured
-from mia_sklearn._sampling import training_rows
+from mia_sklearn._models._trainable import configured
 from mia_sklearn.base import BaseDefense
 from mia_sklearn.defenses import (
     PATE,

@@ -286,7 +286,7 @@ def test_an_update_is_a_step_of_skorch(records):
     kept = search._models
     rows, chunk = kept.chunks[0]
     inside, _ = kept.with_record(X[:1], int(y[0]), epochs=1)
-    from mia_sklearn.torch._chunks import shuffled
+    from mia_sklearn.torch._training._chunks import shuffled
 
     twin = chunk.twin()
     order = rows[0][shuffled(rows.shape[1], twin.generators[0]).numpy()]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from mia_sklearn.access._choice._base import AskedRecords
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -18,7 +19,6 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, ReferenceModels, observe
-from mia_sklearn._asking import AskedRecords
 from mia_sklearn.access import LabelAccess
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack, StackedAttack, ThresholdAttack
 from mia_sklearn.metrics import roc_auc
@@ -340,7 +340,7 @@ def test_a_cache_keeps_each_kind_of_copies_apart(data, tmp_path):
 def test_networks_trained_as_one_answer_as_alone(monkeypatch):
     torch = pytest.importorskip("torch")
     pytest.importorskip("skorch")
-    from mia_sklearn.torch import _ensemble
+    from mia_sklearn.torch._training import _ensemble
     from nets import classifier
 
     X, y = make_classification(120, 20, n_informative=6, n_classes=3, random_state=0)

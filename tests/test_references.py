@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import effective_n_jobs, parallel_config
+from mia_sklearn._records._checked._rows import row_digests
+from mia_sklearn.references._reference_models._sampling import assign, training_rows
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -35,9 +37,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_info
 
-from mia_sklearn._data import row_digests
-from mia_sklearn._estimators import configured, prefers_threads
-from mia_sklearn._sampling import assign, training_rows
+from mia_sklearn._models._trainable import configured, prefers_threads
 from mia_sklearn.references import ReferenceModels
 from mia_sklearn.signals import LEAST_LOG_POSTERIOR, rescaled_logit
 
@@ -282,7 +282,7 @@ def _flat(X):
 
 def test_answers_come_in_chunks_without_a_trace(data, monkeypatch):
     whole = ReferenceModels(GaussianNB(), 2, random_state=0).fit(*data)
-    monkeypatch.setattr("mia_sklearn._data._VALUES_PER_CHUNK", 50)
+    monkeypatch.setattr("mia_sklearn._records._rows._VALUES_PER_CHUNK", 50)
     parts = ReferenceModels(GaussianNB(), 2, random_state=0).fit(*data)
     assert np.array_equal(whole.outputs_, parts.outputs_)
 

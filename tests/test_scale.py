@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mia_sklearn.references._reference_models._scale import (
+    PosteriorScale,
+    _separation,
+    choose_scale,
+)
 from scipy.special import expit
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.naive_bayes import GaussianNB
 
 from mia_sklearn import ReferenceModels
-from mia_sklearn._scale import PosteriorScale, _separation, choose_scale
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack
 from mia_sklearn.defenses import LabelOnly, TemperaturePosterior
 from mia_sklearn.metrics import roc_auc

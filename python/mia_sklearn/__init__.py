@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._audit import audit
+    from ._models._targets import FunctionTarget
     from ._observe import observe, top_posteriors
     from ._synthesis import synthesize
-    from ._targets import FunctionTarget
     from .references import ReferenceModels
     from .report import AuditReport
 

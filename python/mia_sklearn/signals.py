@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from ._answers import as_columns, from_decision, from_labels, name_of, predicted_labels
-from ._data import chunks, copied, n_rows, take_rows
-from ._estimators import last_step
+from ._models._answers import (
+    as_columns,
+    from_decision,
+    from_labels,
+    name_of,
+    predicted_labels,
+)
+from ._models._trainable import last_step
+from ._records._rows import chunks, copied, n_rows, take_rows
 
 __all__ = [
     "SIGNALS",

@@ -9,9 +9,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from .._estimators import configured
-from .._generators import answer, can_answer
-from .._observations import Reader
+from .._models._generators import answer, can_answer
+from .._models._trainable import configured
+from .._observations._reference_table import Reader
 from ..base import BaseAttack
 from ._log_odds import log_odds
 

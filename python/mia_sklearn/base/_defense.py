@@ -18,10 +18,23 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._data import as_table, copied, n_rows, row_digests, take_params, take_rows
-from .._dtypes import united
-from .._estimators import check_fit_takes, is_net, may_classify, tags_of, unfitted
-from .._records import check_same_features, note_features
+from .._models._trainable import (
+    check_fit_takes,
+    is_net,
+    may_classify,
+    tags_of,
+    unfitted,
+)
+from .._records._checked import check_same_features, note_features
+from .._records._dtypes import united
+from .._records._rows import (
+    as_table,
+    copied,
+    n_rows,
+    row_digests,
+    take_params,
+    take_rows,
+)
 
 __all__ = ["BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
 
@@ -71,7 +84,7 @@ def fit_clone(estimator: Any, data: TrainingSet) -> Any:
     check_fit_takes(estimator, data.params)
     data = data.copied()
     if is_net(estimator):
-        from ..torch._nets import train_net
+        from ..torch._training._nets import train_net
 
         return train_net(unfitted(estimator), data.X, data.y, data.params)
     return unfitted(estimator).fit(data.X, data.y, **data.params)

@@ -10,8 +10,8 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._data import from_pandas, is_documents, is_frame, to_pandas
-from .._feature_space import FeatureSpace, other_rows
+from .._records._feature_space import FeatureSpace, other_rows
+from .._records._rows import from_pandas, is_documents, is_frame, to_pandas
 from ..base import BaseDefense, TrainingSet, fit_clone
 
 __all__ = ["InputNoise"]

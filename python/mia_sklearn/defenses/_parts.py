@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.dummy import DummyClassifier
 
-from .._answers import predicted_labels
-from .._data import take_rows
-from .._estimators import configured, holds_net, is_net, tags_of, unfitted
+from .._models._answers import predicted_labels
+from .._models._trainable import configured, holds_net, is_net, tags_of, unfitted
+from .._records._rows import take_rows
 from ..base import TrainingSet
 
 __all__ = ["draw_seeds", "narrow_tags", "train_part"]
@@ -57,7 +57,7 @@ def train_part(
     """
     given, data = data, data.copied()
     if is_net(estimator):
-        from ..torch._nets import train_net
+        from ..torch._training._nets import train_net
 
         net = unfitted(estimator) if seed is None else configured(estimator, seed)
         return train_net(net, data.X, data.y, data.params, classes=classes, seed=seed)
@@ -84,7 +84,7 @@ def _seeded_within(estimator: Any, seed: int | None) -> Any:
     """Seed torch where a network is wrapped in an estimator: nets have no seed of their own."""
     if seed is None or not holds_net(estimator):
         return nullcontext()
-    from ..torch._random import seeded
+    from ..torch._training._random import seeded
 
     return seeded(seed)
 

@@ -10,9 +10,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._cores import at_most
-from .._data import n_rows, record_shape, row_digests, take_rows
-from .._estimators import prefers_threads
+from .._models._trainable import prefers_threads
+from .._process._parallel import at_most
+from .._records._rows import n_rows, record_shape, row_digests, take_rows
 from ..base import BaseDefense, TrainingSet
 from ..signals import log_posteriors
 from ._output import check_answers_posteriors

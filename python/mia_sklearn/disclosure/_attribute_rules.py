@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from .._data import take_rows
+from .._records._rows import take_rows
 from ._candidates import LEAST
 
 __all__ = ["confusion_rates", "csmia", "fredrikson", "lomia"]

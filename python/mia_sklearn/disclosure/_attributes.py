@@ -16,10 +16,10 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._data import positions, take_rows
-from .._estimators import check_trainable
-from .._records import check_records, check_same_features
-from .._targets import as_target
+from .._models._targets import as_target
+from .._models._trainable import check_trainable
+from .._records._checked import check_records, check_same_features
+from .._records._rows import positions, take_rows
 from ..references import ReferenceModels
 from ..signals import log_posteriors, rescaled_logit
 from ..stats._checks import check_level

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .._data import n_rows, take_rows
-from .._kept_models import keep_trained
-from .._sampling import assign, training_rows
-from .._training import Job, classes_in
+from .._records._rows import n_rows, take_rows
 from ..references import ReferenceModels
+from ..references._kept_models import keep_trained
+from ..references._sampling import assign, training_rows
+from ..references._training import Job, classes_in
 from ..signals import choose_smoothing, rescaled_logit
 
 __all__ = ["KeptReferences"]

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from .._answers import predicted_labels
 from .._audit import audit
-from .._audit_options import check_options, seed_of
-from .._coverage import Means, check_release, choose_attacks
-from .._data import concat_rows, copied, take_params, take_rows
-from .._dtypes import united
-from .._estimators import check_trainable, configured, holds_net
-from .._index import bearing_index, params_in_order
-from .._records import check_records, check_same_features
-from .._tables import _describe
+from .._audit._coverage import Means, check_release, choose_attacks
+from .._audit._options import check_options, seed_of
+from .._audit._tables import _describe
+from .._models._answers import predicted_labels
+from .._models._trainable import check_trainable, configured, holds_net
+from .._records._checked import check_records, check_same_features
+from .._records._dtypes import united
+from .._records._index import bearing_index, params_in_order
+from .._records._rows import concat_rows, copied, take_params, take_rows
 from ..access import LabelAccess
 from ..base import TrainingSet, fit_clone
 from ._defaults import default_models
@@ -159,7 +159,7 @@ def compare_defenses(
     """
     import pandas as pd
 
-    from .._terminal import progress_bar
+    from .._process._terminal import progress_bar
 
     data = _gather(X, y, X_test, y_test, fit_params)
     named = _named(models, len(np.unique(data.y)))
@@ -346,7 +346,7 @@ def _trained(estimator: Any, train: TrainingSet, seed: int) -> Any:
         return estimator(own.X, own.y, seed)
     if not holds_net(estimator):
         return fit_clone(configured(estimator, seed), train)
-    from ..torch._random import seeded
+    from ..torch._training._random import seeded
 
     with seeded(seed):
         return fit_clone(configured(estimator, seed), train)

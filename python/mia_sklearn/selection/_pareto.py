@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.stats import t as student_t
 
-from .._frontier import on_frontier
 from ..stats._checks import check_level
+from ..stats._frontier import on_frontier
 
 if TYPE_CHECKING:
     import pandas as pd

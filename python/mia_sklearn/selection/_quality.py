@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from .._answers import predicted_labels
-from .._data import positions
+from .._models._answers import predicted_labels
+from .._records._rows import positions
 from ..signals import log_posteriors
 from ..stats._advantage import _wilson
 

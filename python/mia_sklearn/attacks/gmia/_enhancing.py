@@ -13,16 +13,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..._data import concat_rows, n_rows, positions, row_digests, take_rows
-from ..._estimators import check_trainable, is_net, last_step
-from ..._feature_space import FeatureSpace
-from ..._kept_models import keep_trained
-from ..._records import check_records, check_same_features
-from ..._sampling import assign, training_rows
-from ..._targets import as_target
-from ..._terminal import progress_bar
-from ..._training import Job, classes_in
+from ..._models._targets import as_target
+from ..._models._trainable import check_trainable, is_net, last_step
+from ..._process._terminal import progress_bar
+from ..._records._checked import check_records, check_same_features
+from ..._records._feature_space import FeatureSpace
+from ..._records._rows import concat_rows, n_rows, positions, row_digests, take_rows
 from ...cluster import CosineAgglomerative
+from ...references._kept_models import keep_trained
+from ...references._sampling import assign, training_rows
+from ...references._training import Job, classes_in
 from ...signals import choose_smoothing, log_posteriors, rescaled_logit
 
 if TYPE_CHECKING:

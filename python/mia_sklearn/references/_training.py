@@ -1,0 +1,255 @@
+"""Train one reference model and ask it about every record."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy
+import sklearn
+from joblib import parallel_config
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from .. import __version__
+from .._models._answers import predicted_labels
+from .._models._fingerprint import fingerprint
+from .._models._trainable import configured, holds_net, is_net
+from .._process._parallel import end_with_parent
+from .._process._printable import told
+from .._process._terminal import Terminal, guarded
+from .._records._rows import chunks, n_rows, positions, take_params, take_rows
+from ..access import BaseAccess, Question
+from ..signals import log_posteriors
+from ._lost import CannotTrain, Lost, lost_to, second_seed
+from ._sampling import training_rows
+
+__all__ = ["Job", "classes_in", "fit_one", "train"]
+
+# Of the stored answers; answers of another layout are made anew.
+_LAYOUT = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all reference models of one `fit` share.
+
+    `table` holds the pool, the population and the core, in this order. The records from row
+    `first` on may be trained on; the last `n_core` always are, and are not asked about.
+    `copies` are tables of perturbed copies of the records, asked about after them. With an
+    `access`, models are asked its `question` in place of posteriors. Generators are trained
+    without labels (`unlabelled`), for which zeros stand.
+    """
+
+    estimator: Any
+    table: Any
+    labels: np.ndarray
+    classes: np.ndarray
+    fit_params: dict[str, Any]
+    first: int
+    n_core: int
+    copies: list[Any] = field(default_factory=list)
+    unlabelled: bool = False
+    access: BaseAccess | None = None
+    question: Question | None = None
+    question_seed: int = 0
+    home: int = field(default_factory=os.getpid)
+    guarded: bool = field(default_factory=lambda: isinstance(sys.stderr, Terminal))
+
+    @cached_property
+    def name(self) -> bytes:
+        """What tells these models from those of all other jobs, seeds and copies left aside."""
+        return _name(self)
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Positions of the labels among the classes, which networks train on."""
+        codes = positions(self.labels, self.classes)
+        unknown = np.flatnonzero(codes[self.first :] < 0)
+        if len(unknown):
+            label = self.labels.tolist()[self.first + unknown[0]]
+            raise ValueError(f"y holds the label {label!r}, which is not one of classes.")
+        return codes
+
+    @property
+    def n_records(self) -> int:
+        """Records that models are asked about."""
+        return n_rows(self.table) - self.n_core
+
+    @property
+    def n_columns(self) -> int:
+        """Numbers in an answer.
+
+        A log-posterior for each class and, of networks, a normalizer; or what is asked for.
+        """
+        if self.question is not None:
+            return self.question.n_columns
+        return len(self.classes) + is_net(self.estimator)
+
+    @property
+    def n_answers(self) -> int:
+        """Records and copies that models are asked about."""
+        return self.n_records * (1 + len(self.copies))
+
+
+def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.ndarray | Lost]:
+    """Train a model and return its number and its answers on all records but the core.
+
+    One that cannot be trained is given a second seed. Its training set stays what it was: the
+    sets that do train are then drawn as a target's was, which could be trained as well.
+    """
+    # The process that started the job has limited its libraries already; a thread's share of
+    # OpenMP is its own.
+    elsewhere = os.getpid() != job.home
+    end_with_parent(job.home)
+    limits = threadpool_limits(1, user_api=None if elsewhere else "openmp")
+    guard = guarded() if elsewhere and job.guarded else nullcontext()
+    with guard, limits, parallel_config(backend="sequential", n_jobs=1):
+        answer = _try(job, model, counts, seed)
+        if isinstance(answer, Lost):
+            again = _try(job, model, counts, second_seed(seed))
+            answer = answer if isinstance(again, Lost) else again
+    return model, answer
+
+
+def _try(job: Job, model: int, counts: np.ndarray, seed: int) -> np.ndarray | Lost:
+    try:
+        fitted = fit_one(job, training_rows(counts, job.n_core, seed), seed)
+        return fitted if isinstance(fitted, Lost) else _answer(fitted, job, seed)
+    except MemoryError as error:
+        # Nothing that the model did: the next ones would find as little.
+        raise CannotTrain(
+            f"Reference model {model} could not be trained: {told(error) or 'out of memory'}. Give "
+            "n_jobs=1, or fewer records."
+        ) from error
+    except (Exception, SystemExit) as error:
+        return lost_to(error)
+
+
+def classes_in(estimator: Any, table: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the labels in the order of the columns of what an estimator will answer."""
+    if is_net(estimator):
+        from ..torch._training._nets import net_classes
+
+        return net_classes(estimator, table, labels)
+    return np.unique(labels)
+
+
+def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
+    """Return a model trained on some rows of the job's records, or `Lost`."""
+    X, params = _own(job, rows)
+    y = job.labels[job.first + rows]
+    if job.unlabelled:
+        return _fit_generator(job.estimator, X, seed, params)
+    if is_net(job.estimator):
+        from ..torch._training._nets import fit_net
+
+        net = configured(job.estimator, seed)
+        codes = job.codes[job.first + rows]
+        return fit_net(net, X, codes, classes=job.classes, seed=seed, params=params)
+    if (y == y[0]).all():
+        return _OneClass(y[:1])
+    if not hasattr(job.estimator, "fit"):
+        return job.estimator(X, y, seed)
+    seen, codes = np.unique(y, return_inverse=True)
+    try:
+        with _seeded_within(job.estimator, seed):
+            return configured(job.estimator, seed).fit(X, y, **params)
+    except ValueError:
+        y = seen[codes]
+        if y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
+            raise
+        # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
+        X, params = _own(job, rows)
+        return _Renamed(configured(job.estimator, seed).fit(X, codes, **params), seen)
+
+
+def _own(job: Job, rows: np.ndarray) -> tuple[Any, dict[str, Any]]:
+    """Return records to train on and what goes with them, all of which a model may ruin."""
+    n_trainable = n_rows(job.table) - job.first
+    X = take_rows(job.table, job.first + rows)
+    return X, take_params(job.fit_params, rows, n_trainable)
+
+
+def _fit_generator(estimator: Any, X: Any, seed: int, params: dict[str, Any]) -> Any:
+    if not hasattr(estimator, "fit"):
+        return estimator(X, None, seed)
+    with _seeded_within(estimator, seed):
+        return configured(estimator, seed).fit(X, **params)
+
+
+def _seeded_within(estimator: Any, seed: int) -> Any:
+    """Seed torch where a network is wrapped in an estimator: nets have no seed of their own."""
+    if not holds_net(estimator):
+        return nullcontext()
+    from ..torch._training._random import seeded
+
+    return seeded(seed)
+
+
+def _answer(model: Any, job: Job, seed: int) -> np.ndarray:
+    n_records = job.n_records
+    answers = np.empty((job.n_answers, job.n_columns), dtype=np.float32)
+    if job.question is not None:
+        answers[:] = job.question.ask(model, np.arange(n_records), seed)
+        return answers
+    for place, table in enumerate((job.table, *job.copies)):
+        own = answers[place * n_records : (place + 1) * n_records]
+        for rows in chunks(table, n_records):
+            X = take_rows(table, rows)
+            own[rows] = (
+                model.answers(model.output(X))
+                if is_net(job.estimator)
+                else log_posteriors(model, X, job.classes)
+            )
+            if np.isnan(own[rows]).any():
+                raise ValueError("it answers NaN")
+    return answers
+
+
+class _OneClass:
+    """The answer of a model that saw one class: many classifiers refuse to train on it."""
+
+    def __init__(self, classes: np.ndarray) -> None:
+        self.classes_ = classes
+
+    def predict(self, X: Any) -> np.ndarray:
+        return np.repeat(self.classes_, n_rows(X))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        return np.ones((n_rows(X), 1))
+
+
+class _Renamed:
+    """A model trained on the positions of its classes, answering for the classes themselves."""
+
+    def __init__(self, model: Any, classes: np.ndarray) -> None:
+        self.classes_ = classes
+        self._model = model
+
+    def predict(self, X: Any) -> np.ndarray:
+        return self.classes_[predicted_labels(self._model, X).astype(np.intp)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        return self._model.predict_proba(X)
+
+
+def _name(job: Job) -> bytes:
+    estimator = job.estimator
+    if hasattr(estimator, "fit"):
+        # Seeds and cores are set for each model: what the user gave does not matter.
+        estimator = configured(estimator, 0)
+    parts = {
+        "versions": (_LAYOUT, __version__, sklearn.__version__, np.__version__, scipy.__version__),
+        "estimator": estimator,
+        "X": job.table,
+        "y": job.labels,
+        "classes": job.classes,
+        "fit_params": job.fit_params,
+        "roles": (job.first, job.n_core),
+    }
+    return b"".join(fingerprint(value, name) for name, value in parts.items())

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._audit._audit._controls import distribution_shift
 from mia_sklearn._audit._audit._tables import _describe
+from mia_sklearn._audit._steps._controls import distribution_shift
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 from scipy.stats import false_discovery_control

@@ -8,12 +8,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._audit._audit._controls import (
-    _first_block,
-    _ranks,
-    pipeline_control,
-    reference_control,
-)
 from mia_sklearn._audit._audit._coverage import Means
 from mia_sklearn._audit._audit._findings import (
     _duplicates,
@@ -26,6 +20,12 @@ from mia_sklearn._audit._audit._findings import (
 )
 from mia_sklearn._audit._audit._repeats import Repeats
 from mia_sklearn._audit._audit._tables import _no_epsilon
+from mia_sklearn._audit._steps._controls import (
+    _first_block,
+    _ranks,
+    pipeline_control,
+    reference_control,
+)
 from mia_sklearn._observations._reference_table._reference_table import ReferenceTable
 from mia_sklearn._records._checked._groups import Grouping
 from mia_sklearn.cli._main._main import _judge

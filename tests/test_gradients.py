@@ -236,7 +236,7 @@ def test_what_has_no_gradients_says_so(module, options, message):
 
 
 def test_a_table_beyond_all_bounds_is_refused(monkeypatch):
-    monkeypatch.setattr("mia_sklearn._observations._inside._MAX_TABLE_BYTES", 1000)
+    monkeypatch.setattr("mia_sklearn._observations._inside_columns._MAX_TABLE_BYTES", 1000)
     message = r"would take .* GiB: 7 records with .*gradients of 4\. Name fewer"
     target, X, y = _target("convolution")
     with pytest.raises(ValueError, match=message):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import mia_sklearn._audit._audit._controls
 import mia_sklearn._audit._audit._findings
+import mia_sklearn._audit._steps._controls
 import numpy as np
 import pytest
 from mia_sklearn._observations._reference_table._reference_table import shadow_observations

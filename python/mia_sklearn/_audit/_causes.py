@@ -11,11 +11,11 @@ from scipy.special import gammaln
 
 from .._models._targets import FunctionTarget
 from .._models._trainable import last_step
-from ._plan import predicted_classes
+from ._run import predicted_classes
 
 if TYPE_CHECKING:
     from ._likeness import Trait
-    from ._plan import Run
+    from ._run import Run
 
 __all__ = ["Cause", "ClassOrder", "class_order", "likely_causes"]
 

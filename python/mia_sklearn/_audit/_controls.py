@@ -13,8 +13,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
-from .._observations._reference_table import ReferenceTable, shadow_observations
-from .._observe._observe import place
+from .._observations._layout import place
+from .._observations._reference_table import ReferenceTable
+from .._observations._shadow import shadow_observations
 from .._process._parallel import map_on_cores
 from .._records._groups import Grouping
 from .._records._numeric import numeric_features

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._models._targets import FunctionTarget
-from .._observations._inside import looks_inside
+from .._observations._inside_columns import looks_inside
 from ..metrics import roc_auc
 from ..report import Finding
 from ._causes import class_order, likely_causes
@@ -16,7 +16,7 @@ from ._likeness import Trait, differing_traits
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ._plan import Run
+    from ._run import Run
 
 __all__ = ["below_chance", "collapsed", "differing_references", "permuted_classes"]
 

@@ -6,30 +6,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._comparisons._comparison import AFFORDABLE
 from .._models._targets import FunctionTarget
 from .._models._trainable import last_step
 from ..access import DiscriminatorAccess
+from ..attacks._registry import STRONGEST
 from ..references._lost import reasons
 from ..report import Finding
+from ..report._leak import INFERRED_AT, read_leak, two_counts
+from ..report._leak import LISTED_AT as _LISTED_AT
 from ..report._unit import PERSON, RECORD, Unit, capital
 from ..stats import nonmembers_needed, references_needed
 from ..stats._listing import list_members
 from ._advice import advice_for
-from ._comparison import AFFORDABLE
-from ._coverage import STRONGEST
 from ._doubts import below_chance, collapsed, differing_references, permuted_classes
-from ._leak import LISTED_AT as _LISTED_AT
-from ._leak import read_leak, two_counts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ._comparison import Comparison
+    from .._comparisons._comparison import Comparison
     from ._controls import Control
-    from ._plan import Run
+    from ._run import Run
 
-# The cut-off for the p-values of vulnerable records.
-INFERRED_AT = 0.01
 _LEAST_TO_POOL = 3  # references without a record that pooled p-values take
 # Answers and predictions may differ by ties, thresholds and calibration, which keep the order.
 _DIFFERING_SHARE = 0.02

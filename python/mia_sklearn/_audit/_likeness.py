@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.stats import t as student_t
 
-from ._plan import predicted_classes
+from ._run import predicted_classes
 
 if TYPE_CHECKING:
-    from ._plan import Run
+    from ._run import Run
 
 __all__ = ["Trait", "differing_traits", "traits"]
 

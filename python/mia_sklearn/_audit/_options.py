@@ -12,7 +12,7 @@ from .._models._generators import is_function
 from .._models._own_records import check_own_records
 from .._models._targets import ONE_OF_SEVERAL, FunctionTarget, as_target
 from .._models._trainable import check_trainable
-from .._observations._inside import looks_inside
+from .._observations._inside_columns import looks_inside
 from .._records._checked import check_records
 from ..access import LabelAccess
 from ..references._sampling import shape_of_block
@@ -20,8 +20,8 @@ from ..stats._checks import check_level
 from ._people import by_person
 
 if TYPE_CHECKING:
-    from ._coverage import Means
-    from ._plan import Run
+    from ._choice import Means
+    from ._run import Run
 
 _SPLITS = ("random", "other", None)
 

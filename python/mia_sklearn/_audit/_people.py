@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._records._groups import Grouping, check_apart, group_codes, named
+from .._records._groups import Grouping, check_apart, group_codes
 from .._records._index import in_order_of
 from .._records._rows import column_names, column_of, n_rows, without_column
 from ..attacks import GroupAttack
 from ..stats import pooled_p_values
+from ._slices import check_slices
 
 if TYPE_CHECKING:
-    from ._plan import Pool
+    pass
 
 __all__ = ["by_person", "check_slices", "people_of", "single", "split_off", "their_p_values"]
 
@@ -69,21 +70,6 @@ def people_of(groups: Any, X_train: Any, X_test: Any) -> tuple[np.ndarray, np.nd
         "(sklearn.model_selection.GroupShuffleSplit).",
     )
     return codes, names
-
-
-def check_slices(pool: Pool) -> None:
-    """Raise if the records of one person lie in different slices."""
-    if pool.people is None:
-        return
-    people = Grouping(pool.people)
-    for name, values in pool.sliced.items():
-        mixed = people.mixed(values)
-        if mixed.any():
-            whose = pool.names[pool.people[people.first[mixed]]]
-            raise ValueError(
-                f"slices: {name!r} has several values for {named(whose)}, and the report is about "
-                "people. Give a slice that is the same for all records of a person."
-            )
 
 
 def by_person(attack: Any, *, learns: bool) -> GroupAttack:

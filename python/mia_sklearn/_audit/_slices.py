@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._process._printable import valid
+from .._records._groups import Grouping, named
 from .._records._rows import column_names, column_of
+
+if TYPE_CHECKING:
+    from ._pool import Pool
 
 _MOST_VALUES = 12
 
@@ -78,3 +82,18 @@ def _as_groups(name: str, values: np.ndarray) -> np.ndarray:
             "and give the groups as a dict."
         )
     return text.to_numpy(dtype=object)
+
+
+def check_slices(pool: Pool) -> None:
+    """Raise if the records of one person lie in different slices."""
+    if pool.people is None:
+        return
+    people = Grouping(pool.people)
+    for name, values in pool.sliced.items():
+        mixed = people.mixed(values)
+        if mixed.any():
+            whose = pool.names[pool.people[people.first[mixed]]]
+            raise ValueError(
+                f"slices: {name!r} has several values for {named(whose)}, and the report is about "
+                "people. Give a slice that is the same for all records of a person."
+            )

@@ -19,7 +19,7 @@ from sklearn.utils import check_array
 
 from .._models._trainable import last_step
 from .._records._rows import copied
-from ._inside import (
+from ._inside_columns import (
     check_parts,
     check_table_size,
     chosen_layers,

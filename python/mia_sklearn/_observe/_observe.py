@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,29 +13,22 @@ from .._models._agreement import agreement_with_predict, some_rows
 from .._models._targets import as_target, check_labels, class_indices
 from .._models._trainable import is_generator
 from .._observations._inside import white_box_columns
-from .._observations._neighborhood import perturbed_copies
-from .._observations._reference_table import (
-    GROUP_COLUMNS,
-    ReferenceTable,
-    answer_columns,
-    as_frame,
-    fill_answers,
-    group_values,
-)
+from .._observations._layout import alone, beside, beside_groups, place
+from .._observations._reference_table import ReferenceTable
 from .._records._checked import check_records, without_labels
-from .._records._groups import group_codes, named
+from .._records._groups import group_codes
 from .._records._index import bearing_index, in_order_of
-from .._records._rows import mix, n_rows, row_digests, take_rows
-from ..access import AskedRecords, BaseAccess, choose_access
+from .._records._rows import n_rows
+from ..access import AskedRecords, BaseAccess
 from ..references import ReferenceModels
-from ..signals import log_posteriors, rescaled_logit
+from ..signals import log_posteriors
+from ._ask import _warned, agreed_access, ask_as_references, ask_copies, ask_target, asks_otherwise
+from ._match import _locate
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["observe", "top_posteriors"]
-
-_SMOOTHING = 1e-12
 
 
 def observe(
@@ -204,39 +196,6 @@ def observe(
     return place(table, log_proba, positions, query_phi=query_phi)
 
 
-def asks_otherwise(model: Any, access: Any, references: ReferenceModels | None) -> bool:
-    """Tell whether something other than posteriors is asked for."""
-    if access is not None or is_generator(model):
-        return True
-    return references is not None and getattr(references, "access_", None) is not None
-
-
-def agreed_access(
-    access: Any,
-    model: Any,
-    references: ReferenceModels | None,
-    options: dict[str, Any] | None = None,
-) -> BaseAccess:
-    """Return what a target is asked for: what its references were, if there are some."""
-    if references is None:
-        return choose_access(access, model, options)
-    check_is_fitted(references, "outputs_")
-    own = references.access_
-    if own is None:
-        raise ValueError(
-            "The references gave posteriors, and the target is asked for another signal: fit "
-            "ReferenceModels(..., signal=...) with the same access."
-        )
-    if (access is not None and access != own.name) or options:
-        asked = choose_access(access, model, options)
-        if repr(asked) != repr(own):
-            raise ValueError(
-                f"The target is asked for {asked!r}, but the references were asked for {own!r}: "
-                "leave access out, or fit ReferenceModels(..., signal=...) with it."
-            )
-    return choose_access(own, model)
-
-
 def _observe_signal(
     model: Any,
     X: Any,
@@ -279,172 +238,6 @@ def _observe_signal(
     return beside_groups(alone(answers, labels, len(classes), access), groups)
 
 
-def ask_as_references(
-    target: Any, references: ReferenceModels, rows: np.ndarray
-) -> tuple[np.ndarray, str]:
-    """Ask a target what the references were asked, see `ask_target`.
-
-    Parameters
-    ----------
-    target : fitted estimator
-    references : fitted ReferenceModels
-    rows : ndarray of int of shape (n_rows,)
-        Which records of their pool.
-    """
-    assert references.access_ is not None
-    records = AskedRecords(references.X_, references.labels_, references.classes_)
-    return ask_target(references.access_, target, records, rows, references.query_seed_)
-
-
-def ask_target(
-    access: BaseAccess, target: Any, records: AskedRecords, rows: np.ndarray, seed: int
-) -> tuple[np.ndarray, str]:
-    """Return a target's answers, and what makes them worthless, where something does."""
-    answers = access.question(records, seed).ask(target, rows, seed)
-    return answers, access.doubt(target, records, answers)
-
-
-def _warned(answers: np.ndarray, doubt: str) -> np.ndarray:
-    """Return answers, after a warning where they are worthless."""
-    if doubt:
-        warnings.warn(doubt, stacklevel=4)
-    return answers
-
-
-def place(
-    table: ReferenceTable,
-    answers: np.ndarray,
-    rows: np.ndarray,
-    *,
-    without: np.ndarray | None = None,
-    query_phi: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """Lay a model's answers on `rows` beside those of the references."""
-    import pandas as pd
-
-    values = np.empty((len(rows), len(table.columns())), dtype=np.float32)
-    pool_phi = None
-    if table.neighborhood:
-        pool_phi = np.empty(len(rows))
-        pool_phi[rows] = table.references.signal_of(answers, rows)
-    table.fill(
-        values,
-        answers,
-        rows,
-        without=without,
-        pool_phi=pool_phi,
-        query_phi=query_phi,
-    )
-    return as_frame(values, table.columns(), pd.Index(rows, name="row"))
-
-
-def alone(
-    answers: np.ndarray, labels: np.ndarray, n_classes: int, access: BaseAccess | None = None
-) -> pd.DataFrame:
-    """Lay out a target's answers, log-posteriors or what an access asks for, without references."""
-    import pandas as pd
-
-    names = answer_columns(n_classes, access)
-    values = np.empty((len(labels), len(names)), dtype=np.float32)
-    signal = rescaled_logit(answers, labels, _SMOOTHING) if access is None else answers[:, 0]
-    fill_answers(values, answers, signal, labels, access)
-    return as_frame(values, names, pd.RangeIndex(len(labels), name="row"))
-
-
-def beside(observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]) -> pd.DataFrame:
-    """Lay white-box columns beside observations of the same records."""
-    import pandas as pd
-
-    names, values = inside
-    return pd.concat([observations, as_frame(values, names, observations.index)], axis=1)
-
-
-def beside_groups(observations: pd.DataFrame, groups: Any) -> pd.DataFrame:
-    """Lay beside observations without references whose records they are of."""
-    if groups is None:
-        return observations
-    codes, _ = group_codes(groups, len(observations), "one value per record of X")
-    return beside(observations, (list(GROUP_COLUMNS), group_values(codes).astype(np.float32)))
-
-
-def _locate(
-    references: ReferenceModels, X: Any, y: np.ndarray, rows: Any, groups: Any
-) -> np.ndarray:
-    """Return the records' positions in the pool, by their digests and groups."""
-    digests = row_digests(X, y)
-    pool = references.digests_[: references.n_pool_]
-    if groups is not None:
-        known, codes = _known_groups(references, groups)
-        digests = mix(digests, codes.astype(np.uint64))
-        pool = mix(pool, known[: references.n_pool_].astype(np.uint64))
-    if rows is not None:
-        rows = np.asarray(rows)
-        if rows.shape != (len(y),) or rows.dtype.kind not in "iu":
-            raise ValueError(f"rows must hold one integer per record of X, {len(y)} in all.")
-        if len(rows) and (rows.min() < 0 or rows.max() >= len(pool)):
-            raise ValueError(f"rows must lie between 0 and {len(pool) - 1}.")
-        wrong = np.flatnonzero(pool[rows] != digests)
-        if len(wrong):
-            raise ValueError(
-                f"Record {wrong[0]} of X is not record {rows[wrong[0]]} of the references' pool: "
-                "rows pairs records with other records' references."
-            )
-        return rows.astype(np.intp)
-    if np.array_equal(digests, pool):
-        return np.arange(len(pool))
-    places: dict[int, list[int]] = {}
-    for position in range(len(pool) - 1, -1, -1):
-        places.setdefault(int(pool[position]), []).append(position)
-    found = np.empty(len(y), dtype=np.intp)
-    for record, digest in enumerate(digests.tolist()):
-        left = places.get(digest)
-        if not left:
-            raise ValueError(
-                f"Record {record} of X (with its label{' and group' * (groups is not None)}) is "
-                "not in the pool that the references were fitted on. Fit them on a pool that holds "
-                "every record to observe, in the same encoding."
-            )
-        found[record] = left.pop()
-    return found
-
-
-def _known_groups(references: ReferenceModels, groups: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the references' groups and those given, both as the references number them."""
-    import pandas as pd
-
-    if references.groups_ is None or references.group_names_ is None:
-        raise ValueError(
-            "groups are given, but the references were drawn record by record, so that a person's "
-            "records are in for some and out for others: fit ReferenceModels(...).fit(X, y, "
-            "groups=...)."
-        )
-    values = np.asarray(groups)
-    codes = pd.Index(references.group_names_).get_indexer(pd.Index(values))
-    if (codes < 0).any():
-        raise ValueError(
-            f"groups holds {named(values[codes < 0])}, which the references were not fitted with."
-        )
-    return references.groups_, codes
-
-
-def ask_copies(
-    target: Any, references: ReferenceModels, rows: np.ndarray, n_queries: int
-) -> np.ndarray:
-    if n_queries > references.n_queries:
-        raise ValueError(
-            f"n_queries={n_queries}, but the references answered {references.n_queries} copies: "
-            f"fit ReferenceModels(..., n_queries={n_queries})."
-        )
-    copies = perturbed_copies(
-        references.X_, references.labels_, references.n_queries, references.query_seed_
-    )
-    answers = [
-        log_posteriors(target, take_rows(copy, rows), references.classes_).astype(np.float32)
-        for copy in copies[:n_queries]
-    ]
-    return references.signal_of(np.stack(answers), rows)
-
-
 def top_posteriors(observations: pd.DataFrame, k: int = 3) -> pd.DataFrame:
     """Keep only the `k` largest posteriors of each record, in descending order.
 
@@ -468,7 +261,7 @@ def top_posteriors(observations: pd.DataFrame, k: int = 3) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from .._observations._reference_table import group_columns
+    from .._observations._columns import group_columns
 
     groups = group_columns(observations.columns)
     if "proba" not in groups:

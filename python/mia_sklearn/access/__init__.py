@@ -5,7 +5,9 @@
 
 from ._auxiliary import AuxiliaryKnowledge, observe_auxiliary
 from ._base import AskedRecords, BaseAccess, Question
-from ._choice import DensityAccess, DiscriminatorAccess, FunctionAccess, choose_access
+from ._choice import choose_access
+from ._density import DensityAccess, DiscriminatorAccess
+from ._function import FunctionAccess
 from ._label import LabelAccess
 from ._sample import SampleAccess
 

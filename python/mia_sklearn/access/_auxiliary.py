@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._models._generators import check_samples, draw
-from .._observations._reference_table import as_frame
 from .._records._checked import check_same_features, without_labels
+from .._records._frames import as_frame
 from .._records._numeric import numeric_features
 from .._records._rows import concat_rows, n_rows
 

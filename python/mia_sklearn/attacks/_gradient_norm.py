@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._observations._reference_table import Reader
+from .._observations._columns import Reader
 from ..base import BaseAttack
 from ._cut import best_threshold
 

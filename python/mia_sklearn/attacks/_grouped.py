@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from .._observations._reference_table import Reader
+from .._observations._columns import Reader
 from .._records._groups import Grouping
 from ..base import BaseAttack
 from ..base._attack import platt

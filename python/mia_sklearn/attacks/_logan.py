@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from .._models._generators import answer, can_answer
 from .._models._trainable import configured
-from .._observations._reference_table import Reader
+from .._observations._columns import Reader
 from ..base import BaseAttack
 from ._log_odds import log_odds
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import THREAT_MODELS, BaseAttack
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["ENTRY_POINTS", "AttackInfo", "all_attacks"]
 
@@ -137,3 +140,16 @@ def _of_other_package(point: EntryPoint) -> AttackInfo:
     except Exception as error:
         reason = f"unavailable: {source} cannot be used ({type(error).__name__}: {error})."
         return info._replace(unavailable=reason)
+
+
+# The strongest attack of those that run makes the verdict, whatever it finds.
+_HEADLINES = ("stacked", "lira", "rmia", "shadow", "threshold")
+
+
+# The headline of "auto" where there are references; weaker ones are fooled by what merely hides.
+STRONGEST = _HEADLINES[0]
+
+
+def headline_of(chosen: dict[str, Any]) -> str:
+    """Return the attack that makes the verdict: fixed by what is run, not by what it finds."""
+    return next((name for name in _HEADLINES if name in chosen), next(iter(chosen)))

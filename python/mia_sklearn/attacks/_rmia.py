@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
-from .._observations._reference_table import Reader
+from .._observations._columns import Reader
 from .._rust import rmia_scores
 from ._by_references import ByReferences
 

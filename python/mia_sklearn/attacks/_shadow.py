@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._observations._reference_table import Reader
+from .._observations._columns import Reader
 from .._process._parallel import map_on_cores
 from ..base import BaseAttack
 from ._log_odds import log_odds

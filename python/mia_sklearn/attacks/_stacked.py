@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._observations._reference_table import Reader, block_slots, n_blocks
+from .._observations._columns import Reader, block_slots, n_blocks
 from .._process._parallel import map_on_cores
 from .._rust import kernel_log_density
 from ..base import BaseAttack

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from .._observations._reference_table import Reader
+from .._observations._columns import Reader
 from .._records._rows import is_frame, take_rows
 from ..base import BaseAttack
 from ..signals import SIGNALS, log_posteriors, signal_of_posteriors

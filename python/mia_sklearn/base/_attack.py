@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from .._observations._reference_table import Reader, describe_missing, group_columns
+from .._observations._columns import Reader, describe_missing, group_columns
 
 __all__ = ["THREAT_MODELS", "BaseAttack"]
 

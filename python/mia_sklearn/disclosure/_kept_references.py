@@ -9,9 +9,10 @@ import numpy as np
 
 from .._records._rows import n_rows, take_rows
 from ..references import ReferenceModels
+from ..references._job import Job
 from ..references._kept_models import keep_trained
 from ..references._sampling import assign, training_rows
-from ..references._training import Job, classes_in
+from ..references._training import classes_in
 from ..signals import choose_smoothing, rescaled_logit
 
 __all__ = ["KeptReferences"]

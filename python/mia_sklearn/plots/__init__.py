@@ -5,7 +5,8 @@ from ._gradient import GradientNormDisplay
 from ._inversion import InversionDisplay
 from ._membership_curve import MembershipCurveDisplay
 from ._risk_utility import RiskUtilityDisplay
-from ._scores import AttackRocDisplay, ScoreDistributionDisplay
+from ._roc import AttackRocDisplay
+from ._scores import ScoreDistributionDisplay
 from ._uncertainty import UncertaintyGapDisplay
 
 __all__ = [

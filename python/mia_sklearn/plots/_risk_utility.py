@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import t as student_t
 
-from .._audit._comparison import headline_column
+from .._comparisons._comparison import headline_column
 from ..metrics import parse_metric
 from ..stats._frontier import on_frontier
 from ._drawing import MEMBER, NONMEMBER, axes_or_new, literal
@@ -202,7 +202,7 @@ class RiskUtilityDisplay:
         ValueError
             If the results hold no such score; names those that they hold.
         """
-        from ..selection._pareto import split_scores
+        from .._comparisons._splits import split_scores
 
         scores = split_scores(cv_results, utility).values, -split_scores(cv_results, risk).values
         intervals = [_interval(values, confidence) for values in scores]

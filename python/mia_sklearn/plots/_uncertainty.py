@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._observations._reference_table import group_columns
+from .._observations._columns import group_columns
 from ..signals import log_proba_from_proba, signal
 from ._drawing import MEMBER, NONMEMBER, literal
 

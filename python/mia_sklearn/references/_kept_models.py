@@ -15,8 +15,9 @@ from .._process._parallel import at_most, end_with_parent
 from .._process._terminal import progress_bar
 from .._records._rows import concat_rows, n_rows
 from ..signals import log_posteriors
+from ._job import Job
 from ._lost import Lost, lost_to, second_seed
-from ._training import Job, fit_one
+from ._training import fit_one
 
 __all__ = ["KeptModels", "keep_trained"]
 

@@ -15,19 +15,20 @@ from sklearn.utils.validation import check_is_fitted
 from .._models._own_records import check_own_records
 from .._models._trainable import check_trainable, is_generator, tags_of
 from .._observations._neighborhood import perturbed_copies
-from .._observations._reference_table import shadow_observations
+from .._observations._shadow import shadow_observations
 from .._records._checked import Records, gather, note_features
 from .._records._groups import Grouping, check_apart, group_codes
 from .._records._index import bearing_index, in_order_of, params_in_order
 from .._records._rows import positions, row_digests, take_rows
 from ..access import AskedRecords, choose_access
 from ..signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
+from ._job import Job
 from ._lost import Lost, check_left, reasons
 from ._sampling import SAMPLINGS, assign
 from ._scale import PosteriorScale, choose_scale
 from ._store import ArrayStore
 from ._train_all import train_all
-from ._training import Job, classes_in
+from ._training import classes_in
 
 __all__ = ["ReferenceModels"]
 

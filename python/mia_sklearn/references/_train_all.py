@@ -19,9 +19,10 @@ from .._models._fingerprint import fingerprint
 from .._models._trainable import holds_net, is_net, nested, prefers_threads
 from .._process._parallel import at_most
 from .._records._rows import positions
+from ._job import Job
 from ._lost import CannotTrain, Lost, second_seed
 from ._store import ArrayStore
-from ._training import Job, train
+from ._training import train
 
 __all__ = ["train_all"]
 

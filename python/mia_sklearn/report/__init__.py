@@ -1,6 +1,7 @@
 """What an audit found: plain tables, findings, and the ways to read, check and keep them."""
 
-from ._report import AuditReport, CheckOutcome, Finding
+from ._finding import Finding
+from ._report import AuditReport, CheckOutcome
 
 __all__ = [
     "AuditReport",

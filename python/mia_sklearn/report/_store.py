@@ -132,7 +132,8 @@ def _encode_report(report: AuditReport) -> dict[str, Any]:
 
 def _decode_report(content: dict[str, Any]) -> AuditReport:
     """Make a report of what a file holds, and see whether it can be read and told."""
-    from ._report import AuditReport, Finding
+    from ._finding import Finding
+    from ._report import AuditReport
 
     # Of the parts, only those that make a report: what else is kept beside it is derived from it.
     tables = {name: _decode_table(name, content[name]) for name in _TABLES}

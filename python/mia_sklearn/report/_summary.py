@@ -6,16 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._audit._findings import INFERRED_AT
-from .._audit._leak import LISTED_AT, Leak, read_leak, two_counts
 from ..stats._listing import list_members
 from . import _wording as wording
+from ._leak import INFERRED_AT, LISTED_AT, Leak, read_leak, two_counts
 from ._unit import PERSON, RECORD, Unit, capital
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ._report import AuditReport, Finding
+    from ._finding import Finding
+    from ._report import AuditReport
 
 N_SHOWN = 20
 # A model whose accuracy on its own records is no further above that on others.

@@ -12,10 +12,10 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from .._audit import audit
-from .._audit._coverage import Means, check_release, choose_attacks
+from .._audit._choice import Means, check_release, choose_attacks
 from .._audit._options import check_options, seed_of
-from .._audit._tables import _describe
 from .._models._answers import predicted_labels
+from .._models._describe import _describe
 from .._models._trainable import check_trainable, configured, holds_net
 from .._records._checked import check_records, check_same_features
 from .._records._dtypes import united

@@ -10,11 +10,11 @@ import numpy as np
 from sklearn.base import clone
 
 from .._audit import audit
-from .._audit._coverage import Means, choose_attacks
+from .._audit._choice import Means, choose_attacks
 from .._audit._repeats import shared_records
 from .._models._targets import as_target
 from .._models._trainable import unfitted
-from .._observations._inside import looks_inside
+from .._observations._inside_columns import looks_inside
 from .._observe import observe
 from .._records._checked import check_records, check_same_features
 from .._records._rows import (

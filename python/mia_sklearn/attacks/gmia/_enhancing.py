@@ -20,9 +20,10 @@ from ..._records._checked import check_records, check_same_features
 from ..._records._feature_space import FeatureSpace
 from ..._records._rows import concat_rows, n_rows, positions, row_digests, take_rows
 from ...cluster import CosineAgglomerative
+from ...references._job import Job
 from ...references._kept_models import keep_trained
 from ...references._sampling import assign, training_rows
-from ...references._training import Job, classes_in
+from ...references._training import classes_in
 from ...signals import choose_smoothing, log_posteriors, rescaled_logit
 
 if TYPE_CHECKING:

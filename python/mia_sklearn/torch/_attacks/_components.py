@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._observations._reference_table import Reader
+from ..._observations._columns import Reader
 
 __all__ = ["READ", "Components", "Inputs", "RobustScale"]
 

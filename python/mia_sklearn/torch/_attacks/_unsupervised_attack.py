@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 from torch.nn import functional as F
 
-from ..._observations._reference_table import Reader
+from ..._observations._columns import Reader
 from ...base import BaseAttack
 from .._targets._target import check_device
 from ._components import READ, Components, RobustScale

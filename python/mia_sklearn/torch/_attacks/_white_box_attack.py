@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..._observations._reference_table import Reader
+from ..._observations._columns import Reader
 from ...base import BaseAttack
 from .._targets._target import check_device
 from ._components import READ, Components, Inputs

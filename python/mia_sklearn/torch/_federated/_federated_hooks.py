@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..._models._targets import check_labels, class_indices
-from ..._observations._reference_table import as_frame
-from ..._observe._observe import alone
+from ..._observations._layout import alone
 from ..._records._checked import check_records
+from ..._records._frames import as_frame
 from ..._records._rows import is_frame
 from ...signals import log_posteriors
 from .._targets._gradients import record_features

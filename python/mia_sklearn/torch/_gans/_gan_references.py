@@ -15,7 +15,7 @@ from ._gan import GAN
 from ._gan_ensemble import train_gans, why_not_stacked
 
 if TYPE_CHECKING:
-    from ...references._training import Job
+    from ...references._job import Job
 
 __all__ = ["is_gan", "train_references"]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from ..._observations._inside import (
+from ..._observations._inside_columns import (
     PARTS,
     check_parts,
     check_table_size,

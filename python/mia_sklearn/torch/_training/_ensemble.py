@@ -16,9 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..._process._terminal import progress_bar
 from ...access._base import Question
+from ...references._job import Job
 from ...references._lost import Lost, diverged
 from ...references._sampling import training_rows
-from ...references._training import Job
 from .._targets._target import TorchTarget, as_input
 from ._batchable import why_not_batched
 from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..._process._terminal import progress_bar
-from ...references._training import Job
+from ...references._job import Job
 from .._targets._target import as_input
 from ._chunks import Alone, Stacked, shuffled
 from ._ensemble import Ensemble

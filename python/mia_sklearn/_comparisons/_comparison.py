@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ._coverage import STRONGEST, headline_of
+from ..attacks._registry import STRONGEST, headline_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..report._unit import Unit
+from ._unit import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..report._report import Severity
+    from ._finding import Severity
 
 __all__ = ["LISTED_AT", "SINGLED_OUT_AT", "Leak", "read_leak", "two_counts"]
 
@@ -88,3 +88,7 @@ def two_counts(leak: Leak, n_listed: int | None, unit: Unit) -> str:
         f"{n_listed:,} stand out one by one, which asks more: a p-value of their own answer, held "
         f"against references alone, on a list with at most {100 * LISTED_AT:.0f} % errors."
     )
+
+
+# The cut-off for the p-values of vulnerable records.
+INFERRED_AT = 0.01

@@ -1,0 +1,205 @@
+"""The steps of an audit, one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._models._agreement import agreement_with_predict, sample_of_both
+from .._models._targets import class_indices
+from .._observations._columns import group_columns
+from .._observations._inside import white_box_columns
+from .._observations._inside_columns import PARTS, looks_inside
+from .._observations._layout import alone, beside, beside_groups, place
+from .._observations._reference_table import ReferenceTable
+from .._observe._ask import ask_as_references, ask_copies, ask_target
+from .._records._rows import take_rows
+from ..access import AskedRecords
+from ..attacks import GMIAAttack, GradientNormAttack
+from ..references import ReferenceModels
+from ..references._sampling import is_stratified
+from ..signals import log_posteriors
+from ..stats import pooled_p_values
+from ..vulnerability import VulnerableRecords
+from ._controls import (
+    Control,
+    distribution_shift,
+    memorising_threshold,
+    pipeline_control,
+    reference_control,
+)
+from ._people import single, their_p_values
+from ._pool import in_pool_order
+from ._run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+_NEIGHBORS = 6
+
+
+_SIZE_TOLERANCE = 0.05
+
+
+def _ask_target(run: Run) -> np.ndarray:
+    """Return the target's log-posteriors on the audited records, in its own classes."""
+    sides = (run.member, ~run.member)
+    tables = (take_rows(run.pool.X, run.plan.audited[side]) for side in sides)
+    log_proba = np.concatenate(_ask(run.target, *tables)).astype(np.float32)
+    sample = sample_of_both(run.member)
+    run.agreement = agreement_with_predict(run.target, run.X, log_proba, sample)
+    return log_proba
+
+
+def _ask(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
+    answers = []
+    for name, records in (("X_train", X_train), ("X_test", X_test)):
+        try:
+            answers.append(log_posteriors(target, records))
+        except Exception as error:
+            raise ValueError(f"The model could not answer {name}: {error}") from error
+    return answers
+
+
+def _ask_signal(run: Run) -> np.ndarray:
+    """Return what the access asks for, of the audited records."""
+    assert run.access is not None
+    rows = np.arange(len(run.y))
+    if run.references is not None:
+        answers, run.doubt = ask_as_references(run.target, run.references, rows)
+    else:
+        labels = class_indices(run.target, run.y) if run.pool.labelled else run.y
+        records = AskedRecords(run.X, labels, run.classes)
+        answers, run.doubt = ask_target(run.access, run.target, records, rows, run.seed)
+    return answers
+
+
+def _train_references(
+    run: Run, fit_params: dict[str, Any] | None, **options: Any
+) -> ReferenceModels:
+    pool, plan = run.pool, run.plan
+    core = None
+    if len(plan.core):
+        core = (take_rows(pool.X, plan.core), pool.y[plan.core])
+    order = np.concatenate([plan.audited, plan.core])
+    params = {
+        name: in_pool_order(name, value, pool, order) for name, value in (fit_params or {}).items()
+    }
+    references = ReferenceModels(
+        run.trainable,
+        train_size=plan.n_trained,
+        stratify=pool.labelled and pool.people is None and is_stratified(run.member, run.y),
+        signal=run.access,
+        **options,
+    )
+    return references.fit(
+        run.X,
+        run.y if pool.labelled else None,
+        core=core,
+        fit_params=params or None,
+        classes=run.classes if pool.labelled else None,
+        groups=None if pool.people is None else pool.people[order],
+    )
+
+
+def _attack(
+    run: Run,
+) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray]]:
+    """Fit every attack where membership is known, and score the target's observations."""
+    for attack in run.attacks.values():
+        if "random_state" in attack.get_params(deep=False) and attack.random_state is None:
+            attack.set_params(random_state=run.seed)
+    refs, y = run.references, run.y
+    scores: dict[str, np.ndarray] = {}
+    outside = {name: a for name, a in run.attacks.items() if not looks_inside(a)}
+    if refs is None:
+        # Without references only the order of the scores is used, which no fit alters.
+        labels = class_indices(run.target, y) if run.pool.labelled else y
+        people = run.units.of_row if run.of_people else None
+        observations = alone(run.answers, labels, len(run.classes), run.access)
+        observations = beside_groups(observations, people)
+        for name, attack in outside.items():
+            scores[name] = attack.fit(observations, run.member).decision_function(observations)
+        return None, observations, scores | _look_inside(run, observations)
+    wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
+    extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
+    table = ReferenceTable(refs, **extras)
+    rows = np.arange(len(y))
+    query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
+    observations = place(table, run.answers, rows, query_phi=query_phi)
+    shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
+    for name, attack in outside.items():
+        attack.fit(shadow, membership)
+        scores[name] = attack.decision_function(observations)
+    return table, observations, scores | _look_inside(run, observations)
+
+
+def _look_inside(run: Run, observations: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Score the records by what the target shows inside, as references never do.
+
+    These attacks rank without knowing any member, so that no fit alters the order.
+    """
+    attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
+    if not attacks:
+        return {}
+    on_records = [single(attack) for attack in attacks.values()]
+    norms_only = all(isinstance(attack, GradientNormAttack) for attack in on_records)
+    named = [attack.layer for attack in on_records if getattr(attack, "layer", None)]
+    inside = white_box_columns(
+        run.target,
+        run.X,
+        class_indices(run.target, run.y),
+        layers=named or None,
+        parts=("grad_norm",) if norms_only else PARTS,
+    )
+    table = beside(observations, inside)
+    return {
+        name: attack.fit(table, run.member).decision_function(table)
+        for name, attack in attacks.items()
+    }
+
+
+def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
+    """Return each unit's p-value under "not trained on"; NaN where they would not hold."""
+    refs = run.references
+    n_trained = run.plan.n_trained
+    if refs is None or abs(refs.train_size_ - n_trained) > _SIZE_TOLERANCE * n_trained:
+        return np.full(len(run.units), np.nan)
+    groups = group_columns(observations.columns)
+    values = observations.to_numpy()
+    signal, out = values[:, groups["logit"][0]], values[:, groups["out"]]
+    return their_p_values(signal, out, run.units) if run.of_people else pooled_p_values(signal, out)
+
+
+def _expected_neighbors(run: Run) -> np.ndarray | None:
+    """Return how many neighbours of each record a training set holds; None unless GMIA is run."""
+    wanted = any(isinstance(attack, GMIAAttack) for attack in run.attacks.values())
+    if run.references is None or run.access is not None or not wanted or run.of_people:
+        return None
+    features = run.references.features_[: len(run.y)]
+    # Where all references answer all classes alike there is no direction to compare.
+    somewhere = features.any(axis=1)
+    expected = np.full(len(features), np.nan)
+    if somewhere.sum() > 1:
+        train_size = max(1, round(run.plan.n_trained * somewhere.mean()))
+        run.vulnerable = VulnerableRecords(train_size=train_size)
+        expected[somewhere] = run.vulnerable.fit(features[somewhere]).expected_neighbors()
+    return expected
+
+
+def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
+    X, y, member, units = run.X, run.y, run.member, run.units
+    # One record of each person: records of one person tell of one another.
+    one = units.first
+    shift, run.shift = distribution_shift(take_rows(X, one), y[one], member[one], seed=run.seed)
+    checks = [shift]
+    attack = run.attacks[run.headline]
+    if table is not None and not looks_inside(attack):
+        checks.append(reference_control(attack, table, member, units))
+        level = run.confidence
+        checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))
+    if run.pool.labelled and not run.of_people:
+        checks.append(memorising_threshold(X, y, member, seed=run.seed))
+    return checks

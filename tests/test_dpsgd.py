@@ -105,7 +105,7 @@ def start(net):
 
 
 def private_training_seed(seed):
-    from mia_sklearn.torch._training._random import seeded
+    from mia_sklearn._models._random import seeded
 
     return seeded(seed)
 

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from ._audit import audit
     from ._models._targets import FunctionTarget
@@ -10,8 +12,6 @@ if TYPE_CHECKING:
     from ._synthesis import synthesize
     from .references import ReferenceModels
     from .report import AuditReport
-
-__version__ = "0.1.0"
 
 # Loaded at first use: importing the package costs no more than importing scikit-learn. The
 # modules of functions are private, since `mia_sklearn.audit` can be one thing only.

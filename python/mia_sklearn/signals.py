@@ -15,7 +15,7 @@ from ._models._answers import (
     name_of,
     predicted_labels,
 )
-from ._models._trainable import last_step
+from ._models._kinds import last_step
 from ._records._rows import chunks, copied, n_rows, take_rows
 
 __all__ = [

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln
 
+from .._models._kinds import last_step
 from .._models._targets import FunctionTarget
-from .._models._trainable import last_step
 from ._run import predicted_classes
 
 if TYPE_CHECKING:

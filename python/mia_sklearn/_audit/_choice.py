@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sklearn.base import clone
 
 from .._models._generators import is_function
-from .._models._trainable import is_generator
+from .._models._kinds import is_generator
 from .._observations._columns import describe_missing
 from .._observations._inside_columns import PARTS, looks_inside
 from ..access import BaseAccess, LabelAccess, choose_access
-from ..attacks import AttackInfo, StackedAttack, ThresholdAttack, all_attacks
+from ..attacks import AttackInfo, GroupAttack, StackedAttack, ThresholdAttack, all_attacks
 from ..base import THREAT_MODELS
-from ._coverage import threat_model_of
-
-if TYPE_CHECKING:
-    pass
-
 
 RELEASES = ("labels", "posteriors", "weights")
-
-
 RELEASES_OF_GENERATORS = ("samples", "weights")
 
 
@@ -213,3 +206,14 @@ def _checked_attack(attack: Any) -> Any:
     attack = clone(attack)
     attack._check_parameters()
     return attack
+
+
+def threat_model_of(attack: Any, access: BaseAccess | None = None) -> str:
+    """Return what an attack needs to see; the gap attack reads no more than the label."""
+    if access is not None:
+        return access.threat_model
+    if isinstance(attack, GroupAttack):
+        return threat_model_of(attack.inner, access)
+    if getattr(attack, "signal", None) == "correctness":
+        return "label-only"
+    return attack.threat_model

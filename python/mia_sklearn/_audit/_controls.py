@@ -15,13 +15,13 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from .._observations._layout import place
 from .._observations._reference_table import ReferenceTable
+from .._observations._references import References
 from .._observations._shadow import shadow_observations
 from .._process._parallel import map_on_cores
 from .._records._groups import Grouping
 from .._records._numeric import numeric_features
 from .._records._rows import take_rows
 from ..metrics import Estimate, roc_auc
-from ..references import ReferenceModels
 
 _CONTROL_ROWS = 12_000
 _MANY_RECORDS = 4_000
@@ -238,7 +238,7 @@ def _play(table: ReferenceTable, model: int) -> Any:
     )
 
 
-def _first_block(refs: ReferenceModels) -> np.ndarray:
+def _first_block(refs: References) -> np.ndarray:
     """Return the models of the first block, those that diverged left aside."""
     left = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
     return left[refs.block_[left] == refs.block_[left[0]]] if refs.n_blocks_ else left[:1]

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .._observations._inside_columns import looks_inside
-from ..access import BaseAccess
 from ..attacks import (
     AttackInfo,
-    GroupAttack,
     all_attacks,
 )
 from ..disclosure._registry import INFERENCES
-from ._choice import Means
+from ._choice import Means, threat_model_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,17 +55,6 @@ _APART = {
         "asks about other records than the one in question: fit it on what EnhancingRecords finds",
     ),
 }
-
-
-def threat_model_of(attack: Any, access: BaseAccess | None = None) -> str:
-    """Return what an attack needs to see; the gap attack reads no more than the label."""
-    if access is not None:
-        return access.threat_model
-    if isinstance(attack, GroupAttack):
-        return threat_model_of(attack.inner, access)
-    if getattr(attack, "signal", None) == "correctness":
-        return "label-only"
-    return attack.threat_model
 
 
 def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFrame:

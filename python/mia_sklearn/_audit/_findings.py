@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._comparisons._comparison import AFFORDABLE
+from .._models._kinds import last_step
 from .._models._targets import FunctionTarget
-from .._models._trainable import last_step
 from ..access import DiscriminatorAccess
 from ..attacks._registry import STRONGEST
 from ..references._lost import reasons

@@ -11,12 +11,11 @@ from .._records._index import in_order_of
 from .._records._rows import column_names, column_of, n_rows, without_column
 from ..attacks import GroupAttack
 from ..stats import pooled_p_values
-from ._slices import check_slices
 
 if TYPE_CHECKING:
     pass
 
-__all__ = ["by_person", "check_slices", "people_of", "single", "split_off", "their_p_values"]
+__all__ = ["by_person", "people_of", "single", "split_off", "their_p_values"]
 
 
 def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, Any, Any]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import __version__
 from .._models._describe import _describe
 from .._models._targets import FunctionTarget
 from .._observations._inside_columns import looks_inside
+from .._version import __version__
 from ..metrics import Estimate, compute
 from ._controls import Control
 from ._run import Run

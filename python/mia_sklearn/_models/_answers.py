@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.special import log_softmax
 
 from .._records._rows import copied, n_rows, positions
-from ._trainable import last_step
+from ._kinds import last_step
 
 __all__ = [
     "as_columns",

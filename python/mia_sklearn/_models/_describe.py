@@ -6,7 +6,7 @@ import re
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from ._trainable import is_net
+from ._kinds import is_net
 
 if TYPE_CHECKING:
     pass

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from .._records._rows import is_frame, through_narwhals
-from ._trainable import is_module
+from ._kinds import is_module
 
 __all__ = ["fingerprint"]
 

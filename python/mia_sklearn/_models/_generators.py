@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from scipy import sparse
 from .._records._numeric import numeric_features
 from .._records._rows import as_table, from_pandas, is_frame, n_rows, to_pandas
 from ._collapse import collapse_of
+from ._random import seeded
 
 __all__ = [
     "answer",
@@ -145,7 +144,7 @@ def _sampled(model: Any, n: int, seed: int) -> Any:
         model = copy.copy(model)
         model.random_state = seed
         return model.sample(n)
-    with _seeded(seed):
+    with seeded(seed):
         return model.sample(n)
 
 
@@ -155,22 +154,6 @@ def _seeding(sample: Callable[..., Any]) -> str | None:
     except ValueError:
         return None
     return next((name for name in _SEEDS if name in taken), None)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    if "torch" in sys.modules:
-        from ..torch._training._random import seeded
-
-        with seeded(seed):
-            yield
-        return
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002
 
 
 def _in_the_form_of(drawn: Any, like: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .._records._rows import is_frame, row_digests
-from ._trainable import nested
+from ._kinds import nested
 
 __all__ = ["check_own_records"]
 

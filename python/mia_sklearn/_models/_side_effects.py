@@ -11,6 +11,8 @@ from typing import Any
 
 from joblib.memory import MemorizedFunc
 
+from ._backend import networks
+
 __all__ = ["without_side_effects"]
 
 # Callbacks that write, print or keep what happened, and change no model; and the one that begins
@@ -187,13 +189,8 @@ def _is_checkpoint(value: Any) -> bool:
 
 def _in_memory(checkpoint: Any) -> Any:
     """Return what does the same without files; gone where nothing is to be loaded again."""
-    from ..torch._training._checkpoint import CheckpointInMemory
-
-    if isinstance(checkpoint, (type, CheckpointInMemory)):
-        return CheckpointInMemory if isinstance(checkpoint, type) else checkpoint
-    if not checkpoint.load_best or checkpoint.monitor is None:
-        return _GONE
-    return CheckpointInMemory(checkpoint.monitor, event_name=checkpoint.event_name, load_best=True)
+    kept = networks().in_memory(checkpoint)
+    return _GONE if kept is None else kept
 
 
 def _descends_from(kind: type, package: str) -> bool:

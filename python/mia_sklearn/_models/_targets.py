@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._records._rows import n_rows, positions
 from ._answers import as_columns
-from ._trainable import is_module, is_net, kind_of_estimator, last_step, may_classify
+from ._backend import backend_of
+from ._kinds import is_module, kind_of_estimator, last_step, may_classify
 
 # What to do about a model with labels of several kinds.
 ONE_OF_SEVERAL = (
@@ -175,10 +176,9 @@ def as_target(
     """
     if isinstance(model, type):
         raise ValueError(f"model must be a fitted classifier, got the class {model.__name__}.")
-    if is_net(model):
-        from ..torch import TorchTarget
-
-        return TorchTarget.from_estimator(model, X)
+    backend = backend_of(model)
+    if backend is not None:
+        return backend.as_target(model, X)
     if is_module(model):
         raise ValueError(
             f"model is a torch module, which does not say what its columns mean: pass "

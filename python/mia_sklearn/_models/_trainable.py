@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import copy
 import inspect
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from ._backend import backend_of
+from ._kinds import (
+    holds_net,
+    is_generator,
+    is_module,
+    is_net,
+    kind_of_estimator,
+    last_step,
+    may_classify,
+    nested,
+    tags_of,
+)
 from ._side_effects import without_side_effects
 
 __all__ = [
@@ -33,7 +43,6 @@ __all__ = [
     "unfitted",
 ]
 
-_OF_GENERATORS = ("sample", "score_samples", "discriminator_score")
 # What clone keeps beside the parameters.
 _BESIDE_PARAMETERS = ("_metadata_request", "_sklearn_output_config")
 # Their work is done outside the interpreter lock.
@@ -46,43 +55,6 @@ _THREADED_PACKAGES = (
     "lightgbm",
     "catboost",
 )
-
-
-def last_step(estimator: Any) -> Any:
-    """Return what answers in the end: a pipeline's last step, a search's best estimator's."""
-    while hasattr(estimator, "steps") or hasattr(estimator, "best_estimator_"):
-        estimator = (
-            estimator.steps[-1][1] if hasattr(estimator, "steps") else (estimator.best_estimator_)
-        )
-    return estimator
-
-
-def is_net(estimator: Any) -> bool:
-    """Tell whether an estimator is, or ends in, a skorch net; without importing skorch."""
-    skorch = sys.modules.get("skorch")
-    return skorch is not None and isinstance(last_step(estimator), skorch.NeuralNet)
-
-
-def is_generator(estimator: Any) -> bool:
-    """Tell whether an estimator models how records lie, and is trained without labels."""
-    if isinstance(estimator, type):
-        return False
-    last = last_step(estimator)
-    if not any(hasattr(last, name) for name in _OF_GENERATORS):
-        return False
-    return kind_of_estimator(last) not in ("classifier", "regressor")
-
-
-def holds_net(estimator: Any) -> bool:
-    """Tell whether an estimator is a skorch net or holds one among its parameters."""
-    known = "skorch" in sys.modules and hasattr(estimator, "get_params")
-    return known and any(is_net(part) for part in nested(estimator))
-
-
-def is_module(model: Any) -> bool:
-    """Tell whether a model is a bare torch module; without importing torch."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(model, torch.nn.Module)
 
 
 def unfitted(estimator: Any) -> Any:
@@ -151,10 +123,9 @@ def configured(estimator: Any, seed: int) -> Any:
         if cores:
             # None stands for what joblib is told, which is 1; in other libraries for all cores.
             part.set_params(**{cores: None if _is_sklearn(part) else 1})
-        if is_net(part) and part is last_step(part):
-            from ..torch._training._nets import make_fresh
-
-            make_fresh(part, seed)
+        backend = backend_of(part) if part is last_step(part) else None
+        if backend is not None:
+            backend.make_fresh(part, seed)
     return estimator
 
 
@@ -165,15 +136,6 @@ def _is_sklearn(part: Any) -> bool:
 def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[str]) -> str | None:
     """Return the alias that was given, else the first that can be."""
     return next((name for which in (known, names) for name in aliases if name in which), None)
-
-
-def nested(estimator: Any) -> list[Any]:
-    """Return the estimator and all estimators nested in its parameters, a net's callbacks not."""
-    held = estimator.get_params(deep=True)
-    names = sorted(name for name in held if "callbacks__" not in name)
-    parts = [held[name] for name in names if hasattr(held[name], "get_params")]
-    unique = {id(part): part for part in [estimator, *parts] if not isinstance(part, type)}
-    return list(unique.values())
 
 
 def prefers_threads(estimator: Any) -> bool:
@@ -226,10 +188,9 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
         ) from error
     check_early_stopping(copied, fit_params or {})
     for part in nested(copied):
-        if is_net(part) and part is last_step(part):
-            from ..torch._training._nets import check_net
-
-            check_net(part)
+        backend = backend_of(part) if part is last_step(part) else None
+        if backend is not None:
+            backend.check_net(part)
         if _stays_fitted(part):
             raise ValueError(
                 f"{type(part).__name__} stays fitted when it is cloned, so that every reference "
@@ -267,29 +228,6 @@ def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:
             f"{unknown[0]} is to be passed to fit of {type(estimator).__name__}, which does not "
             f"take it; it takes {', '.join(taken)}."
         )
-
-
-def kind_of_estimator(estimator: Any) -> str | None:
-    """Return "classifier", "regressor", ..., as far as an estimator says what it is."""
-    tags = tags_of(estimator)
-    return getattr(estimator, "_estimator_type", None) if tags is None else tags.estimator_type
-
-
-def tags_of(estimator: Any) -> Any:
-    """Return scikit-learn's tags of an estimator; None of those that know nothing of tags."""
-    if not hasattr(estimator, "__sklearn_tags__"):
-        return None
-    try:
-        return get_tags(estimator)
-    except AttributeError:
-        return None
-
-
-def may_classify(estimator: Any) -> bool:
-    """Tell whether an estimator is a classifier, as far as it says what it is."""
-    kind = kind_of_estimator(estimator)
-    # An unfitted stack has no predict yet.
-    return kind == "classifier" or (kind is None and hasattr(estimator, "predict"))
 
 
 def _stays_fitted(part: Any) -> bool:

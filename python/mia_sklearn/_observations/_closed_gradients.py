@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_array
 
-from .._models._trainable import last_step
+from .._models._kinds import last_step
 from .._records._rows import copied
 from ._inside_columns import (
     check_parts,

@@ -8,8 +8,10 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
+from .._models._backend import networks
+from .._models._kinds import is_network_target
 from ._closed_gradients import closed_input_gradients
-from ._inside import _is_torch_target, has_gradients
+from ._inside import has_gradients
 
 __all__ = ["has_input_gradients", "input_gradients"]
 
@@ -35,11 +37,11 @@ def input_gradients(target: Any, X: Any, labels: np.ndarray) -> np.ndarray:
     -------
     ndarray of the shape of `X`, float64
     """
-    if _is_torch_target(target):
-        from ..torch._targets._inversion import torch_input_gradients as last_step_gradients
-    else:
-        last_step_gradients = closed_input_gradients
-    gradients = last_step_gradients(target, X, labels)
+    gradients = (
+        networks().input_gradients(target, X, labels)
+        if is_network_target(target)
+        else closed_input_gradients(target, X, labels)
+    )
     for step in reversed(_steps_before(target)):
         gradients = _pulled_back(step, gradients)
     return gradients

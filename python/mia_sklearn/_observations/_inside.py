@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .._models._trainable import last_step
+from .._models._backend import networks
+from .._models._kinds import is_network_target, last_step
 from ._inside_columns import PARTS, looks_inside
 
 __all__ = ["PARTS", "has_gradients", "looks_inside", "white_box_columns"]
@@ -17,11 +18,7 @@ def has_gradients(target: Any) -> bool:
     """Tell whether a fitted target's gradients can be computed; without importing torch."""
     from ._closed_gradients import is_closed
 
-    return _is_torch_target(target) or is_closed(target)
-
-
-def _is_torch_target(target: Any) -> bool:
-    return hasattr(target, "module") and hasattr(target, "log_posteriors")
+    return is_network_target(target) or is_closed(target)
 
 
 def white_box_columns(
@@ -54,10 +51,8 @@ def white_box_columns(
     ValueError
         If the target has no gradients, or not these layers.
     """
-    if _is_torch_target(target):
-        from ..torch._targets._gradients import record_features
-
-        return record_features(target, X, labels, layers=layers, parts=parts)
+    if is_network_target(target):
+        return networks().record_features(target, X, labels, layers=layers, parts=parts)
     from ._closed_gradients import closed_features, is_closed
 
     if not is_closed(target):

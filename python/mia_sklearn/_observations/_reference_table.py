@@ -11,7 +11,7 @@ from ._columns import GROUP_COLUMNS, answer_columns, fill_answers, group_values
 from ._neighborhood import Evidence, Neighborhood
 
 if TYPE_CHECKING:
-    from ..references import ReferenceModels
+    from ._references import References
 
 _MOST_MASKS = 8
 _VALUES_PER_STEP = 2**22
@@ -31,9 +31,7 @@ class ReferenceTable:
         Perturbed copies to describe in `query_*` columns.
     """
 
-    def __init__(
-        self, references: ReferenceModels, *, neighbors: int = 0, n_queries: int = 0
-    ) -> None:
+    def __init__(self, references: References, *, neighbors: int = 0, n_queries: int = 0) -> None:
         self.references = references
         self.phi = references.phi()
         n_classes = len(references.classes_)

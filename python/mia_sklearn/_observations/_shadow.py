@@ -13,11 +13,11 @@ from ._reference_table import ReferenceTable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..references import ReferenceModels
+    from ._references import References
 
 
 def shadow_observations(
-    references: ReferenceModels,
+    references: References,
     *,
     max_rows: int = 100_000,
     random_state: Any = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._models._trainable import is_generator
+from .._models._kinds import is_generator
 from .._observations._neighborhood import perturbed_copies
 from .._records._rows import take_rows
 from ..access import AskedRecords, BaseAccess, choose_access

@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._models._agreement import agreement_with_predict, some_rows
+from .._models._kinds import is_generator
 from .._models._targets import as_target, check_labels, class_indices
-from .._models._trainable import is_generator
 from .._observations._inside import white_box_columns
 from .._observations._layout import alone, beside, beside_groups, place
 from .._observations._reference_table import ReferenceTable

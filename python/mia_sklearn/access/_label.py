@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._models._answers import predicted_labels
 from .._models._generators import is_function
-from .._models._trainable import is_generator, may_classify
+from .._models._kinds import is_generator, may_classify
 from .._records._checked import check_same_features
 from .._records._perturbation import Perturbation
 from .._records._rows import (

@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from .._models._backend import class_of_networks
 from ._gradient_norm import GradientNormAttack
 from ._grouped import GroupAttack
 from ._lira import LiRAAttack
@@ -44,9 +45,7 @@ _NETWORKS = ("UnsupervisedWhiteBoxAttack", "WhiteBoxAttack")
 
 def __getattr__(name: str) -> Any:
     if name in _NETWORKS:
-        from .. import torch
-
-        return getattr(torch, name)
+        return class_of_networks(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -18,13 +18,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._models._trainable import (
-    check_fit_takes,
-    is_net,
-    may_classify,
-    tags_of,
-    unfitted,
-)
+from .._models._backend import backend_of
+from .._models._kinds import is_net, may_classify, tags_of
+from .._models._trainable import check_fit_takes, unfitted
 from .._records._checked import check_same_features, note_features
 from .._records._dtypes import united
 from .._records._rows import (
@@ -83,10 +79,9 @@ def fit_clone(estimator: Any, data: TrainingSet) -> Any:
     """
     check_fit_takes(estimator, data.params)
     data = data.copied()
-    if is_net(estimator):
-        from ..torch._training._nets import train_net
-
-        return train_net(unfitted(estimator), data.X, data.y, data.params)
+    backend = backend_of(estimator)
+    if backend is not None:
+        return backend.train_net(unfitted(estimator), data.X, data.y, data.params)
     return unfitted(estimator).fit(data.X, data.y, **data.params)
 
 

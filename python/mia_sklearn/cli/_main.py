@@ -96,7 +96,7 @@ def _explain(error: BaseException, args: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from .. import __version__
+    from .._version import __version__
 
     parser = argparse.ArgumentParser(
         prog="mia-sklearn",
@@ -255,7 +255,7 @@ def _seed(text: str) -> int:
 
 
 def _audit(args: argparse.Namespace) -> int:
-    from .. import audit
+    from .._audit import audit
 
     conditions = _conditions(args)
     if args.output is not None:
@@ -304,7 +304,7 @@ def _gate(conditions: list[Condition], report: AuditReport) -> dict[str, str]:
 def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     """Read the model and the tables that `audit` takes."""
     from .._audit._people import split_off
-    from .._models._trainable import is_generator
+    from .._models._kinds import is_generator
     from ._files import check_model_file, column_of, features_for, read_model
     from ._read_tables import check_table_file, read_tables
     from ._reading import Reading
@@ -423,7 +423,7 @@ def _demo(args: argparse.Namespace) -> int:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.model_selection import train_test_split
 
-    from .. import audit
+    from .._audit import audit
 
     _check_writable(args.output)
     X, y = load_digits(return_X_y=True)

@@ -6,6 +6,7 @@
 
 from typing import Any
 
+from .._models._backend import class_of_networks
 from ._distillation import Distillation
 from ._distinct import DistinctTraining
 from ._input_noise import InputNoise
@@ -47,9 +48,7 @@ _NETWORKS: tuple[str, ...] = (
 
 def __getattr__(name: str) -> Any:
     if name in _NETWORKS:
-        from .. import torch
-
-        return getattr(torch, name)
+        return class_of_networks(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import HasMethods
 
-from .._models._trainable import is_net, last_step
+from .._models._kinds import is_net, last_step
 from ..base import BaseDefense, TrainingSet, fit_clone
 from ..signals import log_posteriors
 

@@ -12,11 +12,12 @@ import numpy as np
 import scipy
 import sklearn
 
-from .. import __version__
 from .._models._fingerprint import fingerprint
-from .._models._trainable import configured, is_net
+from .._models._kinds import is_net
+from .._models._trainable import configured
 from .._process._terminal import Terminal
 from .._records._rows import n_rows, positions
+from .._version import __version__
 from ..access import BaseAccess, Question
 
 # Of the stored answers; answers of another layout are made anew.

@@ -10,7 +10,8 @@ from joblib import parallel_config
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from .._models._trainable import is_net, prefers_threads
+from .._models._backend import backend_of
+from .._models._trainable import prefers_threads
 from .._process._parallel import at_most, end_with_parent
 from .._process._terminal import progress_bar
 from .._records._rows import concat_rows, n_rows
@@ -109,21 +110,15 @@ def keep_trained(
 
     Returns
     -------
-    models : KeptModels or KeptNetworks
+    models : KeptModels, or what a backend keeps
     reason : str
         Why networks are trained one by one; empty otherwise.
     """
-    reason = ""
-    if is_net(job.estimator):
-        from ..torch._training._batchable import why_not_batched
-        from ..torch._training._kept_networks import KeptNetworks
-
-        reason = why_not_batched(job.estimator, job.table, {})
-        kept = reason or KeptNetworks.trained(job, rows, seeds, **options)
-        if isinstance(kept, KeptNetworks):
-            return kept, ""
-        reason = kept
-    return KeptModels(job, rows, seeds, **options), reason
+    backend = backend_of(job.estimator)
+    kept = "" if backend is None else backend.keep_many(job, rows, seeds, **options)
+    if not isinstance(kept, str):
+        return kept, ""
+    return KeptModels(job, rows, seeds, **options), kept
 
 
 def _trained(job: Job, model: int, rows: np.ndarray, seed: int) -> Any:

@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._models._kinds import is_generator, tags_of
 from .._models._own_records import check_own_records
-from .._models._trainable import check_trainable, is_generator, tags_of
+from .._models._trainable import check_trainable
 from .._observations._neighborhood import perturbed_copies
 from .._observations._shadow import shadow_observations
 from .._records._checked import Records, gather, note_features

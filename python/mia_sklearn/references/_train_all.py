@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._answers import name_of
+from .._models._backend import Backend, backend_of
 from .._models._fingerprint import fingerprint
-from .._models._trainable import holds_net, is_net, nested, prefers_threads
+from .._models._kinds import holds_net, is_net, nested
+from .._models._trainable import prefers_threads
 from .._process._parallel import at_most
 from .._records._rows import positions
 from ._job import Job
@@ -96,8 +99,9 @@ class _Run:
 
     def train(self, models: Sequence[int]) -> None:
         """Train models: networks that can be as one, all others one by one."""
-        if is_net(self.job.estimator) and models:
-            reason = self._train_as_one(models)
+        backend = backend_of(self.job.estimator)
+        if backend is not None and models:
+            reason = self._train_as_one(backend, models)
             if reason is None:
                 self._check_hope()
                 return
@@ -154,8 +158,11 @@ class _Run:
                     "fewer records."
                 ) from error
 
-    def _train_as_one(self, models: Sequence[int]) -> str | None:
+    def _train_as_one(self, backend: Backend, models: Sequence[int]) -> str | None:
         """Train networks together: None when that is done, else the reason, empty if plain."""
+        together = partial(
+            backend.fit_many, self.job, self.membership, n_jobs=self.n_jobs, progress=self.progress
+        )
         lost: dict[int, Lost] = {}
 
         def keep_first(model: int, answer: np.ndarray | Lost) -> None:
@@ -164,32 +171,15 @@ class _Run:
             else:
                 self._done(model, answer)
 
-        reason = self._together(self.seeds, models, keep_first)
+        reason = together(self.seeds, models, keep_first)
         if reason is None and lost:
             if len(lost) < len(self.seeds):
                 seeds = np.array([second_seed(int(seed)) for seed in self.seeds])
                 again, lost = sorted(lost), {}
-                self._together(seeds, again, keep_first)
+                together(seeds, again, keep_first)
             for model in sorted(lost):
                 self._done(model, lost[model])
         return reason
-
-    def _together(
-        self,
-        seeds: np.ndarray,
-        models: Sequence[int],
-        keep: Callable[[int, np.ndarray | Lost], None],
-    ) -> str | None:
-        from ..torch._gans._gan_references import is_gan, train_references
-
-        what = (self.job, self.membership, seeds, models, keep)
-        if is_gan(self.job.estimator):
-            return train_references(*what, progress=self.progress) or None
-        if self.job.unlabelled:
-            return ""
-        from ..torch._training._ensemble import train_as_one
-
-        return train_as_one(*what, n_jobs=self.n_jobs, progress=self.progress) or None
 
 
 def _stays_here(estimator: Any) -> bool:

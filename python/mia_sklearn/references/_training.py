@@ -10,8 +10,11 @@ import numpy as np
 from joblib import parallel_config
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from .._models._answers import predicted_labels
-from .._models._trainable import configured, holds_net, is_net
+from .._models._backend import backend_of
+from .._models._fitted import constant, fit_afresh
+from .._models._kinds import is_net
+from .._models._random import seeded_within
+from .._models._trainable import configured
 from .._process._parallel import end_with_parent
 from .._process._printable import told
 from .._process._terminal import guarded
@@ -60,63 +63,37 @@ def _try(job: Job, model: int, counts: np.ndarray, seed: int) -> np.ndarray | Lo
 
 def classes_in(estimator: Any, table: Any, labels: np.ndarray) -> np.ndarray:
     """Return the labels in the order of the columns of what an estimator will answer."""
-    if is_net(estimator):
-        from ..torch._training._nets import net_classes
-
-        return net_classes(estimator, table, labels)
-    return np.unique(labels)
+    backend = backend_of(estimator)
+    return np.unique(labels) if backend is None else backend.net_classes(estimator, table, labels)
 
 
 def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
     """Return a model trained on some rows of the job's records, or `Lost`."""
-    X, params = _own(job, rows)
-    y = job.labels[job.first + rows]
-    if job.unlabelled:
-        return _fit_generator(job.estimator, X, seed, params)
-    if is_net(job.estimator):
-        from ..torch._training._nets import fit_net
-
-        net = configured(job.estimator, seed)
-        codes = job.codes[job.first + rows]
-        return fit_net(net, X, codes, classes=job.classes, seed=seed, params=params)
-    if (y == y[0]).all():
-        return _OneClass(y[:1])
-    if not hasattr(job.estimator, "fit"):
-        return job.estimator(X, y, seed)
-    seen, codes = np.unique(y, return_inverse=True)
-    try:
-        with _seeded_within(job.estimator, seed):
-            return configured(job.estimator, seed).fit(X, y, **params)
-    except ValueError:
-        y = seen[codes]
-        if y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
-            raise
-        # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
-        X, params = _own(job, rows)
-        return _Renamed(configured(job.estimator, seed).fit(X, codes, **params), seen)
-
-
-def _own(job: Job, rows: np.ndarray) -> tuple[Any, dict[str, Any]]:
-    """Return records to train on and what goes with them, all of which a model may ruin."""
     n_trainable = n_rows(job.table) - job.first
-    X = take_rows(job.table, job.first + rows)
-    return X, take_params(job.fit_params, rows, n_trainable)
+
+    def draw() -> tuple[Any, np.ndarray, dict[str, Any]]:
+        X = take_rows(job.table, job.first + rows)
+        return X, job.labels[job.first + rows], take_params(job.fit_params, rows, n_trainable)
+
+    if job.unlabelled:
+        X, _, params = draw()
+        return _fit_generator(job.estimator, X, seed, params)
+    backend = backend_of(job.estimator)
+    if backend is not None:
+        X, _, params = draw()
+        net, codes = configured(job.estimator, seed), job.codes[job.first + rows]
+        return backend.fit_net(net, X, codes, classes=job.classes, seed=seed, params=params)
+    if not hasattr(job.estimator, "fit"):
+        X, y, _ = draw()
+        return constant(X, y) if (y == y[0]).all() else job.estimator(X, y, seed)
+    return fit_afresh(job.estimator, draw, seed=seed)
 
 
 def _fit_generator(estimator: Any, X: Any, seed: int, params: dict[str, Any]) -> Any:
     if not hasattr(estimator, "fit"):
         return estimator(X, None, seed)
-    with _seeded_within(estimator, seed):
+    with seeded_within(estimator, seed):
         return configured(estimator, seed).fit(X, **params)
-
-
-def _seeded_within(estimator: Any, seed: int) -> Any:
-    """Seed torch where a network is wrapped in an estimator: nets have no seed of their own."""
-    if not holds_net(estimator):
-        return nullcontext()
-    from ..torch._training._random import seeded
-
-    return seeded(seed)
 
 
 def _answer(model: Any, job: Job, seed: int) -> np.ndarray:
@@ -137,30 +114,3 @@ def _answer(model: Any, job: Job, seed: int) -> np.ndarray:
             if np.isnan(own[rows]).any():
                 raise ValueError("it answers NaN")
     return answers
-
-
-class _OneClass:
-    """The answer of a model that saw one class: many classifiers refuse to train on it."""
-
-    def __init__(self, classes: np.ndarray) -> None:
-        self.classes_ = classes
-
-    def predict(self, X: Any) -> np.ndarray:
-        return np.repeat(self.classes_, n_rows(X))
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        return np.ones((n_rows(X), 1))
-
-
-class _Renamed:
-    """A model trained on the positions of its classes, answering for the classes themselves."""
-
-    def __init__(self, model: Any, classes: np.ndarray) -> None:
-        self.classes_ = classes
-        self._model = model
-
-    def predict(self, X: Any) -> np.ndarray:
-        return self.classes_[predicted_labels(self._model, X).astype(np.intp)]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        return self._model.predict_proba(X)

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     import jinja2
     from matplotlib.figure import Figure
 
-    from ._report import AuditReport
+    from ._contents import AuditContents
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_html(report: AuditReport, fingerprint: str = "", *, records: bool = True) -> str:
+def render_html(report: AuditContents, fingerprint: str = "", *, records: bool = True) -> str:
     """Return the report as an HTML document.
 
     Parameters
     ----------
-    report : AuditReport
+    report : AuditContents
     fingerprint : str, default=""
         Printed at the end, to tell which file of numbers the page belongs to.
     records : bool, default=True
@@ -54,7 +54,7 @@ def render_html(report: AuditReport, fingerprint: str = "", *, records: bool = T
     )
 
 
-def render_notebook(report: AuditReport) -> str:
+def render_notebook(report: AuditContents) -> str:
     """Return the page in a frame, so that its style and the notebook's stay apart."""
     page = html.escape(render_html(report), quote=True)
     return (
@@ -77,13 +77,13 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html")
 
 
-def _roc(report: AuditReport) -> str:
+def _roc(report: AuditContents) -> str:
     figure, ax = _figure()
     report.plot(ax)
     return _picture(figure)
 
 
-def _scores(report: AuditReport) -> str:
+def _scores(report: AuditContents) -> str:
     from ..plots import ScoreDistributionDisplay
 
     figure, ax = _figure()

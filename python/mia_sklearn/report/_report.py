@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..conditions import CheckOutcome, Condition, check
-from ._finding import QUALIFYING, Finding
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ..plots import AttackRocDisplay
+from ._contents import AuditContents
+from ._finding import Finding
 
 __all__ = ["AuditReport", "CheckOutcome", "Finding"]
 
 
 @dataclass(eq=False, repr=False)
-class AuditReport:
+class AuditReport(AuditContents):
     """The result of `mia_sklearn.audit`.
 
     `print(report)` gives the verdict and the numbers in words; `save` writes them as a page for
@@ -63,66 +58,15 @@ class AuditReport:
     only; treat them like the training data.
     """
 
-    metrics: pd.DataFrame
-    records: pd.DataFrame
-    findings: list[Finding]
-    coverage: pd.DataFrame
-    controls: pd.DataFrame
-    info: dict[str, Any]
-
-    @property
-    def attacks(self) -> list[str]:
-        """The attacks that were run, the headline first."""
-        headline = self.info["headline"]
-        return [headline, *(name for name in self.info["attacks"] if name != headline)]
-
-    @property
-    def failed_controls(self) -> list[str]:
-        """Controls of the audit itself that failed; with any, its numbers decide nothing."""
-        passed = self.controls["passed"]
-        return self.controls.loc[passed.notna() & passed.ne(True), "control"].astype(str).tolist()
-
-    @property
-    def doubts(self) -> list[str]:
-        """What leaves the audit's numbers in doubt, in words; with any, they decide nothing.
-
-        Findings that qualify the verdict, the likeliest to be wrong first, then failed controls.
-        """
-        found = [finding for finding in self.findings if finding.qualifies]
-        found.sort(key=lambda finding: QUALIFYING.index(finding.code))
-        said = [finding.title[:1].lower() + finding.title[1:] for finding in found]
-        failed = ", ".join(self.failed_controls)
-        return [*said, f"a control failed ({failed})"] if failed else said
-
     @property
     def verdict(self) -> str:
         """The headline attack's result in plain words, with counts and intervals.
 
         Where something leaves it in doubt, that is said first.
         """
-        from .._process._printable import printable
-        from ._summary import summarize
+        from ._summary import verdict_of
 
-        return printable(summarize(self).verdict)
-
-    def most_exposed(self, n: int | None = 20) -> pd.DataFrame:
-        """Return the members that the headline attack is surest about.
-
-        Parameters
-        ----------
-        n : int, default=20
-            How many; None for all members.
-
-        Returns
-        -------
-        DataFrame
-            Rows of `records`, in order of their p-value, ties by score.
-        """
-        records = self.records
-        members = records[records["member"] == 1]
-        order = members.assign(_score=-members[self.info["headline"]])
-        ranked = members.loc[order.sort_values(["p_value", "_score"], kind="stable").index]
-        return ranked if n is None else ranked.head(n)
+        return verdict_of(self)
 
     def check(self, *conditions: str | Condition) -> CheckOutcome:
         """Say whether conditions hold, counting what the sample can and cannot decide.
@@ -147,31 +91,6 @@ class AuditReport:
             If a condition is malformed or names an attack that was not run.
         """
         return check(conditions, self)
-
-    def plot(self, ax: Any = None, **options: Any) -> AttackRocDisplay:
-        """Draw the attacks' ROC curves on logarithmic axes, with the headline's band.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-        **options
-            Passed to `AttackRocDisplay.from_predictions`.
-
-        Returns
-        -------
-        AttackRocDisplay
-        """
-        from ..plots import AttackRocDisplay
-
-        if self.records.empty:
-            raise ValueError("This report was saved without its records, of which curves are made.")
-        return AttackRocDisplay.from_predictions(
-            self.records["member"].to_numpy(),
-            {name: self.records[name].to_numpy() for name in self.attacks},
-            confidence=self.info["confidence"],
-            ax=ax,
-            **options,
-        )
 
     def save(self, folder: str | os.PathLike[str], *, records: bool = True) -> Path:
         """Write ``index.html``, ``audit.json`` and ``records.csv``.
@@ -225,7 +144,7 @@ class AuditReport:
         """
         from ._store import load
 
-        return load(folder)
+        return load(folder, cls)
 
     def __repr__(self) -> str:
         from .._process._printable import printable

@@ -10,18 +10,21 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .._process._printable import printable, valid
+from ._contents import AuditContents
+from ._finding import Finding
 from ._labels import decode_label, encode_label
+from ._summary import verdict_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ._report import AuditReport
 
+Report = TypeVar("Report", bound=AuditContents)
 FORMAT = 1
 # Each table, and which of its columns hold numbers.
 _NUMBERS: dict[str, list[str]] = {
@@ -39,7 +42,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def save(report: AuditReport, folder: str | os.PathLike[str], *, records: bool = True) -> Path:
+def save(report: AuditContents, folder: str | os.PathLike[str], *, records: bool = True) -> Path:
     """Write ``index.html``, ``audit.json`` and ``records.csv`` into a folder."""
     from ._html import render_html
 
@@ -83,8 +86,8 @@ def _unwritten(error: OSError, what: str, folder: Path) -> OSError:
     )
 
 
-def load(folder: str | os.PathLike[str]) -> AuditReport:
-    """Read a report from the folder that `save` wrote."""
+def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
+    """Read a report of a kind from the folder that `save` wrote."""
     path = Path(folder) / "audit.json"
     if not path.is_file():
         raise FileNotFoundError(f"No audit.json in {str(folder)!r}: not a folder made by save().")
@@ -104,7 +107,7 @@ def load(folder: str | os.PathLike[str]) -> AuditReport:
         )
     try:
         if mark == fingerprint(content):
-            return _decode_report(content)
+            return _decode_report(content, kind)
     except Exception as error:  # The mark is no secret: whoever changes a file can renew it.
         raise ValueError(
             f"{name} is not a saved audit report: {type(error).__name__}, {error!s:.200}"
@@ -121,20 +124,17 @@ def _dumps(content: dict[str, Any]) -> str:
     return json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
-def _encode_report(report: AuditReport) -> dict[str, Any]:
+def _encode_report(report: AuditContents) -> dict[str, Any]:
     content: dict[str, Any] = {name: _encode_table(getattr(report, name)) for name in _TABLES}
     content["findings"] = [_encode(asdict(finding)) for finding in report.findings]
     content["info"] = _encode(report.info)
-    content["verdict"] = _encode(report.verdict)
+    content["verdict"] = _encode(verdict_of(report))
     # What is written must be what was digested: keys of dicts become text in JSON.
     return json.loads(_dumps(content))
 
 
-def _decode_report(content: dict[str, Any]) -> AuditReport:
+def _decode_report(content: dict[str, Any], kind: type[Report]) -> Report:
     """Make a report of what a file holds, and see whether it can be read and told."""
-    from ._finding import Finding
-    from ._report import AuditReport
-
     # Of the parts, only those that make a report: what else is kept beside it is derived from it.
     tables = {name: _decode_table(name, content[name]) for name in _TABLES}
     findings = [Finding(**finding) for finding in content["findings"]]
@@ -144,7 +144,7 @@ def _decode_report(content: dict[str, Any]) -> AuditReport:
     info = _decode(content["info"])
     if not isinstance(info, dict):
         raise TypeError("info is no dict")
-    report = AuditReport(**tables, findings=findings, info=info)
+    report = kind(**tables, findings=findings, info=info)
     if not 0 < float(info["confidence"]) < 1:
         raise ValueError("confidence must lie between 0 and 1")
     if len(set(report.attacks)) != len(report.attacks):
@@ -154,7 +154,7 @@ def _decode_report(content: dict[str, Any]) -> AuditReport:
     return report
 
 
-def _check_records(report: AuditReport) -> None:
+def _check_records(report: AuditContents) -> None:
     """Raise unless conditions can be read on the records of a report, and curves drawn."""
     records = report.records
     # Evidence that names nobody holds none.

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._process._printable import printable
 from ..stats._listing import list_members
 from . import _wording as wording
 from ._leak import INFERRED_AT, LISTED_AT, Leak, read_leak, two_counts
@@ -14,8 +15,8 @@ from ._unit import PERSON, RECORD, Unit, capital
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ._contents import AuditContents
     from ._finding import Finding
-    from ._report import AuditReport
 
 N_SHOWN = 20
 # A model whose accuracy on its own records is no further above that on others.
@@ -95,7 +96,7 @@ class Summary:
     limits: str
 
 
-def summarize(report: AuditReport) -> Summary:
+def summarize(report: AuditContents) -> Summary:
     """Put a report into words."""
     info = report.info
     headline = _rows(report, info["headline"])
@@ -152,16 +153,21 @@ def summarize(report: AuditReport) -> Summary:
     )
 
 
-def _unit(report: AuditReport) -> Unit:
+def verdict_of(report: AuditContents) -> str:
+    """Return the headline attack's result in plain words, with what leaves it in doubt first."""
+    return printable(summarize(report).verdict)
+
+
+def _unit(report: AuditContents) -> Unit:
     return PERSON if report.info.get("unit") == "person" else RECORD
 
 
-def _rows(report: AuditReport, attack: str) -> pd.DataFrame:
+def _rows(report: AuditContents, attack: str) -> pd.DataFrame:
     metrics = report.metrics
     return metrics[(metrics["attack"] == attack) & (metrics["slice"] == "all")]
 
 
-def _verdict(report: AuditReport, rows: pd.DataFrame, leak: Leak) -> tuple[Tone, str]:
+def _verdict(report: AuditContents, rows: pd.DataFrame, leak: Leak) -> tuple[Tone, str]:
     """Say what one attack shows, fixed in advance; what puts it in doubt comes first."""
     attack = report.info["headline"]
     confidence = wording.percent(report.info["confidence"])
@@ -205,7 +211,7 @@ def _auc_in_words(auc: Any | None, confidence: str) -> str:
     )
 
 
-def _tiles(report: AuditReport, leak: Leak, listed: int | None) -> list[dict[str, str]]:
+def _tiles(report: AuditContents, leak: Leak, listed: int | None) -> list[dict[str, str]]:
     tiles = []
     rate, auc, unit = leak.rate, leak.auc, _unit(report)
     confidence = wording.percent(report.info["confidence"])
@@ -265,7 +271,7 @@ def _measured(row: Any) -> dict[str, str]:
     }
 
 
-def _attacker(report: AuditReport, attack: str) -> str:
+def _attacker(report: AuditContents, attack: str) -> str:
     rows = report.coverage[report.coverage["attack"] == attack]
     if rows.empty:
         return ""
@@ -299,7 +305,7 @@ def _control(row: Any) -> dict[str, str]:
     }
 
 
-def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
+def _exposed(row: pd.Series, report: AuditContents) -> dict[str, Any]:
     name, about = ("group", "n_rows") if _unit(report) is PERSON else ("row", "label")
     index = str(row.get("index", row[name]))
     return {
@@ -315,7 +321,7 @@ def _exposed(row: pd.Series, report: AuditReport) -> dict[str, Any]:
     }
 
 
-def _listed(report: AuditReport) -> tuple[int | None, str]:
+def _listed(report: AuditContents) -> tuple[int | None, str]:
     """Count the members that stand out, and the non-members that would have on the same terms."""
     records, unit = report.records, _unit(report)
     if records.empty:
@@ -347,7 +353,7 @@ def _listed(report: AuditReport) -> tuple[int | None, str]:
     return None if doubtful else listing.n_members, text
 
 
-def _alone(report: AuditReport) -> dict[str, Any] | None:
+def _alone(report: AuditContents) -> dict[str, Any] | None:
     """What there is to say of vulnerable records; None where they were not looked for."""
     records, info = report.records, report.info
     if records.empty or "vulnerable" not in records or "vulnerable_records" not in info:

@@ -11,13 +11,13 @@ from .._process._printable import printable
 from ._summary import Summary, summarize
 
 if TYPE_CHECKING:
-    from ._report import AuditReport
+    from ._contents import AuditContents
 
 _WIDTH = 100
 _N_EXPOSED = 5
 
 
-def render_text(report: AuditReport) -> str:
+def render_text(report: AuditContents) -> str:
     """Return the report as text; its first line is the verdict."""
     summary = _printable(summarize(report))
     parts = [

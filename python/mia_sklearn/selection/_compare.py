@@ -16,7 +16,8 @@ from .._audit._choice import Means, check_release, choose_attacks
 from .._audit._options import check_options, seed_of
 from .._models._answers import predicted_labels
 from .._models._describe import _describe
-from .._models._trainable import check_trainable, configured, holds_net
+from .._models._random import seeded_within
+from .._models._trainable import check_trainable, configured
 from .._records._checked import check_records, check_same_features
 from .._records._dtypes import united
 from .._records._index import bearing_index, params_in_order
@@ -344,11 +345,7 @@ def _trained(estimator: Any, train: TrainingSet, seed: int) -> Any:
     if not hasattr(estimator, "fit"):
         own = train.copied()
         return estimator(own.X, own.y, seed)
-    if not holds_net(estimator):
-        return fit_clone(configured(estimator, seed), train)
-    from ..torch._training._random import seeded
-
-    with seeded(seed):
+    with seeded_within(estimator, seed):
         return fit_clone(configured(estimator, seed), train)
 
 

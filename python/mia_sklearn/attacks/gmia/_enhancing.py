@@ -13,8 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..._models._kinds import is_net, last_step
 from ..._models._targets import as_target
-from ..._models._trainable import check_trainable, is_net, last_step
+from ..._models._trainable import check_trainable
 from ..._process._terminal import progress_bar
 from ..._records._checked import check_records, check_same_features
 from ..._records._feature_space import FeatureSpace

@@ -12,12 +12,12 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..._models._trainable import last_step
+from ..._models._kinds import last_step
+from ..._models._random import seeded
 from ..._records._rows import positions
 from ...base import BaseDefense, BaseReferenceDefense, TrainingSet
 from .._targets._target import kind_of, read_output
 from .._training._nets import targets_of
-from .._training._random import seeded
 from ._defended_nets import (
     DefendedNet,
     TrainingCallback,

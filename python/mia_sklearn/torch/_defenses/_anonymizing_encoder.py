@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..._models._random import seeded
 from ...disclosure._private_labels import class_codes
 from .._targets._target import check_device
-from .._training._random import seeded
 
 __all__ = ["AnonymizingEncoder"]
 

@@ -13,11 +13,11 @@ from sklearn.utils import check_array
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from ..._models._trainable import is_net, last_step
+from ..._models._kinds import is_net, last_step
+from ..._models._random import seeded
 from ...base import BaseDefense, TrainingSet
 from .._targets._target import TorchTarget, as_input, check_device, read_output
 from .._training._nets import net_classes, train_net
-from .._training._random import seeded
 
 __all__ = [
     "DefendedNet",

@@ -13,9 +13,9 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from ..._models._random import seeded
 from ...base import BaseDefense, TrainingSet
 from .._targets._target import check_device
-from .._training._random import seeded
 from ._defended_nets import as_numbers, fresh_module
 from ._privacy_accounting import (
     PrivacyPlan,

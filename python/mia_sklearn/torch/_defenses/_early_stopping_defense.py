@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 from skorch.dataset import ValidSplit
 
-from ..._models._trainable import last_step
+from ..._models._kinds import last_step
 from ...base import BaseDefense, TrainingSet
 from ._defended_nets import DefendedNet, TrainingCallback, epoch_loss
 

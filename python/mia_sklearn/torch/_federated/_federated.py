@@ -12,12 +12,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
-from ..._models._trainable import is_net
+from ..._models._kinds import is_net
+from ..._models._random import seeded
 from ..._records._checked import check_records
 from ..._records._rows import positions, take_rows
 from .._targets._target import TorchTarget, as_input, check_device
 from .._training._nets import net_classes, targets_of
-from .._training._random import seeded
 from ._federated_hooks import FederatedObserver, State, as_array, is_finite
 
 __all__ = ["FederatedTraining"]

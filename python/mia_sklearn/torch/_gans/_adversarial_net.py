@@ -13,8 +13,8 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 
+from ..._models._random import seeded
 from .._training._machine import fuses
-from .._training._random import seeded
 from ._gan_modules import default_modules
 
 __all__ = ["PARTS", "AdversarialNet"]

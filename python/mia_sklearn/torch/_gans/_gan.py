@@ -15,8 +15,8 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from ..._models._collapse import collapse_of
+from ..._models._random import seeded
 from .._targets._target import check_device
-from .._training._random import seeded
 from ._adversarial_net import AdversarialNet
 
 __all__ = ["GAN"]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ..._models._trainable import configured, last_step
+from ..._models._kinds import last_step
+from ..._models._trainable import configured
 from ..._records._rows import take_rows
 from ...references._sampling import training_rows
 from ._gan import GAN

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._training._random import seeded
+from ..._models._random import seeded
 from ._target import TorchTarget
 
 __all__ = ["torch_input_gradients"]

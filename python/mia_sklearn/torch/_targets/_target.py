@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..._models._trainable import last_step
+from ..._models._kinds import last_step
+from ..._models._random import seeded
 from ..._records._rows import copied, is_frame, n_rows, take_rows
 from ...signals import LEAST_LOG_POSTERIOR
-from .._training._random import seeded
 
 __all__ = ["TorchTarget", "check_device", "read_output"]
 

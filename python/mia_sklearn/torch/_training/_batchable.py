@@ -10,8 +10,8 @@ import torch
 from skorch import callbacks as known
 from torch import nn
 
+from ..._models._random import seeded
 from ..._models._trainable import configured
-from ._random import seeded
 
 __all__ = ["ELEMENTWISE", "LOADING", "changed_steps", "why_not_batched"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from skorch.callbacks import Checkpoint
 
-__all__ = ["CheckpointInMemory"]
+__all__ = ["CheckpointInMemory", "in_memory"]
 
 
 class CheckpointInMemory(Checkpoint):
@@ -47,3 +47,12 @@ class CheckpointInMemory(Checkpoint):
         for name, state in self.best_.items():
             getattr(net, f"{name.rstrip('_')}_").load_state_dict(state)
         self.best_ = {}
+
+
+def in_memory(checkpoint: Any) -> Any:
+    """Return what does the same without files; None where nothing is to be loaded again."""
+    if isinstance(checkpoint, (type, CheckpointInMemory)):
+        return CheckpointInMemory if isinstance(checkpoint, type) else checkpoint
+    if not checkpoint.load_best or checkpoint.monitor is None:
+        return None
+    return CheckpointInMemory(checkpoint.monitor, event_name=checkpoint.event_name, load_best=True)

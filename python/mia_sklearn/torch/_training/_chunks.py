@@ -5,19 +5,16 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from ..._models._random import seeded
 from ..._models._trainable import configured
 from ._functions import TrainingFunctions, step_keys
-from ._random import seeded
-
-if TYPE_CHECKING:
-    from ._ensemble import Ensemble
 
 __all__ = ["ONE_AT_A_TIME", "Alone", "Stacked", "begin", "draw", "shuffled"]
 
@@ -27,10 +24,33 @@ _ROWS_OF_ONE = 1024
 ONE_AT_A_TIME = threading.Lock()
 
 
+class Training(Protocol):
+    """What all models of an `Ensemble` share, see there."""
+
+    estimator: Any
+    #: The fitted network that says how answers are read.
+    target: Any
+    template: nn.Module
+    device: torch.device
+    tables: list[Tensor]
+    y: Tensor
+    n_asked: int
+    clippings: list[tuple[float, float]]
+
+    def gathered(self, rows: Tensor) -> Tensor:
+        """Return records by their numbers."""
+
+    def loss(self, output: Any, y: Tensor) -> Tensor:
+        """Return the loss of an output."""
+
+    def optimizer(self, parameters: dict[str, Tensor]) -> torch.optim.Optimizer:
+        """Return a new optimizer of parameters."""
+
+
 class Stacked:
     """A chunk of models whose parameters are stacked along a first dimension."""
 
-    def __init__(self, ensemble: Ensemble, seeds: np.ndarray) -> None:
+    def __init__(self, ensemble: Training, seeds: np.ndarray) -> None:
         self.ensemble, self.seeds = ensemble, seeds
         nets, self.generators = zip(
             *(begin(ensemble.estimator, int(seed)) for seed in seeds), strict=True
@@ -108,7 +128,7 @@ class Stacked:
 class Alone:
     """One model, trained by itself in the fastest layout of memory."""
 
-    def __init__(self, ensemble: Ensemble, seeds: np.ndarray) -> None:
+    def __init__(self, ensemble: Training, seeds: np.ndarray) -> None:
         self.ensemble, self.seeds = ensemble, seeds
         net, generator = begin(ensemble.estimator, int(seeds[0]))
         self.generators: tuple[torch.Generator, ...] = (generator,)
@@ -164,7 +184,7 @@ def _copied(generator: torch.Generator) -> torch.Generator:
 
 
 def _taken_over(
-    ensemble: Ensemble, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    ensemble: Training, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> torch.optim.Optimizer:
     """Return an optimizer of copied parameters that goes on from another's state."""
     own = ensemble.optimizer(parameters)
@@ -210,7 +230,7 @@ def draw(generator: torch.Generator) -> int:
     return int(torch.empty((), dtype=torch.int64).random_(generator=generator).item())
 
 
-def _tables_by_rows(ensemble: Ensemble, size: int) -> Iterator[tuple[slice, Tensor]]:
+def _tables_by_rows(ensemble: Training, size: int) -> Iterator[tuple[slice, Tensor]]:
     n = ensemble.n_asked
     for place, table in enumerate(ensemble.tables):
         for start in range(0, n, size):

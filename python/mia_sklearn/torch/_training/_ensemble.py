@@ -14,6 +14,7 @@ from skorch import callbacks as known
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..._models._random import seeded
 from ..._process._terminal import progress_bar
 from ...access._base import Question
 from ...references._job import Job
@@ -25,7 +26,6 @@ from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled
 from ._functions import TrainingFunctions
 from ._machine import fuses, in_threads, is_out_of_memory, n_cores, torch_threads
 from ._nets import targets_of
-from ._random import seeded
 
 __all__ = ["Ensemble", "train_as_one"]
 

@@ -11,11 +11,11 @@ from skorch import NeuralNetBinaryClassifier
 from skorch.callbacks import LoadInitState
 from torch import nn
 
-from ..._models._trainable import is_generator, last_step
+from ..._models._kinds import is_generator, last_step
+from ..._models._random import seeded
 from ..._records._rows import is_frame, positions, take_rows
 from ...references._lost import Lost, diverged
 from .._targets._target import TorchTarget, as_input, check_device, read_output
-from ._random import seeded
 
 __all__ = [
     "check_net",

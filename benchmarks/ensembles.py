@@ -12,7 +12,6 @@ import time
 import numpy as np
 import pandas as pd
 import torch
-from mia_sklearn.references._reference_models._sampling import training_rows
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -22,6 +21,7 @@ from torch.nn import functional as F
 
 from mia_sklearn import ReferenceModels
 from mia_sklearn.datasets import load_adult, load_location30, load_mnist
+from mia_sklearn.references._sampling import training_rows
 from mia_sklearn.torch import TorchTarget
 
 

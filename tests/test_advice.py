@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pytest
-from mia_sklearn._audit._audit._advice import advice_for
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -31,6 +30,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
+from mia_sklearn._audit._advice import advice_for
 from mia_sklearn.defenses import LabelOnly
 
 TREE = DecisionTreeClassifier()

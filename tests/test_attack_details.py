@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._observations._reference_table._reference_table import Reader, group_columns
-from mia_sklearn.references._reference_models._training import _Renamed
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, logit
 from sklearn.datasets import make_classification
@@ -14,6 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from mia_sklearn import ReferenceModels, observe
+from mia_sklearn._observations._reference_table import Reader, group_columns
 from mia_sklearn.attacks import (
     GMIAAttack,
     GroupAttack,
@@ -31,6 +30,7 @@ from mia_sklearn.attacks._grouped import _parts
 from mia_sklearn.attacks._round_loss import _features
 from mia_sklearn.base._attack import platt
 from mia_sklearn.defenses import MemGuard, RoundedPosterior
+from mia_sklearn.references._training import _Renamed
 from mia_sklearn.signals import SIGNALS, signal_of_posteriors
 
 # --- thresholds ----------------------------------------------------------------------------------

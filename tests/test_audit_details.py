@@ -8,8 +8,21 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._audit._audit._coverage import Means
-from mia_sklearn._audit._audit._findings import (
+from scipy.stats import mannwhitneyu
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+
+import mia_sklearn
+from mia_sklearn import ReferenceModels, audit
+from mia_sklearn._audit._controls import (
+    _first_block,
+    _ranks,
+    pipeline_control,
+    reference_control,
+)
+from mia_sklearn._audit._coverage import Means
+from mia_sklearn._audit._findings import (
     _duplicates,
     _few_records,
     _few_references,
@@ -18,30 +31,17 @@ from mia_sklearn._audit._audit._findings import (
     _overlap,
     _vulnerable,
 )
-from mia_sklearn._audit._audit._repeats import Repeats
-from mia_sklearn._audit._audit._tables import _no_epsilon
-from mia_sklearn._audit._steps._controls import (
-    _first_block,
-    _ranks,
-    pipeline_control,
-    reference_control,
-)
-from mia_sklearn._observations._reference_table._reference_table import ReferenceTable
-from mia_sklearn._records._checked._groups import Grouping
-from mia_sklearn.cli._main._main import _judge
-from mia_sklearn.report._report._unit import RECORD
-from scipy.stats import mannwhitneyu
-from sklearn.datasets import make_classification
-from sklearn.linear_model import LogisticRegression
-from sklearn.tree import DecisionTreeClassifier
-
-import mia_sklearn
-from mia_sklearn import ReferenceModels, audit
+from mia_sklearn._audit._repeats import Repeats
+from mia_sklearn._audit._tables import _no_epsilon
+from mia_sklearn._observations._reference_table import ReferenceTable
+from mia_sklearn._records._groups import Grouping
 from mia_sklearn.access import LabelAccess
 from mia_sklearn.attacks import ThresholdAttack
 from mia_sklearn.cli import main
+from mia_sklearn.cli._main import _judge
 from mia_sklearn.conditions import parse
 from mia_sklearn.metrics import Estimate, compute, roc_auc
+from mia_sklearn.report._unit import RECORD
 from mia_sklearn.stats import nonmembers_needed
 
 TREE = DecisionTreeClassifier(max_depth=4, random_state=0)

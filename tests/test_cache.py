@@ -26,7 +26,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn.references._reference_models._store import ArrayStore
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification
@@ -40,6 +39,7 @@ from sklearn.tree import DecisionTreeClassifier
 from mia_sklearn import FunctionTarget, defenses
 from mia_sklearn._models._fingerprint import fingerprint
 from mia_sklearn.references import ReferenceModels
+from mia_sklearn.references._store import ArrayStore
 
 
 @pytest.fixture

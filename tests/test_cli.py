@@ -7,9 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from mia_sklearn.cli._main._files import features_for
-from mia_sklearn.cli._main._read_tables import read_tables
-from mia_sklearn.cli._main._reading import Reading
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -18,6 +15,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels
 from mia_sklearn.cli import main
+from mia_sklearn.cli._files import features_for
+from mia_sklearn.cli._read_tables import read_tables
+from mia_sklearn.cli._reading import Reading
 from mia_sklearn.disclosure._registry import INFERENCES
 
 LABELS = np.array(["<=50K", ">50K"])

@@ -14,9 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from mia_sklearn.cli._main._files import TRUSTED, UntrustedTypes, read_model
-from mia_sklearn.cli._main._native_trees import check_trees
-from mia_sklearn.references._reference_models._training import Job, train
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import FeatureAgglomeration
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -49,6 +46,9 @@ from sklearn.tree import DecisionTreeClassifier
 from mia_sklearn import ReferenceModels
 from mia_sklearn._process._printable import one_line, printable
 from mia_sklearn.cli import main
+from mia_sklearn.cli._files import TRUSTED, UntrustedTypes, read_model
+from mia_sklearn.cli._native_trees import check_trees
+from mia_sklearn.references._training import Job, train
 from mia_sklearn.report import AuditReport
 
 rng = np.random.default_rng(0)

@@ -9,10 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from mia_sklearn._records._checked._rows import as_table
-from mia_sklearn.cli._main._files import features_for
-from mia_sklearn.cli._main._read_tables import read_tables
-from mia_sklearn.cli._main._reading import Reading
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import (
@@ -34,7 +30,11 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport
+from mia_sklearn._records._rows import as_table
 from mia_sklearn.cli import main
+from mia_sklearn.cli._files import features_for
+from mia_sklearn.cli._read_tables import read_tables
+from mia_sklearn.cli._reading import Reading
 
 N = 60
 rng = np.random.default_rng(0)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from mia_sklearn._records._checked._rows import take_params
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit
+from mia_sklearn._records._rows import take_params
 from mia_sklearn.defenses import MemGuard, RoundedPosterior, TopKPosterior
 from processes import printed
 

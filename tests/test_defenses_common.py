@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from mia_sklearn.references._reference_models._sampling import training_rows
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
@@ -35,6 +34,7 @@ from mia_sklearn.defenses import (
     TopKPosterior,
     VulnerableRecordRemoval,
 )
+from mia_sklearn.references._sampling import training_rows
 from mia_sklearn.signals import log_posteriors
 
 

@@ -7,11 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._audit._audit._causes import class_order
-from mia_sklearn._audit._audit._doubts import below_chance
-from mia_sklearn._audit._audit._likeness import _ALARM, traits
-from mia_sklearn.report._report._report import QUALIFYING
-from mia_sklearn.report._report._summary import summarize
 from scipy.stats import norm
 from sklearn.datasets import make_classification
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
@@ -22,9 +17,14 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels, audit
 from mia_sklearn._audit import _doubts
+from mia_sklearn._audit._causes import class_order
+from mia_sklearn._audit._doubts import below_chance
+from mia_sklearn._audit._likeness import _ALARM, traits
 from mia_sklearn.attacks import ThresholdAttack
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.report import Finding
+from mia_sklearn.report._report import QUALIFYING
+from mia_sklearn.report._summary import summarize
 
 FOREST = RandomForestClassifier(10, min_samples_leaf=3, random_state=0)
 

@@ -8,7 +8,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
-from mia_sklearn.references._reference_models._sampling import training_rows  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier  # noqa: E402
@@ -22,6 +21,7 @@ from torch.optim.lr_scheduler import OneCycleLR  # noqa: E402
 from mia_sklearn import ReferenceModels, audit  # noqa: E402
 from mia_sklearn._models._random import seeded  # noqa: E402
 from mia_sklearn._models._trainable import configured  # noqa: E402
+from mia_sklearn.references._sampling import training_rows  # noqa: E402
 from mia_sklearn.torch import TorchTarget  # noqa: E402
 from mia_sklearn.torch._training import _chunks, _ensemble  # noqa: E402
 from mia_sklearn.torch._training._batchable import why_not_batched  # noqa: E402

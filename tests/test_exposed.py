@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._audit._audit._findings import _exposed
-from mia_sklearn.report._report._unit import PERSON, RECORD
 from scipy.stats import false_discovery_control
 from sklearn.datasets import make_classification
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
+from mia_sklearn._audit._findings import _exposed
+from mia_sklearn.report._unit import PERSON, RECORD
 from mia_sklearn.stats import _listing
 from mia_sklearn.stats._listing import list_members
 

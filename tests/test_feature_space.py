@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._records._checked._feature_space import FeatureSpace
 from scipy import sparse
+
+from mia_sklearn._records._feature_space import FeatureSpace
 
 
 @pytest.fixture

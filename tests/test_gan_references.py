@@ -8,12 +8,12 @@ from sklearn.preprocessing import StandardScaler
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
-from mia_sklearn.references._reference_models._sampling import training_rows  # noqa: E402
 from skorch.dataset import ValidSplit  # noqa: E402
 
 from mia_sklearn import ReferenceModels, observe  # noqa: E402
 from mia_sklearn._models._trainable import configured  # noqa: E402
 from mia_sklearn.access import SampleAccess  # noqa: E402
+from mia_sklearn.references._sampling import training_rows  # noqa: E402
 from mia_sklearn.torch import GAN  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

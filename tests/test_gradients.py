@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._observations._reference_table._inside import white_box_columns
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
@@ -16,6 +15,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, observe
+from mia_sklearn._observations._inside import white_box_columns
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402

@@ -7,8 +7,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._records._checked._groups import Grouping, cut_nearest
-from mia_sklearn.references._reference_models._sampling import assign
 from scipy.special import logit
 from scipy.stats import binom
 from sklearn.ensemble import RandomForestClassifier
@@ -17,9 +15,11 @@ from sklearn.neighbors import KernelDensity
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels, audit, observe
+from mia_sklearn._records._groups import Grouping, cut_nearest
 from mia_sklearn.attacks import GradientNormAttack, GroupAttack, LiRAAttack, ThresholdAttack
 from mia_sklearn.cli import main
 from mia_sklearn.metrics import roc_auc
+from mia_sklearn.references._sampling import assign
 
 ROWS = 5
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "people.py"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import mia_sklearn._audit._audit._findings
-import mia_sklearn._audit._steps._controls
 import numpy as np
 import pytest
-from mia_sklearn._observations._reference_table._reference_table import shadow_observations
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -16,8 +13,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+import mia_sklearn._audit._controls
+import mia_sklearn._audit._findings
 import mia_sklearn.references
 from mia_sklearn import audit
+from mia_sklearn._observations._reference_table import shadow_observations
 from mia_sklearn.attacks import ThresholdAttack
 
 AUTO = ["threshold", "shadow", "lira", "rmia", "stacked"]

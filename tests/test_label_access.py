@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn.access._choice._base import AskedRecords
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -20,6 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, ReferenceModels, observe
 from mia_sklearn.access import LabelAccess
+from mia_sklearn.access._base import AskedRecords
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack, StackedAttack, ThresholdAttack
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.stats import pooled_p_values

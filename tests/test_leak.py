@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from mia_sklearn._audit._audit._leak import read_leak, two_counts
-from mia_sklearn.report._report._summary import summarize
-from mia_sklearn.report._report._unit import RECORD
 
 from mia_sklearn.metrics import compute
+from mia_sklearn.report._summary import summarize
+from mia_sklearn.report._unit import RECORD
 
 
 def rows_of(score, member):

@@ -8,7 +8,6 @@ import os
 import numpy as np
 import pytest
 from joblib import parallel_config
-from mia_sklearn.references._reference_models._lost import CannotTrain, reasons, second_seed
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
@@ -18,6 +17,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit
+from mia_sklearn.references._lost import CannotTrain, reasons, second_seed
 
 X, Y = make_classification(80, 6, random_state=0)
 

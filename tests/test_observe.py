@@ -1,14 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._observations._reference_table._neighborhood import Neighborhood, perturbed_copies
-from mia_sklearn._observations._reference_table._reference_table import (
-    Reader,
-    ReferenceTable,
-    block_slots,
-    group_columns,
-    n_blocks,
-)
 from numpy.testing import assert_allclose
 from scipy.special import expit
 from sklearn.datasets import make_classification
@@ -16,6 +8,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, ReferenceModels, observe, top_posteriors
+from mia_sklearn._observations._neighborhood import Neighborhood, perturbed_copies
+from mia_sklearn._observations._reference_table import (
+    Reader,
+    ReferenceTable,
+    block_slots,
+    group_columns,
+    n_blocks,
+)
 from mia_sklearn.signals import log_posteriors, rescaled_logit
 
 

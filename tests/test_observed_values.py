@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._observations._reference_table._neighborhood import Evidence, Neighborhood
-from mia_sklearn._observations._reference_table._reference_table import group_columns
-from mia_sklearn.references._reference_models._training import _Renamed
 from numpy.testing import assert_allclose
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, observe
+from mia_sklearn._observations._neighborhood import Evidence, Neighborhood
+from mia_sklearn._observations._reference_table import group_columns
+from mia_sklearn.references._training import _Renamed
 from mia_sklearn.selection import compare_defenses
 from mia_sklearn.stats._likelihood import GaussianRatio, Moments
 

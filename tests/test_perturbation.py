@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._records._checked._perturbation import Perturbation
 from scipy import sparse
 from scipy.stats import spearmanr
+
+from mia_sklearn._records._perturbation import Perturbation
 
 N_COPIES = 50
 

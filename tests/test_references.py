@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import effective_n_jobs, parallel_config
-from mia_sklearn._records._checked._rows import row_digests
-from mia_sklearn.references._reference_models._sampling import assign, training_rows
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -38,7 +36,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_info
 
 from mia_sklearn._models._trainable import configured, prefers_threads
+from mia_sklearn._records._rows import row_digests
 from mia_sklearn.references import ReferenceModels
+from mia_sklearn.references._sampling import assign, training_rows
 from mia_sklearn.signals import LEAST_LOG_POSTERIOR, rescaled_logit
 
 TREE = DecisionTreeClassifier()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint
 
 import pytest
-from mia_sklearn._audit._audit._coverage import Means, choose_attacks, coverage
 
+from mia_sklearn._audit._coverage import Means, choose_attacks, coverage
 from mia_sklearn.attacks import LiRAAttack, all_attacks
 from mia_sklearn.cli import main
 

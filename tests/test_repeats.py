@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._audit._audit._plan import make_plan, make_pool
-from mia_sklearn._audit._audit._repeats import shared_records
-from mia_sklearn._records._checked._rows import row_digests
 from scipy import sparse
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -15,6 +12,9 @@ from sklearn.neighbors import KernelDensity
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit
+from mia_sklearn._audit._plan import make_plan, make_pool
+from mia_sklearn._audit._repeats import shared_records
+from mia_sklearn._records._rows import row_digests
 from mia_sklearn.selection import Audited, membership_risk
 
 TREE = DecisionTreeClassifier(random_state=0)

@@ -13,14 +13,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._audit._audit._findings import _leak
-from mia_sklearn.report._report._html import render_html
-from mia_sklearn.report._report._summary import summarize
-from mia_sklearn.report._report._unit import RECORD
 from pandas.testing import assert_frame_equal, assert_series_equal
 
+from mia_sklearn._audit._findings import _leak
 from mia_sklearn.report import AuditReport, Finding
 from mia_sklearn.report import _wording as wording
+from mia_sklearn.report._html import render_html
+from mia_sklearn.report._summary import summarize
+from mia_sklearn.report._unit import RECORD
 from mia_sklearn.stats._listing import list_members
 
 FILES = ("index.html", "audit.json", "records.csv")

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn.report._report._html import render_html
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
 from mia_sklearn.report import AuditReport, Finding, _store
+from mia_sklearn.report._html import render_html
 
 SURROGATE = "half \ud83d of it"
 

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mia_sklearn.references._reference_models._scale import (
-    PosteriorScale,
-    _separation,
-    choose_scale,
-)
 from scipy.special import expit
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -18,6 +13,11 @@ from mia_sklearn import ReferenceModels
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack
 from mia_sklearn.defenses import LabelOnly, TemperaturePosterior
 from mia_sklearn.metrics import roc_auc
+from mia_sklearn.references._scale import (
+    PosteriorScale,
+    _separation,
+    choose_scale,
+)
 from mia_sklearn.signals import rescaled_logit
 
 FOREST = RandomForestClassifier(10, random_state=0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mia_sklearn.references._reference_models._sampling import assign, is_stratified
 from sklearn.datasets import make_classification
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import GaussianNB
 
 from mia_sklearn import ReferenceModels, audit
+from mia_sklearn.references._sampling import assign, is_stratified
 from mia_sklearn.signals import log_posteriors, rescaled_logit
 
 SIZES = [97, 31, 15, 8, 5, 2, 1, 1]

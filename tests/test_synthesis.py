@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._synthesis._synthesize._climb import Chains, Rules
-from mia_sklearn._synthesis._synthesize._sources import RecordSource
 from scipy import sparse
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
@@ -16,6 +14,8 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, ReferenceModels, observe, synthesize
+from mia_sklearn._synthesis._climb import Chains, Rules
+from mia_sklearn._synthesis._sources import RecordSource
 from mia_sklearn.attacks import ShadowAttack
 from mia_sklearn.metrics import roc_auc
 

@@ -6,18 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
-from mia_sklearn._observations._reference_table._neighborhood import perturbed_copies
-from mia_sklearn._records._checked._dtypes import united
-from mia_sklearn._records._checked._index import in_order_of
-from mia_sklearn._records._checked._numeric import numeric_features
-from mia_sklearn._records._checked._perturbation import Perturbation
-from mia_sklearn._records._checked._rows import (
-    concat_rows,
-    from_pandas,
-    row_digests,
-    take_rows,
-    to_pandas,
-)
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn import config_context
@@ -32,6 +20,18 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncod
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit, observe
+from mia_sklearn._observations._neighborhood import perturbed_copies
+from mia_sklearn._records._dtypes import united
+from mia_sklearn._records._index import in_order_of
+from mia_sklearn._records._numeric import numeric_features
+from mia_sklearn._records._perturbation import Perturbation
+from mia_sklearn._records._rows import (
+    concat_rows,
+    from_pandas,
+    row_digests,
+    take_rows,
+    to_pandas,
+)
 from mia_sklearn.defenses import SELENA, InputNoise, LabelOnly
 from mia_sklearn.selection import Audited, compare_defenses, membership_risk
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from mia_sklearn._records._checked._rows import numeric_features
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mia_sklearn._records._rows import numeric_features
 from mia_sklearn.datasets import load_adult, load_mnist
 from mia_sklearn.disclosure import privacy_frontier, private_label_risk
 from mia_sklearn.torch import AnonymizingEncoder

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # modules of functions are private, since `mia_sklearn.audit` can be one thing only.
 _HOMES = {
     "AuditReport": "report",
-    "FunctionTarget": "_targets",
+    "FunctionTarget": "_models._targets",
     "ReferenceModels": "references",
     "audit": "_audit",
     "observe": "_observe",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._models._describe import _describe
+from .._models._describe import describe
 from .._models._targets import FunctionTarget
 from .._observations._inside_columns import looks_inside
 from .._version import __version__
@@ -177,7 +177,7 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         "headline": run.headline,
         "attacks": list(run.attacks),
         "model": name,
-        "estimator": "none" if run.trainable is None else _describe(run.trainable),
+        "estimator": "none" if run.trainable is None else describe(run.trainable),
         "n_train": run.pool.n_train,
         "n_test": run.pool.n_test,
         "n_members": int(run.unit_member.sum()),
@@ -201,7 +201,7 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
     if None not in accuracies:
         info["target_train_accuracy"], info["target_test_accuracy"] = accuracies
     if run.access is not None:
-        info["asked_for"] = _describe(run.access)
+        info["asked_for"] = describe(run.access)
     if refs is not None:
         info |= {
             "n_references": refs.n_models_ - len(refs.lost_),

@@ -84,7 +84,7 @@ class Backend(Protocol):
     ) -> Any:
         """Train networks as one and keep them; or return the reason why that cannot be, as str."""
 
-    def as_target(self, net: Any, X: Any) -> Any:
+    def as_target(self, estimator: Any, X: Any) -> Any:
         """Return a fitted net as a classifier that knows the labels of its columns."""
 
     def record_features(

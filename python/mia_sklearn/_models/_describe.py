@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     pass
 
 
-def _describe(estimator: Any) -> str:
+def describe(estimator: Any) -> str:
     if is_net(estimator) and not hasattr(estimator, "steps"):
         text = _net_with_parameters(estimator)
     else:

@@ -14,11 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._backend import backend_of
 from ._kinds import (
-    holds_net,
     is_generator,
-    is_module,
     is_net,
-    kind_of_estimator,
     last_step,
     may_classify,
     nested,
@@ -26,22 +23,7 @@ from ._kinds import (
 )
 from ._side_effects import without_side_effects
 
-__all__ = [
-    "check_fit_takes",
-    "check_trainable",
-    "configured",
-    "holds_net",
-    "is_generator",
-    "is_module",
-    "is_net",
-    "kind_of_estimator",
-    "last_step",
-    "may_classify",
-    "nested",
-    "prefers_threads",
-    "tags_of",
-    "unfitted",
-]
+__all__ = ["check_fit_takes", "check_trainable", "configured", "prefers_threads", "unfitted"]
 
 # What clone keeps beside the parameters.
 _BESIDE_PARAMETERS = ("_metadata_request", "_sklearn_output_config")

@@ -9,9 +9,9 @@ import numpy as np
 
 from .._models._backend import networks
 from .._models._kinds import is_network_target, last_step
-from ._inside_columns import PARTS, looks_inside
+from ._inside_columns import PARTS
 
-__all__ = ["PARTS", "has_gradients", "looks_inside", "white_box_columns"]
+__all__ = ["has_gradients", "white_box_columns"]
 
 
 def has_gradients(target: Any) -> bool:

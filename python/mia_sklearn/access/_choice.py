@@ -12,26 +12,13 @@ from typing import Any
 from .._models._generators import (
     is_function,
 )
-from ._auxiliary import AuxiliaryKnowledge, observe_auxiliary
-from ._base import AskedRecords, BaseAccess, Question
+from ._base import BaseAccess
 from ._density import DensityAccess, DiscriminatorAccess
 from ._function import FunctionAccess
 from ._label import LabelAccess
 from ._sample import SampleAccess
 
-__all__ = [
-    "AskedRecords",
-    "AuxiliaryKnowledge",
-    "BaseAccess",
-    "DensityAccess",
-    "DiscriminatorAccess",
-    "FunctionAccess",
-    "LabelAccess",
-    "Question",
-    "SampleAccess",
-    "choose_access",
-    "observe_auxiliary",
-]
+__all__ = ["choose_access"]
 
 
 # Beginning with what tells most.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import stats
-from ..metrics import _split
+from ..metrics._sides import members_and_others
 from ._drawing import COLORS, STYLES, axes_or_new, literal
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class AttackRocDisplay:
         scores = y_score if isinstance(y_score, dict) else {name: y_score}
         curves, bands, auc = {}, {}, {}
         for attack, values in scores.items():
-            members, nonmembers = _split(y_true, values)
+            members, nonmembers = members_and_others(y_true, values)
             curves[attack] = _operating_points(members, nonmembers)
             levels = np.geomspace(0.5 / len(nonmembers), 1, _BAND_POINTS, endpoint=False)
             point = stats.tpr_interval(members, nonmembers, levels, confidence=confidence)

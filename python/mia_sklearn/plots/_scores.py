@@ -6,30 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..metrics import _split
+from ..metrics._sides import members_and_others
 from ._drawing import MEMBER, NONMEMBER, axes_or_new, literal
-from ._gmia import InfluenceDisplay, VulnerableRecordsDisplay
-from ._gradient import GradientNormDisplay
-from ._inversion import InversionDisplay
-from ._membership_curve import MembershipCurveDisplay
-from ._risk_utility import RiskUtilityDisplay
-from ._roc import AttackRocDisplay, _scored
-from ._uncertainty import UncertaintyGapDisplay
+from ._roc import _scored
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "AttackRocDisplay",
-    "GradientNormDisplay",
-    "InfluenceDisplay",
-    "InversionDisplay",
-    "MembershipCurveDisplay",
-    "RiskUtilityDisplay",
-    "ScoreDistributionDisplay",
-    "UncertaintyGapDisplay",
-    "VulnerableRecordsDisplay",
-]
+__all__ = ["ScoreDistributionDisplay"]
 
 
 class ScoreDistributionDisplay:
@@ -145,7 +129,7 @@ class ScoreDistributionDisplay:
         ValueError
             If lengths differ, there are not two labels, or scores are not finite.
         """
-        members, nonmembers = _split(y_true, y_score)
+        members, nonmembers = members_and_others(y_true, y_score)
         # Far beyond any log-odds, and differences of such numbers are still finite.
         members, nonmembers = np.clip(members, -1e300, 1e300), np.clip(nonmembers, -1e300, 1e300)
         low, high = np.quantile(np.concatenate([members, nonmembers]), [0.0005, 0.9995])

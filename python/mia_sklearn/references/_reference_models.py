@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from .._models._kinds import is_generator, tags_of
-from .._models._own_records import check_own_records
 from .._models._trainable import check_trainable
 from .._observations._neighborhood import perturbed_copies
-from .._observations._shadow import shadow_observations
-from .._records._checked import Records, gather, note_features
-from .._records._groups import Grouping, check_apart, group_codes
-from .._records._index import bearing_index, in_order_of, params_in_order
+from .._records._checked import note_features
 from .._records._rows import positions, row_digests, take_rows
 from ..access import AskedRecords, choose_access
-from ..signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
+from ._answered import AnsweredModels
+from ._gathered import GatheredPool, gather_pool
 from ._job import Job
-from ._lost import Lost, check_left, reasons
-from ._sampling import SAMPLINGS, assign
-from ._scale import PosteriorScale, choose_scale
+from ._sampling import SAMPLINGS, Assignment, assign, behind
 from ._store import ArrayStore
 from ._train_all import train_all
-from ._training import classes_in
 
 __all__ = ["ReferenceModels"]
 
 _LARGEST_SEED = 2**31 - 1
 
 
-class ReferenceModels(BaseEstimator):
+class ReferenceModels(AnsweredModels):
     """Train models like the target and keep what they answer on every record.
 
     Each model trains on a random part of the records, so that for every record there are
@@ -137,7 +128,8 @@ class ReferenceModels(BaseEstimator):
         Records that occur more than once, features and label; with groups, those of several
         groups. See Notes.
     labels_ : ndarray of shape (n_records,)
-        Column of each record's class; -1 for a label that is not in `classes_`.
+        Column of each record's class; -1 for a label that is not in `classes_`, as records of
+        the pool may have beside a population.
     smoothing_ : float
         The smoothing in use.
     scale_ : PosteriorScale or None
@@ -321,7 +313,8 @@ class ReferenceModels(BaseEstimator):
             its index, where the records have one. A defense's `X_reference` and `y_reference` go
             whole to each.
         classes : array-like of shape (n_classes,), default=None
-            Labels to which answers are aligned; by default all labels in the data.
+            Labels to which answers are aligned, all that models train on and perhaps others; by
+            default all labels in the data.
         groups : array-like of shape (n_pool + n_population + n_core,), default=None
             Whose each record is, where people have several: those of the pool, then of the
             population, then of the core. All records of one person are drawn together, in or out
@@ -341,78 +334,35 @@ class ReferenceModels(BaseEstimator):
         start = time.perf_counter()
         check_trainable(self.estimator, fit_params)
         self._check_parameters()
+        store = None if self.cache is None else ArrayStore(self.cache)
         generates = is_generator(self.estimator)
         asked_other = generates or self.signal is not None
         self.access_ = choose_access(self.signal, self.estimator) if asked_other else None
-        store = None if self.cache is None else ArrayStore(self.cache)
-        records = gather(X, None if generates else y, population, core)
-        tables = [
-            part
-            for part in (bearing_index(X, y), _table_of(population), _table_of(core))
-            if part is not None
-        ]
-        groups = in_order_of("groups", groups, *tables)
-        trained = tables[1:] if records.n_population else tables
-        n_trainable = len(records.labels) - records.first
-        params = params_in_order(fit_params or {}, n_trainable, *trained)
-        note_features(self, take_rows(records.table, slice(1)))
-        first, n_core = records.first, records.n_core
-        check_own_records(self.estimator, records.table, {len(records.labels), records.n_pool})
-        self.n_pool_, self.n_population_ = records.n_pool, records.n_population
-        self.groups_, self.group_names_ = _groups_of(records, groups)
-        unlabelled = generates or y is None
-        if self.stratify and (unlabelled or groups is not None):
-            raise ValueError(
-                "stratify=True draws records within classes, which goes without groups and with "
-                "labels only: give stratify=False."
-            )
-        self.classes_ = (
-            self._classes(records, unlabelled) if classes is None else np.asarray(classes)
+        pool = gather_pool(
+            self.estimator,
+            (X, None if generates else y),
+            population,
+            core,
+            fit_params=fit_params,
+            classes=classes,
+            groups=groups,
+            stratify=self.stratify,
         )
+        self._note(pool)
         job = Job(
             self.estimator,
-            records.table,
-            records.labels,
-            self.classes_,
-            params,
-            first,
-            n_core,
-            unlabelled=unlabelled,
+            pool.records.table,
+            pool.records.labels,
+            pool.classes,
+            pool.params,
+            pool.records.first,
+            pool.records.n_core,
+            unlabelled=pool.unlabelled,
             access=self.access_,
         )
         entropy = self._entropy(job)
-        assignment = assign(
-            self.sampling,
-            records.n_asked - first,
-            self.train_size,
-            n_core,
-            n_models=self.n_models,
-            entropy=entropy,
-            groups=None if self.groups_ is None else self.groups_[first:],
-            strata=records.labels[first : records.n_asked] if self.stratify else None,
-        )
-        self.n_models_ = assignment.n_models
-        self.block_ = assignment.block
-        self.block_size_ = assignment.block_size
-        self.n_blocks_ = int(assignment.block.max()) + 1
-        self.holdout_ = assignment.holdout
-        self.train_size_ = assignment.train_size + n_core
-        self.membership_ = _behind(first, assignment.membership)
-        self.labelled_ = _behind(first, assignment.labelled)
-        self.seeds_ = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=self.n_models_)
-        self.X_ = records.asked
-        labels = records.labels[: records.n_asked]
-        self.labels_ = labels if unlabelled else positions(labels, self.classes_)
-        self.digests_ = row_digests(self.X_, labels)
-        self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
-        if self.access_ is not None:
-            asked = AskedRecords(self.X_, self.labels_, self.classes_)
-            question = self.access_.question(asked, self.query_seed_)
-            job = replace(job, question=question, question_seed=self.query_seed_)
-        elif self.n_queries:
-            job.copies.extend(
-                perturbed_copies(self.X_, self.labels_, self.n_queries, self.query_seed_)
-            )
+        assignment = self._assigned(pool, entropy)
+        job = self._with_questions(job, entropy)
         answers, lost = train_all(
             job,
             assignment.membership,
@@ -422,158 +372,59 @@ class ReferenceModels(BaseEstimator):
             progress=self.progress,
         )
         self._leave_out_lost(lost)
-        self._keep(answers, records.n_asked)
+        self._keep(answers, pool.records.n_asked)
         self.fit_time_ = time.perf_counter() - start
         return self
 
-    def _keep(self, answers: np.ndarray, n_asked: int) -> None:
-        """Name the parts of the models' answers."""
-        self._phi: np.ndarray | None = None
-        self.log_normalizers_, self.query_outputs_ = None, None
-        self.scale_: PosteriorScale | None = None
-        if self.access_ is not None:
-            # Nothing is smoothed that is no posterior.
-            self.outputs_, self.smoothing_ = answers, 0.0
-            self._warn_of_constants()
-            return
-        n_columns, n_classes = answers.shape[-1], len(self.classes_)
-        self.outputs_ = answers[:, :n_asked, :n_classes]
-        if n_columns > n_classes:
-            self.log_normalizers_ = answers[:, :n_asked, n_classes]
-        if self.n_queries:
-            shape = (self.n_models_, self.n_queries, n_asked, n_columns)
-            self.query_outputs_ = answers[:, n_asked:].reshape(shape)[..., :n_classes]
-        if self.smoothing == "auto":
-            membership = self.membership_, self.labelled_
-            self.scale_ = choose_scale(self.outputs_, self.labels_, *membership, self.block_)
-        else:
-            smoothing = float(self.smoothing)
-            self.scale_ = PosteriorScale(smoothing, saturated=smoothing > 1e-6)
-        self.smoothing_ = self.scale_.smoothing
+    def _note(self, pool: GatheredPool) -> None:
+        """Keep what the records are, by which others are compared with them."""
+        records = pool.records
+        note_features(self, take_rows(records.table, slice(1)))
+        self.n_pool_, self.n_population_ = records.n_pool, records.n_population
+        self.groups_, self.group_names_ = pool.groups, pool.group_names
+        self.classes_ = pool.classes
+        self.X_ = records.asked
+        labels = records.labels[: records.n_asked]
+        self.labels_ = labels if pool.unlabelled else positions(labels, self.classes_)
+        self.digests_ = row_digests(self.X_, labels)
 
-    @property
-    def repeated_(self) -> np.ndarray:
-        check_is_fitted(self, "outputs_")
-        record = Grouping(self.digests_)
-        groups = np.arange(len(self.digests_)) if self.groups_ is None else self.groups_
-        groups = groups[: len(self.digests_)]
-        return (record.least(groups) != record.greatest(groups))[record.of_row]
-
-    @property
-    def features_(self) -> np.ndarray:
-        check_is_fitted(self, "outputs_")
-        if self.scale_ is None:
-            asked = getattr(self.access_, "name", None)
-            raise ValueError(
-                f"Models asked for {asked!r} show no outputs to compare records by: "
-                "fit ReferenceModels without signal=."
-            )
-        kept = [model for model in range(self.n_models_) if model not in self.lost_]
-        n_records, n_classes = self.outputs_.shape[1:]
-        features = np.empty((n_records, len(kept), n_classes), dtype=np.float32)
-        for place, model in enumerate(kept):
-            if self.log_normalizers_ is None:
-                own = self.scale_.powered(self.outputs_[model])
-                own = centred_log_posteriors(own, self.smoothing_)
-            else:
-                least = np.maximum(self.outputs_[model], LEAST_LOG_POSTERIOR)
-                own = least + self.log_normalizers_[model][:, None]
-            features[:, place] = own
-        return features.reshape(n_records, -1)
-
-    def phi(self) -> np.ndarray:
-        """Return every model's rescaled logit, or other signal, on every record.
-
-        Returns
-        -------
-        ndarray of shape (n_models, n_records), dtype float32
-            Computed at the first call and kept.
-        """
-        if self._phi is None:
-            self._phi = self._rescaled(self.outputs_)
-        return self._phi
-
-    def query_phi(self, query: int) -> np.ndarray:
-        """Return every model's rescaled logit on one perturbed copy of every record.
-
-        Parameters
-        ----------
-        query : int
-            Which copy, from 0 to `n_queries` - 1.
-
-        Returns
-        -------
-        ndarray of shape (n_models, n_records), dtype float32
-        """
-        if self.query_outputs_ is None:
-            raise ValueError("The models answered no copies: fit ReferenceModels(n_queries=...).")
-        return self._rescaled(self.query_outputs_[:, query])
-
-    def _rescaled(self, answers: np.ndarray) -> np.ndarray:
-        """Return the rescaled logits of all models, NaN for those that were lost."""
-        phi = np.full(answers.shape[:2], np.nan, dtype=np.float32)
-        for model, answer in enumerate(answers):
-            if model not in self.lost_:
-                phi[model] = self.signal_of(answer, slice(None))
-        return phi
-
-    def signal_of(self, answers: np.ndarray, rows: Any) -> np.ndarray:
-        """Return the signal that attacks read, from a model's answers on some records.
-
-        Parameters
-        ----------
-        answers : ndarray of shape (..., n_rows, n_columns)
-            Log-posteriors, or what the access asks for.
-        rows : ndarray of int of shape (n_rows,) or slice
-            Positions of the records.
-
-        Returns
-        -------
-        ndarray of shape (..., n_rows)
-        """
-        if self.scale_ is None:
-            return answers[..., 0]
-        return self.scale_.phi(answers, self.labels_[rows])
-
-    def shadow_observations(
-        self,
-        max_rows: int = 100_000,
-        random_state: Any = None,
-        *,
-        neighbors: int = 0,
-        n_queries: int = 0,
-    ) -> tuple[Any, np.ndarray]:
-        """Let each model act as the target, to make observations of known membership.
-
-        The columns are those of `observe` with these references. The acting model's whole
-        block stays empty: its complement would tell the answer. Of groups, all records that the
-        acting model may tell of are there, or none, and `acting` numbers the acting model.
-
-        Parameters
-        ----------
-        max_rows : int, default=100_000
-            Rows in all, drawn evenly over the models; the rest is never built.
-        random_state : int, RandomState instance or None, default=None
-            Draws the rows.
-        neighbors, n_queries : int, default=0
-            As in `observe`.
-
-        Returns
-        -------
-        observations : DataFrame of shape (n_rows, n_columns), float32
-            Its index tells the acting model and the record. Use the level "row" as `groups` in
-            cross-validation: each record occurs once per acting model.
-        membership : ndarray of shape (n_rows,), int
-            1 where the acting model trained on the record.
-        """
-        check_is_fitted(self, "outputs_")
-        return shadow_observations(
-            self,
-            max_rows=max_rows,
-            random_state=random_state,
-            neighbors=neighbors,
-            n_queries=n_queries,
+    def _assigned(self, pool: GatheredPool, entropy: int) -> Assignment:
+        """Draw every model's training set and seed."""
+        records, groups = pool.records, pool.groups
+        first = records.first
+        assignment = assign(
+            self.sampling,
+            records.n_asked - first,
+            self.train_size,
+            records.n_core,
+            n_models=self.n_models,
+            entropy=entropy,
+            groups=None if groups is None else groups[first:],
+            strata=records.labels[first : records.n_asked] if self.stratify else None,
         )
+        self.n_models_ = assignment.n_models
+        self.block_ = assignment.block
+        self.block_size_ = assignment.block_size
+        self.n_blocks_ = int(assignment.block.max()) + 1
+        self.holdout_ = assignment.holdout
+        self.train_size_ = assignment.train_size + records.n_core
+        self.membership_ = behind(first, assignment.membership)
+        self.labelled_ = behind(first, assignment.labelled)
+        self.seeds_ = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=self.n_models_)
+        return assignment
+
+    def _with_questions(self, job: Job, entropy: int) -> Job:
+        """Return the job with what models are asked besides the records, or in their place."""
+        self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
+        if self.access_ is not None:
+            asked = AskedRecords(self.X_, self.labels_, self.classes_)
+            question = self.access_.question(asked, self.query_seed_)
+            return replace(job, question=question, question_seed=self.query_seed_)
+        if self.n_queries:
+            job.copies.extend(
+                perturbed_copies(self.X_, self.labels_, self.n_queries, self.query_seed_)
+            )
+        return job
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -581,33 +432,6 @@ class ReferenceModels(BaseEstimator):
         tags.input_tags.sparse = inner is None or inner.input_tags.sparse
         tags.input_tags.allow_nan = inner is None or inner.input_tags.allow_nan
         return tags
-
-    def _classes(self, records: Records, unlabelled: bool) -> np.ndarray:
-        if unlabelled:
-            return np.empty(0)
-        return classes_in(self.estimator, records.table, records.labels)
-
-    def _warn_of_constants(self) -> None:
-        """Warn of models that give all records the same signal."""
-        constant = [int(np.ptp(answers[:, 0]) == 0) for answers in self.outputs_]
-        if sum(constant):
-            warnings.warn(
-                f"{sum(constant)} of {self.n_models_} reference models give all records the same "
-                f"signal, the first of them model {constant.index(1)}: it tells none from another.",
-                stacklevel=4,
-            )
-
-    def _leave_out_lost(self, lost: dict[int, Lost]) -> None:
-        """Warn of models that could not be trained, and learn nothing from them."""
-        self.lost_ = {model: lost[model].why for model in sorted(lost)}
-        check_left(lost, self.n_models_, self.block_)
-        if lost:
-            warnings.warn(
-                f"{len(lost)} of {self.n_models_} reference models are left out, since they could "
-                f"not be trained ({reasons(self.lost_)}).",
-                stacklevel=3,
-            )
-            self.labelled_[list(lost)] = False
 
     def _entropy(self, job: Job) -> int:
         if self.cache is not None and self.random_state is None:
@@ -632,31 +456,3 @@ class ReferenceModels(BaseEstimator):
             raise ValueError(
                 f"smoothing must be 'auto' or a number of at least 0, got {self.smoothing!r}."
             )
-
-
-def _table_of(extra: Any) -> Any:
-    """Return what bears the index of a population or a core, which may be a pair (X, y)."""
-    return bearing_index(*extra) if isinstance(extra, (tuple, list)) and len(extra) == 2 else extra
-
-
-def _groups_of(records: Records, groups: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return the groups of the pool and the population, which no other part may share."""
-    if groups is None:
-        return None, None
-    n_pool, n_asked = records.n_pool, records.n_asked
-    parts = [("pool", n_pool), ("population", records.n_population), ("core", records.n_core)]
-    there = [name for name, size in parts if size]
-    codes, names = group_codes(
-        groups, len(records.labels), f"one value per record of the {', then of the '.join(there)}"
-    )
-    why = "must be in one of them only: a model would train on some of their records, not on all."
-    check_apart(codes[:n_pool], codes[n_pool:n_asked], names, f"in the pool and population {why}")
-    check_apart(codes[:n_asked], codes[n_asked:], names, f"in the core and elsewhere {why}")
-    return codes[:n_asked], names
-
-
-def _behind(first: int, values: np.ndarray) -> np.ndarray:
-    """Put `first` columns of zeros, the pool that nothing trains on, before `values`."""
-    if first == 0:
-        return values
-    return np.hstack([np.zeros((len(values), first), dtype=values.dtype), values])

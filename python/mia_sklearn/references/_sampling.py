@@ -295,3 +295,10 @@ def _records_per_model(train_size: Any, n_records: int, n_core: int, sampling: s
 
 def _generator(entropy: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(index,)))
+
+
+def behind(first: int, values: np.ndarray) -> np.ndarray:
+    """Put `first` columns of zeros, the pool that nothing trains on, before `values`."""
+    if first == 0:
+        return values
+    return np.hstack([np.zeros((len(values), first), dtype=values.dtype), values])

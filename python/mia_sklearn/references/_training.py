@@ -24,7 +24,7 @@ from ._job import Job
 from ._lost import CannotTrain, Lost, lost_to, second_seed
 from ._sampling import training_rows
 
-__all__ = ["Job", "classes_in", "fit_one", "train"]
+__all__ = ["classes_in", "fit_one", "train"]
 
 
 def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.ndarray | Lost]:

@@ -1,7 +1,8 @@
 """What an audit found: plain tables, findings, and the ways to read, check and keep them."""
 
+from ..conditions import CheckOutcome
 from ._finding import Finding
-from ._report import AuditReport, CheckOutcome
+from ._report import AuditReport
 
 __all__ = [
     "AuditReport",

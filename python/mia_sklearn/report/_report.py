@@ -8,9 +8,8 @@ from pathlib import Path
 
 from ..conditions import CheckOutcome, Condition, check
 from ._contents import AuditContents
-from ._finding import Finding
 
-__all__ = ["AuditReport", "CheckOutcome", "Finding"]
+__all__ = ["AuditReport"]
 
 
 @dataclass(eq=False, repr=False)

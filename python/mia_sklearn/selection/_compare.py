@@ -15,7 +15,7 @@ from .._audit import audit
 from .._audit._choice import Means, check_release, choose_attacks
 from .._audit._options import check_options, seed_of
 from .._models._answers import predicted_labels
-from .._models._describe import _describe
+from .._models._describe import describe
 from .._models._random import seeded_within
 from .._models._trainable import check_trainable, configured
 from .._records._checked import check_records, check_same_features
@@ -196,7 +196,7 @@ def compare_defenses(
     bar = progress_bar(named.items(), desc="defenses", unit="model", disable=not progress)
     for name, model in bar:
         bar.set_postfix_str(name)
-        row = {"defense": name, "parameters": _describe(model), "error": ""}
+        row = {"defense": name, "parameters": describe(model), "error": ""}
         # A failure after hours must not take the finished rows with it.
         try:
             measured, report = _measure(model, data, options)

@@ -17,7 +17,7 @@ from ..stats._frontier import on_frontier
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Split", "pareto_front", "pareto_refit", "split_scores", "upper_end"]
+__all__ = ["pareto_front", "pareto_refit", "upper_end"]
 
 _TIE_DECIMALS = 10
 

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from .._models._answers import predicted_labels
 from .._records._rows import positions
 from ..signals import log_posteriors
-from ..stats._advantage import _wilson
+from ..stats._advantage import wilson_interval
 
 __all__ = ["calibration_error", "quality"]
 
@@ -37,7 +37,7 @@ def quality(model: Any, X: Any, y: np.ndarray, *, confidence: float) -> dict[str
     """
     right = predicted_labels(model, X) == y
     z = float(ndtri(0.5 + confidence / 2))
-    score, low, high = _wilson(np.count_nonzero(right), len(right), z)
+    score, low, high = wilson_interval(np.count_nonzero(right), len(right), z)
     log_proba = log_posteriors(model, X)
     column = positions(y, np.asarray(model.classes_))
     # A class that the model never saw has the posterior 0.

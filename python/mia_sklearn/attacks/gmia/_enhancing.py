@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,55 +25,16 @@ from ...references._kept_models import keep_trained
 from ...references._sampling import assign, training_rows
 from ...references._training import classes_in
 from ...signals import choose_smoothing, log_posteriors, rescaled_logit
+from ._found_queries import FoundQueries
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EnhancingRecords", "FoundQueries"]
+__all__ = ["EnhancingRecords"]
 
 _LARGEST_SEED = 2**31 - 1
 # Above this many free features, uniform records are nowhere near any that a model knows.
 _FEW_FEATURES = 50
-
-
-@dataclass(frozen=True)
-class FoundQueries:
-    """What a search found for one record.
-
-    Attributes
-    ----------
-    queries : table of shape (n_queries, n_features)
-        The enhancing records.
-    influence : ndarray of shape (n_queries,)
-        Share of the pairs of references that answer the record's class with more confidence
-        when they trained on the record.
-    optimized : ndarray of shape (n_queries,), bool
-        Those that were moved along gradients.
-    label : label
-        The record's class.
-    out_signal, in_signal : ndarray of shape (n_queries, n_references), float32
-        phi of the record's class at the queries, of references without and with the record.
-    out_record, in_record : ndarray of shape (n_references,)
-        Posterior of the record's class at the record itself, without and with it.
-    best_influence : float
-        The largest influence among all candidates, accepted or not.
-    note : str
-        Why there are no queries, or fewer than asked for; empty otherwise.
-    """
-
-    queries: Any
-    influence: np.ndarray
-    optimized: np.ndarray
-    label: Any
-    out_signal: np.ndarray
-    in_signal: np.ndarray
-    out_record: np.ndarray
-    in_record: np.ndarray
-    best_influence: float
-    note: str
-
-    def __len__(self) -> int:
-        return len(self.influence)
 
 
 class EnhancingRecords(BaseEstimator):

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ..._observations._columns import Reader
 from ...base import BaseAttack
-from .._targets._target import check_device
+from .._targets._inputs import check_device
 from ._components import READ, Components, RobustScale
 from ._white_box_attack import Batch, Encoder, batches
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ..._observations._columns import Reader
 from ...base import BaseAttack
-from .._targets._target import check_device
+from .._targets._inputs import check_device
 from ._components import READ, Components, Inputs
 
 __all__ = ["Batch", "Encoder", "WhiteBoxAttack", "batches"]

@@ -16,7 +16,7 @@ from ..._models._kinds import last_step
 from ..._models._random import seeded
 from ..._records._rows import positions
 from ...base import BaseDefense, BaseReferenceDefense, TrainingSet
-from .._targets._target import kind_of, read_output
+from .._targets._outputs import kind_of, read_output
 from .._training._nets import targets_of
 from ._defended_nets import (
     DefendedNet,

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ..._models._random import seeded
 from ...disclosure._private_labels import class_codes
-from .._targets._target import check_device
+from .._targets._inputs import check_device
 
 __all__ = ["AnonymizingEncoder"]
 

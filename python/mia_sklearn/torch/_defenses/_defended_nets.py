@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from ..._models._kinds import is_net, last_step
 from ..._models._random import seeded
 from ...base import BaseDefense, TrainingSet
-from .._targets._target import TorchTarget, as_input, check_device, read_output
+from .._targets._inputs import as_input, check_device
+from .._targets._outputs import read_output
+from .._targets._target import TorchTarget
 from .._training._nets import net_classes, train_net
 
 __all__ = [

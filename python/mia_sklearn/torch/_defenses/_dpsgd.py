@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..._models._random import seeded
 from ...base import BaseDefense, TrainingSet
-from .._targets._target import check_device
+from .._targets._inputs import check_device
 from ._defended_nets import as_numbers, fresh_module
 from ._privacy_accounting import (
     PrivacyPlan,

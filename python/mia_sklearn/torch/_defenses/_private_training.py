@@ -14,7 +14,8 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from ..._records._rows import positions
-from .._targets._target import TorchTarget, read_output
+from .._targets._outputs import read_output
+from .._targets._target import TorchTarget
 from .._training._batchable import LOADING, changed_steps
 from .._training._machine import is_out_of_memory
 from .._training._nets import classes_of_columns, targets_of

@@ -16,7 +16,8 @@ from ..._models._kinds import is_net
 from ..._models._random import seeded
 from ..._records._checked import check_records
 from ..._records._rows import positions, take_rows
-from .._targets._target import TorchTarget, as_input, check_device
+from .._targets._inputs import as_input, check_device
+from .._targets._target import TorchTarget
 from .._training._nets import net_classes, targets_of
 from ._federated_hooks import FederatedObserver, State, as_array, is_finite
 

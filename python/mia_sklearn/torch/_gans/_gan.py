@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ..._models._collapse import collapse_of
 from ..._models._random import seeded
-from .._targets._target import check_device
+from .._targets._inputs import check_device
 from ._adversarial_net import AdversarialNet
 
 __all__ = ["GAN"]

@@ -20,7 +20,8 @@ from ...access._base import Question
 from ...references._job import Job
 from ...references._lost import Lost, diverged
 from ...references._sampling import training_rows
-from .._targets._target import TorchTarget, as_input
+from .._targets._inputs import as_input
+from .._targets._target import TorchTarget
 from ._batchable import why_not_batched
 from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled
 from ._functions import TrainingFunctions

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..._process._terminal import progress_bar
 from ...references._job import Job
-from .._targets._target import as_input
+from .._targets._inputs import as_input
 from ._chunks import Alone, Stacked, shuffled
 from ._ensemble import Ensemble
 from ._machine import in_threads, n_cores, torch_threads

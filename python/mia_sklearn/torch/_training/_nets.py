@@ -15,7 +15,9 @@ from ..._models._kinds import is_generator, last_step
 from ..._models._random import seeded
 from ..._records._rows import is_frame, positions, take_rows
 from ...references._lost import Lost, diverged
-from .._targets._target import TorchTarget, as_input, check_device, read_output
+from .._targets._inputs import as_input, check_device
+from .._targets._outputs import read_output
+from .._targets._target import TorchTarget
 
 __all__ = [
     "check_net",

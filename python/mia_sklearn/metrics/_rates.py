@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
-import numpy as np
-from scipy.stats import binomtest
-from sklearn.utils import check_random_state
-
-from . import stats
-from .stats._checks import check_level
+from .. import stats
+from ._sides import members_and_others
 
 __all__ = [
     "Estimate",
     "accuracy",
     "advantage",
-    "attack_scorer",
-    "compute",
     "epsilon_lower_bound",
-    "parse_metric",
     "ppv_at_fpr",
-    "precision_at_n",
     "roc_auc",
-    "top_n",
     "tpr_at_fpr",
 ]
 
@@ -107,7 +95,7 @@ def roc_auc(y_true: Any, y_score: Any, *, confidence: float = 0.95) -> Estimate:
     >>> print(roc_auc([0] * 50 + [1] * 50, range(100)))
     1.000 [0.960, 1.000]
     """
-    members, nonmembers = _split(y_true, y_score)
+    members, nonmembers = members_and_others(y_true, y_score)
     auc, low, high = stats.auc_interval(members, nonmembers, confidence=confidence)
     return Estimate(auc, low, high, len(members), len(nonmembers))
 
@@ -151,7 +139,7 @@ def tpr_at_fpr(
     >>> tpr_at_fpr(y, score, 0.001).note
     'interval withheld: 1,000 non-members, 4,044 needed for a false-positive rate of 0.001'
     """
-    members, nonmembers = _split(y_true, y_score)
+    members, nonmembers = members_and_others(y_true, y_score)
     point = stats.tpr_interval(members, nonmembers, float(fpr), confidence=confidence)
     note = ""
     if math.isnan(point.high):
@@ -213,7 +201,7 @@ def ppv_at_fpr(
     >>> print(ppv_at_fpr(y, score, 0.1))
     0.857 [0.844, 0.877]
     """
-    members, nonmembers = _split(y_true, y_score)
+    members, nonmembers = members_and_others(y_true, y_score)
     found = stats.ppv_interval(members, nonmembers, fpr, prior, confidence=confidence)
     notes = []
     if math.isnan(found.value):
@@ -275,7 +263,7 @@ def advantage(
     >>> print(advantage([0] * 200 + [1] * 200, [0] * 180 + [1] * 80 + [0] * 140, threshold=1))
     0.200 [0.123, 0.275]
     """
-    members, nonmembers = _split(y_true, y_score)
+    members, nonmembers = members_and_others(y_true, y_score)
     if threshold is None:
         found = stats.best_advantage_interval(members, nonmembers, confidence=confidence)
         note = "at the best threshold for these records; the interval pays for that choice"
@@ -340,128 +328,6 @@ def accuracy(
     )
 
 
-def top_n(y_score: Any, n: int, *, random_state: Any = 0) -> np.ndarray:
-    """Call the n candidates with the highest scores members, as LOGAN does.
-
-    Parameters
-    ----------
-    y_score : array-like of shape (n_candidates,)
-        Scores, higher means member.
-    n : int
-        How many to call members.
-    random_state : int, RandomState instance or None, default=0
-        Draws among candidates that tie for the last places, so that none is favoured by where it
-        stands.
-
-    Returns
-    -------
-    ndarray of bool of shape (n_candidates,)
-        True for n candidates.
-
-    Raises
-    ------
-    ValueError
-        If `n` is no whole number between 1 and the number of candidates, or a score is NaN.
-
-    References
-    ----------
-    .. [1] J. Hayes et al., "LOGAN: Membership Inference Attacks Against Generative Models",
-       PoPETs 2019, section 4.
-
-    Examples
-    --------
-    >>> from mia_sklearn.metrics import top_n
-    >>> top_n([0.1, 0.9, 0.4, 0.7], 2).tolist()
-    [False, True, False, True]
-    """
-    scores = np.asarray(y_score, dtype=np.float64)
-    if scores.ndim != 1 or np.isnan(scores).any():
-        raise ValueError(
-            f"y_score must hold one number per candidate, NaN for none, got shape {scores.shape}."
-        )
-    if not isinstance(n, Integral) or not 1 <= n <= len(scores):
-        raise ValueError(
-            f"n must be a whole number from 1 to the number of candidates, {len(scores)}, got "
-            f"{n!r}."
-        )
-    order = check_random_state(random_state).permutation(len(scores))
-    chosen = np.zeros(len(scores), dtype=bool)
-    chosen[order[np.argsort(-scores[order], kind="stable")[:n]]] = True
-    return chosen
-
-
-def precision_at_n(
-    y_true: Any,
-    y_score: Any,
-    n: int | None = None,
-    *,
-    confidence: float = 0.95,
-    random_state: Any = 0,
-) -> Estimate:
-    """Share of members among the n candidates with the highest scores.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n_records,)
-        Membership: two labels, the larger one means member.
-    y_score : array-like of shape (n_records,)
-        Scores, higher means member.
-    n : int, default=None
-        How many candidates are called members; as many as there are by default.
-    confidence : float, default=0.95
-        Two-sided confidence of the interval.
-    random_state : int, RandomState instance or None, default=0
-        Breaks ties, see `top_n`.
-
-    Returns
-    -------
-    Estimate
-        With Clopper and Pearson's interval of the precision to be expected at these scores.
-        Guessing gives the share of members.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, there are not two labels, scores are not finite, `n` exceeds the
-        candidates, or `confidence` lies outside (0, 1).
-
-    Notes
-    -----
-    The interval takes the scores as given and membership as drawn record by record. How many of
-    the n are members then varies no more than a binomial number with the same mean [1]_, so that
-    the confidence is the nominal one at least.
-
-    References
-    ----------
-    .. [1] W. Hoeffding, "On the Distribution of the Number of Successes in Independent Trials",
-       Annals of Mathematical Statistics 27, 1956.
-
-    Examples
-    --------
-    >>> from mia_sklearn.metrics import precision_at_n
-    >>> print(precision_at_n([0] * 100 + [1] * 100, range(200)))
-    1.000 [0.964, 1.000]
-    """
-    members, nonmembers = _split(y_true, y_score)
-    is_member = np.repeat([True, False], [len(members), len(nonmembers)])
-    n = len(members) if n is None else n
-    check_level(confidence, "confidence")
-    called = top_n(np.concatenate([members, nonmembers]), n, random_state=random_state)
-    hits = int(np.count_nonzero(called & is_member))
-    within = binomtest(hits, n).proportion_ci(confidence)
-    return Estimate(
-        hits / n,
-        float(within.low),
-        float(within.high),
-        len(members),
-        len(nonmembers),
-        f"at the {n:,} highest scores; guessing gives {is_member.mean():.3f}",
-        (n - hits) / len(nonmembers),
-        hits,
-        n - hits,
-    )
-
-
 def epsilon_lower_bound(
     y_true: Any,
     y_score: Any,
@@ -520,7 +386,7 @@ def epsilon_lower_bound(
     >>> epsilon_lower_bound(y, rng.normal(size=2000)).low
     0.0
     """
-    members, nonmembers = _split(y_true, y_score)
+    members, nonmembers = members_and_others(y_true, y_score)
     if method == "one-run":
         bound = stats.one_run_epsilon(
             members,
@@ -539,177 +405,3 @@ def epsilon_lower_bound(
     else:
         raise ValueError(f"`method` must be 'one-run' or 'threshold', got {method!r}.")
     return Estimate(bound, bound, math.nan, len(members), len(nonmembers), note)
-
-
-_METRICS: dict[str, Callable[..., Estimate]] = {
-    "auc": roc_auc,
-    "tpr": tpr_at_fpr,
-    "advantage": advantage,
-    "accuracy": accuracy,
-    "epsilon": epsilon_lower_bound,
-    "ppv": ppv_at_fpr,
-}
-# What stands behind the @ of a metric, by its parameters.
-_LEVELS = {"tpr": ("fpr",), "ppv": ("fpr", "prior")}
-_NEEDED = {
-    "tpr": "a false-positive rate between 0 and 1, as in 'tpr@0.01'",
-    "ppv": "a false-positive rate and a prior between 0 and 1, as in 'ppv@0.01,0.5'",
-}
-_WRITTEN = {"tpr": "tpr@LEVEL", "ppv": "ppv@FPR,PRIOR"}
-
-
-def parse_metric(metric: str) -> tuple[str, float | tuple[float, float] | None]:
-    """Split a metric's name from the levels that it is read at.
-
-    Parameters
-    ----------
-    metric : str
-        "auc", "advantage", "accuracy", "epsilon", "tpr@LEVEL" with LEVEL in (0, 1), or
-        "ppv@FPR,PRIOR" with both in (0, 1).
-
-    Returns
-    -------
-    name : str
-    level : float, (float, float) or None
-        The false-positive rate of "tpr", that and the prior of "ppv".
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, or a level is missing, superfluous or outside (0, 1).
-
-    Examples
-    --------
-    >>> from mia_sklearn.metrics import parse_metric
-    >>> parse_metric("tpr@0.01"), parse_metric("auc"), parse_metric("ppv@0.01,0.5")
-    (('tpr', 0.01), ('auc', None), ('ppv', (0.01, 0.5)))
-    """
-    name, at, text = str(metric).strip().partition("@")
-    if name not in _METRICS:
-        known = ", ".join(_WRITTEN.get(known, known) for known in _METRICS)
-        raise ValueError(f"Unknown metric {metric!r}; choose one of {known}.")
-    if name not in _LEVELS:
-        if at:
-            raise ValueError(f"Metric {name!r} takes no level, got {metric!r}.")
-        return name, None
-    try:
-        levels = tuple(float(level) for level in text.split(","))
-    except ValueError:
-        levels = ()
-    if len(levels) != len(_LEVELS[name]) or not all(0 < level < 1 for level in levels):
-        raise ValueError(f"Metric {metric!r} needs {_NEEDED[name]}.")
-    return (name, levels[0]) if len(levels) == 1 else (name, (levels[0], levels[1]))
-
-
-def compute(
-    metric: str, y_true: Any, y_score: Any, *, confidence: float = 0.95, **options: Any
-) -> Estimate:
-    """Compute a metric by its name.
-
-    Parameters
-    ----------
-    metric : str
-        As `parse_metric` reads it.
-    y_true : array-like of shape (n_records,)
-        Membership: two labels, the larger one means member.
-    y_score : array-like of shape (n_records,)
-        Scores, higher means member.
-    confidence : float, default=0.95
-        Confidence of the interval.
-    **options
-        Passed to the metric's function: `threshold`, `delta`, ...
-
-    Returns
-    -------
-    Estimate
-
-    Examples
-    --------
-    >>> from mia_sklearn.metrics import compute
-    >>> compute("auc", [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value
-    0.75
-    """
-    name, level = parse_metric(metric)
-    if level is not None:
-        levels = level if isinstance(level, tuple) else (level,)
-        options |= zip(_LEVELS[name], levels, strict=True)
-    return _METRICS[name](y_true, y_score, confidence=confidence, **options)
-
-
-def attack_scorer(metric: str = "auc", **options: Any) -> Callable[[Any, Any, Any], float]:
-    """Make a scorer of attacks for `cross_val_score`, `GridSearchCV` and the like.
-
-    Parameters
-    ----------
-    metric : str, default="auc"
-        As `parse_metric` reads it.
-    **options
-        Passed to `compute`.
-
-    Returns
-    -------
-    callable
-        `scorer(estimator, X, y)` returns the metric's value; higher is a stronger attack.
-        It reads `decision_function`, or where there is none `predict_proba`; `classes_[1]` of
-        the estimator means member.
-
-    Raises
-    ------
-    ValueError
-        If the metric is unknown.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_classification
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from sklearn.model_selection import cross_val_score
-    >>> from mia_sklearn.metrics import attack_scorer
-    >>> X, y = make_classification(random_state=0)
-    >>> scorer = attack_scorer("tpr@0.1")
-    >>> bool(cross_val_score(LogisticRegression(), X, y, scoring=scorer).mean() > 0.5)
-    True
-    """
-    parse_metric(metric)
-    return functools.partial(_score, metric=metric, options=options)
-
-
-def _score(estimator: Any, X: Any, y: Any, *, metric: str, options: dict[str, Any]) -> float:
-    classes = np.asarray(estimator.classes_)
-    if len(classes) != 2:
-        raise ValueError(f"An attack has two classes; {estimator!r} has {len(classes)}.")
-    if hasattr(estimator, "decision_function"):
-        scores = estimator.decision_function(X)
-    else:
-        scores = np.asarray(estimator.predict_proba(X))[:, 1]
-    membership = np.asarray(y)
-    unknown = ~np.isin(membership, classes)
-    if unknown.any():
-        raise ValueError(
-            f"y holds {membership[unknown].tolist()[0]!r}, which is not one of the attack's "
-            f"classes {classes.tolist()}."
-        )
-    return compute(metric, membership == classes[1], scores, **options).value
-
-
-def _split(y_true: Any, y_score: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores of members and of non-members."""
-    labels, scores = np.asarray(y_true), np.asarray(y_score, dtype=np.float64)
-    if labels.ndim != 1 or scores.ndim != 1 or len(labels) != len(scores):
-        raise ValueError(
-            "y_true and y_score must be one-dimensional and of one length, got shapes "
-            f"{labels.shape} and {scores.shape}."
-        )
-    bad = len(scores) - np.count_nonzero(np.isfinite(scores))
-    if bad:
-        raise ValueError(
-            f"y_score holds {bad} value(s) of {len(scores)} that are NaN or infinite; leave those "
-            "records out or give them a finite score."
-        )
-    values = np.unique(labels)
-    if len(values) != 2:
-        raise ValueError(
-            "y_true must hold two labels, of non-members and of members (the larger one), got "
-            f"{len(values)}: {values[:5].tolist()}."
-        )
-    member = labels == values[1]
-    return scores[member], scores[~member]

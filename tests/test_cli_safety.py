@@ -47,6 +47,7 @@ from mia_sklearn import ReferenceModels
 from mia_sklearn._files import TRUSTED, UntrustedTypes, read_model
 from mia_sklearn._native_trees import check_trees
 from mia_sklearn._printable import one_line, printable
+from mia_sklearn._terminal import raising_method
 from mia_sklearn._training import Job, train
 from mia_sklearn.cli import main
 from mia_sklearn.report import AuditReport
@@ -71,9 +72,14 @@ class Leaver(LogisticRegression):
         return super().fit(X, y)
 
     def predict_proba(self, X):
-        if Leaver.leaves == "predict":
+        if Leaver.leaves == "predict_proba":
             raise self.how
         return super().predict_proba(X)
+
+    def predict(self, X):
+        if Leaver.leaves == "predict":
+            raise self.how
+        return super().predict(X)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +123,7 @@ def run(files, capsys):
 # -- No verdict, no exit code of success
 
 
-@pytest.mark.parametrize("where", ["fit", "predict"])
+@pytest.mark.parametrize("where", ["fit", "predict_proba", "predict"])
 @pytest.mark.parametrize(
     "how",
     [
@@ -127,20 +133,49 @@ def run(files, capsys):
         GeneratorExit(),
         RecursionError("deep"),
         StopIteration(),
+        KeyError("a"),
+        AttributeError("no\nattribute"),
     ],
 )
 def test_a_model_that_ends_the_program_is_no_verdict(files, run, monkeypatch, where, how):
     monkeypatch.setattr(Leaver, "leaves", where)
     monkeypatch.setattr(Leaver, "how", how)
-    result = run(model=files / "leaver.joblib", trust=True, references=2, attacks="lira")
+    asked = {"references": 0, "release": "labels"} if where == "predict" else {"references": 2}
+    result = run(model=files / "leaver.joblib", trust=True, **asked)
     assert (result.code, result.out) == (2, "")
     if where == "fit":
         # What a model does while references are trained is no defect of this package.
         said = f"Reference model 0 could not be trained: {type(how).__name__}"
         assert said in result.err or isinstance(how, GeneratorExit)
         assert "Traceback" not in result.err and "please report" not in result.err
-    if where == "predict" and not isinstance(how, Exception):
+    elif isinstance(how, Exception):
+        # What a model does when it is asked is none either.
+        how_said = " X_train:" if where == "predict_proba" else ", its own predict raised"
+        assert f"he model could not answer{how_said}" in result.err
+        assert type(how).__name__ in result.err
+        assert "Traceback" not in result.err and "please report" not in result.err
+    else:
         assert f"{files / 'leaver.joblib'} ended the program by {type(how).__name__}" in result.err
+
+
+def test_a_method_that_raises_is_found_behind_generators_and_not_where_others_raise():
+    class Model:
+        def predict(self, X):
+            return next(iter(()))
+
+    model = Model()
+    with pytest.raises(RuntimeError) as caught:
+        list(model.predict(row) for row in [1])  # noqa: C400
+    assert raising_method(caught.value, model) == "predict"
+    assert raising_method(caught.value, LogisticRegression()) is None
+
+    def audit(model):
+        raise KeyError
+
+    with pytest.raises(KeyError) as caught:
+        audit(model)
+    assert raising_method(caught.value, model) is None
+    assert raising_method(caught.value, None) is None
 
 
 class Silencing(BaseException):
@@ -165,7 +200,7 @@ def nameless():
     return Kind("Nameless", (BaseException,), {})()
 
 
-@pytest.mark.parametrize("where", ["fit", "predict"])
+@pytest.mark.parametrize("where", ["fit", "predict_proba"])
 @pytest.mark.parametrize("how", [Silencing, SilencingValue, nameless])
 def test_what_cannot_be_explained_is_no_success(files, run, monkeypatch, where, how):
     monkeypatch.setattr(Leaver, "leaves", where)
@@ -176,7 +211,7 @@ def test_what_cannot_be_explained_is_no_success(files, run, monkeypatch, where, 
 
 
 def test_an_interrupt_out_of_a_model_is_no_verdict_either(files, run, monkeypatch):
-    monkeypatch.setattr(Leaver, "leaves", "predict")
+    monkeypatch.setattr(Leaver, "leaves", "predict_proba")
     monkeypatch.setattr(Leaver, "how", KeyboardInterrupt())
     assert run(model=files / "leaver.joblib", trust=True).code == 130
 
@@ -280,7 +315,7 @@ def test_nothing_of_a_table_acts_on_a_terminal(files, run, tmp_path, where):
 
 
 def test_exceptions_and_tracebacks_stay_on_their_lines(files, run, monkeypatch):
-    monkeypatch.setattr(Leaver, "leaves", "predict")
+    monkeypatch.setattr(Leaver, "leaves", "predict_proba")
     for how in (ValueError(FORGED), KeyError(FORGED), RuntimeError(FORGED), SystemExit(FORGED)):
         monkeypatch.setattr(Leaver, "how", how)
         result = run(model=files / "leaver.joblib", trust=True, traceback=True)

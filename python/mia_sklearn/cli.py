@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._printable import one_line, told
-from ._terminal import complain, guarded, traced, turn_away
+from ._terminal import complain, guarded, raising_method, traced, turn_away
 
 if TYPE_CHECKING:
     from .conditions import Condition
@@ -74,17 +74,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(error: BaseException, args: argparse.Namespace) -> None:
     """Say on standard error why there is no verdict."""
-    from ._lost import CannotTrain
+    from ._lost import CannotTrain, in_words
 
     expected = isinstance(error, (ValueError, TypeError, OSError, CannotTrain))
+    asked = None if expected else raising_method(error, vars(args).get("loaded"))
     if isinstance(error, BrokenPipeError):
         turn_away(sys.stdout)
         complain("mia-sklearn: error: standard output was closed before all was written.")
         return
-    if isinstance(error, Exception) and (args.traceback or not expected):
+    if isinstance(error, Exception) and (args.traceback or not (expected or asked)):
         complain("".join(traced(error)).rstrip("\n"))
     if expected:
         complain(f"mia-sklearn: error: {one_line(told(error))}")
+    elif isinstance(error, Exception) and asked:
+        complain(
+            f"mia-sklearn: error: the model could not answer, its own {asked} raised "
+            f"{one_line(in_words(error))}; --traceback shows where."
+        )
     elif isinstance(error, Exception):
         complain("mia-sklearn: error: unexpected, please report it.")
     else:
@@ -317,7 +323,7 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     for path in paths:
         check_table_file(path)
     trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}
-    model = read_model(args.model, **trust)
+    model = args.loaded = read_model(args.model, **trust)
     inputs: dict[str, Any] = {"model": model}
     if args.estimator is not None:
         inputs["estimator"] = read_model(args.estimator, **trust)

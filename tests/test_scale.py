@@ -119,6 +119,13 @@ def test_power_and_ranks_by_hand():
     assert "ranks" in ranked.text
 
 
+def test_posteriors_that_are_all_0_stay_so():
+    # Of a class that is not among those known to all.
+    nothing = np.full((1, 1, 2), -np.inf)
+    np.testing.assert_array_equal(PosteriorScale(0.03, 2.0).powered(nothing), nothing)
+    assert PosteriorScale(0.03, 2.0).phi(nothing, np.zeros(1, int)) == 0
+
+
 @pytest.mark.parametrize(
     "options", [{"sampling": "bootstrap"}, {"sampling": "disjoint"}, {"train_size": 0.75}]
 )

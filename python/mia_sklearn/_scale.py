@@ -78,7 +78,9 @@ class PosteriorScale:
         if self.power == 1:
             return log_proba
         raised = self.power * np.asarray(log_proba, dtype=np.float64)
-        return raised - logsumexp(raised, axis=-1, keepdims=True)
+        total = logsumexp(raised, axis=-1, keepdims=True)
+        # Where all classes that are known have a posterior of 0, they keep it.
+        return raised - np.where(np.isneginf(total), 0.0, total)
 
 
 def choose_scale(

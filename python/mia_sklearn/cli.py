@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     attacks.set_defaults(run=_attacks)
 
     demo = commands.add_parser("demo", help="audit a model of handwritten digits")
-    demo.add_argument("--output", type=Path, default=Path("audit-report"), metavar="FOLDER")
+    demo.add_argument("--output", type=_path, default=Path("audit-report"), metavar="FOLDER")
     demo.set_defaults(run=_demo)
 
     for command in commands.choices.values():
@@ -134,9 +134,9 @@ def _add_audit(commands: Any) -> None:
     )
     audit.set_defaults(run=_audit)
     add = audit.add_argument_group("what is audited").add_argument
-    add("--model", type=Path, required=True, metavar="FILE", help="fitted model: .skops, .joblib")
-    add("--train", type=Path, required=True, metavar="FILE", help="its training records")
-    add("--test", type=Path, required=True, metavar="FILE", help="records it was not trained on")
+    add("--model", type=_path, required=True, metavar="FILE", help="fitted model: .skops, .joblib")
+    add("--train", type=_path, required=True, metavar="FILE", help="its training records")
+    add("--test", type=_path, required=True, metavar="FILE", help="records it was not trained on")
     add(
         "--target",
         metavar="NAME",
@@ -144,7 +144,7 @@ def _add_audit(commands: Any) -> None:
     )
     add(
         "--estimator",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help="what the reference models are trained as, where a clone of the model would not do",
     )
@@ -203,12 +203,12 @@ def _add_audit(commands: Any) -> None:
     add("--attacks", nargs="+", metavar="NAME", help="default: those fixed in advance")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
     add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")
-    add("--cache", type=Path, metavar="FOLDER", help="keep reference models, resume from them")
+    add("--cache", type=_path, metavar="FOLDER", help="keep reference models, resume from them")
     add("--jobs", type=_jobs, default=-1, metavar="N", help="parallel jobs (default: all cores)")
     add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
 
     add = audit.add_argument_group("result").add_argument
-    add("--output", type=Path, metavar="FOLDER", help="write index.html, audit.json, records.csv")
+    add("--output", type=_path, metavar="FOLDER", help="write index.html, audit.json, records.csv")
     add(
         "--no-records",
         action="store_true",
@@ -233,6 +233,15 @@ def _add_audit(commands: Any) -> None:
         help="a type that a .skops file may hold; may be repeated",
     )
     add("--trust", action="store_true", help="load pickles: they run their author's code")
+
+
+def _path(text: str) -> Path:
+    from ._folders import path_of
+
+    try:
+        return path_of("the path", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _jobs(text: str) -> int:

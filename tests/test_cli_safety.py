@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.cluster import FeatureAgglomeration
+from sklearn.cluster import BisectingKMeans, FeatureAgglomeration
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -28,7 +29,9 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import DistanceMetric, make_scorer
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -37,9 +40,11 @@ from sklearn.preprocessing import (
     KBinsDiscretizer,
     OneHotEncoder,
     OrdinalEncoder,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.random_projection import SparseRandomProjection
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -391,6 +396,16 @@ MODELS = {
     "selection": make_pipeline(SelectKBest(f_classif, k=2), DecisionTreeClassifier()),
     "bins": make_pipeline(KBinsDiscretizer(strategy="uniform"), DecisionTreeClassifier()),
     "function": make_pipeline(FunctionTransformer(np.expm1), DecisionTreeClassifier()),
+    "pooled": make_pipeline(FeatureAgglomeration(2), DecisionTreeClassifier()),
+    "median": make_pipeline(FeatureAgglomeration(2, pooling_func=np.median), GaussianNB()),
+    "clusters": make_pipeline(BisectingKMeans(3), DecisionTreeClassifier()),
+    "elkan": make_pipeline(BisectingKMeans(3, algorithm="elkan"), DecisionTreeClassifier()),
+    "splines": make_pipeline(SplineTransformer(3), DecisionTreeClassifier()),
+    "sparse": make_pipeline(SplineTransformer(3, sparse_output=True), KNeighborsClassifier(3)),
+    "projection": make_pipeline(SparseRandomProjection(2), DecisionTreeClassifier()),
+    "powers": KNeighborsClassifier(3, algorithm="kd_tree", p=3),
+    "weighed": KNeighborsClassifier(3, p=3, metric_params={"w": np.arange(1.0, 4.0)}),
+    "scored": GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}, cv=2, scoring="roc_auc"),
 }
 
 
@@ -427,7 +442,9 @@ def test_encoders_of_scikit_learn_need_no_flag(encoder, tmp_path):
         (FunctionTransformer(joblib.load), "joblib.numpy_pickle.load"),
         (FunctionTransformer(np.load), "numpy.load"),
         (make_column_selector(dtype_include=object), "builtins.object"),
-        (FeatureAgglomeration(), "numpy.mean"),
+        (FeatureAgglomeration(pooling_func=np.ptp), "numpy.ptp"),
+        (FunctionTransformer(partial(os.system)), "posix.system"),
+        (make_scorer(os.path.exists), "genericpath.exists"),
         (KNeighborsClassifier(metric=os.path.commonprefix), "genericpath.commonprefix"),
     ],
 )
@@ -440,8 +457,13 @@ def test_functions_and_types_of_others_are_named_before_they_are_loaded(model, n
 def test_what_is_trusted_runs_nothing():
     assert [name for name in sorted(TRUSTED) if not name.startswith("sklearn.")] == [
         "functools.partial",
-        "numpy.dtype",
-        "numpy.number",
+        *(
+            f"numpy.{name}"
+            for name in ("dtype", "matrix", "max", "mean", "median", "min", "number")
+        ),
+        "scipy._lib.array_api_compat.numpy._aliases.asarray",
+        "scipy.interpolate._bsplines.BSpline",
+        *(f"scipy.sparse._cs{kind}.cs{kind}_{of}" for kind in "cr" for of in ("array", "matrix")),
     ]
     assert "builtins.object" not in TRUSTED
     assert not [name for name in TRUSTED if "load" in name.lower() or "fetch" in name.lower()]
@@ -459,12 +481,11 @@ def test_no_cache_nested_in_a_model_is_read_or_written(files, run, tmp_path, mon
         assert Path(folder).exists()  # What fitting left behind.
         joblib.Memory(folder, verbose=0).clear(warn=False)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    loaded = read_model(tmp_path / "model.skops", trusted_types=["numpy.mean"])
+    loaded = read_model(tmp_path / "model.skops")
     nested = loaded.get_params(deep=True)
     assert [name for name in nested if name.endswith("memory")]
     assert [value for name, value in nested.items() if name.endswith("memory") if value] == []
-    given = {"model": tmp_path / "model.skops", "trust-type": "numpy.mean"}
-    assert run(**given, references=2, attacks="lira").code == 0
+    assert run(model=tmp_path / "model.skops", references=2, attacks="lira").code == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -537,6 +558,34 @@ def test_other_numbers_of_features_in_a_forest_are_refused():
     model._tree.__setstate__(tuple(state))
     with pytest.raises(ValueError, match="damaged or was changed"):
         check_trees(model)
+
+
+def test_splines_sparse_tables_and_weights_that_lead_nowhere_are_refused():
+    model = make_pipeline(SplineTransformer(3), SparseRandomProjection(2)).fit(X)
+    check_trees(model)
+    table = model[1].components_
+    table.indices[0] = 10**6
+    with pytest.raises(ValueError, match=r"index|indices"):
+        check_trees(model)
+    table.indices[0] = 0
+    spline = model[0].bsplines_[0]
+    spline.k = 10
+    with pytest.raises(ValueError, match="knots"):
+        check_trees(model)
+    model = KNeighborsClassifier(algorithm="kd_tree", p=3).fit(X, Y)
+    state = model._tree.__getstate__()
+    metric = next(part for part in state if isinstance(part, DistanceMetric))
+    metric.__setstate__((3.0, np.ones(2), np.zeros((1, 1))))
+    for damaged in (model, metric):
+        with pytest.raises(ValueError, match="damaged or was changed"):
+            check_trees(damaged)
+
+
+def test_what_takes_sizes_as_they_come_stays_where_it_belongs():
+    model = BisectingKMeans(2).fit(X)
+    check_trees(model)
+    with pytest.raises(ValueError, match="damaged or was changed"):
+        check_trees(FunctionTransformer(model._kmeans_single))
 
 
 # -- What is asked for

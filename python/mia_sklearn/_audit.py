@@ -29,6 +29,7 @@ from ._controls import (
 from ._coverage import Means, access_of, choose_attacks, coverage, draws_records, headline_of
 from ._data import as_table, take_rows
 from ._findings import findings
+from ._lost import in_words
 from ._observations import ReferenceTable, group_columns
 from ._observe import alone, ask_as_references, ask_copies, ask_target, beside, beside_groups, place
 from ._people import check_slices, single, split_off, their_p_values
@@ -355,7 +356,7 @@ def _ask(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
         try:
             answers.append(log_posteriors(target, records))
         except Exception as error:
-            raise ValueError(f"The model could not answer {name}: {error}") from error
+            raise ValueError(f"The model could not answer {name}: {in_words(error)}") from error
     return answers
 
 

@@ -10,7 +10,7 @@ from joblib import parallel_config
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ._cores import at_most, end_with_parent
+from ._cores import at_most, end_with_parent, settled_warnings
 from ._data import concat_rows, n_rows
 from ._estimators import is_net, prefers_threads
 from ._lost import Lost, lost_to, second_seed
@@ -54,7 +54,7 @@ class KeptModels:
             delayed(_trained)(job, model, own, int(seed))
             for model, (own, seed) in enumerate(zip(rows, seeds, strict=True))
         )
-        with threadpool_limits(1):
+        with settled_warnings(), threadpool_limits(1):
             trained = parallel(tasks)
             bar = progress_bar(
                 trained, total=len(rows), desc="reference models", disable=not progress

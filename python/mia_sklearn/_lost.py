@@ -10,7 +10,16 @@ import numpy as np
 
 from ._printable import told
 
-__all__ = ["CannotTrain", "Lost", "check_left", "diverged", "lost_to", "reasons", "second_seed"]
+__all__ = [
+    "CannotTrain",
+    "Lost",
+    "check_left",
+    "diverged",
+    "in_words",
+    "lost_to",
+    "reasons",
+    "second_seed",
+]
 
 _LARGEST_SEED = 2**31 - 1
 _NAMED_REASONS = 3
@@ -49,13 +58,15 @@ class _Elsewhere(Exception):
 def lost_to(error: BaseException) -> Lost:
     """Return what an error makes of a model."""
     kind = next((one for one in (ValueError, TypeError) if isinstance(error, one)), CannotTrain)
-    text = told(error)
-    name = type(error).__name__
-    if isinstance(error, ValueError) and text:
-        name = text
-    elif text:
-        name = f"{name}: {text}"
-    return Lost(name, kind, "".join(traceback.format_exception(error)))
+    return Lost(in_words(error), kind, "".join(traceback.format_exception(error)))
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error says, and its class, without which few but ValueErrors can be read."""
+    text, name = told(error), type(error).__name__
+    if not text:
+        return name
+    return text if isinstance(error, ValueError) else f"{name}: {text}"
 
 
 def diverged(epoch: int) -> Lost:

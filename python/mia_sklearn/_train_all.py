@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ._answers import name_of
 from ._cache import ArrayStore
-from ._cores import at_most
+from ._cores import at_most, settled_warnings
 from ._data import positions
 from ._estimators import holds_net, is_net, nested, prefers_threads
 from ._fingerprint import fingerprint
@@ -141,7 +141,7 @@ class _Run:
             delayed(train)(job, m, self.membership[m], int(self.seeds[m]))
             for m in itertools.takewhile(lambda _: not self._is_hopeless(), models)
         )
-        with threadpool_limits(1), _stopping(parallel(tasks)) as results:
+        with settled_warnings(), threadpool_limits(1), _stopping(parallel(tasks)) as results:
             shown = _with_progress(results, models, self.seeds) if self.progress else results
             try:
                 for model, answer in shown:

@@ -135,7 +135,8 @@ class ReferenceModels(BaseEstimator):
         Records that occur more than once, features and label; with groups, those of several
         groups. See Notes.
     labels_ : ndarray of shape (n_records,)
-        Column of each record's class; -1 for a label that is not in `classes_`.
+        Column of each record's class; -1 for a label that is not in `classes_`, as records of
+        the pool may have beside a population.
     smoothing_ : float
         The smoothing in use.
     scale_ : PosteriorScale or None
@@ -319,7 +320,8 @@ class ReferenceModels(BaseEstimator):
             its index, where the records have one. A defense's `X_reference` and `y_reference` go
             whole to each.
         classes : array-like of shape (n_classes,), default=None
-            Labels to which answers are aligned; by default all labels in the data.
+            Labels to which answers are aligned, all that models train on and perhaps others; by
+            default all labels in the data.
         groups : array-like of shape (n_pool + n_population + n_core,), default=None
             Whose each record is, where people have several: those of the pool, then of the
             population, then of the core. All records of one person are drawn together, in or out
@@ -364,9 +366,7 @@ class ReferenceModels(BaseEstimator):
                 "stratify=True draws records within classes, which goes without groups and with "
                 "labels only: give stratify=False."
             )
-        self.classes_ = (
-            self._classes(records, unlabelled) if classes is None else np.asarray(classes)
-        )
+        self.classes_ = self._classes(records, unlabelled, classes)
         job = Job(
             self.estimator,
             records.table,
@@ -580,10 +580,24 @@ class ReferenceModels(BaseEstimator):
         tags.input_tags.allow_nan = inner is None or inner.input_tags.allow_nan
         return tags
 
-    def _classes(self, records: Records, unlabelled: bool) -> np.ndarray:
+    def _classes(self, records: Records, unlabelled: bool, given: Any) -> np.ndarray:
         if unlabelled:
             return np.empty(0)
-        return classes_in(self.estimator, records.table, records.labels)
+        if given is None:
+            return classes_in(self.estimator, records.table, records.labels)
+        classes = np.asarray(given)
+        trained = records.labels[records.first :]
+        unknown = positions(trained, classes) < 0
+        if unknown.any():
+            # What models answer would be no posteriors without the column of a class.
+            first = int(unknown.argmax())
+            whose = "population" if records.n_population else "y"
+            whose = whose if records.first + first < records.n_asked else "core"
+            raise ValueError(
+                f"classes lacks {trained.tolist()[first]!r}, a label in {whose}: name all classes "
+                "that models train on."
+            )
+        return classes
 
     def _warn_of_constants(self) -> None:
         """Warn of models that give all records the same signal."""

@@ -248,6 +248,8 @@ class AuditReport:
 
         Raises
         ------
+        ValueError
+            If the path is empty.
         OSError
             If the folder or a file in it cannot be written; the other files are.
 
@@ -277,7 +279,7 @@ class AuditReport:
         FileNotFoundError
             If there is no ``audit.json`` in the folder.
         ValueError
-            If the file is damaged, changed, no report, or of a later version.
+            If the path is empty, or the file damaged, changed, no report, or of a later version.
         """
         from .reporting import load
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._folders import path_of
 from .._printable import printable, valid
 from ._labels import decode_label, encode_label
 
@@ -43,7 +44,7 @@ def save(report: AuditReport, folder: str | os.PathLike[str], *, records: bool =
     """Write ``index.html``, ``audit.json`` and ``records.csv`` into a folder."""
     from ._html import render_html
 
-    folder = Path(folder)
+    folder = path_of("folder", folder)
     kept = report if records else replace(report, records=report.records.iloc[:0])
     content = _encode_report(kept)
     mark = fingerprint(content)
@@ -85,7 +86,7 @@ def _unwritten(error: OSError, what: str, folder: Path) -> OSError:
 
 def load(folder: str | os.PathLike[str]) -> AuditReport:
     """Read a report from the folder that `save` wrote."""
-    path = Path(folder) / "audit.json"
+    path = path_of("folder", folder) / "audit.json"
     if not path.is_file():
         raise FileNotFoundError(f"No audit.json in {str(folder)!r}: not a folder made by save().")
     name = repr(str(path))

@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from mia_sklearn import ReferenceModels, observe
+from mia_sklearn._models._fitted import _Renamed
 from mia_sklearn._observations._reference_table import Reader, group_columns
 from mia_sklearn.attacks import (
     GMIAAttack,
@@ -30,7 +31,6 @@ from mia_sklearn.attacks._grouped import _parts
 from mia_sklearn.attacks._round_loss import _features
 from mia_sklearn.base._attack import platt
 from mia_sklearn.defenses import MemGuard, RoundedPosterior
-from mia_sklearn.references._training import _Renamed
 from mia_sklearn.signals import SIGNALS, signal_of_posteriors
 
 # --- thresholds ----------------------------------------------------------------------------------

@@ -300,6 +300,11 @@ BAD_OPTIONS = {
     "condition without level": ({"fail-if": "tpr > 0.5"}, "tpr@0.01"),
     "condition level": ({"fail-if": "tpr@2 > 0.5"}, "between 0 and 1"),
     "condition attack": ({"fail-if": "lira:auc > 0.5"}, "'lira' is not part of this audit"),
+    **{
+        f"empty {name}": ({name: text}, f"--{name}: the path={text!r} names no folder or file")
+        for name in ("cache", "output", "model", "train", "test", "estimator")
+        for text in ("", " ")
+    },
     "condition code": ({"fail-if": "__import__('os') > 0"}, "unknown metric"),
 }
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.cluster import FeatureAgglomeration
+from sklearn.cluster import BisectingKMeans, FeatureAgglomeration
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -28,7 +29,9 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import DistanceMetric, make_scorer
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -37,14 +40,17 @@ from sklearn.preprocessing import (
     KBinsDiscretizer,
     OneHotEncoder,
     OrdinalEncoder,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.random_projection import SparseRandomProjection
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels
 from mia_sklearn._process._printable import one_line, printable
+from mia_sklearn._process._terminal import raising_method
 from mia_sklearn.cli import main
 from mia_sklearn.cli._files import TRUSTED, UntrustedTypes, read_model
 from mia_sklearn.cli._native_trees import check_trees
@@ -71,9 +77,14 @@ class Leaver(LogisticRegression):
         return super().fit(X, y)
 
     def predict_proba(self, X):
-        if Leaver.leaves == "predict":
+        if Leaver.leaves == "predict_proba":
             raise self.how
         return super().predict_proba(X)
+
+    def predict(self, X):
+        if Leaver.leaves == "predict":
+            raise self.how
+        return super().predict(X)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +128,7 @@ def run(files, capsys):
 # -- No verdict, no exit code of success
 
 
-@pytest.mark.parametrize("where", ["fit", "predict"])
+@pytest.mark.parametrize("where", ["fit", "predict_proba", "predict"])
 @pytest.mark.parametrize(
     "how",
     [
@@ -127,20 +138,49 @@ def run(files, capsys):
         GeneratorExit(),
         RecursionError("deep"),
         StopIteration(),
+        KeyError("a"),
+        AttributeError("no\nattribute"),
     ],
 )
 def test_a_model_that_ends_the_program_is_no_verdict(files, run, monkeypatch, where, how):
     monkeypatch.setattr(Leaver, "leaves", where)
     monkeypatch.setattr(Leaver, "how", how)
-    result = run(model=files / "leaver.joblib", trust=True, references=2, attacks="lira")
+    asked = {"references": 0, "release": "labels"} if where == "predict" else {"references": 2}
+    result = run(model=files / "leaver.joblib", trust=True, **asked)
     assert (result.code, result.out) == (2, "")
     if where == "fit":
         # What a model does while references are trained is no defect of this package.
         said = f"Reference model 0 could not be trained: {type(how).__name__}"
         assert said in result.err or isinstance(how, GeneratorExit)
         assert "Traceback" not in result.err and "please report" not in result.err
-    if where == "predict" and not isinstance(how, Exception):
+    elif isinstance(how, Exception):
+        # What a model does when it is asked is none either.
+        how_said = " X_train:" if where == "predict_proba" else ", its own predict raised"
+        assert f"he model could not answer{how_said}" in result.err
+        assert type(how).__name__ in result.err
+        assert "Traceback" not in result.err and "please report" not in result.err
+    else:
         assert f"{files / 'leaver.joblib'} ended the program by {type(how).__name__}" in result.err
+
+
+def test_a_method_that_raises_is_found_behind_generators_and_not_where_others_raise():
+    class Model:
+        def predict(self, X):
+            return next(iter(()))
+
+    model = Model()
+    with pytest.raises(RuntimeError) as caught:
+        list(model.predict(row) for row in [1])  # noqa: C400
+    assert raising_method(caught.value, model) == "predict"
+    assert raising_method(caught.value, LogisticRegression()) is None
+
+    def audit(model):
+        raise KeyError
+
+    with pytest.raises(KeyError) as caught:
+        audit(model)
+    assert raising_method(caught.value, model) is None
+    assert raising_method(caught.value, None) is None
 
 
 class Silencing(BaseException):
@@ -165,7 +205,7 @@ def nameless():
     return Kind("Nameless", (BaseException,), {})()
 
 
-@pytest.mark.parametrize("where", ["fit", "predict"])
+@pytest.mark.parametrize("where", ["fit", "predict_proba"])
 @pytest.mark.parametrize("how", [Silencing, SilencingValue, nameless])
 def test_what_cannot_be_explained_is_no_success(files, run, monkeypatch, where, how):
     monkeypatch.setattr(Leaver, "leaves", where)
@@ -176,7 +216,7 @@ def test_what_cannot_be_explained_is_no_success(files, run, monkeypatch, where, 
 
 
 def test_an_interrupt_out_of_a_model_is_no_verdict_either(files, run, monkeypatch):
-    monkeypatch.setattr(Leaver, "leaves", "predict")
+    monkeypatch.setattr(Leaver, "leaves", "predict_proba")
     monkeypatch.setattr(Leaver, "how", KeyboardInterrupt())
     assert run(model=files / "leaver.joblib", trust=True).code == 130
 
@@ -280,7 +320,7 @@ def test_nothing_of_a_table_acts_on_a_terminal(files, run, tmp_path, where):
 
 
 def test_exceptions_and_tracebacks_stay_on_their_lines(files, run, monkeypatch):
-    monkeypatch.setattr(Leaver, "leaves", "predict")
+    monkeypatch.setattr(Leaver, "leaves", "predict_proba")
     for how in (ValueError(FORGED), KeyError(FORGED), RuntimeError(FORGED), SystemExit(FORGED)):
         monkeypatch.setattr(Leaver, "how", how)
         result = run(model=files / "leaver.joblib", trust=True, traceback=True)
@@ -356,6 +396,16 @@ MODELS = {
     "selection": make_pipeline(SelectKBest(f_classif, k=2), DecisionTreeClassifier()),
     "bins": make_pipeline(KBinsDiscretizer(strategy="uniform"), DecisionTreeClassifier()),
     "function": make_pipeline(FunctionTransformer(np.expm1), DecisionTreeClassifier()),
+    "pooled": make_pipeline(FeatureAgglomeration(2), DecisionTreeClassifier()),
+    "median": make_pipeline(FeatureAgglomeration(2, pooling_func=np.median), GaussianNB()),
+    "clusters": make_pipeline(BisectingKMeans(3), DecisionTreeClassifier()),
+    "elkan": make_pipeline(BisectingKMeans(3, algorithm="elkan"), DecisionTreeClassifier()),
+    "splines": make_pipeline(SplineTransformer(3), DecisionTreeClassifier()),
+    "sparse": make_pipeline(SplineTransformer(3, sparse_output=True), KNeighborsClassifier(3)),
+    "projection": make_pipeline(SparseRandomProjection(2), DecisionTreeClassifier()),
+    "powers": KNeighborsClassifier(3, algorithm="kd_tree", p=3),
+    "weighed": KNeighborsClassifier(3, p=3, metric_params={"w": np.arange(1.0, 4.0)}),
+    "scored": GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}, cv=2, scoring="roc_auc"),
 }
 
 
@@ -392,7 +442,9 @@ def test_encoders_of_scikit_learn_need_no_flag(encoder, tmp_path):
         (FunctionTransformer(joblib.load), "joblib.numpy_pickle.load"),
         (FunctionTransformer(np.load), "numpy.load"),
         (make_column_selector(dtype_include=object), "builtins.object"),
-        (FeatureAgglomeration(), "numpy.mean"),
+        (FeatureAgglomeration(pooling_func=np.ptp), "numpy.ptp"),
+        (FunctionTransformer(partial(os.system)), "posix.system"),
+        (make_scorer(os.path.exists), "genericpath.exists"),
         (KNeighborsClassifier(metric=os.path.commonprefix), "genericpath.commonprefix"),
     ],
 )
@@ -405,8 +457,13 @@ def test_functions_and_types_of_others_are_named_before_they_are_loaded(model, n
 def test_what_is_trusted_runs_nothing():
     assert [name for name in sorted(TRUSTED) if not name.startswith("sklearn.")] == [
         "functools.partial",
-        "numpy.dtype",
-        "numpy.number",
+        *(
+            f"numpy.{name}"
+            for name in ("dtype", "matrix", "max", "mean", "median", "min", "number")
+        ),
+        "scipy._lib.array_api_compat.numpy._aliases.asarray",
+        "scipy.interpolate._bsplines.BSpline",
+        *(f"scipy.sparse._cs{kind}.cs{kind}_{of}" for kind in "cr" for of in ("array", "matrix")),
     ]
     assert "builtins.object" not in TRUSTED
     assert not [name for name in TRUSTED if "load" in name.lower() or "fetch" in name.lower()]
@@ -424,12 +481,11 @@ def test_no_cache_nested_in_a_model_is_read_or_written(files, run, tmp_path, mon
         assert Path(folder).exists()  # What fitting left behind.
         joblib.Memory(folder, verbose=0).clear(warn=False)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    loaded = read_model(tmp_path / "model.skops", trusted_types=["numpy.mean"])
+    loaded = read_model(tmp_path / "model.skops")
     nested = loaded.get_params(deep=True)
     assert [name for name in nested if name.endswith("memory")]
     assert [value for name, value in nested.items() if name.endswith("memory") if value] == []
-    given = {"model": tmp_path / "model.skops", "trust-type": "numpy.mean"}
-    assert run(**given, references=2, attacks="lira").code == 0
+    assert run(model=tmp_path / "model.skops", references=2, attacks="lira").code == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -502,6 +558,34 @@ def test_other_numbers_of_features_in_a_forest_are_refused():
     model._tree.__setstate__(tuple(state))
     with pytest.raises(ValueError, match="damaged or was changed"):
         check_trees(model)
+
+
+def test_splines_sparse_tables_and_weights_that_lead_nowhere_are_refused():
+    model = make_pipeline(SplineTransformer(3), SparseRandomProjection(2)).fit(X)
+    check_trees(model)
+    table = model[1].components_
+    table.indices[0] = 10**6
+    with pytest.raises(ValueError, match=r"index|indices"):
+        check_trees(model)
+    table.indices[0] = 0
+    spline = model[0].bsplines_[0]
+    spline.k = 10
+    with pytest.raises(ValueError, match="knots"):
+        check_trees(model)
+    model = KNeighborsClassifier(algorithm="kd_tree", p=3).fit(X, Y)
+    state = model._tree.__getstate__()
+    metric = next(part for part in state if isinstance(part, DistanceMetric))
+    metric.__setstate__((3.0, np.ones(2), np.zeros((1, 1))))
+    for damaged in (model, metric):
+        with pytest.raises(ValueError, match="damaged or was changed"):
+            check_trees(damaged)
+
+
+def test_what_takes_sizes_as_they_come_stays_where_it_belongs():
+    model = BisectingKMeans(2).fit(X)
+    check_trees(model)
+    with pytest.raises(ValueError, match="damaged or was changed"):
+        check_trees(FunctionTransformer(model._kmeans_single))
 
 
 # -- What is asked for

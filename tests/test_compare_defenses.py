@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -453,3 +455,57 @@ def test_from_comparison_to_finding(halves, records):
     X, y = records
     frame = compare_defenses(_tree(), X, y, **QUIET)
     assert _remedy(frame, halves) is not None
+
+
+class Told(DecisionTreeClassifier):
+    """A tree that is told again, beside each record, what its first feature is."""
+
+    told: ClassVar[list] = []
+
+    def fit(self, X, y, beside=None):
+        first = X.to_numpy()[:, 0] if hasattr(X, "to_numpy") else X[:, 0]
+        own = beside.to_numpy() if hasattr(beside, "to_numpy") else beside
+        Told.told.append(np.array_equal(np.reshape(own, (len(first), -1))[:, 0], first))
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("kind", ["frame", "series"])
+@pytest.mark.parametrize("index", [None, "shuffled", "named"])
+def test_values_beside_records_go_with_them(records, index, kind, given):
+    X, y = records
+    table, n = X, len(X)
+    beside = pd.DataFrame({"first": X[:, 0], "word": [f"w{i}" for i in range(n)]})
+    if index is not None:
+        labels = np.random.default_rng(0).permutation(n)
+        labels = labels if index == "shuffled" else [f"r{i}" for i in labels]
+        table, beside = pd.DataFrame(X, index=labels), beside.set_axis(labels).sort_index()
+    beside = beside if kind == "frame" else beside["first"]
+    given = {"X_test": table[250:], "y_test": y[250:]} if given else {}
+    Told.told.clear()
+    frame = compare_defenses(
+        {"tree": Told()},
+        *((table[:250], y[:250]) if given else (table, y)),
+        **given,
+        fit_params={"beside": beside},
+        **{**QUIET, "attacks": ["threshold"], "n_jobs": 1},
+    )
+    # Once for the model itself, once for each reference.
+    assert len(Told.told) >= 5 and all(Told.told)
+    assert (frame["error"] == "").all()
+
+
+@pytest.mark.parametrize("max_records", [None, 100])
+def test_frames_beside_records_of_an_audit_go_with_them(records, max_records):
+    X, y = records
+    table = pd.DataFrame(X, index=np.random.default_rng(0).permutation(len(X)))
+    beside = pd.DataFrame({"first": X[:, 0], "word": "w"}, index=table.index).sort_index()
+    model = Told().fit(table[:200], y[:200], beside.loc[table.index[:200]])
+    Told.told.clear()
+    audit(
+        *(model, table[:200], y[:200], table[200:], y[200:]),
+        fit_params={"beside": beside},
+        max_records=max_records,
+        **{**QUIET, "attacks": ["threshold"], "n_jobs": 1},
+    )
+    assert len(Told.told) >= 4 and all(Told.told)

@@ -159,3 +159,9 @@ def test_mnist_from_openml_keeps_the_published_split(monkeypatch):
     test = datasets.load_mnist(subset="test")
     assert test.images[0, 0, 0] == 7
     assert test.target.tolist() == [3] * 10_000
+
+
+@pytest.mark.parametrize("load", LOADERS.values())
+def test_an_empty_path_is_no_folder(load):
+    with pytest.raises(ValueError, match="folder='' names no folder"):
+        load(folder="")

@@ -163,6 +163,42 @@ def test_memguard_keeps_labels_and_its_budget(overfit, max_distortion):
     assert distortion.mean() > 0
 
 
+class FirstPosterior:
+    """An adversary who takes the first posterior for the probability of membership."""
+
+    def predict_proba(self, ordered):
+        sure = np.exp(ordered[:, 0])
+        return np.stack([1 - sure, sure], axis=1)
+
+
+@pytest.mark.parametrize(("budget", "shares"), [(0.1, [0.1, 0.25]), (2.0, [0.8, 0.5])])
+def test_memguards_replacements_by_hand(budget, shares):
+    guarded = MemGuard(Says(), budget)
+    guarded.adversary_ = FirstPosterior()
+    guarded._shapes, guarded._verdicts = np.log([[0.4, 0.3, 0.3]]), np.array([0.4])
+    # At the distances 1 and 0.4; of the first eight in ten make the verdict 0.5 on average, of the
+    # second one in two. Where it is 0.5 as it is, or less, or nothing changes, nothing is replaced.
+    own = [
+        [0.9, 0.05, 0.05],
+        [0.6, 0.2, 0.2],
+        [0.5, 0.25, 0.25],
+        [0.45, 0.3, 0.25],
+        [0.4, 0.3, 0.3],
+    ]
+    _, share = guarded._replacements(np.log(own))
+    np.testing.assert_allclose(share, [*shares, 0, 0, 0], atol=1e-12)
+
+
+def test_memguard_takes_what_comes_closest_to_undecided():
+    guarded = MemGuard(Says(), 2.0)
+    guarded.adversary_ = FirstPosterior()
+    guarded._shapes = np.log([[0.6, 0.2, 0.2], [0.4, 0.3, 0.3], [0.7, 0.2, 0.1]])
+    guarded._verdicts = np.array([0.6, 0.4, 0.7])
+    chosen, share = guarded._replacements(np.log([[0.9, 0.05, 0.05]]))
+    assert chosen.tolist() == [1]
+    np.testing.assert_allclose(share, [0.8])
+
+
 def test_memguard_leaves_its_adversary_undecided(overfit):
     X, _ = overfit
     guarded = guard(overfit, 2.0, adversary=Suspicious())

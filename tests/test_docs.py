@@ -18,7 +18,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_every_finding_is_explained():
     folder = Path(mia_sklearn.__file__).parent
-    sources = [folder.joinpath(name).read_text("utf-8") for name in ("_findings.py", "_doubts.py")]
+    sources = [
+        folder.joinpath(name).read_text("utf-8")
+        for name in ("_audit/_findings.py", "_audit/_doubts.py")
+    ]
     constants = (
         node.value
         for source in sources

@@ -24,7 +24,7 @@ ARROWS = {
     "stats": "",
     "neighbors": "",
     "cluster": "",
-    "datasets": "",
+    "datasets": "_process",
     "_records": "",
     "_models": "_records",
     "signals": "_models _records",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from mia_sklearn._audit._audit._leak import read_leak, two_counts
 
 from mia_sklearn.metrics import compute
+from mia_sklearn.report._leak import read_leak, two_counts
 from mia_sklearn.report._summary import summarize
 from mia_sklearn.report._unit import RECORD
 

@@ -219,7 +219,7 @@ class Refusing(Posteriors):
 
 def test_posteriors_without_predictions():
     assert run(Posteriors(), estimator=TREE)
-    with pytest.raises(ValueError, match=r"does not predict: ask for .*model.predict_proba, with"):
+    with pytest.raises(ValueError, match=r"does not predict: NotImpl.*: ask for .*proba, with"):
         run(Refusing(), estimator=TREE)
 
 

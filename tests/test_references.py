@@ -220,10 +220,22 @@ def test_phi_is_made_anew_by_fit(data):
 
 def test_classes_align_outputs(data):
     X, y = data
-    refs = ReferenceModels(GaussianNB(), 2).fit(X, y, classes=[2, 0, 7])
-    assert refs.outputs_.shape[2] == 3
+    refs = ReferenceModels(GaussianNB(), 2).fit(X, y, classes=[2, 0, 7, 1])
+    assert refs.outputs_.shape[2] == 4
     assert np.isneginf(refs.outputs_[:, :, 2]).all()
-    assert set(refs.labels_[y == 1]) == {-1} and set(refs.labels_[y == 2]) == {0}
+    assert set(refs.labels_[y == 1]) == {3} and set(refs.labels_[y == 2]) == {0}
+
+
+def test_classes_that_lack_one_are_refused(data):
+    X, y = data
+    extra = X[:4], np.array([0, 1, 2, 5])
+    for given, classes, label, whose in (
+        ({}, [2, 0, 7], 1, "y"),
+        ({"population": extra}, [0, 1, 2], 5, "population"),
+        ({"core": extra}, [0, 1, 2], 5, "core"),
+    ):
+        with pytest.raises(ValueError, match=f"classes lacks {label}, a label in {whose}:"):
+            ReferenceModels(GaussianNB(), 2).fit(X, y, classes=classes, **given)
 
 
 def test_class_of_one_record_is_missing_from_some_models(data):

@@ -201,6 +201,16 @@ def test_a_file_that_cannot_be_written_leaves_the_others(make_report, tmp_path, 
     assert files == {"index.html", "audit.json", "records.csv"} - {lost}
 
 
+def test_an_empty_path_is_not_the_working_folder(make_report, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for act in (make_report(n=30).save, AuditReport.load):
+        with pytest.raises(ValueError, match="folder='' names no folder"):
+            act("")
+    assert not list(tmp_path.iterdir())
+    assert make_report(n=30).save("~/here") == tmp_path / "home" / "here" / "index.html"
+
+
 def test_a_saved_report_holds_its_verdict(make_report, tmp_path):
     report = make_report(n=30)
     report.info["gate"] = {"auc > 0.6": "holds"}

@@ -15,7 +15,7 @@ from mia_sklearn.defenses import LabelOnly, TemperaturePosterior
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.references._scale import (
     PosteriorScale,
-    _separation,
+    _separations,
     choose_scale,
 )
 from mia_sklearn.signals import rescaled_logit
@@ -68,7 +68,7 @@ def separation(refs, change=None):
     told = refs.labels_, refs.membership_, refs.labelled_, refs.block_
     scale = choose_scale(outputs, *told)
     trained = (refs.membership_ > 0).astype(float)
-    return scale, _separation(scale.phi(outputs, refs.labels_), trained, refs.block_)
+    return scale, _separations(scale.phi(outputs, refs.labels_), trained, refs.block_).mean(axis=0)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -123,6 +123,13 @@ def test_power_and_ranks_by_hand():
     assert "ranks" in ranked.text
 
 
+def test_posteriors_that_are_all_0_stay_so():
+    # Of a class that is not among those known to all.
+    nothing = np.full((1, 1, 2), -np.inf)
+    np.testing.assert_array_equal(PosteriorScale(0.03, 2.0).powered(nothing), nothing)
+    assert PosteriorScale(0.03, 2.0).phi(nothing, np.zeros(1, int)) == 0
+
+
 @pytest.mark.parametrize(
     "options", [{"sampling": "bootstrap"}, {"sampling": "disjoint"}, {"train_size": 0.75}]
 )
@@ -149,7 +156,9 @@ def test_answers_of_an_acting_block_are_not_held_against_themselves():
     rng = np.random.default_rng(0)
     phi, first = rng.normal(size=(4, 2000)), rng.integers(0, 2, (2, 2000))
     trained = np.stack([first[0], 1 - first[0], first[1], 1 - first[1]]).astype(float)
-    assert _separation(phi, trained, np.array([0, 0, 1, 1])) == pytest.approx((0.5, 0.5), abs=0.02)
+    assert _separations(phi, trained, np.array([0, 0, 1, 1])).mean(axis=0) == pytest.approx(
+        (0.5, 0.5), abs=0.02
+    )
 
 
 def test_what_may_not_be_learned_from_decides_nothing():
@@ -165,3 +174,22 @@ def test_what_may_not_be_learned_from_decides_nothing():
         for told in (0, 1)
     }
     assert powers == {1.0}
+
+
+@pytest.mark.parametrize("gains", [(0.02,) * 4, (0.1, -0.06, 0.05, -0.01)])
+def test_a_scale_that_may_be_better_by_chance_is_not_chosen(undefended, monkeypatch, gains):
+    refs, looked_at = undefended[2], []
+
+    def separations(phi, trained, block):
+        # The answers as they come are looked at first.
+        found = np.outer(gains if looked_at else (0,) * 4, [1, 1])
+        looked_at.append(phi)
+        return 0.55 + found
+
+    monkeypatch.setattr("mia_sklearn.references._scale._separations", separations)
+    told = refs.labels_, refs.membership_, refs.labelled_, refs.block_
+    # Leads so small that every scale is tried.
+    scale = choose_scale(refs.outputs_ * np.float32(0.01), *told)
+    assert len(looked_at) > 2
+    as_they_come = PosteriorScale(scale.smoothing, saturated=scale.saturated)
+    assert (scale == as_they_come) == (min(gains) < 0)

@@ -161,3 +161,19 @@ def test_refuses_other_correlations(correlation, message):
 def test_refuses_a_single_number():
     with pytest.raises(ValueError, match="at least one dimension"):
         kost_combine(0.5, 0)
+
+
+@pytest.mark.parametrize("base", [1.0, 0.0])
+def test_what_differs_by_rounding_ties(base):
+    rng = np.random.default_rng(0)
+    # Votes: few values, of which many are equal.
+    answers = base + rng.integers(0, 3, (40, 3, 17)).astype(float)
+    noise = 1 + 1e-12 * rng.normal(size=answers.shape)
+    exact = combine_by_rank(answers[:, :, 0], answers[:, :, 1:])
+    rounded = answers * noise + (answers == 0) * 1e-13
+    np.testing.assert_array_equal(combine_by_rank(rounded[:, :, 0], rounded[:, :, 1:]), exact)
+    alike = np.ones((2, 3, 9)) * (1 - 1e-12 * rng.random((2, 3, 9)))
+    np.testing.assert_array_equal(combine_by_rank(np.ones((2, 3)), alike), 1)
+    # Differences of small numbers are no rounding.
+    small = combine_by_rank(1e-15 * answers[:, :, 0], 1e-15 * answers[:, :, 1:])
+    np.testing.assert_array_equal(small, exact)

@@ -457,6 +457,18 @@ def test_values_without_labels_of_records_are_taken_by_position_or_refused(shuff
         in_order_of("v", values.sample(frac=1, random_state=0), train, test)
 
 
+def test_values_of_more_records_go_with_labels_that_were_set(shuffled):
+    train, _ = shuffled
+    both = pd.Series(np.arange(N)).sample(frac=1, random_state=0)
+    # Of the records of a part, which say which they are.
+    assert_array_equal(in_order_of("v", both, train), train.index)
+    # 0, 1, 2, ... are the labels of any table: values as many go with them, and of more values
+    # nothing tells which are theirs.
+    unset = train.reset_index(drop=True)
+    assert_array_equal(in_order_of("v", both[both < HALF], unset), np.arange(HALF))
+    assert_array_equal(in_order_of("v", both, unset), both.to_numpy())
+
+
 def test_labels_in_another_order_than_the_records_are_refused(shuffled):
     train, test = shuffled
     y_train = pd.Series(Y, name="y")[train.index]

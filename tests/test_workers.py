@@ -7,16 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
 from joblib import cpu_count, parallel_config
 from sklearn.datasets import make_classification
 from sklearn.naive_bayes import GaussianNB
-from sklearn.utils.parallel import Parallel
+from sklearn.utils.parallel import Parallel, delayed
 
 from mia_sklearn import ReferenceModels
-from mia_sklearn._process._parallel import at_most
+from mia_sklearn._process._parallel import at_most, settled_warnings
 
 SLEEPING = """
 import os, time
@@ -86,3 +87,20 @@ def test_networks_take_no_more_cores_than_there_are(one_torch_thread):
 
     assert n_cores(99_999) == cpu_count()
     assert n_cores(None) == 1
+
+
+def test_warnings_are_as_before_after_threads_have_altered_them():
+    before = list(warnings.filters)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        own = list(warnings.filters)
+        with settled_warnings():
+            # As any thread of scikit-learn leaves them for a moment.
+            warnings.resetwarnings()
+            function, arguments, _ = delayed(abs)(-1)
+            assert function(*arguments) == 1
+            warnings.warn("of a model", UserWarning, stacklevel=1)
+        assert list(warnings.filters) == own
+        warnings.warn("after", UserWarning, stacklevel=1)
+    assert [str(each.message) for each in shown] == ["of a model", "after"]
+    assert list(warnings.filters) == before

@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from ._process._folders import path_of
+
 __all__ = ["load_adult", "load_cancer", "load_cifar10", "load_location30", "load_mnist"]
 
 _ENVIRONMENT = "MIA_SKLEARN_DATA"
@@ -310,10 +312,10 @@ def _subset_rows(subset: str, n_train: int, n_all: int) -> slice:
 
 def _packed(name: str, folder: str | os.PathLike[str] | None) -> Path | None:
     """Return the checked path of a packed file, or None when no folder was named."""
-    folder = folder or os.environ.get(_ENVIRONMENT)
-    if not folder:
+    folder = os.environ.get(_ENVIRONMENT) or None if folder is None else folder
+    if folder is None:
         return None
-    path = Path(folder).expanduser() / name
+    path = path_of("folder", folder) / name
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} does not exist. Put {name} into that folder, or name another one with "

@@ -14,6 +14,7 @@ from .._observations._inside_columns import PARTS, looks_inside
 from .._observations._layout import alone, beside, beside_groups, place
 from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_as_references, ask_copies, ask_target
+from .._process._printable import in_words
 from .._records._rows import take_rows
 from ..access import AskedRecords
 from ..attacks import GMIAAttack, GradientNormAttack
@@ -59,7 +60,7 @@ def _ask(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
         try:
             answers.append(log_posteriors(target, records))
         except Exception as error:
-            raise ValueError(f"The model could not answer {name}: {error}") from error
+            raise ValueError(f"The model could not answer {name}: {in_words(error)}") from error
     return answers
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
+from .._process._printable import in_words
 from .._records._rows import positions, take_rows
 from ._answers import name_of, predicted_labels
 from ._targets import FunctionTarget
@@ -118,8 +119,9 @@ def _predicted(target: Any, X: Any) -> np.ndarray | None:
     try:
         answer = target.predicted_by_net(X).reshape(-1) if of_net else predicted_labels(target, X)
     except Exception as error:
+        why = in_words(error).rstrip(".")
         raise ValueError(
-            f"{name_of(target)} answers posteriors but does not predict: {error} Pass the function "
+            f"{name_of(target)} answers posteriors but does not predict: {why}. Pass the function "
             "model.predict_proba, with classes= in the order of its columns and estimator=."
         ) from error
     classes = np.asarray(target.classes_)

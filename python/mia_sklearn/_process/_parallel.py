@@ -7,16 +7,19 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from joblib import cpu_count, effective_n_jobs
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-__all__ = ["at_most", "end_with_parent", "map_on_cores"]
+__all__ = ["at_most", "end_with_parent", "map_on_cores", "settled_warnings"]
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+# No filter can silence this one.
+_OF_EMPTY_FILTERS = "`sklearn.utils.parallel.delayed` should be used with"
 _watches = False
 
 
@@ -35,9 +38,27 @@ def map_on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[A
 
     items = list(items)
     n_threads = max(1, min(cpu_count(), len(items)))
-    # scikit-learn alters the process's warning filters in each thread, which can leave them empty.
-    with warnings.catch_warnings(), ThreadPoolExecutor(n_threads) as pool:
+    with settled_warnings(), ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(alone, items))
+
+
+@contextmanager
+def settled_warnings() -> Iterator[None]:
+    """Leave warnings as they were, whatever scikit-learn does to them in threads meanwhile.
+
+    It empties the process's filters for a moment in each thread. They can stay empty; and whoever
+    finds them empty meanwhile is warned of a `delayed` that it is using as it should. To be entered
+    once, around all threads, by the one that starts them.
+    """
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Any, *where: Any, **more: Any) -> None:
+            if not str(message).startswith(_OF_EMPTY_FILTERS):
+                shown(message, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def at_most(n_jobs: int | None, n_tasks: int) -> int | None:

@@ -57,3 +57,11 @@ def told(error: BaseException) -> str:
 def one_line(text: str) -> str:
     """Return what an error says as one line, its sentences joined where others broke them."""
     return printable(re.sub(r"(?<=[.:;,])\s*\n\s*(?=\w)", " ", text.strip()))
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error says, and its class, without which few but ValueErrors can be read."""
+    text, name = told(error), type(error).__name__
+    if not text:
+        return name
+    return text if isinstance(error, ValueError) else f"{name}: {text}"

@@ -13,7 +13,15 @@ from typing import Any
 
 from ._printable import one_line, printable
 
-__all__ = ["Terminal", "complain", "guarded", "progress_bar", "traced", "turn_away"]
+__all__ = [
+    "Terminal",
+    "complain",
+    "guarded",
+    "progress_bar",
+    "raising_method",
+    "traced",
+    "turn_away",
+]
 
 
 class Terminal:
@@ -78,6 +86,22 @@ def traced(error: BaseException) -> list[str]:
         ours = part.startswith(("  ", "Traceback", "\nDuring", "\nThe above"))
         lines.append(part if ours else f"{one_line(part)}\n")
     return lines
+
+
+def raising_method(error: BaseException, model: Any) -> str | None:
+    """Return the method of a model in which an error arose, if it arose in one.
+
+    That is the first one on the way to the error, of an object of the model's class.
+    """
+    place: Any = error.__traceback__
+    while place is not None:
+        code, own = place.tb_frame.f_code, place.tb_frame.f_locals
+        first = own.get(code.co_varnames[0]) if code.co_argcount else None
+        if type(first) is type(model) and hasattr(type(model), code.co_name):
+            return code.co_name
+        place = place.tb_next
+    # A generator makes another error of a StopIteration that leaves it.
+    return raising_method(error.__cause__, model) if error.__cause__ else None
 
 
 def complain(text: str) -> None:

@@ -16,16 +16,27 @@ from ._reading import Reading, fed_columns, shortened
 
 PICKLES = (".joblib", ".pickle", ".pkl")
 # Parts of scikit-learn's own estimators that skops leaves to the user, by name: they hold numbers,
-# texts and other parts, and run nothing of the file's. What compiled code reads without looking
-# is checked, see `check_trees`. Functions that do more than compute are never among them.
+# texts and other parts, and run nothing of the file's. Found by fitting every estimator of
+# scikit-learn with every option. What compiled code reads without looking is checked, see
+# `check_trees`. Functions that do more than compute from arrays are never among them, nor what
+# calls a function that the file names, and `object`, which says nothing of what it stands for.
 _CHECKED = {
+    "scipy.interpolate._bsplines.BSpline",
+    "scipy.sparse._csc.csc_array",
+    "scipy.sparse._csc.csc_matrix",
+    "scipy.sparse._csr.csr_array",
+    "scipy.sparse._csr.csr_matrix",
+    "sklearn.cluster._kmeans._kmeans_single_elkan",
+    "sklearn.cluster._kmeans._kmeans_single_lloyd",
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.MinkowskiDistance64",
     "sklearn.neighbors._ball_tree.BallTree",
     "sklearn.neighbors._kd_tree.KDTree",
 }
 _PARTS = {
-    "sklearn.calibration": "_CalibratedClassifier _SigmoidCalibration",
+    "sklearn.calibration": "_CalibratedClassifier _SigmoidCalibration _TemperatureScaling",
+    "sklearn.cluster._bisect_k_means": "_BisectingTree",
     "sklearn.compose._column_transformer": "_RemainderColsList make_column_selector",
     "sklearn.ensemble._hist_gradient_boosting.binning": "_BinMapper",
     # What features are selected by: functions of arrays alone.
@@ -35,16 +46,30 @@ _PARTS = {
     "sklearn.gaussian_process.kernels": "ConstantKernel DotProduct Exponentiation Matern Product "
     "RBF RationalQuadratic Sum WhiteKernel",
     "sklearn._loss.link": "HalfLogitLink IdentityLink Interval LogitLink LogLink MultinomialLogit",
-    "sklearn._loss.loss": "ExponentialLoss HalfBinomialLoss HalfMultinomialLoss",
-    "sklearn.metrics._dist_metrics": "EuclideanDistance64 ManhattanDistance64",
-    "sklearn.metrics._scorer": "_PassthroughScorer",
+    "sklearn._loss.loss": "ExponentialLoss HalfBinomialLoss HalfMultinomialLoss HalfTweedieLoss "
+    "HalfTweedieLossIdentity",
+    "sklearn.metrics._dist_metrics": "BrayCurtisDistance64 CanberraDistance64 ChebyshevDistance64 "
+    "DiceDistance64 EuclideanDistance64 HammingDistance64 JaccardDistance64 ManhattanDistance64 "
+    "RogersTanimotoDistance64 RussellRaoDistance64 SokalSneathDistance64",
+    # Of searches: a scorer of any other function is refused for that function.
+    "sklearn.metrics._scorer": "_PassthroughScorer _Scorer negative_likelihood_ratio "
+    "positive_likelihood_ratio",
+    "sklearn.metrics._classification": "accuracy_score balanced_accuracy_score brier_score_loss "
+    "d2_brier_score d2_log_loss_score f1_score jaccard_score log_loss matthews_corrcoef "
+    "precision_score recall_score",
+    "sklearn.metrics._ranking": "average_precision_score roc_auc_score top_k_accuracy_score",
+    "sklearn.model_selection._search_successive_halving": "HalvingGridSearchCV "
+    "HalvingRandomSearchCV",
     "sklearn.model_selection._split": "GroupKFold KFold RepeatedKFold RepeatedStratifiedKFold "
     "ShuffleSplit StratifiedKFold StratifiedShuffleSplit",
     "sklearn.neural_network._stochastic_optimizers": "AdamOptimizer SGDOptimizer",
     "sklearn.utils._bunch": "Bunch",
     "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
-    # Of encoders and imputers, which say what kind of array they met, and of column selectors.
-    "numpy": "dtype number",
+    # Of encoders and imputers, which say what kind of array they met, of column selectors, of what
+    # was fitted on sparse tables, and the functions of arrays by which features are pooled.
+    "numpy": "dtype matrix max mean median min number",
+    # By which splines make arrays.
+    "scipy._lib.array_api_compat.numpy._aliases": "asarray",
     # Of histogram gradient boosting, which converts numbers by a function of scikit-learn's; a
     # partial of any other function is refused for that function.
     "functools": "partial",

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._process._printable import one_line, told
-from .._process._terminal import complain, guarded, traced, turn_away
+from .._process._printable import in_words, one_line, told
+from .._process._terminal import complain, guarded, raising_method, traced, turn_away
 
 if TYPE_CHECKING:
     from ..conditions import Condition
@@ -77,14 +77,20 @@ def _explain(error: BaseException, args: argparse.Namespace) -> None:
     from ..references._lost import CannotTrain
 
     expected = isinstance(error, (ValueError, TypeError, OSError, CannotTrain))
+    asked = None if expected else raising_method(error, vars(args).get("loaded"))
     if isinstance(error, BrokenPipeError):
         turn_away(sys.stdout)
         complain("mia-sklearn: error: standard output was closed before all was written.")
         return
-    if isinstance(error, Exception) and (args.traceback or not expected):
+    if isinstance(error, Exception) and (args.traceback or not (expected or asked)):
         complain("".join(traced(error)).rstrip("\n"))
     if expected:
         complain(f"mia-sklearn: error: {one_line(told(error))}")
+    elif isinstance(error, Exception) and asked:
+        complain(
+            f"mia-sklearn: error: the model could not answer, its own {asked} raised "
+            f"{one_line(in_words(error))}; --traceback shows where."
+        )
     elif isinstance(error, Exception):
         complain("mia-sklearn: error: unexpected, please report it.")
     else:
@@ -110,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     attacks.set_defaults(run=_attacks)
 
     demo = commands.add_parser("demo", help="audit a model of handwritten digits")
-    demo.add_argument("--output", type=Path, default=Path("audit-report"), metavar="FOLDER")
+    demo.add_argument("--output", type=_path, default=Path("audit-report"), metavar="FOLDER")
     demo.set_defaults(run=_demo)
 
     for command in commands.choices.values():
@@ -128,9 +134,9 @@ def _add_audit(commands: Any) -> None:
     )
     audit.set_defaults(run=_audit)
     add = audit.add_argument_group("what is audited").add_argument
-    add("--model", type=Path, required=True, metavar="FILE", help="fitted model: .skops, .joblib")
-    add("--train", type=Path, required=True, metavar="FILE", help="its training records")
-    add("--test", type=Path, required=True, metavar="FILE", help="records it was not trained on")
+    add("--model", type=_path, required=True, metavar="FILE", help="fitted model: .skops, .joblib")
+    add("--train", type=_path, required=True, metavar="FILE", help="its training records")
+    add("--test", type=_path, required=True, metavar="FILE", help="records it was not trained on")
     add(
         "--target",
         metavar="NAME",
@@ -138,7 +144,7 @@ def _add_audit(commands: Any) -> None:
     )
     add(
         "--estimator",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help="what the reference models are trained as, where a clone of the model would not do",
     )
@@ -197,12 +203,12 @@ def _add_audit(commands: Any) -> None:
     add("--attacks", nargs="+", metavar="NAME", help="default: those fixed in advance")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
     add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")
-    add("--cache", type=Path, metavar="FOLDER", help="keep reference models, resume from them")
+    add("--cache", type=_path, metavar="FOLDER", help="keep reference models, resume from them")
     add("--jobs", type=_jobs, default=-1, metavar="N", help="parallel jobs (default: all cores)")
     add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
 
     add = audit.add_argument_group("result").add_argument
-    add("--output", type=Path, metavar="FOLDER", help="write index.html, audit.json, records.csv")
+    add("--output", type=_path, metavar="FOLDER", help="write index.html, audit.json, records.csv")
     add(
         "--no-records",
         action="store_true",
@@ -227,6 +233,15 @@ def _add_audit(commands: Any) -> None:
         help="a type that a .skops file may hold; may be repeated",
     )
     add("--trust", action="store_true", help="load pickles: they run their author's code")
+
+
+def _path(text: str) -> Path:
+    from .._process._folders import path_of
+
+    try:
+        return path_of("the path", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _jobs(text: str) -> int:
@@ -317,7 +332,7 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
     for path in paths:
         check_table_file(path)
     trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}
-    model = read_model(args.model, **trust)
+    model = args.loaded = read_model(args.model, **trust)
     inputs: dict[str, Any] = {"model": model}
     if args.estimator is not None:
         inputs["estimator"] = read_model(args.estimator, **trust)

@@ -1,4 +1,4 @@
-"""Trees that compiled code walks without looking: whether they lead where there is something."""
+"""What compiled code reads without looking: whether trees lead where there is something."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import BSpline
+from sklearn.cluster import BisectingKMeans, _kmeans
+from sklearn.metrics._dist_metrics import MinkowskiDistance64
 
 __all__ = ["check_trees"]
 
@@ -13,8 +16,8 @@ __all__ = ["check_trees"]
 def check_trees(model: Any) -> None:
     """Raise if a tree in a model leads out of its own arrays, or asks for a feature that is none.
 
-    scikit-learn reads nodes without checking where they point to: those of a file that someone
-    has changed would let it read other memory, or crash.
+    scikit-learn reads nodes without checking where they point to, and SciPy splines and sparse
+    tables: those of a file that someone has changed would let them read other memory, or crash.
 
     Parameters
     ----------
@@ -38,6 +41,17 @@ def check_trees(model: Any) -> None:
                 _require(tree.n_features_in_ == part.n_features_in_)
         elif name in ("sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree"):
             _check_neighbours(part)
+        elif name == "scipy.interpolate._bsplines.BSpline":
+            # Which looks where it is made.
+            BSpline(part.t, part.c, part.k)
+        elif isinstance(part, MinkowskiDistance64):
+            _check_weights(part, 0)
+        elif hasattr(part, "check_format"):
+            part.check_format(full_check=True)
+        else:
+            # Take sizes as they come, and are there for the estimators that know them.
+            _require(part is not _kmeans._kmeans_single_elkan)
+            _require(part is not _kmeans._kmeans_single_lloyd)
 
 
 def _check_tree(tree: Any, n_features: int) -> None:
@@ -79,6 +93,14 @@ def _check_neighbours(tree: Any) -> None:
     _require((nodes["idx_start"] <= nodes["idx_end"]).all())
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
     _require(_within(2 * inner + 2, n_nodes))
+    for part in tree.__getstate__():
+        if isinstance(part, MinkowskiDistance64):
+            _check_weights(part, data.shape[1])
+
+
+def _check_weights(metric: Any, n_features: int) -> None:
+    _, weights, _ = metric.__getstate__()
+    _require(len(weights) in (0, n_features))
 
 
 def _lead_down(left: np.ndarray, right: np.ndarray, parent: np.ndarray, n: int) -> None:
@@ -112,4 +134,8 @@ def _inside(value: Any) -> Iterator[Any]:
         elif isinstance(each, np.ndarray):
             todo += each.ravel().tolist() if each.dtype == object else []
         else:
-            todo += getattr(each, "__dict__", {}).values()
+            held = dict(getattr(each, "__dict__", {}))
+            if type(each) is BisectingKMeans:
+                # What it was fitted by, and chooses anew when it is fitted.
+                held.pop("_kmeans_single", None)
+            todo += held.values()

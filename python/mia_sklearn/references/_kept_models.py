@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._backend import backend_of
 from .._models._trainable import prefers_threads
-from .._process._parallel import at_most, end_with_parent
+from .._process._parallel import at_most, end_with_parent, settled_warnings
 from .._process._terminal import progress_bar
 from .._records._rows import concat_rows, n_rows
 from ..signals import log_posteriors
@@ -56,7 +56,7 @@ class KeptModels:
             delayed(_trained)(job, model, own, int(seed))
             for model, (own, seed) in enumerate(zip(rows, seeds, strict=True))
         )
-        with threadpool_limits(1):
+        with settled_warnings(), threadpool_limits(1):
             trained = parallel(tasks)
             bar = progress_bar(
                 trained, total=len(rows), desc="reference models", disable=not progress

@@ -8,9 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._process._printable import told
+from .._process._printable import in_words
 
-__all__ = ["CannotTrain", "Lost", "check_left", "diverged", "lost_to", "reasons", "second_seed"]
+__all__ = [
+    "CannotTrain",
+    "Lost",
+    "check_left",
+    "diverged",
+    "lost_to",
+    "reasons",
+    "second_seed",
+]
 
 _LARGEST_SEED = 2**31 - 1
 _NAMED_REASONS = 3
@@ -49,13 +57,7 @@ class _Elsewhere(Exception):
 def lost_to(error: BaseException) -> Lost:
     """Return what an error makes of a model."""
     kind = next((one for one in (ValueError, TypeError) if isinstance(error, one)), CannotTrain)
-    text = told(error)
-    name = type(error).__name__
-    if isinstance(error, ValueError) and text:
-        name = text
-    elif text:
-        name = f"{name}: {text}"
-    return Lost(name, kind, "".join(traceback.format_exception(error)))
+    return Lost(in_words(error), kind, "".join(traceback.format_exception(error)))
 
 
 def diverged(epoch: int) -> Lost:

@@ -22,6 +22,8 @@ _MOST_KNOTS = 2048
 # Losses of AUC by LiRA and by RMIA that are no reason to leave a scale; of few records, over the
 # root of their number.
 _SLACK, _CHANCE = np.array([0.005, 0.01]), 0.4
+# By how many of its standard errors, paired over the models that act, a gain must exceed 0.
+_ERRORS = 2.0
 # Leads that are too even or too sure to be taken as they come.
 _USUAL_LEADS = 0.25, 32.0
 _MOST_MODELS, _MOST_ACTING, _MOST_RECORDS = 16, 4, 1000
@@ -78,7 +80,9 @@ class PosteriorScale:
         if self.power == 1:
             return log_proba
         raised = self.power * np.asarray(log_proba, dtype=np.float64)
-        return raised - logsumexp(raised, axis=-1, keepdims=True)
+        total = logsumexp(raised, axis=-1, keepdims=True)
+        # Where all classes that are known have a posterior of 0, they keep it.
+        return raised - np.where(np.isneginf(total), 0.0, total)
 
 
 def choose_scale(
@@ -127,24 +131,29 @@ def choose_scale(
     trained = np.where(labelled[place], membership[place] > 0, np.nan)
     by_ranks = _by_ranks(answers, labels, 2.0 / lead, natural.saturated)
     first = [
-        _separation(scale.phi(answers, labels), trained, block) for scale in (natural, by_ranks)
+        _separations(scale.phi(answers, labels), trained, block) for scale in (natural, by_ranks)
     ]
+    if not len(first[0]):
+        return natural
     slack = np.maximum(_SLACK, _CHANCE / np.sqrt(_MOST_ACTING * len(rows)))
-    as_good = np.subtract(first[0], first[1]) >= -slack
-    if np.isnan(first).any() or (as_good.all() and _USUAL_LEADS[0] < lead < _USUAL_LEADS[1]):
+    as_good = (first[0] - first[1]).mean(axis=0) >= -slack
+    if as_good.all() and _USUAL_LEADS[0] < lead < _USUAL_LEADS[1]:
         return natural
     scales = [natural, by_ranks] + [
         PosteriorScale(smoothing, power, saturated=natural.saturated)
         for power in (1.0, *(wanted / lead for wanted in _LEADS))
         for smoothing in _SMOOTHINGS
     ]
-    more = [_separation(scale.phi(answers, labels), trained, block) for scale in scales[2:]]
-    lira, rmia = np.array(first + more).T
+    more = [_separations(scale.phi(answers, labels), trained, block) for scale in scales[2:]]
+    found = np.array(first + more)
+    lira, rmia = found.mean(axis=1).T
     near = lira >= lira.max() - _SLACK[0]
     best = int(np.where(near, lira + rmia, -np.inf).argmax())
-    if lira[0] >= lira.max() - slack[0] and rmia[0] >= rmia[best] - slack[1]:
-        return natural
-    return scales[best]
+    # The best of many is better by chance, too: few models that act as targets tell little.
+    gains = found[best] - found[0]
+    error = gains.std(axis=0) / np.sqrt(max(1, len(gains) - 1))
+    surely = gains.mean(axis=0) > np.maximum(slack, _ERRORS * error)
+    return scales[best] if surely.any() else natural
 
 
 def _typical_lead(answers: np.ndarray) -> float:
@@ -173,8 +182,8 @@ def _by_ranks(
     return PosteriorScale(_LEAST, power, (knots[some], logit(share[first[some]])), saturated)
 
 
-def _separation(phi: np.ndarray, trained: np.ndarray, block: np.ndarray) -> tuple[float, float]:
-    """Return the AUC of LiRA and of RMIA on references that act as targets, on average."""
+def _separations(phi: np.ndarray, trained: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Return the AUC of LiRA and of RMIA on each reference that acts as a target."""
     phi = phi.astype(np.float32)
     out, in_ = (np.where(trained == side, phi, np.float32(np.nan)).T for side in (0, 1))
     found = []
@@ -195,10 +204,7 @@ def _separation(phi: np.ndarray, trained: np.ndarray, block: np.ndarray) -> tupl
         tiny = np.finfo(np.float64).tiny
         over_mean = -np.logaddexp(0, -signal) - np.log(np.maximum(mean, tiny))
         found.append([_auc(score[rows], member) for score in (ratio, over_mean)])
-    if not found:
-        return np.nan, np.nan
-    lira, rmia = np.mean(found, axis=0)
-    return float(lira), float(rmia)
+    return np.reshape(found, (-1, 2))
 
 
 def _auc(score: np.ndarray, member: np.ndarray) -> float:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from .._process._folders import path_of
+
 __all__ = ["ArrayStore"]
 
 _DIGEST_BYTES = 32
@@ -41,11 +43,7 @@ class ArrayStore:
     """
 
     def __init__(self, folder: Any) -> None:
-        if not str(folder).strip() or "\0" in str(folder):
-            raise ValueError(
-                f"cache={str(folder)!r} names no folder. Give the path of one, or None."
-            )
-        self.folder = Path(folder).expanduser()
+        self.folder = path_of("cache", folder)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()

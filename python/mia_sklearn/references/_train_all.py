@@ -20,7 +20,7 @@ from .._models._backend import Backend, backend_of
 from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
-from .._process._parallel import at_most
+from .._process._parallel import at_most, settled_warnings
 from .._records._rows import positions
 from ._job import Job
 from ._lost import CannotTrain, Lost, second_seed
@@ -146,7 +146,7 @@ class _Run:
             delayed(train)(job, m, self.membership[m], int(self.seeds[m]))
             for m in itertools.takewhile(lambda _: not self._is_hopeless(), models)
         )
-        with threadpool_limits(1), _stopping(parallel(tasks)) as results:
+        with settled_warnings(), threadpool_limits(1), _stopping(parallel(tasks)) as results:
             shown = _with_progress(results, models, self.seeds) if self.progress else results
             try:
                 for model, answer in shown:

@@ -110,6 +110,8 @@ class AuditReport(AuditContents):
 
         Raises
         ------
+        ValueError
+            If the path is empty.
         OSError
             If the folder or a file in it cannot be written; the other files are.
 
@@ -139,7 +141,7 @@ class AuditReport(AuditContents):
         FileNotFoundError
             If there is no ``audit.json`` in the folder.
         ValueError
-            If the file is damaged, changed, no report, or of a later version.
+            If the path is empty, or the file damaged, changed, no report, or of a later version.
         """
         from ._store import load
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from .._process._folders import path_of
 from .._process._printable import printable, valid
 from ._contents import AuditContents
 from ._finding import Finding
@@ -46,7 +47,7 @@ def save(report: AuditContents, folder: str | os.PathLike[str], *, records: bool
     """Write ``index.html``, ``audit.json`` and ``records.csv`` into a folder."""
     from ._html import render_html
 
-    folder = Path(folder)
+    folder = path_of("folder", folder)
     kept = report if records else replace(report, records=report.records.iloc[:0])
     content = _encode_report(kept)
     mark = fingerprint(content)
@@ -88,7 +89,7 @@ def _unwritten(error: OSError, what: str, folder: Path) -> OSError:
 
 def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
     """Read a report of a kind from the folder that `save` wrote."""
-    path = Path(folder) / "audit.json"
+    path = path_of("folder", folder) / "audit.json"
     if not path.is_file():
         raise FileNotFoundError(f"No audit.json in {str(folder)!r}: not a folder made by save().")
     name = repr(str(path))

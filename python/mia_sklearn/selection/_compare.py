@@ -273,6 +273,9 @@ def _gather(X: Any, y: Any, X_test: Any, y_test: Any, fit_params: Any) -> _Data:
         raise ValueError("X_test and y_test go together: give both or none.")
     if X_test is None:
         params = params_in_order(params, len(labels), bearing_index(X, y))
+        if hasattr(table, "iloc"):
+            # Rows that are numbered as those of the arguments are, which an audit holds together.
+            table = concat_rows(table)
         return _Data(table, labels, params, rows, rows[:0], given=False)
     other, other_labels = check_records(X_test, y_test, "X_test", "y_test")
     check_same_features(table, other, "X", "X_test")

@@ -13,6 +13,8 @@ __all__ = ["combine_by_rank", "kost_combine"]
 
 # By which a computed correlation of 1 may exceed it.
 _ROUNDING = 1e-6
+# Shares by which numbers that are equal may differ, as for pooled p-values.
+_TIE, _TIE_NEAR_0 = 1e-9, 1e-12
 
 
 def combine_by_rank(signal: Any, references: Any) -> np.ndarray:
@@ -43,8 +45,9 @@ def combine_by_rank(signal: Any, references: Any) -> np.ndarray:
     Target and references are treated alike: every model's answer to a query is standardised
     by the answers of all others, the standardised answers are summed over queries, and the
     p-value is the rank of the target's sum. A query whose other answers are all equal adds
-    nothing. However dependent the queries are, the p-value is valid, which the
-    combination of Kost and McDermott is not for p-values from few references.
+    nothing. Answers and sums that differ by rounding are equal. However dependent the queries
+    are, the p-value is valid, which the combination of Kost and McDermott is not for p-values
+    from few references.
 
     Examples
     --------
@@ -66,11 +69,28 @@ def combine_by_rank(signal: Any, references: Any) -> np.ndarray:
     answers = np.concatenate([signal[:, :, None], references], axis=2)
     answers[:, :, 1:][~np.broadcast_to(present[:, None], references.shape)] = np.nan
     answers[~np.broadcast_to(asked, answers.shape)] = np.nan
-    table = answers.reshape(-1, answers.shape[2])
+    table = _tied(answers.reshape(-1, answers.shape[2]))
     _, standardised = leave_one_out_t(np.zeros(len(table)), table)
     sums = np.nan_to_num(standardised).reshape(answers.shape).sum(axis=1)
-    reached = (present & (sums[:, 1:] >= sums[:, :1])).sum(axis=1)
+    own = sums[:, :1]
+    reached = (present & (sums[:, 1:] >= own - _TIE * np.abs(own) - _TIE_NEAR_0)).sum(axis=1)
     return (1 + reached) / (1 + present.sum(axis=1))
+
+
+def _tied(table: np.ndarray) -> np.ndarray:
+    """Return rows in which values that differ by rounding are equal, the lowest of them."""
+    order = np.argsort(table, axis=1)
+    ordered = np.take_along_axis(table, order, axis=1)
+    # Near 0 what counts is how large the others are.
+    size = np.where(np.isfinite(table), np.abs(table), 0.0).max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        near = np.diff(ordered) <= _TIE * np.abs(ordered[:, 1:]) + _TIE_NEAR_0 * size
+    near &= np.isfinite(ordered[:, 1:]) & np.isfinite(ordered[:, :-1])
+    first = np.arange(1, table.shape[1]) * ~near
+    first = np.maximum.accumulate(np.insert(first, 0, 0, axis=1), axis=1)
+    tied = np.empty_like(table)
+    np.put_along_axis(tied, order, np.take_along_axis(ordered, first, axis=1), axis=1)
+    return tied
 
 
 def kost_combine(p_values: Any, correlation: Any, *, n_references: int | None = None) -> Any:

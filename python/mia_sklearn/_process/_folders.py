@@ -1,0 +1,28 @@
+"""Paths as they are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+__all__ = ["path_of"]
+
+
+def path_of(name: str, value: Any) -> Path:
+    """Return a path that a user gave.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for messages.
+    value : str or path
+
+    Raises
+    ------
+    ValueError
+        If it is empty, as a variable that is not set is: pathlib takes it for the working folder.
+    """
+    text = str(value)
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"{name}={text!r} names no folder or file. Give its path.")
+    return Path(value).expanduser()

@@ -19,6 +19,9 @@ FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tes
 export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Images for containers often set this; then each process of the tests would compile numpy,
+# scikit-learn and torch anew, which takes longer than to import them.
+unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread: threads of several processes wait for each other.
 PARALLEL := -n auto
 

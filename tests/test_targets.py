@@ -93,10 +93,16 @@ TARGETS = {
     "dummy": (DummyClassifier(), 0),
     "dummy at random": (DummyClassifier(strategy="stratified"), 0),
 }
+# One of each kind of answer: posteriors, decisions of one class against another, labels alone, those
+# of a search, of a pipeline, of chance. The others in `make thorough`.
+ALWAYS = {"neighbours", "svc", "hard voting", "search", "forest", "network", "dummy at random"}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.thorough) for name in TARGETS],
+)
 def test_scikit_learn_targets(data, name):
     X, y = data[0], np.array(["low", "middle", "high"])[data[1]]
     estimator, least = TARGETS[name]
@@ -129,9 +135,9 @@ def _catboost():
     ("make", "classes"),
     [
         (_xgboost, [0, 1, 2]),
-        (_lightgbm, [0, 1, 2]),
+        pytest.param(_lightgbm, [0, 1, 2], marks=pytest.mark.thorough),
         (_lightgbm, ["low", "middle", "high"]),
-        (_catboost, [0, 1, 2]),
+        pytest.param(_catboost, [0, 1, 2], marks=pytest.mark.thorough),
         (_catboost, ["low", "middle", "high"]),
     ],
 )

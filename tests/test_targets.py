@@ -93,8 +93,8 @@ TARGETS = {
     "dummy": (DummyClassifier(), 0),
     "dummy at random": (DummyClassifier(strategy="stratified"), 0),
 }
-# One of each kind of answer: posteriors, decisions of one class against another, labels alone, those
-# of a search, of a pipeline, of chance. The others in `make thorough`.
+# One of each kind of answer: posteriors, decisions between classes, labels alone, those of a search,
+# of a pipeline, of chance. The others in `make thorough`.
 ALWAYS = {"neighbours", "svc", "hard voting", "search", "forest", "network", "dummy at random"}
 
 

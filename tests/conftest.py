@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, norm
 from sklearn.datasets import make_classification
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 # All packages before their files are collected for their examples: a file that pytest imports
 # first is another module than the one that the package imports after it.
@@ -82,6 +82,20 @@ def one_torch_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def few_rounds():
+    """Let attacks that learn boost in few rounds: most of the time of a small audit goes there."""
+
+    def boosting(**options):
+        return HistGradientBoostingClassifier(**options | {"max_iter": 15})
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("_shadow", "_stacked"):
+            name = f"mia_sklearn.attacks.{module}.HistGradientBoostingClassifier"
+            patch.setattr(name, boosting)
+        yield
 
 
 @pytest.fixture(scope="session")

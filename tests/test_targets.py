@@ -33,6 +33,8 @@ from sklearn.tree import DecisionTreeClassifier
 from mia_sklearn import AuditReport, ReferenceModels, audit
 from mia_sklearn.cli import main
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 ATTACKS = ["threshold", "shadow", "lira", "rmia", "stacked"]
 TREE = DecisionTreeClassifier(random_state=0)
 PARTS = [("bayes", GaussianNB()), ("tree", DecisionTreeClassifier(max_depth=5))]
@@ -93,8 +95,8 @@ TARGETS = {
     "dummy": (DummyClassifier(), 0),
     "dummy at random": (DummyClassifier(strategy="stratified"), 0),
 }
-# One of each kind of answer: posteriors, decisions between classes, labels alone, those of a search,
-# of a pipeline, of chance. The others in `make thorough`.
+# One of each kind of answer: posteriors, decisions between classes, labels alone, those of a
+# search, of a pipeline, of chance. The others in `make thorough`.
 ALWAYS = {"neighbours", "svc", "hard voting", "search", "forest", "network", "dummy at random"}
 
 

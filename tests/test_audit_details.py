@@ -38,6 +38,8 @@ from mia_sklearn.conditions import parse
 from mia_sklearn.metrics import Estimate, compute, roc_auc
 from mia_sklearn.stats import nonmembers_needed
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 TREE = DecisionTreeClassifier(max_depth=4, random_state=0)
 
 

@@ -20,6 +20,8 @@ from mia_sklearn._read_tables import read_tables
 from mia_sklearn._reading import Reading
 from mia_sklearn.cli import main
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 LABELS = np.array(["<=50K", ">50K"])
 
 

@@ -7,22 +7,28 @@ UV := $(BIN)/uv
 SOURCES := Cargo.toml pyproject.toml $(shell find rust -name '*.rs')
 FLOORS := .venv-floors
 PEERS := .venv-peers
-# Statistics and kernels see arrays alone; what is left out of the others differs from other tests
-# of the same code by the estimator, by the size or by the question only. What depends on versions
-# is all the rest.
+# Statistics, kernels and attacks on scores see arrays alone; what is left out of the others differs
+# from other tests of the same code by the estimator, by the size or by the question only, as does
+# what is `thorough`. What depends on versions is all the rest.
 FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tests/test_,\
 	$(addsuffix .py,kernels examples cluster neighbors defenses_networks defended_references exposure \
 	gan_ensemble membership_curve perturbation known_answers compare_defenses synthesis groups \
 	inversion inversion_contrast label_access cache enhancing large conditions plots plots_inversion \
-	plots_risk plots_uncertainty defenses_selena defenses_adversarial defended_nets sample_access)) \
+	plots_risk plots_uncertainty defenses_selena defenses_adversarial defended_nets sample_access access \
+	attack_details doubts exposed feature_space gmia leak lira_one_sided metrics private_labels \
+	published_thresholds scale stratified vulnerability docs notices)) \
+	-m 'not slow and not gpu and not thorough' \
 	-k 'not demo and not (test_defenses_common and scikit_learn)'
 export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Images for containers often set this; then each process of the tests would compile numpy,
+# scikit-learn and torch anew, which takes longer than to import them.
+unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread: threads of several processes wait for each other.
 PARALLEL := -n auto
 
-.PHONY: audit test thorough mutants test-slow lint rust-test floors bench bench-peers docs wheel clean
+.PHONY: audit test thorough mutants test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs wheel clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -41,25 +47,30 @@ $(VENV)/.test: $(VENV)/.package
 audit: $(VENV)/.package
 	$(BIN)/mia-sklearn demo --output audit-report
 
-lint: $(VENV)/.test
+lint: lint-rust lint-python
+
+lint-rust:
 	cargo fmt --check
 	cargo clippy --all-targets --quiet -- -D warnings
+
+lint-python: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/stubtest mia_sklearn._rust
 
 rust-test:
-	cargo test --quiet
+	cargo test --quiet --lib
 
-# Left to right, so that the quickest to fail comes first, under `make -j` too.
-test: lint
-	$(MAKE) rust-test
+# Left to right, so that the quickest to fail comes first. `make --jobs=2` compiles what is Rust while
+# packages are downloaded.
+test: lint rust-test
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL)
 
 # The same code on more estimators, sizes and examples than `make test` has time for.
 thorough: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL) -m thorough
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL) -m thorough \
+		$(shell grep -lE 'mark\.(thorough|one_for_all)' tests/test_*.py)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m '' examples/test_privacy.py
 
 # Does a test fail for each small fault?
@@ -86,7 +97,7 @@ $(FLOORS)/.installed: $(UV) pyproject.toml Makefile
 floors: $(VENV)/.package $(FLOORS)/.installed
 	@if [ -e $(FLOORS)/.installed ]; then \
 		OMP_NUM_THREADS=1 PYTHONPATH=python $(FLOORS)/bin/python -m pytest -q $(PARALLEL) -W ignore \
-			-m 'not slow and not gpu' $(FLOOR_TESTS); \
+			$(FLOOR_TESTS); \
 	fi
 
 test-slow: $(VENV)/.test

@@ -6,6 +6,18 @@ import subprocess
 import sys
 import time
 
+from mia_sklearn import _rust
+
+# The module by its path: the package around it would take a second to import.
+_LOAD_KERNELS = """
+import hashlib, sys, numpy as np
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+loader = ExtensionFileLoader("_rust", sys.argv[1])
+_rust = module_from_spec(spec_from_loader("_rust", loader))
+loader.exec_module(_rust)
+"""
+
 
 def printed(code, *arguments, **environment):
     """Return what a program prints; variables of threads are those given alone."""
@@ -21,6 +33,11 @@ def printed(code, *arguments, **environment):
         check=True,
         text=True,
     ).stdout
+
+
+def printed_by_kernels(code, **environment):
+    """Return what a program prints that finds hashlib, numpy and the kernels imported."""
+    return printed(_LOAD_KERNELS + code, _rust.__file__, **environment)
 
 
 def printed_after_ctrl_c(code, *, wait, timeout, **environment):

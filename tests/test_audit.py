@@ -18,6 +18,8 @@ from mia_sklearn._audit._tables import describe
 from mia_sklearn.attacks import GMIAAttack, LiRAAttack, ThresholdAttack, all_attacks
 from mia_sklearn.metrics import compute
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 TREE = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
 
 
@@ -38,7 +40,7 @@ def run(model, halves, **options):
 
 
 @pytest.fixture(scope="module")
-def report(model, halves):
+def report(model, halves, few_rounds):
     return run(model, halves, split="random", slices="label", controls=True)
 
 

@@ -44,6 +44,8 @@ from mia_sklearn.metrics import Estimate, compute, roc_auc
 from mia_sklearn.report._unit import RECORD
 from mia_sklearn.stats import nonmembers_needed
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 TREE = DecisionTreeClassifier(max_depth=4, random_state=0)
 
 

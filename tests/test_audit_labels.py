@@ -16,6 +16,8 @@ from mia_sklearn.access import LabelAccess
 from mia_sklearn.attacks import LiRAAttack
 from mia_sklearn.selection import compare_defenses
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 ATTACKS = ["gap", "threshold", "lira", "rmia", "stacked"]
 
 

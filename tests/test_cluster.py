@@ -17,7 +17,7 @@ from sklearn.metrics.pairwise import cosine_distances
 
 from mia_sklearn import _rust
 from mia_sklearn.cluster import CosineAgglomerative
-from processes import printed, printed_after_ctrl_c
+from processes import printed_after_ctrl_c, printed_by_kernels
 
 
 def _as_scipy(children, heights):
@@ -164,8 +164,6 @@ def test_the_layout_in_memory_changes_no_bit(arrange, dtype):
 
 
 _PRINT_DIGEST = """
-import hashlib, numpy as np
-from mia_sklearn import _rust
 rng = np.random.default_rng(0)
 digest = hashlib.sha256()
 for x in [rng.normal(size=(2_003, 33)), rng.integers(0, 2, (1_501, 9)) + 0.5]:
@@ -176,7 +174,7 @@ print(digest.hexdigest())
 
 
 def test_the_number_of_threads_changes_no_bit():
-    one, two, three = (printed(_PRINT_DIGEST, RAYON_NUM_THREADS=n) for n in "123")
+    one, two, three = (printed_by_kernels(_PRINT_DIGEST, RAYON_NUM_THREADS=n) for n in "123")
     assert one == two == three
 
 

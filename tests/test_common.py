@@ -65,6 +65,7 @@ def _expected_to_fail(estimator):
     return {}
 
 
+@pytest.mark.one_for_all(RMIAAttack, StackedAttack, CosineNeighborCounter)
 @parametrize_with_checks([*ATTACKS, *TRANSFORMERS], expected_failed_checks=_expected_to_fail)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -15,7 +15,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logsumexp
 
 from mia_sklearn import _rust
-from processes import printed
+from processes import printed_by_kernels
 
 BANDWIDTHS = np.array([0.05, 0.3, 1.0, 40.0])
 # Enough numbers that the kernels use their threads.
@@ -542,14 +542,7 @@ def test_wrong_arguments_are_named(call, error, message):
         call()
 
 
-# The module by its path: the package around it would take a second to import.
 _PRINT_DIGEST = """
-import hashlib, sys, numpy as np
-from importlib.machinery import ExtensionFileLoader
-from importlib.util import module_from_spec, spec_from_loader
-loader = ExtensionFileLoader("_rust", sys.argv[1])
-_rust = module_from_spec(spec_from_loader("_rust", loader))
-loader.exec_module(_rust)
 rng = np.random.default_rng(0)
 signal, references = rng.normal(size=5_003), rng.normal(size=(5_003, 17))
 t, each = _rust.leave_one_out_t(signal, references)
@@ -565,8 +558,8 @@ print(hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
 
 
 def test_the_number_of_threads_changes_no_bit():
-    one, three = (printed(_PRINT_DIGEST, _rust.__file__, RAYON_NUM_THREADS=n) for n in "13")
-    assert one == three == printed(_PRINT_DIGEST, _rust.__file__, OMP_NUM_THREADS="2")
+    one, three = (printed_by_kernels(_PRINT_DIGEST, RAYON_NUM_THREADS=n) for n in "13")
+    assert one == three == printed_by_kernels(_PRINT_DIGEST, OMP_NUM_THREADS="2")
 
 
 def test_threads_may_call_at_the_same_time():

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from mia_sklearn import _rust
 from mia_sklearn.neighbors import CosineNeighborCounter
-from processes import printed, printed_after_ctrl_c
+from processes import printed_after_ctrl_c, printed_by_kernels
 
 RADII = [0.05, 0.2, 0.9, 1.0, 1.5]
 
@@ -254,8 +254,6 @@ def test_bad_input_is_named(call, message):
 
 
 _PRINT_DIGEST = """
-import hashlib, numpy as np
-from mia_sklearn import _rust
 rng = np.random.default_rng(0)
 side = rng.choice([-1, 1], 3_000)[:, None] * np.ones(70)
 table = side + rng.uniform(0, 2, (3_000, 1)) * rng.normal(size=side.shape)
@@ -266,7 +264,7 @@ print(hashlib.sha256(b"".join(c.tobytes() for c in counts)).hexdigest())
 
 
 def test_the_number_of_threads_changes_no_count():
-    one, two, three = (printed(_PRINT_DIGEST, RAYON_NUM_THREADS=n) for n in "123")
+    one, two, three = (printed_by_kernels(_PRINT_DIGEST, RAYON_NUM_THREADS=n) for n in "123")
     assert one == two == three
 
 

@@ -35,6 +35,8 @@ from mia_sklearn._records._rows import (
 from mia_sklearn.defenses import SELENA, InputNoise, LabelOnly
 from mia_sklearn.selection import Audited, compare_defenses, membership_risk
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 K = {"n_references": 4, "random_state": 0, "progress": False, "controls": False}
 N = 80
 RNG = np.random.default_rng(0)

@@ -33,6 +33,8 @@ from sklearn.tree import DecisionTreeClassifier
 from mia_sklearn import AuditReport, ReferenceModels, audit
 from mia_sklearn.cli import main
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 ATTACKS = ["threshold", "shadow", "lira", "rmia", "stacked"]
 TREE = DecisionTreeClassifier(random_state=0)
 PARTS = [("bayes", GaussianNB()), ("tree", DecisionTreeClassifier(max_depth=5))]
@@ -93,10 +95,16 @@ TARGETS = {
     "dummy": (DummyClassifier(), 0),
     "dummy at random": (DummyClassifier(strategy="stratified"), 0),
 }
+# One of each kind of answer: posteriors, decisions between classes, labels alone, those of a
+# search, of a pipeline, of chance. The others in `make thorough`.
+ALWAYS = {"neighbours", "svc", "hard voting", "search", "forest", "network", "dummy at random"}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.thorough) for name in TARGETS],
+)
 def test_scikit_learn_targets(data, name):
     X, y = data[0], np.array(["low", "middle", "high"])[data[1]]
     estimator, least = TARGETS[name]
@@ -129,9 +137,9 @@ def _catboost():
     ("make", "classes"),
     [
         (_xgboost, [0, 1, 2]),
-        (_lightgbm, [0, 1, 2]),
+        pytest.param(_lightgbm, [0, 1, 2], marks=pytest.mark.thorough),
         (_lightgbm, ["low", "middle", "high"]),
-        (_catboost, [0, 1, 2]),
+        pytest.param(_catboost, [0, 1, 2], marks=pytest.mark.thorough),
         (_catboost, ["low", "middle", "high"]),
     ],
 )
@@ -427,7 +435,12 @@ def test_a_dozen_records(data):
 
 @pytest.mark.parametrize(
     ("condition", "code"),
-    [("auc > 0.55", 1), ("auc < 0.55", 0), ("tpr@0.001 > 0.0001", 3), ("auc > lots", 2)],
+    [
+        ("auc > 0.55", 1),
+        pytest.param("auc < 0.55", 0, marks=pytest.mark.thorough),
+        pytest.param("tpr@0.001 > 0.0001", 3, marks=pytest.mark.thorough),
+        ("auc > lots", 2),
+    ],
 )
 def test_command_line_on_a_raw_frame(tmp_path, capsys, condition, code):
     X, y = people()

@@ -26,7 +26,7 @@ ARROWS = {
     "cluster": "",
     "datasets": "_process",
     "_records": "",
-    "_models": "_records",
+    "_models": "_process _records",
     "signals": "_models _records",
     "metrics": "stats",
     "vulnerability": "_records neighbors",
@@ -172,4 +172,7 @@ def test_the_backend_of_torch_does_what_is_asked_of_one():
             continue
         wanted = [p for p in inspect.signature(asked).parameters.values() if p.name != "self"]
         given = list(inspect.signature(getattr(of_torch, name)).parameters.values())
+        more = [p for p in given if p.name not in {p.name for p in wanted}]
+        assert all(p.default is not p.empty for p in more), name
+        given = [p for p in given if p not in more]
         assert [(p.name, p.kind) for p in given] == [(p.name, p.kind) for p in wanted], name

@@ -91,10 +91,10 @@ class Backend(Protocol):
         self,
         target: Any,
         X: Any,
-        labels: np.ndarray,
+        y: np.ndarray,
         *,
         layers: Sequence[str] | None = None,
-        parts: Sequence[str] = (),
+        parts: Sequence[str] = ...,
     ) -> tuple[list[str], np.ndarray]:
         """Return names and values of white-box columns, one row per record."""
 

@@ -11,6 +11,8 @@ from .._records._checked import Records, gather
 from .._records._groups import check_apart, group_codes
 from .._records._index import bearing_index, in_order_of, params_in_order
 from .._records._rows import positions
+from ..access import BaseAccess
+from ._job import Job
 from ._training import classes_in
 
 __all__ = ["GatheredPool", "gather_pool"]
@@ -28,6 +30,21 @@ class GatheredPool(NamedTuple):
     groups: np.ndarray | None
     group_names: np.ndarray | None
     unlabelled: bool
+
+    def job(self, estimator: Any, access: BaseAccess | None) -> Job:
+        """Return what all models share that are trained on these records."""
+        records = self.records
+        return Job(
+            estimator,
+            records.table,
+            records.labels,
+            self.classes,
+            self.params,
+            records.first,
+            records.n_core,
+            unlabelled=self.unlabelled,
+            access=access,
+        )
 
 
 def gather_pool(

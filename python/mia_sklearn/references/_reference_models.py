@@ -349,17 +349,7 @@ class ReferenceModels(AnsweredModels):
             stratify=self.stratify,
         )
         self._note(pool)
-        job = Job(
-            self.estimator,
-            pool.records.table,
-            pool.records.labels,
-            pool.classes,
-            pool.params,
-            pool.records.first,
-            pool.records.n_core,
-            unlabelled=pool.unlabelled,
-            access=self.access_,
-        )
+        job = pool.job(self.estimator, self.access_)
         entropy = self._entropy(job)
         assignment = self._assigned(pool, entropy)
         job = self._with_questions(job, entropy)

@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread: threads of several processes wait for each other.
 PARALLEL := -n auto
 
-.PHONY: audit test thorough mutants test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs wheel clean
+.PHONY: audit test thorough mutants tables test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs wheel clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -77,6 +77,10 @@ thorough: $(VENV)/.test
 mutants: $(VENV)/.test
 	$(BIN)/python tools/mutants.py
 
+# The tables of the README that follow from the code.
+tables: $(VENV)/.test
+	$(BIN)/python tools/tables.py
+
 # The oldest versions that pyproject.toml allows, on the oldest Python found that has wheels of
 # them. The extension is the one in the source tree: it holds for every Python from 3.10 on.
 # diffprivlib cannot be imported beside the newest scikit-learn, so that it is tested here alone;
@@ -121,8 +125,8 @@ bench-peers: $(VENV)/.package $(PEERS)/.installed
 DOCUMENTED := access attacks base cluster conditions datasets defenses disclosure metrics neighbors plots report selection signals stats \
 	torch vulnerability
 # pdoc reads what a module holds, and the public names are loaded at first use only.
-LOADED := import mia_sklearn as m, pdoc.__main__ as p; \
-	vars(m).update({name: getattr(m, name) for name in m.__all__}); p.cli()
+LOADED := import mia_sklearn as m, mia_sklearn.plots as d, pdoc.__main__ as p; \
+	[vars(x).update({name: getattr(x, name) for name in x.__all__}) for x in (m, d)]; p.cli()
 docs: $(VENV)/.test
 	$(UV) pip install --quiet --python $(BIN)/python --group docs
 	$(BIN)/python -c '$(LOADED)' --docformat numpy --output-directory site mia_sklearn \

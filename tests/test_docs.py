@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from importlib import import_module
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def test_every_defense_is_explained():
         value = getattr(defenses, name)
         if isinstance(value, type) and issubclass(value, BaseDefense):
             assert f"`{name}`" in README, name
+
+
+def test_tables_are_those_of_the_code():
+    """`make tables` writes them."""
+    tables = runpy.run_path(str(ROOT / "tools" / "tables.py"))
+    assert tables["with_tables"](README) == README
 
 
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))

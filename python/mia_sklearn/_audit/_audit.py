@@ -8,7 +8,6 @@ from .._comparisons._comparison import read_comparison
 from .._models._targets import FunctionTarget
 from .._observations._inside import has_gradients
 from .._records._rows import as_table
-from ..access import DiscriminatorAccess
 from ..attacks._registry import headline_of
 from ..report import AuditReport
 from ._choice import Means, access_of, choose_attacks, draws_records
@@ -241,7 +240,7 @@ def audit(
     access = access_of(model, access, release, n_queries)
     n_queries = posterior_queries(access, n_queries)
     if n_references is None:
-        n_references = 0 if isinstance(access, DiscriminatorAccess) else _N_REFERENCES
+        n_references = _N_REFERENCES if access is None or access.gains_by_references else 0
     check_options(
         split=split,
         confidence=confidence,

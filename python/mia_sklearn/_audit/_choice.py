@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sklearn.base import clone
@@ -11,9 +11,11 @@ from .._models._generators import is_function
 from .._models._kinds import is_generator
 from .._observations._columns import describe_missing
 from .._observations._inside_columns import PARTS, looks_inside
-from ..access import BaseAccess, LabelAccess, choose_access
-from ..attacks import AttackInfo, GroupAttack, StackedAttack, ThresholdAttack, all_attacks
-from ..base import THREAT_MODELS
+from ..access import BaseAccess, choose_access
+from ..access._choice import access_named, access_released_as
+from ..attacks import AttackInfo, all_attacks
+from ..attacks._registry import run_by_default, variants
+from ..base import THREAT_MODELS, BaseAttack
 
 RELEASES = ("labels", "posteriors", "weights")
 RELEASES_OF_GENERATORS = ("samples", "weights")
@@ -46,6 +48,12 @@ class Means(NamedTuple):
             groups |= set(PARTS)
         return groups | ({"group", "acting"} if self.people else set())
 
+    def answers(self) -> set[str]:
+        """Return what the attacker is answered, in the words of `BaseAttack.by_default`."""
+        if self.access is not None:
+            return {"labels" if self.access.sees_labels else "signal"}
+        return {"posteriors", "weights"} if self.release == "weights" else {"posteriors"}
+
     def sees(self, groups: Iterable[str]) -> bool:
         """Tell whether the target's own answer holds these groups of columns."""
         if self.access is None:
@@ -77,16 +85,18 @@ def access_of(
     generates = draws_records(model, release)
     check_release(release, generates)
     if access is None:
-        access = {"samples": "samples", "labels": LabelAccess.name}.get(release)
+        released = access_released_as(release)
+        access = None if released is None else released.name
     if not generates and access is None:
         return None
-    by_name = access == LabelAccess.name and n_queries is not None
-    return choose_access(access, model, {"n_queries": n_queries} if by_name else None)
+    named = access_named(access)
+    asked = named is not None and named.queries_copies and n_queries is not None
+    return choose_access(access, model, {"n_queries": n_queries} if asked else None)
 
 
 def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
     """Return the attacks to run by name, unfitted and checked."""
-    known = {info.name: info for info in all_attacks()}
+    known = {info.name: info for info in (*all_attacks(), *variants())}
     if isinstance(attacks, str):
         attacks = _fixed_in_advance(means) if attacks == "auto" else [attacks]
     if isinstance(attacks, Mapping):
@@ -102,73 +112,77 @@ def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
     if not chosen:
         raise ValueError('attacks is empty: give "auto" or at least one attack.')
     for name, attack in chosen.items():
-        _check_can_run(name, attack, means)
+        for refusal in _refusals(name, attack, means):
+            raise ValueError(refusal)
     return chosen
 
 
 def _fixed_in_advance(means: Means) -> list[str]:
-    if means.access is not None and not means.access.sees_labels:
-        return ["threshold", *(["lira", "stacked"] if means.with_references else [])]
-    if means.access is not None:
-        return ["gap", "threshold", *(["lira", "rmia", "stacked"] if means.with_references else [])]
-    names = ["threshold"]
-    if means.with_references:
-        names += ["shadow", "lira", "rmia", "stacked"]
-    if means.release == "weights" and means.gradients:
-        names.append("gradient-norm")
-    return names
+    return [
+        info.name
+        for info in run_by_default(means.answers())
+        if not any(_refusals(info.name, info.make(), means))
+    ]
 
 
-def _check_can_run(name: str, attack: Any, means: Means) -> None:
-    with_references, gradients = means.with_references, means.gradients
-    if getattr(attack, "threat_model", None) == "federated":
-        raise ValueError(
+def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
+    """Yield why an attack cannot be run by these means, the plainest reason first."""
+    required = set(attack._required())
+    if attack._sees() == "federated":
+        yield (
             f"The attack {name!r} watches a training round by round, which an audit of a finished "
             "model cannot: fit it on what an observer of mia_sklearn.torch.FederatedTraining saw."
         )
-    if threat_model_of(attack) == "generator" and means.sees(["label"]):
-        raise ValueError(
+    if attack._sees() == "generator" and means.sees(["label"]):
+        usual = _names(run_by_default(["posteriors"]))
+        yield (
             f"The attack {name!r} is one on generators, which draw samples; this model answers "
-            'records. Attacks on it are "threshold", "shadow", "lira", "rmia" and "stacked".'
+            f"records. Attacks on it are {usual}."
         )
-    if not means.sees(attack._required()):
+    if not means.sees(required):
         assert means.access is not None
-        raise ValueError(
+        alone = _names(run_by_default(["signal"]))
+        yield (
             f"The attack {name!r} reads more than the answers to {means.access.name!r}; attacks "
-            "that read the signal alone are threshold, lira and stacked."
+            f"that read the signal alone are {alone}."
         )
-    if "enhancing" in attack._required():
-        raise ValueError(
+    if "enhancing" in required:
+        yield (
             f"The attack {name!r} asks about other records than those that are audited: find them "
             "with EnhancingRecords, and fit the attack on its observations."
         )
-    if set(attack._required()) & {"out", "in", "neighbor", "query"} and not with_references:
-        raise ValueError(
-            f"The attack {name!r} needs reference models: give n_references of at least 2."
-        )
-    if not (with_references or looks_inside(attack) or attack._ranks_without_members):
-        raise ValueError(
+    if required & {"out", "in", "neighbor", "query"} and not means.with_references:
+        yield f"The attack {name!r} needs reference models: give n_references of at least 2."
+    if not (means.with_references or looks_inside(attack) or attack._ranks_without_members):
+        yield (
             f"The attack {name!r} learns from records whose membership is known, which are those "
             "of reference models: give n_references of at least 2."
         )
-    if looks_inside(attack) and not gradients:
-        raise ValueError(
+    if looks_inside(attack) and not means.gradients:
+        yield (
             f"The attack {name!r} looks at gradients, which this model does not have: networks "
             "(skorch, TorchTarget), LogisticRegression, SGDClassifier(loss='log_loss') and "
             "MLPClassifier do."
         )
     if looks_inside(attack) and not attack._ranks_without_members:
-        raise ValueError(
+        yield (
             f"The attack {name!r} learns from records of the model itself whose membership is "
             'known, which an audit does not set aside. Fit it on part of observe(..., view="white-'
-            'box") and score the rest; the audit runs "gradient-norm" and '
-            '"unsupervised-white-box".'
+            f'box") and score the rest; the audit runs {_names(_inside_without_members())}.'
         )
     missing = [group for group in attack._required() if group not in means.makes()]
     if missing:
-        raise ValueError(
-            f"The audit cannot run {name!r}. {describe_missing(type(attack).__name__, missing)}"
-        )
+        yield f"The audit cannot run {name!r}. {describe_missing(type(attack).__name__, missing)}"
+
+
+def _inside_without_members() -> list[AttackInfo]:
+    inside = [info for info in all_attacks() if set(info.requires) & set(PARTS)]
+    return [info for info in inside if info.not_run == BaseAttack.not_run]
+
+
+def _names(infos: Sequence[AttackInfo]) -> str:
+    *first, last = [f'"{info.name}"' for info in infos]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _named(entry: Any, known: dict[str, AttackInfo]) -> tuple[str, Any]:
@@ -176,20 +190,13 @@ def _named(entry: Any, known: dict[str, AttackInfo]) -> tuple[str, Any]:
         name, attack = entry
         return str(name), _checked_attack(attack)
     if isinstance(entry, str):
-        if entry == "gap":
-            return entry, ThresholdAttack("correctness")
-        if entry == "stacked-pool":
-            return entry, StackedAttack(pool_features=True)
         if entry not in known:
-            names = ", ".join([*known, "gap", "stacked-pool"])
+            names = ", ".join(known)
             raise ValueError(f"Unknown attack {entry!r} in attacks; choose from {names}.")
-        return entry, _checked_attack(known[entry].attack())
+        return entry, _checked_attack(known[entry].make())
     attack = _checked_attack(entry)
-    for name, info in known.items():
-        # By name first: asking for the class may load torch.
-        if type(attack).__name__ == info.class_name and info.is_of(attack):
-            return name, attack
-    return type(attack).__name__, attack
+    mine = (name for name, info in known.items() if info.is_of(attack))
+    return next(mine, type(attack).__name__), attack
 
 
 def _checked_attack(attack: Any) -> Any:
@@ -206,14 +213,3 @@ def _checked_attack(attack: Any) -> Any:
     attack = clone(attack)
     attack._check_parameters()
     return attack
-
-
-def threat_model_of(attack: Any, access: BaseAccess | None = None) -> str:
-    """Return what an attack needs to see; the gap attack reads no more than the label."""
-    if access is not None:
-        return access.threat_model
-    if isinstance(attack, GroupAttack):
-        return threat_model_of(attack.inner, access)
-    if getattr(attack, "signal", None) == "correctness":
-        return "label-only"
-    return attack.threat_model

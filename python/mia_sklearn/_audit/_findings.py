@@ -9,8 +9,7 @@ import numpy as np
 from .._comparisons._comparison import AFFORDABLE
 from .._models._kinds import last_step
 from .._models._targets import FunctionTarget
-from ..access import DiscriminatorAccess
-from ..attacks._registry import STRONGEST
+from ..attacks._registry import strongest
 from ..references._lost import reasons
 from ..report import Finding
 from ..report._leak import INFERRED_AT, read_leak, two_counts
@@ -196,7 +195,7 @@ def _measured_remedy(compared: Comparison | None) -> Finding | None:
             "info",
             f"The comparison cannot name a remedy: its attack was {compared.headline!r}",
             f"A defense that alters answers without taking anything away may fool an attack that "
-            f"is weaker than the audit's own ({STRONGEST!r}), so that what lowers the AUC of "
+            f"is weaker than the audit's own ({strongest()!r}), so that what lowers the AUC of "
             f"{compared.headline!r} may lower no risk.{lost}",
             'Compare again with attacks="auto" and with references.',
         )
@@ -600,8 +599,7 @@ def _held_aside(run: Run) -> Finding | None:
 
 
 def _no_references(run: Run) -> Finding | None:
-    # To what a discriminator says of a record, other discriminators add nothing.
-    if run.references is not None or isinstance(run.access, DiscriminatorAccess):
+    if run.references is not None or (run.access and not run.access.gains_by_references):
         return None
     return Finding(
         "NO_REFERENCES",

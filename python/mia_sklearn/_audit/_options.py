@@ -14,7 +14,6 @@ from .._models._targets import ONE_OF_SEVERAL, FunctionTarget, as_target
 from .._models._trainable import check_trainable
 from .._observations._inside_columns import looks_inside
 from .._records._checked import check_records
-from ..access import LabelAccess
 from ..references._sampling import shape_of_block
 from ..stats._checks import check_level
 from ._people import by_person
@@ -58,7 +57,7 @@ def classifier_of(model: Any, X_train: Any, y_train: Any, classes: Any, query_bu
 
 def posterior_queries(access: Any, n_queries: int | None) -> int:
     """Return of how many copies posteriors are asked for; those of labels are the access's own."""
-    if not isinstance(access, LabelAccess):
+    if access is None or not access.queries_copies:
         return 0 if n_queries is None else n_queries
     if n_queries not in (None, access.n_queries):
         raise ValueError(

@@ -71,7 +71,7 @@ def people_of(groups: Any, X_train: Any, X_test: Any) -> tuple[np.ndarray, np.nd
     return codes, names
 
 
-def by_person(attack: Any, *, learns: bool) -> GroupAttack:
+def by_person(attack: Any, *, learns: bool) -> Any:
     """Let an attack score people, unless it does.
 
     Parameters
@@ -80,14 +80,14 @@ def by_person(attack: Any, *, learns: bool) -> GroupAttack:
     learns : bool
         Whether it is fitted on observations of known membership other than the target's.
     """
-    if isinstance(attack, GroupAttack):
+    if attack._of_people:
         return attack
     return GroupAttack(attack, aggregate="sum" if learns else "mean")
 
 
 def single(attack: Any) -> Any:
     """Return the attack that scores single records."""
-    return attack.inner if isinstance(attack, GroupAttack) else attack
+    return attack.inner if attack._of_people else attack
 
 
 def their_p_values(signal: np.ndarray, out: np.ndarray, people: Grouping) -> np.ndarray:

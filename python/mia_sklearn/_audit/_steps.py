@@ -17,7 +17,6 @@ from .._observe._ask import ask_as_references, ask_copies, ask_target
 from .._process._printable import in_words
 from .._records._rows import take_rows
 from ..access import AskedRecords
-from ..attacks import GMIAAttack, GradientNormAttack
 from ..references import ReferenceModels
 from ..references._sampling import is_stratified
 from ..signals import log_posteriors
@@ -146,14 +145,14 @@ def _look_inside(run: Run, observations: pd.DataFrame) -> dict[str, np.ndarray]:
     if not attacks:
         return {}
     on_records = [single(attack) for attack in attacks.values()]
-    norms_only = all(isinstance(attack, GradientNormAttack) for attack in on_records)
+    looked_at = {part for attack in on_records for part in attack._looks_at or PARTS}
     named = [attack.layer for attack in on_records if getattr(attack, "layer", None)]
     inside = white_box_columns(
         run.target,
         run.X,
         class_indices(run.target, run.y),
         layers=named or None,
-        parts=("grad_norm",) if norms_only else PARTS,
+        parts=tuple(part for part in PARTS if part in looked_at),
     )
     table = beside(observations, inside)
     return {
@@ -175,8 +174,8 @@ def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
 
 
 def _expected_neighbors(run: Run) -> np.ndarray | None:
-    """Return how many neighbours of each record a training set holds; None unless GMIA is run."""
-    wanted = any(isinstance(attack, GMIAAttack) for attack in run.attacks.values())
+    """Return how many neighbours of each record a training set holds; None unless it is asked."""
+    wanted = any(attack._marks_vulnerable for attack in run.attacks.values())
     if run.references is None or run.access is not None or not wanted or run.of_people:
         return None
     features = run.references.features_[: len(run.y)]

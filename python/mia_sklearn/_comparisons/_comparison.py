@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..attacks._registry import STRONGEST, headline_of
+from ..attacks._registry import headline_of, strongest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ class Comparison:
 
         A weaker one may be fooled by a defense that alters answers and takes nothing away.
         """
-        return self.headline == STRONGEST
+        return self.headline == strongest()
 
     @property
     def undefended(self) -> pd.Series:
@@ -131,4 +131,4 @@ def headline_column(frame: pd.DataFrame) -> str:
             "comparison lacks an AUC: give the frame that mia_sklearn.selection.compare_defenses "
             "returns."
         )
-    return f"{named or headline_of(dict.fromkeys(attacks))}_auc"
+    return f"{named or headline_of(attacks)}_auc"

@@ -72,6 +72,12 @@ class BaseAccess(BaseEstimator, ABC):
     sees_labels: ClassVar[bool] = False
     #: Whether it is asked of generators alone, which know no labels.
     of_generators: ClassVar[bool] = False
+    #: Releases of a model that leave an attacker this access, where no other is named.
+    releases: ClassVar[tuple[str, ...]] = ()
+    #: Whether it has a parameter `n_queries`: copies of each record that models are asked about.
+    queries_copies: ClassVar[bool] = False
+    #: Whether the answers of references beside the target's tell more than the target's alone.
+    gains_by_references: ClassVar[bool] = True
 
     @abstractmethod
     def check(self, model: Any) -> None:

@@ -18,7 +18,7 @@ from ._function import FunctionAccess
 from ._label import LabelAccess
 from ._sample import SampleAccess
 
-__all__ = ["choose_access"]
+__all__ = ["access_named", "access_released_as", "choose_access"]
 
 
 # Beginning with what tells most.
@@ -26,6 +26,16 @@ _BY_NAME: dict[str, type[BaseAccess]] = {
     access.name: access
     for access in (DiscriminatorAccess, DensityAccess, SampleAccess, LabelAccess)
 }
+
+
+def access_named(name: Any) -> type[BaseAccess] | None:
+    """Return the access of a name; None where `name` is none."""
+    return _BY_NAME.get(name) if isinstance(name, str) else None
+
+
+def access_released_as(release: str) -> type[BaseAccess] | None:
+    """Return what a release leaves an attacker to ask for; None for posteriors and more."""
+    return next((kind for kind in _BY_NAME.values() if release in kind.releases), None)
 
 
 def choose_access(access: Any, model: Any, options: Mapping[str, Any] | None = None) -> BaseAccess:

@@ -68,6 +68,8 @@ class DiscriminatorAccess(BaseAccess):
     name: ClassVar[str] = "discriminator"
     threat_model: ClassVar[str] = "white-box"
     of_generators: ClassVar[bool] = True
+    # To what a discriminator says of a record, other discriminators add nothing.
+    gains_by_references: ClassVar[bool] = False
 
     def __init__(self, criterion: str = "score") -> None:
         self.criterion = criterion

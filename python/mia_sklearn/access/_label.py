@@ -110,6 +110,8 @@ class LabelAccess(BaseAccess):
     name: ClassVar[str] = "label"
     threat_model: ClassVar[str] = "label-only"
     sees_labels: ClassVar[bool] = True
+    releases: ClassVar[tuple[str, ...]] = ("labels",)
+    queries_copies: ClassVar[bool] = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "perturb": [StrOptions({"auto"}), callable],

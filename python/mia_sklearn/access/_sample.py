@@ -110,6 +110,7 @@ class SampleAccess(BaseAccess):
     name: ClassVar[str] = "samples"
     threat_model: ClassVar[str] = "generator"
     of_generators: ClassVar[bool] = True
+    releases: ClassVar[tuple[str, ...]] = ("samples",)
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_samples": [Interval(Integral, 2, None, closed="left")],

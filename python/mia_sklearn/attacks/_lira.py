@@ -65,6 +65,9 @@ class LiRAAttack(ByReferences):
     True
     """
 
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal")
+    headline: ClassVar[int | None] = 40
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "variance": [StrOptions({"shrunk", "global", "per-record"})],
         **ByReferences._parameter_constraints,

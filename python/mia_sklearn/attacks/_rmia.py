@@ -72,6 +72,10 @@ class RMIAAttack(ByReferences):
     True
     """
 
+    # Not on a signal that is no probability.
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels")
+    headline: ClassVar[int | None] = 30
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "gamma": [Interval(Real, 0, None, closed="neither")],
         "offline_a": [Interval(Real, 0, 1, closed="both")],

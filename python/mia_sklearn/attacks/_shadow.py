@@ -78,6 +78,8 @@ class ShadowAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("label", "proba")
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors",)
+    headline: ClassVar[int | None] = 20
 
     _answers_log_odds: ClassVar[bool] = True
 

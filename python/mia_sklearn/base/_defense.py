@@ -32,7 +32,10 @@ from .._records._rows import (
     take_rows,
 )
 
-__all__ = ["BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
+__all__ = ["ALTERED", "BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
+
+#: What a defense can alter.
+ALTERED = ("answers", "training data", "training")
 
 _NAMED = 5
 
@@ -108,7 +111,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
 
     A subclass implements `_fit`, which trains what is released as `estimator_`. What is released
     is one thing: `predict`, `predict_proba`, `predict_log_proba` and `decision_function` are
-    those of `estimator_`, and there are only those that it has.
+    those of `estimator_`, and there are only those that it has. What else must be known of a
+    defense stands in its class too: the attributes below.
 
     Attributes
     ----------
@@ -119,10 +123,34 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         Only after `fit` on a data frame whose columns are named by strings.
     """
 
+    #: What it alters, one of `ALTERED`.
+    alters: ClassVar[str] = "training"
+    #: Whether it needs records beside the training set, given or set apart.
+    needs_reference_data: ClassVar[bool] = False
+    #: Whether it defends networks alone.
+    needs_networks: ClassVar[bool] = False
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     # The parameter that holds the estimator whose input and `fit` decide what is taken.
     _inner_name: ClassVar[str] = "estimator"
+
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        """Return the defense of an estimator as it is compared where no defense is named.
+
+        Parameters
+        ----------
+        estimator : unfitted classifier
+        n_classes : int
+
+        Returns
+        -------
+        defense or None
+            None where it does not fit, trains many models or needs to be told more. Asked of our
+            own defenses alone: that a package is installed changes no comparison.
+        """
+        return None
 
     def fit(self, X: Any, y: Any, **fit_params: Any) -> BaseDefense:
         """Train the defended model.
@@ -316,6 +344,8 @@ class BaseReferenceDefense(BaseDefense):
     A subclass has the parameters `reference_size` and `random_state`, and implements
     `_fit_beside`.
     """
+
+    needs_reference_data: ClassVar[bool] = True
 
     # Whether the labels of the reference records are needed.
     _needs_labels: ClassVar[bool] = False

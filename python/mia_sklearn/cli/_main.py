@@ -183,13 +183,15 @@ def _inputs(args: argparse.Namespace) -> dict[str, Any]:
 
 def _conditions(args: argparse.Namespace) -> list[Condition]:
     from ..attacks import all_attacks
+    from ..attacks._registry import variants
     from ..conditions import parse
 
     if args.strict and not args.fail_if:
         raise ValueError(
             "--strict needs a condition: add --fail-if, such as --fail-if 'auc > 0.6'."
         )
-    known = args.attacks or ["gap", *(info.name for info in all_attacks())]
+    listed = [*(second for second in variants() if second.by_default), *all_attacks()]
+    known = args.attacks or [info.name for info in listed]
     return [parse(text, known) for text in args.fail_if]
 
 
@@ -232,7 +234,7 @@ def _attacks(args: argparse.Namespace) -> int:
     rows = [("attack", "threat model", "columns it needs", "what it does", "from")]
     for info in all_attacks():
         try:
-            summary = (info.attack.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+            summary = info.summary
         except ImportError as error:
             summary = str(error)
         needs = ", ".join(info.requires) or "-"

@@ -61,6 +61,8 @@ class DistinctTraining(BaseDefense):
     (array([0, 1, 3]), 1)
     """
 
+    alters: ClassVar[str] = "training data"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])]
     }

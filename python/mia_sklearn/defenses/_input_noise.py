@@ -85,6 +85,8 @@ class InputNoise(BaseDefense):
     True
     """
 
+    alters: ClassVar[str] = "training data"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "sigma": [Interval(Real, 0, None, closed="left")],
@@ -104,6 +106,10 @@ class InputNoise(BaseDefense):
         self.sigma = sigma
         self.flip = flip
         self.random_state = random_state
+
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        return cls(estimator)
 
     def _fit(self, data: TrainingSet) -> None:
         if sparse.issparse(data.X):

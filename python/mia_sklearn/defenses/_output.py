@@ -23,12 +23,19 @@ class OutputDefense(BaseDefense):
     posteriors no longer do.
     """
 
+    alters: ClassVar[str] = "answers"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"estimator": [HasMethods(["fit"])]}
 
     estimator: Any
 
     # Whether the estimator's posteriors are read, or its labels alone.
     _reads_posteriors: ClassVar[bool] = True
+
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        fits = hasattr(estimator, "predict_proba") or not cls._reads_posteriors
+        return cls(estimator) if fits else None
 
     def _fit(self, data: TrainingSet) -> None:
         self._train_as_always(data)

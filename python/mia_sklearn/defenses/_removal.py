@@ -140,6 +140,8 @@ class VulnerableRecordRemoval(BaseDefense):
     array([150])
     """
 
+    alters: ClassVar[str] = "training data"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "delta": [Interval(Real, 0, 2, closed="neither")],

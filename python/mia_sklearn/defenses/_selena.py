@@ -114,6 +114,12 @@ class SELENA(BaseDefense):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        # Eleven models instead of one; the default number of sub-models costs 26.
+        fits = hasattr(estimator, "predict_proba")
+        return cls(estimator, n_models=10, n_left_out=4) if fits else None
+
     def _prototype(self) -> Any:
         return self.estimator if self.distill else _SplitAI
 

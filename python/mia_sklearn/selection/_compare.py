@@ -22,9 +22,9 @@ from .._records._checked import check_records, check_same_features
 from .._records._dtypes import united
 from .._records._index import bearing_index, params_in_order
 from .._records._rows import concat_rows, copied, take_params, take_rows
-from ..access import LabelAccess
+from ..access._choice import access_released_as
 from ..base import TrainingSet, fit_clone
-from ._defaults import default_models
+from ..defenses._registry import compared_by_default
 from ._quality import quality
 
 if TYPE_CHECKING:
@@ -173,8 +173,9 @@ def compare_defenses(
         n_queries=0,
     )
     check_release(release)
-    asked = LabelAccess() if release == "labels" else None
-    choose_attacks(attacks, Means(release, asked, n_references > 0, gradients=True))
+    asked = access_released_as(release)
+    means = Means(release, asked and asked(), n_references > 0, gradients=True)
+    choose_attacks(attacks, means)
     for name, model in named.items():
         try:
             check_trainable(model, fit_params)
@@ -295,7 +296,7 @@ def _named(models: Any, n_classes: int) -> dict[str, Any]:
             raise ValueError("models must be a dict, or a list of (name, classifier) pairs.")
     else:
         check_trainable(models, None)
-        pairs = list(default_models(models, n_classes).items())
+        pairs = [("undefended", models), *compared_by_default(models, n_classes).items()]
     if not pairs:
         raise ValueError("models is empty: name at least one classifier.")
     named = {str(name): model for name, model in pairs}

@@ -107,6 +107,8 @@ class GMIAAttack(BaseAttack):
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("logit", "out")
 
+    _marks_vulnerable: ClassVar[bool] = True
+
     # Membership is learned from for the calibration alone.
     _ranks_without_members: ClassVar[bool] = True
 

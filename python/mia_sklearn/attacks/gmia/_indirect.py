@@ -70,6 +70,9 @@ class IndirectGMIAAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("enhancing", "enhancing_out")
+    not_run: ClassVar[str] = (
+        "asks about other records than the one in question: fit it on what EnhancingRecords finds"
+    )
 
     _ranks_without_members: ClassVar[bool] = True
 

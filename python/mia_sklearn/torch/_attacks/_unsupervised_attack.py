@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..._observations._columns import Reader
-from ...base import BaseAttack
+from ...base import KNOWS_THE_RECORD, BaseAttack
 from .._targets._inputs import check_device
 from ._components import READ, Components, RobustScale
 from ._white_box_attack import Batch, Encoder, batches
@@ -113,6 +113,7 @@ class UnsupervisedWhiteBoxAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "white-box"
     requires: ClassVar[tuple[str, ...]] = ("grad_norm",)
+    knowledge: ClassVar[str] = KNOWS_THE_RECORD + "; other records of which some are members"
 
     _ranks_without_members: ClassVar[bool] = True
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..._observations._columns import Reader
-from ...base import BaseAttack
+from ...base import KNOWS_THE_RECORD, BaseAttack
 from .._targets._inputs import check_device
 from ._components import READ, Components, Inputs
 
@@ -230,6 +230,11 @@ class WhiteBoxAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "white-box"
     requires: ClassVar[tuple[str, ...]] = ("grad_norm",)
+    knowledge: ClassVar[str] = KNOWS_THE_RECORD + "; some members and some non-members"
+    not_run: ClassVar[str] = (
+        "needs records whose membership is known beside those that are audited: "
+        'fit it on observe(..., view="white-box")'
+    )
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "groups": ["array-like", None],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -72,6 +72,8 @@ class DefendedNet(BaseDefense):
 
     A subclass trains by `_train`, with callbacks that do what the defense consists of.
     """
+
+    needs_networks: ClassVar[bool] = True
 
     _inner_name = "net"
 

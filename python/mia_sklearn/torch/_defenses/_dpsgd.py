@@ -135,6 +135,8 @@ class DPSGD(BaseDefense):
     (True, True)
     """
 
+    needs_networks: ClassVar[bool] = True
+
     _inner_name = "net"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

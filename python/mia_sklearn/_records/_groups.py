@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Grouping", "check_apart", "cut_nearest", "group_codes", "named"]
+__all__ = ["Grouping", "check_apart", "cut_nearest", "group_codes", "names_in_words"]
 
 # Larger codes could not be told apart in a table of 32-bit floating-point numbers.
 _MOST_GROUPS = 2**24
@@ -68,10 +68,10 @@ def check_apart(one: np.ndarray, other: np.ndarray, names: np.ndarray, where: st
     """
     shared = np.intersect1d(one, other)
     if len(shared):
-        raise ValueError(f"groups: {named(names[shared])} {where}")
+        raise ValueError(f"groups: {names_in_words(names[shared])} {where}")
 
 
-def named(values: np.ndarray) -> str:
+def names_in_words(values: np.ndarray) -> str:
     """Return the first few names, and how many others there are."""
     text = ", ".join(repr(value) for value in values[:_NAMED].tolist())
     return f"{text} and {len(values) - _NAMED} others" if len(values) > _NAMED else text

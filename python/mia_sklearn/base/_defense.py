@@ -22,12 +22,12 @@ from .._models._backend import backend_of
 from .._models._kinds import is_net, may_classify, tags_of
 from .._models._trainable import check_fit_takes, unfitted
 from .._records._checked import check_same_features, note_features
+from .._records._digests import row_digests
 from .._records._dtypes import united
 from .._records._rows import (
     as_table,
     copied,
     n_rows,
-    row_digests,
     take_params,
     take_rows,
 )

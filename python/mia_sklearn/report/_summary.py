@@ -10,7 +10,7 @@ from .._process._printable import printable
 from ..stats._listing import list_members
 from . import _wording as wording
 from ._leak import INFERRED_AT, LISTED_AT, Leak, read_leak, two_counts
-from ._unit import PERSON, RECORD, Unit, capital
+from ._words_for_counted import PERSON, RECORD, Unit, capital
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..._models._targets import check_labels, class_indices
-from ..._observations._layout import alone
+from ..._observations._layout import lay_alone
 from ..._records._checked import check_records
 from ..._records._frames import as_frame
 from ..._records._rows import is_frame
@@ -154,7 +154,7 @@ class RecordObserver(FederatedObserver):
         """Return the observations of the model that the scratch module holds."""
         answers = log_posteriors(self._target, self.X)
         labels = class_indices(self._target, self.y)
-        table = alone(answers, labels, len(self._target.classes_))
+        table = lay_alone(answers, labels, len(self._target.classes_))
         if not self.parts:
             return table
         names, values = record_features(

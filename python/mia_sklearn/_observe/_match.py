@@ -69,7 +69,7 @@ def _known_groups(references: ReferenceModels, groups: Any) -> tuple[np.ndarray,
     codes = pd.Index(references.group_names_).get_indexer(pd.Index(values))
     if (codes < 0).any():
         raise ValueError(
-            f"groups holds {names_in_words(values[codes < 0])}, which the references were not fitted "
-            "with."
+            f"groups holds {names_in_words(values[codes < 0])}, which the references were not "
+            "fitted with."
         )
     return references.groups_, codes

@@ -51,18 +51,7 @@ class Fitted:
 
 
 def fitted_columns(model: Any, names: Sequence[str]) -> dict[str, Fitted]:
-    """Tell how a model was fitted on columns, by walking through its fitted parts.
-
-    Parameters
-    ----------
-    model : fitted estimator
-    names : sequence of str
-        The columns that it was fitted on, in order.
-
-    Returns
-    -------
-    dict of str to Fitted
-    """
+    """Tell how a model was fitted on its columns, in order, by walking through its fitted parts."""
     known = {name: Fitted() for name in names}
     _walk(model, list(names), known, set())
     return known

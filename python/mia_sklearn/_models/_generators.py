@@ -177,7 +177,7 @@ def _first_missing(X: Any) -> int | None:
 
 
 def samples_collapse(model: Any, X: Any, n: int = _SAMPLES_FOR_COLLAPSE) -> str:
-    """Say in a sentence if hardly two of a generator's samples differ, where records do; else ""."""
+    """Say in a sentence if a generator's samples hardly differ, where records do; else ""."""
     n = min(n, n_rows(X), _SAMPLES_FOR_COLLAPSE)
     if n < _FEWEST_FOR_COLLAPSE:
         return ""

@@ -203,7 +203,7 @@ def _as_selected(model: Any, X: Any, path: Path) -> Any:
 
 
 def _selections(model: Any) -> list[tuple[str, list[Any], Any]]:
-    """What a model that begins by choosing columns chose, and the functions that did."""
+    """Return the columns that a model begins by choosing, and the functions that choose."""
     while hasattr(model, "best_estimator_") or hasattr(model, "steps"):
         model = model.steps[0][1] if hasattr(model, "steps") else model.best_estimator_
     fitted = {name: columns for name, _, columns in getattr(model, "transformers_", ())}

@@ -354,7 +354,7 @@ def _listed(report: AuditContents) -> tuple[int | None, str]:
 
 
 def _alone(report: AuditContents) -> dict[str, Any] | None:
-    """What there is to say of vulnerable records; None where they were not looked for."""
+    """Return what there is to say of vulnerable records; None where nobody looked for them."""
     records, info = report.records, report.info
     if records.empty or "vulnerable" not in records or "vulnerable_records" not in info:
         return None

@@ -23,7 +23,7 @@ _LEAST_SIDE = 4
 
 
 def _dense(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers with leaky rectifiers in between."""
+    """Return linear layers with leaky rectifiers in between."""
     layers: list[nn.Module] = []
     for width, following in pairwise(sizes):
         layers += [nn.Linear(width, following), nn.LeakyReLU(_SLOPE)]

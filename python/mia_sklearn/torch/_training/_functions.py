@@ -49,7 +49,7 @@ def step_keys(seeds: np.ndarray, step: int) -> np.ndarray:
 
 
 def _scattered(x: np.ndarray) -> np.ndarray:
-    """The steps of splitmix64 (S. Vigna, public domain)."""
+    """Return numbers after the steps of splitmix64 (S. Vigna, public domain)."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -28,7 +28,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread: threads of several processes wait for each other.
 PARALLEL := -n auto
 
-.PHONY: audit test thorough mutants test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs wheel clean
+.PHONY: audit test thorough mutants test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs \
+	changelog hooks wheel clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +59,7 @@ lint-python: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/stubtest mia_sklearn._rust
+	$(BIN)/python tools/docstrings.py
 
 rust-test:
 	cargo test --quiet --lib
@@ -127,6 +129,16 @@ docs: $(VENV)/.test
 	$(UV) pip install --quiet --python $(BIN)/python --group docs
 	$(BIN)/python -c '$(LOADED)' --docformat numpy --output-directory site mia_sklearn \
 		$(addprefix mia_sklearn.,$(DOCUMENTED))
+
+# What the files of changes/ will add to the changelog.
+changelog: $(VENV)/.package
+	$(UV) pip install --quiet --python $(BIN)/python --group changelog
+	$(BIN)/towncrier build --draft
+
+# The quick checks, before every commit.
+hooks: $(VENV)/.test
+	$(UV) pip install --quiet --python $(BIN)/python --group hooks
+	$(BIN)/pre-commit install
 
 wheel: $(VENV)/.test
 	$(BIN)/maturin build --release --out dist

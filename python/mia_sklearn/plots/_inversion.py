@@ -95,7 +95,9 @@ class InversionDisplay:
         contrast : InversionContrast
         labels : array-like, default=None
             The classes to draw; the first ten by default.
-        shape, figure
+        shape : "auto", tuple of int or None, default="auto"
+            As in `plot`.
+        figure : matplotlib Figure, default=None
             As in `plot`.
 
         Returns

@@ -132,7 +132,6 @@ class RecordObserver(FederatedObserver):
         return f"{type(self).__name__}({len(self.y)} records, ascent={self.ascent:g})"
 
     def begin(self, target: TorchTarget, n_participants: int, n_rounds: int) -> None:
-        """Prepare for a training, checking records and rounds against it."""
         for name in ("rounds", "ascent_rounds"):
             asked = getattr(self, name)
             if asked is not None and not set(asked) <= set(range(1, n_rounds + 1)):

@@ -120,8 +120,8 @@ bench-peers: $(VENV)/.package $(PEERS)/.installed
 	PYTHONPATH=python $(PEERS)/bin/python benchmarks/peers.py
 
 # The reference, from the docstrings, into site/.
-DOCUMENTED := access attacks base cluster conditions datasets defenses disclosure metrics neighbors plots report selection signals stats \
-	torch vulnerability
+DOCUMENTED := access attacks base cluster conditions datasets defenses disclosure metrics neighbors plots \
+	references report selection signals stats torch vulnerability
 # pdoc reads what a module holds, and the public names are loaded at first use only.
 LOADED := import mia_sklearn as m, pdoc.__main__ as p; \
 	vars(m).update({name: getattr(m, name) for name in m.__all__}); p.cli()

@@ -41,7 +41,7 @@ from mia_sklearn.cli import main
 from mia_sklearn.cli._main import _judge
 from mia_sklearn.conditions import parse
 from mia_sklearn.metrics import Estimate, compute, roc_auc
-from mia_sklearn.report._unit import RECORD
+from mia_sklearn.report._words_for_counted import RECORD
 from mia_sklearn.stats import nonmembers_needed
 
 pytestmark = pytest.mark.usefixtures("few_rounds")

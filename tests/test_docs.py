@@ -69,6 +69,13 @@ def test_the_map_names_files_that_exist():
             assert (package / name).exists() or (ROOT / name).exists(), name
 
 
+def test_changes_are_named_by_their_kind():
+    kinds = re.findall(r'^directory = "(\w+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)
+    for path in (ROOT / "changes").iterdir():
+        if path.name not in ("README.md", "template.md.jinja"):
+            assert re.fullmatch(rf"[\w-]+\.({'|'.join(kinds[1:])})\.md", path.name), path.name
+
+
 def test_commands_of_the_documents_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for name in ("README.md", "CONTRIBUTING.md"):

@@ -23,7 +23,7 @@ from mia_sklearn._audit._likeness import _ALARM, traits
 from mia_sklearn.attacks import ThresholdAttack
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.report import Finding
-from mia_sklearn.report._report import QUALIFYING
+from mia_sklearn.report._finding import QUALIFYING
 from mia_sklearn.report._summary import summarize
 
 FOREST = RandomForestClassifier(10, min_samples_leaf=3, random_state=0)

@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
 from mia_sklearn._audit._findings import _exposed
-from mia_sklearn.report._unit import PERSON, RECORD
+from mia_sklearn.report._words_for_counted import PERSON, RECORD
 from mia_sklearn.stats import _listing
 from mia_sklearn.stats._listing import list_members
 

@@ -17,7 +17,7 @@ import mia_sklearn._audit._controls
 import mia_sklearn._audit._findings
 import mia_sklearn.references
 from mia_sklearn import audit
-from mia_sklearn._observations._reference_table import shadow_observations
+from mia_sklearn._observations._shadow import shadow_observations
 from mia_sklearn.attacks import ThresholdAttack
 
 AUTO = ["threshold", "shadow", "lira", "rmia", "stacked"]

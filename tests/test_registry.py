@@ -6,7 +6,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from mia_sklearn._audit._coverage import Means, choose_attacks, coverage
+from mia_sklearn._audit._choice import Means, choose_attacks
+from mia_sklearn._audit._coverage import coverage
 from mia_sklearn.attacks import LiRAAttack, all_attacks
 from mia_sklearn.cli import main
 

@@ -20,7 +20,7 @@ from mia_sklearn.report import AuditReport, Finding
 from mia_sklearn.report import _wording as wording
 from mia_sklearn.report._html import render_html
 from mia_sklearn.report._summary import summarize
-from mia_sklearn.report._unit import RECORD
+from mia_sklearn.report._words_for_counted import RECORD
 from mia_sklearn.stats._listing import list_members
 
 FILES = ("index.html", "audit.json", "records.csv")

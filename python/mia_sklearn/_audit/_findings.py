@@ -15,7 +15,7 @@ from ..references._lost import reasons
 from ..report import Finding
 from ..report._leak import INFERRED_AT, read_leak, two_counts
 from ..report._leak import LISTED_AT as _LISTED_AT
-from ..report._unit import PERSON, RECORD, Unit, capital
+from ..report._words_for_counted import PERSON, RECORD, Unit, capital
 from ..stats import nonmembers_needed, references_needed
 from ..stats._listing import list_members
 from ._advice import advice_for

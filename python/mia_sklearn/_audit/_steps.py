@@ -11,7 +11,12 @@ from .._models._targets import class_indices
 from .._observations._columns import group_columns
 from .._observations._inside import white_box_columns
 from .._observations._inside_columns import PARTS, looks_inside
-from .._observations._layout import alone, beside, beside_groups, place
+from .._observations._layout import (
+    lay_alone,
+    lay_beside_references,
+    with_groups,
+    with_inside_columns,
+)
 from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_as_references, ask_copies, ask_target
 from .._process._printable import in_words
@@ -31,7 +36,7 @@ from ._controls import (
     pipeline_control,
     reference_control,
 )
-from ._people import single, their_p_values
+from ._people import of_single_records, their_p_values
 from ._pool import in_pool_order
 from ._run import Asked, Planned, Run, vars_of
 
@@ -177,8 +182,8 @@ def _attack(
         # Without references only the order of the scores is used, which no fit alters.
         labels = class_indices(run.target, y) if run.pool.labelled else y
         people = run.units.of_row if run.of_people else None
-        observations = alone(run.answers, labels, len(run.classes), run.access)
-        observations = beside_groups(observations, people)
+        observations = lay_alone(run.answers, labels, len(run.classes), run.access)
+        observations = with_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
         return None, observations, scores | _look_inside(run, observations)
@@ -187,7 +192,7 @@ def _attack(
     table = ReferenceTable(refs, **extras)
     rows = np.arange(len(y))
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
-    observations = place(table, run.answers, rows, query_phi=query_phi)
+    observations = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
     shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
     for name, attack in outside.items():
         attack.fit(shadow, membership)
@@ -203,7 +208,7 @@ def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray
     attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
     if not attacks:
         return {}
-    on_records = [single(attack) for attack in attacks.values()]
+    on_records = [of_single_records(attack) for attack in attacks.values()]
     norms_only = all(isinstance(attack, GradientNormAttack) for attack in on_records)
     named = [attack.layer for attack in on_records if getattr(attack, "layer", None)]
     inside = white_box_columns(
@@ -213,7 +218,7 @@ def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray
         layers=named or None,
         parts=("grad_norm",) if norms_only else PARTS,
     )
-    table = beside(observations, inside)
+    table = with_inside_columns(observations, inside)
     return {
         name: attack.fit(table, run.member).decision_function(table)
         for name, attack in attacks.items()

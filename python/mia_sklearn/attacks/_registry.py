@@ -17,23 +17,34 @@ ENTRY_POINTS = "mia_sklearn.attacks"
 
 
 class AttackInfo(NamedTuple):
-    """One attack of the registry."""
+    """One attack of the registry.
 
-    #: Short name, as `audit(attacks=[...])` takes it.
+    Attributes
+    ----------
+    name : str
+        Short name, as `audit(attacks=[...])` takes it.
+    path : str
+        Where the class is: its module and its name, with a colon between.
+    threat_model : str
+        What the attacker can see; empty where the attack is not available.
+    requires : tuple of str
+        Column groups of the observations without which it cannot work.
+    source : str
+        The distribution that brings it.
+    unavailable : str
+        Why an attack of another package cannot be used; empty where it can.
+    """
+
     name: str
-    #: Where the class is: its module and its name, with a colon between.
     path: str
-    #: What the attacker can see; empty where the attack is not available.
     threat_model: str
-    #: Column groups of the observations without which it cannot work.
     requires: tuple[str, ...]
-    #: The distribution that brings it.
     source: str = "mia-sklearn"
-    #: Why an attack of another package cannot be used; empty where it can.
     unavailable: str = ""
 
     @property
     def class_name(self) -> str:
+        """The name of the class, which is not imported for it."""
         return self.path.rpartition(":")[2]
 
     @property
@@ -51,7 +62,16 @@ class AttackInfo(NamedTuple):
         return resolve_name(self.path)
 
     def is_of(self, attack: BaseAttack) -> bool:
-        """Tell whether an attack is an instance of this class."""
+        """Tell whether an attack is an instance of this class.
+
+        Parameters
+        ----------
+        attack : BaseAttack
+
+        Returns
+        -------
+        bool
+        """
         return not self.unavailable and type(attack) is self.attack
 
 

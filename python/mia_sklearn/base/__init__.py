@@ -3,7 +3,8 @@
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 
 from ._attack import THREAT_MODELS, BaseAttack
-from ._defense import BaseDefense, BaseReferenceDefense, TrainingSet, fit_clone
+from ._defense import BaseDefense, BaseReferenceDefense
+from ._training_set import TrainingSet, fit_clone
 
 __all__ = [
     "THREAT_MODELS",

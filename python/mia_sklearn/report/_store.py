@@ -117,7 +117,7 @@ def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
 
 
 def fingerprint(content: dict[str, Any]) -> str:
-    """A digest of everything in a report, printed on its page and checked when it is read."""
+    """Return a digest of a whole report, printed on its page and checked when it is read."""
     return hashlib.sha256(_dumps(content).encode()).hexdigest()
 
 
@@ -244,7 +244,7 @@ def _decode(value: Any) -> Any:
 
 
 def _csv(records: pd.DataFrame) -> str:
-    """Text cells that a spreadsheet would run as a formula get an apostrophe in front.
+    """Return CSV; text that a spreadsheet would run as a formula gets an apostrophe in front.
 
     Characters that act on a terminal or cannot be seen are shown as escapes.
     """

@@ -17,8 +17,9 @@ from ..._models._targets import as_target
 from ..._models._trainable import check_trainable
 from ..._process._terminal import progress_bar
 from ..._records._checked import check_records, check_same_features
+from ..._records._digests import row_digests
 from ..._records._feature_space import FeatureSpace
-from ..._records._rows import concat_rows, n_rows, positions, row_digests, take_rows
+from ..._records._rows import concat_rows, n_rows, positions, take_rows
 from ...cluster import CosineAgglomerative
 from ...references._job import Job
 from ...references._kept_models import keep_trained

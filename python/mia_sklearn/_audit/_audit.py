@@ -13,7 +13,7 @@ from ..attacks._registry import headline_of
 from ..report import AuditReport
 from ._choice import Means, access_of, choose_attacks, draws_records
 from ._coverage import coverage
-from ._findings import findings
+from ._findings import Context, findings
 from ._options import (
     check_asked_for,
     check_options,
@@ -313,13 +313,14 @@ def audit(
     with run.timed("metrics"):
         metrics = metrics_table(run, scores)
     records = records_table(run, scores, p_values, expected_neighbors)
+    info = info_of(run, title)
     return AuditReport(
         metrics=metrics,
         records=records,
-        findings=findings(run, metrics, records, checks),
+        findings=findings(Context(run, metrics, records, checks, info)),
         coverage=coverage(chosen, run.headline, means),
         controls=controls_table(checks),
-        info=info_of(run, title),
+        info=info,
     )
 
 

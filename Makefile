@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread: threads of several processes wait for each other.
 PARALLEL := -n auto
 
-.PHONY: audit test thorough mutants test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs \
+.PHONY: audit test thorough mutants tables test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs \
 	changelog hooks wheel clean
 
 $(UV):
@@ -78,6 +78,10 @@ thorough: $(VENV)/.test
 # Does a test fail for each small fault?
 mutants: $(VENV)/.test
 	$(BIN)/python tools/mutants.py
+
+# The tables of the README that follow from the code.
+tables: $(VENV)/.test
+	$(BIN)/python tools/tables.py
 
 # The oldest versions that pyproject.toml allows, on the oldest Python found that has wheels of
 # them. The extension is the one in the source tree: it holds for every Python from 3.10 on.

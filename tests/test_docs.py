@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import mia_sklearn
 from mia_sklearn import defenses
+from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn.attacks import all_attacks
 from mia_sklearn.base import BaseDefense
 
@@ -17,20 +19,22 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_finding_is_explained():
-    folder = Path(mia_sklearn.__file__).parent
-    sources = [
-        folder.joinpath(name).read_text("utf-8")
-        for name in ("_audit/_findings.py", "_audit/_doubts.py")
-    ]
-    constants = (
-        node.value
-        for source in sources
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Constant)
-    )
-    codes = {text for text in constants if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", str(text))}
     section = README.partition("## Findings\n")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.MULTILINE)) == codes
+    said = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*) \|$", section, re.MULTILINE)
+    assert said == [
+        (
+            finder.code,
+            " or ".join(finder.severities) + (", doubt" if finder.qualifies else ""),
+            finder.summary,
+        )
+        for finder in FINDERS
+    ]
+
+
+def test_tables_are_those_of_the_code():
+    """`make tables` writes them."""
+    tables = runpy.run_path(str(ROOT / "tools" / "tables.py"))
+    assert tables["with_tables"](README) == README
 
 
 def test_every_attack_of_ours_is_explained():

@@ -13,7 +13,7 @@ from ..attacks._registry import headline_of
 from ..report import AuditReport
 from ._choice import Means, access_of, choose_attacks, draws_records
 from ._coverage import coverage
-from ._findings import findings
+from ._findings import Context, findings
 from ._options import (
     check_asked_for,
     check_options,
@@ -256,13 +256,14 @@ def audit(
     with run.timed("metrics"):
         metrics = metrics_table(run, run.scores)
     records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
+    info = info_of(run, title)
     return AuditReport(
         metrics=metrics,
         records=records,
-        findings=findings(run, metrics, records, run.controls),
+        findings=findings(Context(run, metrics, records, run.controls, info)),
         coverage=coverage(run.attacks, run.headline, run.means),
         controls=controls_table(run.controls),
-        info=info_of(run, title),
+        info=info,
     )
 
 

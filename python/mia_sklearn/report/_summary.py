@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._process._printable import printable
 from ..stats._listing import list_members
 from . import _wording as wording
+from ._counted import PERSON, RECORD, Unit, capital
 from ._leak import INFERRED_AT, LISTED_AT, Leak, read_leak, two_counts
-from ._words_for_counted import PERSON, RECORD, Unit, capital
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ import mia_sklearn.attacks
 import mia_sklearn.defenses
 import mia_sklearn.disclosure
 import mia_sklearn.plots
-import mia_sklearn.selection  # noqa: F401
+import mia_sklearn.selection
 from mia_sklearn import ReferenceModels, metrics, observe
 from mia_sklearn.report import AuditReport, Finding
 

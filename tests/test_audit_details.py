@@ -22,15 +22,11 @@ from mia_sklearn._audit._controls import (
     reference_control,
 )
 from mia_sklearn._audit._coverage import Means
-from mia_sklearn._audit._findings import (
-    _duplicates,
-    _few_records,
-    _few_references,
-    _listed,
-    _overfit,
-    _overlap,
-    _vulnerable,
-)
+from mia_sklearn._audit._findings import Context
+from mia_sklearn._audit._findings._of_leak import _listed
+from mia_sklearn._audit._findings._of_model import Overfitted, VulnerableRecords
+from mia_sklearn._audit._findings._of_records import Duplicates, Overlap, TooFewRecords
+from mia_sklearn._audit._findings._of_references import FewReferences
 from mia_sklearn._audit._repeats import Repeats
 from mia_sklearn._audit._tables import _no_epsilon
 from mia_sklearn._observations._reference_table import ReferenceTable
@@ -41,7 +37,6 @@ from mia_sklearn.cli import main
 from mia_sklearn.cli._main import _judge
 from mia_sklearn.conditions import parse
 from mia_sklearn.metrics import Estimate, compute, roc_auc
-from mia_sklearn.report._unit import RECORD
 from mia_sklearn.stats import nonmembers_needed
 
 pytestmark = pytest.mark.usefixtures("few_rounds")
@@ -51,6 +46,10 @@ TREE = DecisionTreeClassifier(max_depth=4, random_state=0)
 
 def records(n, **options):
     return make_classification(n, 6, n_informative=4, flip_y=0.3, random_state=0, **options)
+
+
+def find(finder, run, metrics=None, records=None):
+    return finder().find(Context(run, metrics, records, [], {}))
 
 
 def run(model, X, y, n_train, **options):
@@ -179,23 +178,24 @@ def test_a_gap_that_chance_may_make_is_no_overfitting(n, code):
     run = SimpleNamespace(
         unit_member=np.arange(n) % 2 == 0, accuracy=lambda member: accuracy[member]
     )
-    assert getattr(_overfit(run), "code", None) == code
+    assert getattr(find(Overfitted, run), "code", None) == code
 
 
 def test_vulnerable_records_are_a_warning_where_they_are_recognised():
     table = pd.DataFrame({"member": [1, 1, 1, 0], "vulnerable": [1, 1, 0, 1]})
     run = SimpleNamespace(vulnerable=SimpleNamespace(beta=0.1))
-    found = _vulnerable(run, table.assign(p_value=[0.5, 0.02, 0.001, 0.001]))
+    found = find(VulnerableRecords, run, records=table.assign(p_value=[0.5, 0.02, 0.001, 0.001]))
     assert (found.severity, "0 of them are recognised" in found.explanation) == ("info", True)
-    found = _vulnerable(run, table.assign(p_value=[0.5, 0.01, 0.5, 0.5]))
+    found = find(VulnerableRecords, run, records=table.assign(p_value=[0.5, 0.01, 0.5, 0.5]))
     assert (found.severity, "1 of them are recognised" in found.explanation) == ("warning", True)
     assert found.title.startswith("2 training records have")
 
 
 def test_references_are_counted_that_did_not_train_on_a_record():
     trained = np.array([[1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]] * 2)
-    run = SimpleNamespace(references=SimpleNamespace(membership_=trained, n_pool_=4))
-    found = _few_references(run, pd.DataFrame({"member": [1, 1, 0, 0]}), RECORD)
+    refs = SimpleNamespace(membership_=trained, n_pool_=4)
+    run = SimpleNamespace(references=refs, of_people=False)
+    found = find(FewReferences, run, records=pd.DataFrame({"member": [1, 1, 0, 0]}))
     assert found.title.startswith("Each record has 2 references that did not train on it")
     assert found.severity == "warning" and "cannot fall below 1/3" in found.explanation
 
@@ -204,9 +204,10 @@ def test_repeats_of_a_side_are_those_that_the_other_side_lacks():
     """One test record is three training records too; two others repeat each other."""
     repeats = Repeats(n_train=5, n_test=3, in_test=3, in_train=1)
     run = SimpleNamespace(pool=SimpleNamespace(repeats=repeats), of_people=False)
-    assert _duplicates(run).title == "2 training and 2 test records repeat others of their side"
-    assert _overlap(run).title == "1 test records are training records too"
-    assert _overlap(run).explanation.startswith("3 training records and 1 test records are equal")
+    duplicates, overlap = find(Duplicates, run), find(Overlap, run)
+    assert duplicates.title == "2 training and 2 test records repeat others of their side"
+    assert overlap.title == "1 test records are training records too"
+    assert overlap.explanation.startswith("3 training records and 1 test records are equal")
 
 
 def test_members_are_counted_one_by_one_where_there_are_p_values():
@@ -220,10 +221,11 @@ def test_records_that_a_rate_needs_are_those_of_the_confidence_asked_for():
         {"attack": "lira", "slice": "all", "metric": "tpr", "at": [0.01], "high": np.nan}
     ).assign(n_nonmembers=50)
     for confidence in (0.95, 0.8):
-        run = SimpleNamespace(headline="lira", confidence=confidence)
+        run = SimpleNamespace(headline="lira", confidence=confidence, of_people=False)
         run.plan = SimpleNamespace(n_dropped=0)
         needed = nonmembers_needed(0.01, confidence=confidence)
-        assert f" 0.01 needs {needed:,} non-members" in _few_records(run, table, RECORD).explanation
+        explanation = find(TooFewRecords, run, metrics=table).explanation
+        assert f" 0.01 needs {needed:,} non-members" in explanation
     assert needed < nonmembers_needed(0.01) == 403
 
 
@@ -244,7 +246,7 @@ def test_every_option_reaches_the_audit(monkeypatch, tmp_path, capsys):
         given.update(options)
         raise ValueError("seen")
 
-    monkeypatch.setattr(mia_sklearn, "audit", noted)
+    monkeypatch.setattr(mia_sklearn._audit, "audit", noted)
     X, y = records(40)
     for name in ("train", "test"):
         np.savez(tmp_path / f"{name}.npz", X=X, y=y)

@@ -314,7 +314,7 @@ def _of_one(state, model):
 
 def test_moving_queries_raises_their_influence(records, nets):
     X, y = records
-    from mia_sklearn.attacks.gmia._enhancing import _influence
+    from mia_sklearn.attacks.gmia._found_queries import influence_of
 
     inside, outside = nets._models.with_record(X[:1], int(y[0]), epochs=1)
     start = nets._space.uniform(30, np.random.RandomState(0))
@@ -324,7 +324,7 @@ def test_moving_queries_raises_their_influence(records, nets):
     low, high = nets._space.limits()
     assert ((moved >= low - 1e-5) & (moved <= high + 1e-5)).all()
     before, after = (
-        _influence(outside.log_posteriors(q), inside.log_posteriors(q), 1).mean()
+        influence_of(outside.log_posteriors(q), inside.log_posteriors(q), 1).mean()
         for q in (start, moved)
     )
     assert after > before + 0.05

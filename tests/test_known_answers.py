@@ -14,10 +14,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 import mia_sklearn._audit._controls
-import mia_sklearn._audit._findings
 import mia_sklearn.references
 from mia_sklearn import audit
-from mia_sklearn._observations._reference_table import shadow_observations
+from mia_sklearn._audit._findings import _of_references
+from mia_sklearn._observations._shadow import shadow_observations
 from mia_sklearn.attacks import ThresholdAttack
 
 AUTO = ["threshold", "shadow", "lira", "rmia", "stacked"]
@@ -330,7 +330,7 @@ def found():
         if make not in made:
             with pytest.MonkeyPatch.context() as patch:
                 if make is many_references:
-                    patch.setattr(mia_sklearn._audit._findings, "_LISTED_AT", 0.8)
+                    patch.setattr(_of_references, "LISTED_AT", 0.8)
                 made[make] = codes(make())
         return made[make]
 

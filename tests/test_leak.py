@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from mia_sklearn.metrics import compute
+from mia_sklearn.report._counted import RECORD
 from mia_sklearn.report._leak import read_leak, two_counts
 from mia_sklearn.report._summary import summarize
-from mia_sklearn.report._unit import RECORD
 
 
 def rows_of(score, member):

@@ -36,7 +36,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_info
 
 from mia_sklearn._models._trainable import configured, prefers_threads
-from mia_sklearn._records._rows import row_digests
+from mia_sklearn._records._digests import row_digests
 from mia_sklearn.references import ReferenceModels
 from mia_sklearn.references._sampling import assign, training_rows
 from mia_sklearn.signals import LEAST_LOG_POSTERIOR, rescaled_logit

@@ -7,7 +7,8 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from mia_sklearn import attacks, defenses
-from mia_sklearn._audit._coverage import Means, choose_attacks, coverage
+from mia_sklearn._audit._choice import Means, choose_attacks
+from mia_sklearn._audit._coverage import coverage
 from mia_sklearn.access import DensityAccess, LabelAccess, SampleAccess
 from mia_sklearn.attacks import GroupAttack, LiRAAttack, all_attacks
 from mia_sklearn.attacks._registry import headline_of, networks, variants

@@ -21,6 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit, observe
 from mia_sklearn._observations._neighborhood import perturbed_copies
+from mia_sklearn._records._digests import row_digests
 from mia_sklearn._records._dtypes import united
 from mia_sklearn._records._index import in_order_of
 from mia_sklearn._records._numeric import numeric_features
@@ -28,7 +29,6 @@ from mia_sklearn._records._perturbation import Perturbation
 from mia_sklearn._records._rows import (
     concat_rows,
     from_pandas,
-    row_digests,
     take_rows,
     to_pandas,
 )

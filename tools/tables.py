@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn.attacks import AttackInfo, all_attacks
 from mia_sklearn.base._registry import Listed
 from mia_sklearn.defenses import DefenseInfo, all_defenses
@@ -26,8 +27,19 @@ def defenses() -> Rows:
         yield f"`{info.class_name}`", _what(info), _acts_on(info)
 
 
+def findings() -> Rows:
+    yield "code", "severity", "meaning"
+    for finder in FINDERS:
+        severity = " or ".join(finder.severities) + (", doubt" if finder.qualifies else "")
+        yield f"`{finder.code}`", severity, finder.summary
+
+
 # The tables by their markers: a table stands between `<!-- table: NAME -->` and `<!-- end -->`.
-TABLES: dict[str, Callable[[], Rows]] = {"attacks": attacks, "defenses": defenses}
+TABLES: dict[str, Callable[[], Rows]] = {
+    "attacks": attacks,
+    "defenses": defenses,
+    "findings": findings,
+}
 
 
 def with_tables(page: str) -> str:

@@ -339,7 +339,22 @@ def evaluate(
 
 
 def check(conditions: Iterable[str | Condition], report: Results) -> CheckOutcome:
-    """Read several conditions together; `AuditReport.check` is the method of the same meaning."""
+    """Read several conditions together, as the method `AuditReport.check` does.
+
+    Parameters
+    ----------
+    conditions : iterable of str or Condition
+    report : AuditReport
+
+    Returns
+    -------
+    CheckOutcome
+
+    Raises
+    ------
+    ValueError
+        If there are no conditions, or one cannot be read.
+    """
     conditions = list(conditions)
     if not conditions:
         raise ValueError("Give at least one condition, for example 'auc <= 0.6'.")

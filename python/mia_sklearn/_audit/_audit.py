@@ -12,7 +12,7 @@ from ..attacks._registry import headline_of
 from ..report import AuditReport
 from ._choice import Means, access_of, choose_attacks, draws_records
 from ._coverage import coverage
-from ._findings import findings
+from ._findings import Context, findings
 from ._options import (
     check_asked_for,
     check_options,
@@ -28,18 +28,9 @@ from ._people import split_off
 from ._plan import make_plan
 from ._pool import Pool, make_pool
 from ._repeats import TooFewRecords
-from ._run import Run
+from ._run import Planned
 from ._slices import check_slices, slice_columns
-from ._steps import (
-    _ask,
-    _ask_signal,
-    _ask_target,
-    _attack,
-    _controls,
-    _expected_neighbors,
-    _p_values,
-    _train_references,
-)
+from ._steps import answers_to, ask, score
 from ._tables import controls_table, info_of, metrics_table, records_table
 
 if TYPE_CHECKING:
@@ -230,6 +221,74 @@ def audit(
     >>> report.info["n_members"], report.info["n_references"]
     (74, 4)
     """
+    given = (X_train, y_train, X_test, y_test)
+    planned, n_references = _planned(
+        model,
+        given,
+        n_references=n_references,
+        attacks=attacks,
+        estimator=estimator,
+        fit_params=fit_params,
+        split=split,
+        release=release,
+        access=access,
+        slices=slices,
+        groups=groups,
+        confidence=confidence,
+        max_records=max_records,
+        n_queries=n_queries,
+        classes=classes,
+        query_budget=query_budget,
+        comparison=comparison,
+        seed=seed_of(random_state, cache),
+    )
+    asked = ask(
+        planned,
+        fit_params,
+        n_references,
+        n_jobs=n_jobs,
+        cache=cache,
+        random_state=None if random_state is None and cache is not None else planned.seed,
+        progress=progress,
+    )
+    run = score(asked, controls=controls)
+    with run.timed("metrics"):
+        metrics = metrics_table(run, run.scores)
+    records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
+    info = info_of(run, title)
+    return AuditReport(
+        metrics=metrics,
+        records=records,
+        findings=findings(Context(run, metrics, records, run.controls, info)),
+        coverage=coverage(run.attacks, run.headline, run.means),
+        controls=controls_table(run.controls),
+        info=info,
+    )
+
+
+def _planned(
+    model: Any,
+    given: tuple[Any, ...],
+    *,
+    n_references: int | None,
+    attacks: Any,
+    estimator: Any,
+    fit_params: dict[str, Any] | None,
+    split: str | None,
+    release: str | None,
+    access: Any,
+    slices: Any,
+    groups: Any,
+    confidence: float,
+    max_records: int | None,
+    n_queries: int | None,
+    classes: Any,
+    query_budget: int | None,
+    comparison: pd.DataFrame | None,
+    seed: int,
+) -> tuple[Planned, int]:
+    """Check what was asked for, and lay out what is to be done; count the references."""
+    X_train, y_train, X_test, y_test = given
     generates = draws_records(model, release)
     if generates:
         X_test = records_without_labels(y_train, X_test)
@@ -256,15 +315,15 @@ def audit(
         release, access, n_references > 0, gradients, groups is not None, queries=n_queries > 0
     )
     chosen = choose_attacks(attacks, means)
-    seed = seed_of(random_state, cache)
-    given = (X_train, y_train, X_test, y_test)
-    pool = _make_pool(target, given, asked=access is None, labelled=not generates, groups=groups)
+    tables = (X_train, y_train, X_test, y_test)
+    pool = _make_pool(target, tables, asked=access is None, labelled=not generates, groups=groups)
     pool.sliced = slice_columns(slices, pool)
     check_slices(pool)
-    run = Run(
+    planned = Planned(
         target=pool.asked(target),
         attacks=chosen if groups is None else on_people(chosen, means),
         headline=headline_of(chosen),
+        means=means,
         pool=pool,
         plan=make_plan(pool, max_records, seed),
         split=split,
@@ -279,47 +338,10 @@ def audit(
         comparison=compared,
     )
     if n_references:
-        check_references_suffice(run, n_references)
+        check_references_suffice(planned, n_references)
     if isinstance(target, FunctionTarget):
-        target.check_budget(len(run.y) * run.queries_per_record)
-    if access is None:
-        # Before any reference is trained; another access may ask all models what depends on them.
-        with run.timed("target"):
-            run.answers = _ask_target(run)
-    if n_references:
-        with run.timed("references"):
-            run.references = _train_references(
-                run,
-                fit_params,
-                n_models=n_references,
-                n_queries=n_queries,
-                n_jobs=n_jobs,
-                cache=cache,
-                random_state=None if random_state is None and cache is not None else seed,
-                progress=progress,
-            )
-    if access is not None:
-        with run.timed("target"):
-            run.answers = _ask_signal(run)
-    with run.timed("attacks"):
-        table, observations, scores = _attack(run)
-        scores = {name: score[run.units.first] for name, score in scores.items()}
-    with run.timed("p_values"):
-        p_values = _p_values(run, observations)
-        expected_neighbors = _expected_neighbors(run)
-    with run.timed("controls"):
-        checks = _controls(run, table) if controls else []
-    with run.timed("metrics"):
-        metrics = metrics_table(run, scores)
-    records = records_table(run, scores, p_values, expected_neighbors)
-    return AuditReport(
-        metrics=metrics,
-        records=records,
-        findings=findings(run, metrics, records, checks),
-        coverage=coverage(chosen, run.headline, means),
-        controls=controls_table(checks),
-        info=info_of(run, title),
-    )
+        target.check_budget(len(planned.y) * planned.queries_per_record)
+    return planned, n_references
 
 
 def _make_pool(target: Any, given: tuple[Any, ...], *, asked: bool, **options: Any) -> Pool:
@@ -328,5 +350,5 @@ def _make_pool(target: Any, given: tuple[Any, ...], *, asked: bool, **options: A
     except TooFewRecords:
         if asked:
             # Records that the model cannot read, missing throughout perhaps, are said first.
-            _ask(target, as_table(given[0]), as_table(given[2]))
+            answers_to(target, as_table(given[0]), as_table(given[2]))
         raise

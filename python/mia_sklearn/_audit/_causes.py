@@ -102,7 +102,7 @@ def _swapped(run: Run) -> Cause | None:
 
 
 def _other_records(differing: list[Trait]) -> Cause | None:
-    """Training records that are answered as references answer records they have not seen."""
+    """Return the cause that training records are answered as references answer unseen records."""
     inside = next(
         (t for t in differing if t.side == "training" and t.name in ("accuracy", "signal")), None
     )

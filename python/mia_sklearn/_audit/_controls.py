@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
-from .._observations._layout import place
+from .._observations._layout import lay_beside_references
 from .._observations._reference_table import ReferenceTable
 from .._observations._references import References
 from .._observations._shadow import shadow_observations
@@ -229,7 +229,7 @@ def _play(table: ReferenceTable, model: int) -> Any:
     query_phi = None
     if table.n_queries:
         query_phi = np.stack([refs.query_phi(q)[model, rows] for q in range(table.n_queries)])
-    return place(
+    return lay_beside_references(
         table,
         refs.outputs_[model, rows],
         rows,

@@ -11,7 +11,7 @@ from ..attacks._registry import variants
 from ..base import KNOWS_THE_RECORD
 from ..disclosure._registry import INFERENCES
 from ._choice import Means
-from ._people import single
+from ._people import of_single_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
     rows = []
     for name, attack in chosen.items():
         threat_model = attack._sees() if access is None else access.threat_model
-        required, known = attack._required(), single(attack).knowledge
+        required, known = attack._required(), of_single_records(attack).attacker_knows
         # A threshold learned from shadow observations knows the references' answers too.
         knowledge = _knowledge(known, required, with_references)
         reason = "the headline, fixed in advance" if name == headline else ""
@@ -116,7 +116,7 @@ def _not_run(info: AttackInfo, means: Means) -> tuple[str, str, str, str, str, s
     if info.threat_model == "white-box" and not means.gradients:
         reason = "the model has no gradients"
     threat_model = info.threat_model if means.access is None else means.access.threat_model
-    knowledge = _knowledge(info.knowledge, info.requires, with_references=True)
+    knowledge = _knowledge(info.attacker_knows, info.requires, with_references=True)
     return info.name, "not run", track, threat_model, knowledge, reason
 
 

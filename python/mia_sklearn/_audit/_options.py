@@ -20,7 +20,7 @@ from ._people import by_person
 
 if TYPE_CHECKING:
     from ._choice import Means
-    from ._run import Run
+    from ._run import Planned
 
 _SPLITS = ("random", "other", None)
 
@@ -133,7 +133,7 @@ def on_people(attacks: dict[str, Any], means: Means) -> dict[str, Any]:
     }
 
 
-def check_references_suffice(run: Run, n_references: int) -> None:
+def check_references_suffice(run: Planned, n_references: int) -> None:
     """Raise, before any is trained, if an attack could not learn from these references."""
     pool = run.pool
     sizes = {pool.n_train, pool.n_train + pool.n_test, len(pool.y)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,7 @@ from .._records._rows import column_names, column_of, n_rows, without_column
 from ..attacks import GroupAttack
 from ..stats import pooled_p_values
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["by_person", "people_of", "single", "split_off", "their_p_values"]
+__all__ = ["by_person", "of_single_records", "people_of", "split_off", "their_p_values"]
 
 
 def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, Any, Any]:
@@ -85,7 +82,7 @@ def by_person(attack: Any, *, learns: bool) -> Any:
     return GroupAttack(attack, aggregate="sum" if learns else "mean")
 
 
-def single(attack: Any) -> Any:
+def of_single_records(attack: Any) -> Any:
     """Return the attack that scores single records."""
     return attack.inner if attack._of_people else attack
 

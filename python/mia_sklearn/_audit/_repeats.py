@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from .._records._digests import row_digests
 from .._records._groups import Grouping
-from .._records._rows import concat_rows, is_documents, is_frame, row_digests
+from .._records._rows import concat_rows, is_documents, is_frame
 
 __all__ = ["Repeats", "TooFewRecords", "find_repeats", "shared_records"]
 

@@ -1,11 +1,11 @@
-"""What one audit knows while it goes on."""
+"""What one audit knows: what was planned, what was then asked, what was scored at the end."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from ..metrics import Estimate
     from ..references import ReferenceModels
     from ..vulnerability import VulnerableRecords
+    from ._choice import Means
+    from ._controls import Control
 
 
-@dataclass
-class Run:
-    """What one audit knows while it goes on.
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What an audit is to do.
 
     Attributes
     ----------
@@ -36,50 +38,36 @@ class Run:
         By name, in the order in which they run.
     headline : str
         The attack that makes the verdict.
+    means : Means
+        What the attacker has to work with.
     trainable : estimator, callable or None
         What the references train.
     fit_params : tuple of str
         Names of what their `fit` is given besides.
-    references : ReferenceModels or None
-    vulnerable : VulnerableRecords or None
-        What found the vulnerable records, where the attack on them is run.
     comparison : Comparison or None
         What defenses did, where they were compared.
-    shift : Estimate or None
-        AUC with which train and test are told apart without the model.
     access : BaseAccess or None
         What the target is asked for; None for posteriors.
-    doubt : str
-        What makes the target's answers worthless, where something does.
-    agreement : Agreement or None
-        How its posteriors agree with its own `predict`; None where that is nothing else.
-    answers : ndarray of shape (n_audited, n_answers), float32
-        The target's answers: its log-posteriors, or what the access asks for.
     seconds : dict of str to float
-        Time spent by phase.
+        Time spent by phase, filled as the audit goes on.
     """
 
     target: Any
     attacks: dict[str, Any]
     headline: str
+    means: Means
     pool: Pool
     plan: Plan
     split: str | None
     release: str
     confidence: float
     seed: int
-    n_queries: int = 0
-    trainable: Any = None
-    fit_params: tuple[str, ...] = ()
-    search_note: str = ""
-    references: ReferenceModels | None = None
-    vulnerable: VulnerableRecords | None = None
-    comparison: Comparison | None = None
-    shift: Estimate | None = None
-    access: BaseAccess | None = None
-    doubt: str = ""
-    agreement: Agreement | None = None
-    answers: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    n_queries: int
+    trainable: Any
+    fit_params: tuple[str, ...]
+    search_note: str
+    comparison: Comparison | None
+    access: BaseAccess | None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -128,6 +116,27 @@ class Run:
         """The target's labels; none where it is a generator."""
         return np.asarray(self.target.classes_) if self.pool.labelled else np.empty(0)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Planned):
+    """What the target and its references answered.
+
+    Attributes
+    ----------
+    references : ReferenceModels or None
+    answers : ndarray of shape (n_audited, n_answers), float32
+        The target's answers: its log-posteriors, or what the access asks for.
+    doubt : str
+        What makes these answers worthless, where something does.
+    agreement : Agreement or None
+        How posteriors agree with the target's own `predict`; None where that is nothing else.
+    """
+
+    references: ReferenceModels | None
+    answers: np.ndarray
+    doubt: str = ""
+    agreement: Agreement | None = None
+
     def accuracy(self, member: bool) -> float | None:
         """Return how often the target is right on audited members, or on non-members.
 
@@ -138,6 +147,36 @@ class Run:
             return None
         right = self.classes[predicted] == self.y
         return float(right[self.member == member].mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Asked):
+    """A whole audit: what the attacks made of the answers.
+
+    Attributes
+    ----------
+    scores : dict of str to ndarray of shape (n_units,)
+        By attack.
+    p_values : ndarray of shape (n_units,)
+    expected_neighbors : ndarray of shape (n_units,) or None
+    vulnerable : VulnerableRecords or None
+        What found the vulnerable records, where the attack on them is run.
+    shift : Estimate or None
+        AUC with which train and test are told apart without the model.
+    controls : list of Control
+    """
+
+    scores: dict[str, np.ndarray]
+    p_values: np.ndarray
+    expected_neighbors: np.ndarray | None
+    vulnerable: VulnerableRecords | None
+    shift: Estimate | None
+    controls: list[Control]
+
+
+def vars_of(earlier: Planned) -> dict[str, Any]:
+    """Return what an earlier result holds, for the one that comes next."""
+    return {own.name: getattr(earlier, own.name) for own in fields(earlier)}
 
 
 def predicted_classes(answers: np.ndarray, access: BaseAccess | None) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._process._printable import valid
-from .._records._groups import Grouping, named
+from .._records._groups import Grouping, names_in_words
 from .._records._rows import column_names, column_of
 
 if TYPE_CHECKING:
@@ -94,6 +94,6 @@ def check_slices(pool: Pool) -> None:
         if mixed.any():
             whose = pool.names[pool.people[people.first[mixed]]]
             raise ValueError(
-                f"slices: {name!r} has several values for {named(whose)}, and the report is about "
-                "people. Give a slice that is the same for all records of a person."
+                f"slices: {name!r} has several values for {names_in_words(whose)}, and the report "
+                "is about people. Give a slice that is the same for all records of a person."
             )

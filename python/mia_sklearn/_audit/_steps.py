@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._models._agreement import agreement_with_predict, sample_of_both
+from .._models._agreement import Agreement, agreement_with_predict, sample_of_both
 from .._models._targets import class_indices
 from .._observations._columns import group_columns
 from .._observations._inside import white_box_columns
 from .._observations._inside_columns import PARTS, looks_inside
-from .._observations._layout import alone, beside, beside_groups, place
+from .._observations._layout import (
+    lay_alone,
+    lay_beside_references,
+    with_groups,
+    with_inside_columns,
+)
 from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_as_references, ask_copies, ask_target
 from .._process._printable import in_words
 from .._records._rows import take_rows
-from ..access import AskedRecords
+from ..access import AskedRecords, BaseAccess
+from ..metrics import Estimate
 from ..references import ReferenceModels
 from ..references._sampling import is_stratified
 from ..signals import log_posteriors
@@ -29,9 +35,9 @@ from ._controls import (
     pipeline_control,
     reference_control,
 )
-from ._people import single, their_p_values
+from ._people import of_single_records, their_p_values
 from ._pool import in_pool_order
-from ._run import Run
+from ._run import Asked, Planned, Run, vars_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,17 +49,74 @@ _NEIGHBORS = 6
 _SIZE_TOLERANCE = 0.05
 
 
-def _ask_target(run: Run) -> np.ndarray:
+def ask(
+    planned: Planned, fit_params: dict[str, Any] | None, n_references: int, **options: Any
+) -> Asked:
+    """Train the references, and ask target and references about the audited records.
+
+    Parameters
+    ----------
+    planned : Planned
+    fit_params : dict or None
+        Passed to the references' `fit`.
+    n_references : int
+    **options
+        Passed to `ReferenceModels`.
+    """
+    agreement, doubt, references = None, "", None
+    if planned.access is None:
+        # Before any reference is trained; another access may ask all models what depends on them.
+        with planned.timed("target"):
+            answers, agreement = _ask_posteriors(planned)
+    if n_references:
+        with planned.timed("references"):
+            references = _train_references(
+                planned, fit_params, n_models=n_references, n_queries=planned.n_queries, **options
+            )
+    if planned.access is not None:
+        with planned.timed("target"):
+            answers, doubt = _ask_signal(planned, planned.access, references)
+    return Asked(
+        **vars_of(planned),
+        references=references,
+        answers=answers,
+        doubt=doubt,
+        agreement=agreement,
+    )
+
+
+def score(asked: Asked, *, controls: bool) -> Run:
+    """Attack the answers, and check the audit itself where `controls` says so."""
+    with asked.timed("attacks"):
+        table, observations, scores = _attack(asked)
+        scores = {name: score[asked.units.first] for name, score in scores.items()}
+    with asked.timed("p_values"):
+        p_values = _p_values(asked, observations)
+        vulnerable, expected_neighbors = _vulnerable(asked)
+    with asked.timed("controls"):
+        checks, shift = _controls(asked, table) if controls else ([], None)
+    return Run(
+        **vars_of(asked),
+        scores=scores,
+        p_values=p_values,
+        expected_neighbors=expected_neighbors,
+        vulnerable=vulnerable,
+        shift=shift,
+        controls=checks,
+    )
+
+
+def _ask_posteriors(planned: Planned) -> tuple[np.ndarray, Agreement | None]:
     """Return the target's log-posteriors on the audited records, in its own classes."""
-    sides = (run.member, ~run.member)
-    tables = (take_rows(run.pool.X, run.plan.audited[side]) for side in sides)
-    log_proba = np.concatenate(_ask(run.target, *tables)).astype(np.float32)
-    sample = sample_of_both(run.member)
-    run.agreement = agreement_with_predict(run.target, run.X, log_proba, sample)
-    return log_proba
+    sides = (planned.member, ~planned.member)
+    tables = (take_rows(planned.pool.X, planned.plan.audited[side]) for side in sides)
+    log_proba = np.concatenate(answers_to(planned.target, *tables)).astype(np.float32)
+    sample = sample_of_both(planned.member)
+    return log_proba, agreement_with_predict(planned.target, planned.X, log_proba, sample)
 
 
-def _ask(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
+def answers_to(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
+    """Return a target's log-posteriors on two tables; an error names the table."""
     answers = []
     for name, records in (("X_train", X_train), ("X_test", X_test)):
         try:
@@ -63,21 +126,21 @@ def _ask(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
     return answers
 
 
-def _ask_signal(run: Run) -> np.ndarray:
-    """Return what the access asks for, of the audited records."""
-    assert run.access is not None
-    rows = np.arange(len(run.y))
-    if run.references is not None:
-        answers, run.doubt = ask_as_references(run.target, run.references, rows)
-    else:
-        labels = class_indices(run.target, run.y) if run.pool.labelled else run.y
-        records = AskedRecords(run.X, labels, run.classes)
-        answers, run.doubt = ask_target(run.access, run.target, records, rows, run.seed)
-    return answers
+def _ask_signal(
+    planned: Planned, access: BaseAccess, references: ReferenceModels | None
+) -> tuple[np.ndarray, str]:
+    """Return what the access asks for, of the audited records, and what makes it worthless."""
+    rows = np.arange(len(planned.y))
+    if references is not None:
+        return ask_as_references(planned.target, references, rows)
+    y = planned.y
+    labels = class_indices(planned.target, y) if planned.pool.labelled else y
+    records = AskedRecords(planned.X, labels, planned.classes)
+    return ask_target(access, planned.target, records, rows, planned.seed)
 
 
 def _train_references(
-    run: Run, fit_params: dict[str, Any] | None, **options: Any
+    run: Planned, fit_params: dict[str, Any] | None, **options: Any
 ) -> ReferenceModels:
     pool, plan = run.pool, run.plan
     core = None
@@ -105,7 +168,7 @@ def _train_references(
 
 
 def _attack(
-    run: Run,
+    run: Asked,
 ) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray]]:
     """Fit every attack where membership is known, and score the target's observations."""
     for attack in run.attacks.values():
@@ -118,8 +181,8 @@ def _attack(
         # Without references only the order of the scores is used, which no fit alters.
         labels = class_indices(run.target, y) if run.pool.labelled else y
         people = run.units.of_row if run.of_people else None
-        observations = alone(run.answers, labels, len(run.classes), run.access)
-        observations = beside_groups(observations, people)
+        observations = lay_alone(run.answers, labels, len(run.classes), run.access)
+        observations = with_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
         return None, observations, scores | _look_inside(run, observations)
@@ -128,7 +191,7 @@ def _attack(
     table = ReferenceTable(refs, **extras)
     rows = np.arange(len(y))
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
-    observations = place(table, run.answers, rows, query_phi=query_phi)
+    observations = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
     shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
     for name, attack in outside.items():
         attack.fit(shadow, membership)
@@ -136,7 +199,7 @@ def _attack(
     return table, observations, scores | _look_inside(run, observations)
 
 
-def _look_inside(run: Run, observations: pd.DataFrame) -> dict[str, np.ndarray]:
+def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
     """Score the records by what the target shows inside, as references never do.
 
     These attacks rank without knowing any member, so that no fit alters the order.
@@ -144,7 +207,7 @@ def _look_inside(run: Run, observations: pd.DataFrame) -> dict[str, np.ndarray]:
     attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
     if not attacks:
         return {}
-    on_records = [single(attack) for attack in attacks.values()]
+    on_records = [of_single_records(attack) for attack in attacks.values()]
     looked_at = {part for attack in on_records for part in attack._looks_at or PARTS}
     named = [attack.layer for attack in on_records if getattr(attack, "layer", None)]
     inside = white_box_columns(
@@ -154,14 +217,14 @@ def _look_inside(run: Run, observations: pd.DataFrame) -> dict[str, np.ndarray]:
         layers=named or None,
         parts=tuple(part for part in PARTS if part in looked_at),
     )
-    table = beside(observations, inside)
+    table = with_inside_columns(observations, inside)
     return {
         name: attack.fit(table, run.member).decision_function(table)
         for name, attack in attacks.items()
     }
 
 
-def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
+def _p_values(run: Asked, observations: pd.DataFrame) -> np.ndarray:
     """Return each unit's p-value under "not trained on"; NaN where they would not hold."""
     refs = run.references
     n_trained = run.plan.n_trained
@@ -173,27 +236,30 @@ def _p_values(run: Run, observations: pd.DataFrame) -> np.ndarray:
     return their_p_values(signal, out, run.units) if run.of_people else pooled_p_values(signal, out)
 
 
-def _expected_neighbors(run: Run) -> np.ndarray | None:
-    """Return how many neighbours of each record a training set holds; None unless it is asked."""
+def _vulnerable(run: Asked) -> tuple[VulnerableRecords | None, np.ndarray | None]:
+    """Return how many neighbours of each record a training set holds, and what counted them.
+
+    None unless an attack marks vulnerable records.
+    """
     wanted = any(attack._marks_vulnerable for attack in run.attacks.values())
     if run.references is None or run.access is not None or not wanted or run.of_people:
-        return None
+        return None, None
     features = run.references.features_[: len(run.y)]
     # Where all references answer all classes alike there is no direction to compare.
     somewhere = features.any(axis=1)
-    expected = np.full(len(features), np.nan)
+    expected, vulnerable = np.full(len(features), np.nan), None
     if somewhere.sum() > 1:
         train_size = max(1, round(run.plan.n_trained * somewhere.mean()))
-        run.vulnerable = VulnerableRecords(train_size=train_size)
-        expected[somewhere] = run.vulnerable.fit(features[somewhere]).expected_neighbors()
-    return expected
+        vulnerable = VulnerableRecords(train_size=train_size)
+        expected[somewhere] = vulnerable.fit(features[somewhere]).expected_neighbors()
+    return vulnerable, expected
 
 
-def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
+def _controls(run: Asked, table: ReferenceTable | None) -> tuple[list[Control], Estimate]:
     X, y, member, units = run.X, run.y, run.member, run.units
     # One record of each person: records of one person tell of one another.
     one = units.first
-    shift, run.shift = distribution_shift(take_rows(X, one), y[one], member[one], seed=run.seed)
+    shift, how_far = distribution_shift(take_rows(X, one), y[one], member[one], seed=run.seed)
     checks = [shift]
     attack = run.attacks[run.headline]
     if table is not None and not looks_inside(attack):
@@ -202,4 +268,4 @@ def _controls(run: Run, table: ReferenceTable | None) -> list[Control]:
         checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))
     if run.pool.labelled and not run.of_people:
         checks.append(memorising_threshold(X, y, member, seed=run.seed))
-    return checks
+    return checks, how_far

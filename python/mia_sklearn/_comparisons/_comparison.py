@@ -39,10 +39,7 @@ class Comparison:
 
     @property
     def names_remedies(self) -> bool:
-        """Whether the attack is as strong as that of an audit.
-
-        A weaker one may be fooled by a defense that alters answers and takes nothing away.
-        """
+        """Whether the attack is an audit's: altered answers alone may fool a weaker one."""
         return self.headline == strongest()
 
     @property

@@ -103,18 +103,12 @@ class Backend(Protocol):
 
 
 def networks() -> Backend:
-    """Return the backend of networks, importing the framework.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed; names the extra.
-    """
+    """Return the backend of networks, importing the framework; names the extra if it is absent."""
     return cast(Backend, import_module(f"{_NETWORKS}._backend"))
 
 
 def backend_of(estimator: Any) -> Backend | None:
-    """Return what trains an estimator that is, or ends in, a network; None for all others.
+    """Return what trains an estimator that is, or ends in, a network; None for others.
 
     Imports nothing where there are no networks.
     """

@@ -17,31 +17,13 @@ _LEAST_SHARE, _LEAST_ODDS = 0.1, 4.0
 
 
 def collapse_of(samples: np.ndarray, X: np.ndarray) -> str:
-    """Tell whether a generator has collapsed: hardly two of its samples differ.
+    """Say in a sentence if hardly two of a generator's samples differ, where data do; else "".
 
-    Parameters
-    ----------
-    samples : ndarray of shape (n_samples, ...)
-        As many as there are records, or about that.
-    X : ndarray of shape (n_records, ...)
-        Data that the samples should resemble.
-
-    Returns
-    -------
-    str
-        What is seen, as a sentence; empty where the samples differ as the data do, or the data
-        hold the same record throughout.
-
-    Notes
-    -----
-    Counts pairs of samples that are alike, as the birthday paradox test does [1]_: of `m` equally
-    frequent samples, one pair in `m` is. Features count in units of the data's standard deviation.
-    A generator that repeats its training records is not called collapsed.
-
-    References
-    ----------
-    .. [1] S. Arora, Y. Zhang, "Do GANs actually learn the distribution? An empirical study",
-       ICLR 2018.
+    Counts pairs that are alike, as the birthday paradox test does (Arora and Zhang, "Do GANs
+    actually learn the distribution? An empirical study", ICLR 2018): of `m` equally frequent
+    samples, one pair in `m` is. Features count in units of the data's standard deviation. A
+    generator that repeats its training records is not called collapsed. `samples` and `X` have
+    about as many rows.
     """
     data = _spread(np.asarray(X))
     scale = data.std(axis=0)

@@ -23,7 +23,7 @@ def describe(estimator: Any) -> str:
 
 
 def _net_with_parameters(net: Any) -> str:
-    """A net prints its module; what it was trained with is in its parameters."""
+    """Return a net's own text and its parameters: it prints its module alone."""
     usual: dict[str, Any] = {}
     for base in reversed(type(net).__mro__):
         if "__init__" in vars(base):
@@ -43,5 +43,5 @@ def _net_with_parameters(net: Any) -> str:
 
 
 def _content(value: Any) -> Any:
-    """Cloned parameters are other objects, of the same type with the same attributes."""
+    """Return a parameter as its type and attributes: its clone is another object."""
     return (type(value), vars(value)) if hasattr(value, "__dict__") else value

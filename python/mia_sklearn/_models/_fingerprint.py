@@ -43,36 +43,12 @@ _NOT_BEHAVIOUR = {
 
 
 def fingerprint(value: Any, name: str) -> bytes:
-    """Return the SHA-256 digest of a description of `value`.
+    """Return the SHA-256 digest of a description of `value`, which errors call `name`.
 
-    Equal in every process and for every copy, different when anything differs that could
-    change a model: parameters, the code of functions and classes that no installed package
-    holds, the globals that they use, the versions of packages, data types, names of columns.
-
-    Parameters
-    ----------
-    value : object
-    name : str
-        What to call it in errors.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    ValueError
-        If a part of it can be described by its memory address only; names the part.
-
-    Examples
-    --------
-    >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from mia_sklearn._models._fingerprint import fingerprint
-    >>> tree = fingerprint(DecisionTreeClassifier(max_depth=3), "estimator")
-    >>> tree == fingerprint(DecisionTreeClassifier(max_depth=3), "estimator")
-    True
-    >>> tree == fingerprint(DecisionTreeClassifier(max_depth=4), "estimator")
-    False
+    Equal in every process and for every copy, different when anything differs that could change a
+    model: parameters, the code of functions and classes that no installed package holds, the
+    globals that they use, the versions of packages, data types, names of columns. What can be
+    described by its memory address alone is a `ValueError`.
     """
     return _Describer().digest(value, name)
 

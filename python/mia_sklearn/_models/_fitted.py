@@ -25,21 +25,10 @@ def fit_afresh(
 ) -> Any:
     """Return a copy of a classifier that is no network, trained on records that may lack classes.
 
-    Parameters
-    ----------
-    estimator : unfitted classifier
-    draw : callable
-        Returns records, labels and arguments of `fit`: new ones each time, since what a model is
-        given is its to ruin.
-    seed : int or None
-        Gives the copy seeds of its own, and one core; with None it keeps those it has.
-    n_classes : int, default=2
-        Classes that there are. Of several, records of one alone make a constant model.
-
-    Returns
-    -------
-    fitted classifier
-        Its `classes_` are those that it saw.
+    `draw` returns records, labels and arguments of `fit`, new ones each time: what a model is given
+    is its to ruin. A `seed` gives the copy seeds of its own, and one core; None keeps those it has.
+    Of several `n_classes`, records of one alone make a constant model. The model's `classes_` are
+    those that it saw.
     """
     X, y, params = draw()
     seen, codes = np.unique(y, return_inverse=True)

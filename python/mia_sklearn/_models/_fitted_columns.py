@@ -51,18 +51,7 @@ class Fitted:
 
 
 def fitted_columns(model: Any, names: Sequence[str]) -> dict[str, Fitted]:
-    """Tell how a model was fitted on columns, by walking through its fitted parts.
-
-    Parameters
-    ----------
-    model : fitted estimator
-    names : sequence of str
-        The columns that it was fitted on, in order.
-
-    Returns
-    -------
-    dict of str to Fitted
-    """
+    """Tell how a model was fitted on its columns, in order, by walking through its fitted parts."""
     known = {name: Fitted() for name in names}
     _walk(model, list(names), known, set())
     return known
@@ -128,7 +117,7 @@ def _walk_parts(part: Any, names: list[str], known: dict[str, Fitted], seen: set
 def _walk_steps(
     steps: list[Any], names: list[str], known: dict[str, Fitted], seen: set[int]
 ) -> None:
-    """A pipeline's first step sees the columns; so does the next one where that keeps them."""
+    """Walk a pipeline: its first step sees the columns, the next one where that keeps them."""
     for step in steps:
         if hasattr(step, "fit_resample"):
             continue
@@ -163,7 +152,7 @@ def _walk_column_transformer(
 
 
 def _passed_on(part: Any, names: list[str]) -> list[str]:
-    """The columns that a fitted ColumnTransformer hands on as they are."""
+    """Return the columns that a fitted ColumnTransformer hands on as they are."""
     return [
         column
         for _, inner, columns in getattr(part, "transformers_", ())
@@ -173,7 +162,7 @@ def _passed_on(part: Any, names: list[str]) -> list[str]:
 
 
 def _walk_histograms(part: Any, names: list[str], known: dict[str, Fitted], seen: set[int]) -> None:
-    """scikit-learn's histogram gradient boosting, which encodes categories by itself."""
+    """Walk scikit-learn's histogram gradient boosting, which encodes categories by itself."""
     if getattr(part, "_preprocessor", None) is not None:
         _walk(part._preprocessor, names, known, seen)
     categorical = part.is_categorical_
@@ -234,7 +223,7 @@ def _learn_categories(column: Fitted, categories: Any) -> None:
 
 
 def _kind_asked_for(dtype: Any) -> Kind | None:
-    """What a column selector that chose a column by dtype says of it."""
+    """Return what a column selector that chose a column by dtype says of it."""
     names = {str(getattr(each, "__name__", each)) for each in np.ravel(np.array(dtype, object))}
     kinds: tuple[tuple[str, Kind], ...] = (
         ("category", "category"),
@@ -246,7 +235,7 @@ def _kind_asked_for(dtype: Any) -> Kind | None:
 
 
 def _chosen(columns: Any, names: list[str]) -> list[str]:
-    """Names of the columns that one part of a fitted ColumnTransformer gets."""
+    """Return the names of the columns that one part of a fitted ColumnTransformer gets."""
     if isinstance(columns, slice):
         if isinstance(columns.start, str) or isinstance(columns.stop, str):
             start = names.index(columns.start) if columns.start in names else 0
@@ -286,13 +275,13 @@ def _passes(step: Any, names: list[str]) -> bool:
 
 
 def _filled_in(step: Any, n: int) -> list[Any]:
-    """What an imputer puts where cells are missing, a None each where it does not tell."""
+    """Return what an imputer puts where cells are missing, None where it does not tell."""
     values = np.asarray(getattr(step, "statistics_", [None] * n), dtype=object).tolist()
     return values if len(values) == n else [None] * n
 
 
 def _parts(model: Any) -> Iterator[Any]:
-    """The fitted estimators that an estimator holds."""
+    """Yield the fitted estimators that an estimator holds."""
     for name, value in list(vars(model).items()) if hasattr(model, "__dict__") else ():
         if (name.endswith("_") and not name.startswith("__")) or type(model) is FrozenEstimator:
             for each in _flat(value):

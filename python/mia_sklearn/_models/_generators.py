@@ -87,29 +87,12 @@ def _end(model: Any) -> Any:
 
 
 def draw(model: Any, n: int, seed: int, like: Any) -> Any:
-    """Draw records from a generator.
+    """Draw `n` records from a generator, in the form of `like`, with its columns.
 
-    The model is left as it is. Where its `sample` takes no random state, a copy of it gets one; and
-    where it has none either, the global generators of NumPy and torch are seeded meanwhile.
-
-    Parameters
-    ----------
-    model : generator or callable
-        With `sample(n)`, which may return a pair whose first part are the records; or a
-        function `(n, random_state)`.
-    n : int
-    seed : int
-    like : table of shape (n_records, n_features)
-        Records of which the samples must be in the form. Columns beside those are dropped.
-
-    Returns
-    -------
-    table of shape (n, n_features)
-
-    Raises
-    ------
-    ValueError
-        If the samples have another shape, or NaN where `like` has none.
+    A generator has `sample(n)`, which may return a pair whose first part are the records, or is a
+    function `(n, random_state)`. It is left as it is: where its `sample` takes no random state, a
+    copy of it gets one; and where it has none either, the global generators of NumPy and torch are
+    seeded meanwhile. NaN in samples is an error where `like` has none.
     """
     drawn = as_table(_drawn(model, n, seed), "The generator's samples")
     drawn = _in_the_form_of(drawn, like)
@@ -194,20 +177,7 @@ def _first_missing(X: Any) -> int | None:
 
 
 def samples_collapse(model: Any, X: Any, n: int = _SAMPLES_FOR_COLLAPSE) -> str:
-    """Tell whether hardly two of a generator's samples differ, where records do.
-
-    Parameters
-    ----------
-    model : generator or callable
-    X : table of shape (n_records, n_features)
-    n : int, default=1000
-        Most samples to draw.
-
-    Returns
-    -------
-    str
-        As a sentence; empty where all is well.
-    """
+    """Say in a sentence if a generator's samples hardly differ, where records do; else ""."""
     n = min(n, n_rows(X), _SAMPLES_FOR_COLLAPSE)
     if n < _FEWEST_FOR_COLLAPSE:
         return ""

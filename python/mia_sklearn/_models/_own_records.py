@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .._records._rows import is_frame, row_digests
+from .._records._digests import row_digests
+from .._records._rows import is_frame
 from ._kinds import nested
 
 __all__ = ["check_own_records"]

@@ -58,29 +58,11 @@ _GONE = object()
 def without_side_effects(model: Any) -> Any:
     """Return a model that neither reads nor writes files, nor prints, when it is used.
 
-    Whatever is nested in it, to any depth: caches of steps (`memory=`, functions that
-    `joblib.Memory` caches), which unpickle what lies in a folder and fill it with records;
-    callbacks that log, print or write checkpoints; CatBoost's folder and snapshots. None of
-    them changes a model. What it learned is shared with the original, which stays as it is.
-
-    Parameters
-    ----------
-    model : estimator
-        Fitted or not; or a list or dict of arguments, in which estimators and callbacks lie.
-
-    Returns
-    -------
-    estimator
-        A copy of it and of all estimators nested in it.
-
-    Examples
-    --------
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from mia_sklearn._models._side_effects import without_side_effects
-    >>> cached = make_pipeline(DecisionTreeClassifier(), memory="folder")
-    >>> without_side_effects(cached).memory is None, cached.memory
-    (True, 'folder')
+    Whatever is nested in it, to any depth, lists and dicts of arguments too: caches of steps
+    (`memory=`, functions that `joblib.Memory` caches), which unpickle what lies in a folder and
+    fill it with records; callbacks that log, print or write checkpoints; CatBoost's folder and
+    snapshots. None of them changes a model. What it learned is shared with the original, which
+    stays as it is.
     """
     return _Copies().of(model)
 

@@ -92,11 +92,41 @@ class FunctionTarget:
         return True
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Ask the function about records, within the budget."""
+        """Ask the function about records, within the budget.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_classes)
+            Posteriors.
+
+        Raises
+        ------
+        ValueError
+            If the budget does not suffice, or the function answers anything else.
+        """
         return self._posteriors(self._answers(X), n_rows(X))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Ask the function for labels, or for the most probable ones."""
+        """Ask the function for labels, or for the most probable ones.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_records,)
+            Labels.
+
+        Raises
+        ------
+        ValueError
+            If the budget does not suffice, or a label is none of the classes.
+        """
         answers, n = self._answers(X), n_rows(X)
         if not self._are_labels(answers, n):
             return self.classes_[self._posteriors(answers, n).argmax(axis=1)]
@@ -148,7 +178,18 @@ class FunctionTarget:
         return None if self.query_budget is None else self.query_budget - self.n_queries_
 
     def check_budget(self, n: int) -> None:
-        """Raise if `n` more queries would go over the budget."""
+        """Raise if more queries would go over the budget.
+
+        Parameters
+        ----------
+        n : int
+            How many more.
+
+        Raises
+        ------
+        ValueError
+            If they would.
+        """
         if self.query_budget is not None and self.n_queries_ + n > self.query_budget:
             raise ValueError(
                 f"query_budget allows {self.query_budget} queries; {self.n_queries_} were made "

@@ -40,15 +40,9 @@ _THREADED_PACKAGES = (
 
 
 def unfitted(estimator: Any) -> Any:
-    """Return an unfitted copy: scikit-learn's clone, where need be of other libraries' estimators.
+    """Return an unfitted copy, also of estimators that scikit-learn's clone refuses.
 
-    Some constructors keep copies of what they are given (CatBoost's of cat_features), which clone
-    takes for changes.
-
-    Raises
-    ------
-    RuntimeError
-        If the constructor does change its parameters.
+    CatBoost keeps a copy of the cat_features that it is given, which clone takes for a change.
     """
     try:
         return clone(estimator)

@@ -83,16 +83,7 @@ def closed_features(
 def closed_input_gradients(target: Any, X: Any, labels: np.ndarray) -> np.ndarray:
     """Return the gradient of each record's log-posterior, by what the last step is given.
 
-    Parameters
-    ----------
-    target : fitted classifier with gradients in closed form
-    X : table of shape (n_records, n_features)
-    labels : ndarray of int of shape (n_records,)
-        Class indices: positions in `target.classes_`.
-
-    Returns
-    -------
-    ndarray of shape (n_records, n_inputs of the last step), float64
+    `labels` are positions in `target.classes_`. Shape (n_records, n_inputs of the last step).
     """
     model, X = _last_step_and_its_input(target, X)
     first = _layers(model, check_array(X, dtype=np.float64), labels)[0]

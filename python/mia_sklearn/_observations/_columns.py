@@ -154,17 +154,10 @@ def fill_answers(
     labels: np.ndarray,
     access: BaseAccess | None,
 ) -> None:
-    """Write what a model answered into the columns of the answer.
+    """Write what a model answered into `target`, the columns of the answer.
 
-    Parameters
-    ----------
-    target : ndarray of shape (n_rows, n_columns)
-    answers : ndarray of shape (n_rows, n_answers)
-        Log-posteriors, or what the access asks for.
-    signal : ndarray of shape (n_rows,)
-    labels : ndarray of shape (n_rows,)
-        Positions of the true classes.
-    access : BaseAccess or None
+    `answers` are log-posteriors of shape (n_rows, n_classes), or what the access asks for; `labels`
+    are positions of the true classes.
     """
     target[:, -1] = signal
     if target.shape[1] > 1:

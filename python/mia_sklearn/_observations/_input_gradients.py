@@ -24,18 +24,9 @@ def has_input_gradients(target: Any) -> bool:
 
 
 def input_gradients(target: Any, X: Any, labels: np.ndarray) -> np.ndarray:
-    """Return the gradient, by each record, of its log-posterior of one class.
+    """Return the gradient, by each record, of its log-posterior of one class, in the shape of `X`.
 
-    Parameters
-    ----------
-    target : fitted classifier or TorchTarget for which `has_input_gradients` holds
-    X : table of shape (n_records, ...)
-    labels : ndarray of int of shape (n_records,)
-        Class indices: positions in `target.classes_`.
-
-    Returns
-    -------
-    ndarray of the shape of `X`, float64
+    For targets for which `has_input_gradients` holds; `labels` are positions in `target.classes_`.
     """
     gradients = (
         networks().input_gradients(target, X, labels)

@@ -29,27 +29,9 @@ def white_box_columns(
     layers: Sequence[str] | None = None,
     parts: Sequence[str] = PARTS,
 ) -> tuple[list[str], np.ndarray]:
-    """Read gradients and activations of a target, record by record.
+    """Return names and values, (n_records, n_columns), of gradients and activations by record.
 
-    Parameters
-    ----------
-    target : fitted classifier or TorchTarget
-    X : table of shape (n_records, ...)
-    labels : ndarray of int of shape (n_records,)
-        Class indices: positions in `target.classes_`.
-    layers : sequence of str, default=None
-        The layers to look at; the last two by default.
-    parts : sequence of str, default=("grad_norm", "activation", "gradient")
-
-    Returns
-    -------
-    names : list of str
-    values : ndarray of shape (n_records, n_columns), float32
-
-    Raises
-    ------
-    ValueError
-        If the target has no gradients, or not these layers.
+    `labels` are positions in `target.classes_`; `layers` are the last two by default.
     """
     if is_network_target(target):
         return networks().record_features(target, X, labels, layers=layers, parts=parts)

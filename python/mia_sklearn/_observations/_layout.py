@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SMOOTHING = 1e-12
 
 
-def place(
+def lay_beside_references(
     table: ReferenceTable,
     answers: np.ndarray,
     rows: np.ndarray,
@@ -28,7 +28,7 @@ def place(
     without: np.ndarray | None = None,
     query_phi: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Lay a model's answers on `rows` beside those of the references."""
+    """Return a model's answers on `rows` of the pool beside those of the references."""
     import pandas as pd
 
     values = np.empty((len(rows), len(table.columns())), dtype=np.float32)
@@ -47,10 +47,10 @@ def place(
     return as_frame(values, table.columns(), pd.Index(rows, name="row"))
 
 
-def alone(
+def lay_alone(
     answers: np.ndarray, labels: np.ndarray, n_classes: int, access: BaseAccess | None = None
 ) -> pd.DataFrame:
-    """Lay out a target's answers, log-posteriors or what an access asks for, without references."""
+    """Return a target's answers, log-posteriors or what an access asks for, as observations."""
     import pandas as pd
 
     names = answer_columns(n_classes, access)
@@ -60,17 +60,21 @@ def alone(
     return as_frame(values, names, pd.RangeIndex(len(labels), name="row"))
 
 
-def beside(observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]) -> pd.DataFrame:
-    """Lay white-box columns beside observations of the same records."""
+def with_inside_columns(
+    observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]
+) -> pd.DataFrame:
+    """Return observations with white-box columns of the same records beside them."""
     import pandas as pd
 
     names, values = inside
     return pd.concat([observations, as_frame(values, names, observations.index)], axis=1)
 
 
-def beside_groups(observations: pd.DataFrame, groups: Any) -> pd.DataFrame:
-    """Lay beside observations without references whose records they are of."""
+def with_groups(observations: pd.DataFrame, groups: Any) -> pd.DataFrame:
+    """Return observations without references, and beside them whose records they are."""
     if groups is None:
         return observations
     codes, _ = group_codes(groups, len(observations), "one value per record of X")
-    return beside(observations, (list(GROUP_COLUMNS), group_values(codes).astype(np.float32)))
+    return with_inside_columns(
+        observations, (list(GROUP_COLUMNS), group_values(codes).astype(np.float32))
+    )

@@ -126,19 +126,8 @@ def perturbed_copies(X: Any, labels: np.ndarray, n_queries: int, random_state: A
     Even ones add Gaussian noise of 0.1 to 0.3 standard deviations to numeric features, and leave
     out as large a share of the words of texts; odd ones take 40 % of the features, and of the
     words, from the nearest record of another class. Tables without numeric features and texts are
-    crossed over only, binary features likewise.
-
-    Parameters
-    ----------
-    X : array, data frame or CSR matrix of shape (n_records, n_features)
-    labels : ndarray of shape (n_records,)
-    n_queries : int
-    random_state : int
-        The same seed gives the same copies, so that targets and references answer the same.
-
-    Returns
-    -------
-    list of tables like `X`
+    crossed over only, binary features likewise. The same seed gives the same copies, so that
+    targets and references answer the same.
     """
     rng = check_random_state(random_state)
     if sparse.issparse(X):

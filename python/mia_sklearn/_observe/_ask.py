@@ -55,15 +55,7 @@ def agreed_access(
 def ask_as_references(
     target: Any, references: ReferenceModels, rows: np.ndarray
 ) -> tuple[np.ndarray, str]:
-    """Ask a target what the references were asked, see `ask_target`.
-
-    Parameters
-    ----------
-    target : fitted estimator
-    references : fitted ReferenceModels
-    rows : ndarray of int of shape (n_rows,)
-        Which records of their pool.
-    """
+    """Ask a target about `rows` of the references' pool what they were asked, see `ask_target`."""
     assert references.access_ is not None
     records = AskedRecords(references.X_, references.labels_, references.classes_)
     return ask_target(references.access_, target, records, rows, references.query_seed_)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._records._groups import named
-from .._records._rows import mix, row_digests
+from .._records._digests import mixed_digests, row_digests
+from .._records._groups import names_in_words
 from ..references import ReferenceModels
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ def _locate(
     pool = references.digests_[: references.n_pool_]
     if groups is not None:
         known, codes = _known_groups(references, groups)
-        digests = mix(digests, codes.astype(np.uint64))
-        pool = mix(pool, known[: references.n_pool_].astype(np.uint64))
+        digests = mixed_digests(digests, codes.astype(np.uint64))
+        pool = mixed_digests(pool, known[: references.n_pool_].astype(np.uint64))
     if rows is not None:
         rows = np.asarray(rows)
         if rows.shape != (len(y),) or rows.dtype.kind not in "iu":
@@ -69,6 +69,7 @@ def _known_groups(references: ReferenceModels, groups: Any) -> tuple[np.ndarray,
     codes = pd.Index(references.group_names_).get_indexer(pd.Index(values))
     if (codes < 0).any():
         raise ValueError(
-            f"groups holds {named(values[codes < 0])}, which the references were not fitted with."
+            f"groups holds {names_in_words(values[codes < 0])}, which the references were not "
+            "fitted with."
         )
     return references.groups_, codes

@@ -13,7 +13,12 @@ from .._models._agreement import agreement_with_predict, some_rows
 from .._models._kinds import is_generator
 from .._models._targets import as_target, check_labels, class_indices
 from .._observations._inside import white_box_columns
-from .._observations._layout import alone, beside, beside_groups, place
+from .._observations._layout import (
+    lay_alone,
+    lay_beside_references,
+    with_groups,
+    with_inside_columns,
+)
 from .._observations._reference_table import ReferenceTable
 from .._records._checked import check_records, without_labels
 from .._records._groups import group_codes
@@ -171,7 +176,7 @@ def observe(
     if view == "white-box":
         inside = white_box_columns(target, X, class_indices(target, y), layers=layers)
         options = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries, "groups": groups}
-        return beside(observe(target, X, y, references=references, **options), inside)
+        return with_inside_columns(observe(target, X, y, references=references, **options), inside)
     if layers is not None:
         raise ValueError('layers= are looked at with view="white-box" only.')
     if references is None:
@@ -180,7 +185,7 @@ def observe(
         labels = class_indices(target, y)
         answers = log_posteriors(target, X)
         agreement_with_predict(target, X, answers, some_rows(n_rows(X)))
-        return beside_groups(alone(answers, labels, len(target.classes_)), groups)
+        return with_groups(lay_alone(answers, labels, len(target.classes_)), groups)
     check_is_fitted(references, "outputs_")
     positions = _locate(references, X, y, rows, groups)
     if neighbors and len(positions) != references.n_pool_:
@@ -193,7 +198,7 @@ def observe(
         agreement_with_predict(target, X, log_proba, some_rows(n_rows(X)))
     query_phi = ask_copies(target, references, positions, n_queries) if n_queries else None
     table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
-    return place(table, log_proba, positions, query_phi=query_phi)
+    return lay_beside_references(table, log_proba, positions, query_phi=query_phi)
 
 
 def _observe_signal(
@@ -229,13 +234,15 @@ def _observe_signal(
             )
         positions = _locate(references, X, y, rows, groups)
         answers = _warned(*ask_as_references(target, references, positions))
-        return place(ReferenceTable(references, neighbors=neighbors), answers, positions)
+        return lay_beside_references(
+            ReferenceTable(references, neighbors=neighbors), answers, positions
+        )
     if neighbors:
         raise ValueError("neighbors= needs references=.")
     seed = check_random_state(random_state).randint(2**31 - 1)
     records = AskedRecords(X, labels, classes, reference_data)
     answers = _warned(*ask_target(access, target, records, np.arange(len(y)), seed))
-    return beside_groups(alone(answers, labels, len(classes), access), groups)
+    return with_groups(lay_alone(answers, labels, len(classes), access), groups)
 
 
 def top_posteriors(observations: pd.DataFrame, k: int = 3) -> pd.DataFrame:

@@ -9,18 +9,9 @@ __all__ = ["path_of"]
 
 
 def path_of(name: str, value: Any) -> Path:
-    """Return a path that a user gave.
+    """Return the path that a user gave as argument `name`.
 
-    Parameters
-    ----------
-    name : str
-        The argument, for messages.
-    value : str or path
-
-    Raises
-    ------
-    ValueError
-        If it is empty, as a variable that is not set is: pathlib takes it for the working folder.
+    An empty one is refused: pathlib would take it for the working folder.
     """
     text = str(value)
     if not text.strip() or "\0" in text:

@@ -15,21 +15,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 def printable(text: str, *, keep: str = "") -> str:
     """Return a text in which characters that act, or cannot be seen, are shown as escapes.
 
-    Parameters
-    ----------
-    text : str
-    keep : str, default=""
-        Characters that stay, such as line breaks of a text that is laid out already.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from mia_sklearn._process._printable import printable
-    >>> print(printable("a\\x1b[2Jb\\nc"))
-    a\\x1b[2Jb\\nc
+    Those in `keep` stay, such as line breaks of a text that is laid out already.
     """
     if text.isprintable():
         return text

@@ -80,7 +80,7 @@ def progress_bar(*args: Any, **options: Any) -> Any:
 
 
 def traced(error: BaseException) -> list[str]:
-    """A traceback whose messages, which may hold anything, stay on their lines."""
+    """Return a traceback whose messages, which may hold anything, stay on their lines."""
     lines = []
     for part in traceback.TracebackException.from_exception(error).format():
         ours = part.startswith(("  ", "Traceback", "\nDuring", "\nThe above"))

@@ -84,17 +84,7 @@ class FeatureSpace:
         return [*values, *(group.tolist() for group in self._groups)]
 
     def uniform(self, n: int, rng: np.random.RandomState) -> Any:
-        """Return records drawn uniformly from the whole space.
-
-        Parameters
-        ----------
-        n : int
-        rng : RandomState
-
-        Returns
-        -------
-        table like the one the space was read from, of `n` records
-        """
+        """Return `n` records drawn uniformly from the whole space, in the kind of its table."""
         columns: list[Any] = [None] * len(self._parts)
         for place in self._single:
             columns[place] = self._parts[place].draw(n, rng)
@@ -105,20 +95,10 @@ class FeatureSpace:
         return self._table(columns, n)
 
     def around(self, x: Any, n: int, scale: float, rng: np.random.RandomState) -> Any:
-        """Return copies of a record with noise that stay within the space.
+        """Return `n` copies of a record, a table of one row, with noise that stay within the space.
 
-        Parameters
-        ----------
-        x : table of one record
-        n : int
-        scale : float
-            Standard deviation of the Gaussian noise on ranges, in standard deviations of the
-            column, and the probability with which a value of a set is drawn anew.
-        rng : RandomState
-
-        Returns
-        -------
-        table like the one the space was read from, of `n` records
+        `scale` is the standard deviation of the Gaussian noise on ranges, in standard deviations of
+        the column, and the probability with which a value of a set is drawn anew.
         """
         own = [column[0] for column in _columns(to_pandas(x))]
         columns: list[Any] = [None] * len(self._parts)
@@ -133,26 +113,12 @@ class FeatureSpace:
         return self._table(columns, n)
 
     def limits(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the least and the greatest value of each column of numbers.
-
-        Returns
-        -------
-        low, high : ndarray of shape (n_features,), float64
-        """
+        """Return the least and the greatest value of each column, each of shape (n_features,)."""
         ends = np.array([part.ends() for part in self._parts], dtype=np.float64)
         return ends[:, 0], ends[:, 1]
 
     def nearest(self, X: np.ndarray) -> np.ndarray:
-        """Return the records of the space next to points that have left it.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_records, ...)
-
-        Returns
-        -------
-        ndarray of the same shape, in the type of the table the space was read from
-        """
+        """Return the records of the space next to points that have left it, in its table's type."""
         flat = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
         columns: list[Any] = [None] * len(self._parts)
         for place in self._single:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Grouping", "check_apart", "cut_nearest", "group_codes", "named"]
+__all__ = ["Grouping", "check_apart", "cut_nearest", "group_codes", "names_in_words"]
 
 # Larger codes could not be told apart in a table of 32-bit floating-point numbers.
 _MOST_GROUPS = 2**24
@@ -14,26 +14,10 @@ _NAMED = 5
 
 
 def group_codes(groups: Any, n_records: int, expected: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return each record's group by number, and what the groups are called.
+    """Return each record's group by number, and what groups are called, in order of occurrence.
 
-    Parameters
-    ----------
-    groups : array-like of shape (n_records,)
-        Names or numbers, equal for the records of one person.
-    n_records : int
-    expected : str
-        Which records there must be a value for, in words.
-
-    Returns
-    -------
-    codes : ndarray of int of shape (n_records,)
-    names : ndarray of shape (n_groups,)
-        In the order in which they first occur.
-
-    Raises
-    ------
-    ValueError
-        If there are more or fewer values, one is missing, or all are one.
+    `groups` holds a name or number for each record, equal for the records of one person; `expected`
+    says in words which records there must be a value for.
     """
     import pandas as pd
 
@@ -55,23 +39,13 @@ def group_codes(groups: Any, n_records: int, expected: str) -> tuple[np.ndarray,
 
 
 def check_apart(one: np.ndarray, other: np.ndarray, names: np.ndarray, where: str) -> None:
-    """Raise if a group has records on both sides.
-
-    Parameters
-    ----------
-    one, other : ndarray of int
-        Codes of the records of either side.
-    names : ndarray
-        What the groups are called.
-    where : str
-        The two sides and what to do, in words.
-    """
+    """Raise if a group has records on both sides; `where` says which sides, and what to do."""
     shared = np.intersect1d(one, other)
     if len(shared):
-        raise ValueError(f"groups: {named(names[shared])} {where}")
+        raise ValueError(f"groups: {names_in_words(names[shared])} {where}")
 
 
-def named(values: np.ndarray) -> str:
+def names_in_words(values: np.ndarray) -> str:
     """Return the first few names, and how many others there are."""
     text = ", ".join(repr(value) for value in values[:_NAMED].tolist())
     return f"{text} and {len(values) - _NAMED} others" if len(values) > _NAMED else text

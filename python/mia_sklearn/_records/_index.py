@@ -12,44 +12,22 @@ __all__ = ["bearing_index", "check_label_order", "in_order_of", "params_in_order
 
 
 def bearing_index(X: Any, y: Any) -> Any:
-    """Return what tells the labels of records: their table, or where it has no index, `y`.
-
-    A scaler that turns a frame into an array drops the index, which the labels of the records'
-    classes keep.
-    """
+    """Return what has the records' index: their table, or `y` where a scaler dropped it."""
     if not _has_index(X) and _has_index(y):
         return y
     return X
 
 
 def in_order_of(name: str, values: Any, *tables: Any) -> Any:
-    """Return values, one for each record, in the order of the records of some tables.
+    """Return values, one for each record of some tables, in the order of the records.
 
     A pandas Series or frame bears an index. Where the tables are pandas' too and its labels are
     theirs, or hold theirs among others, values go with the labels: after a split that shuffles,
     `frame["weight"]` is in another order than `X_train` and `X_test`. An index that was never set
     (0, 1, 2, ...) and tables without one say nothing, and values are taken by position. For tables
-    without an index the records' `y` may stand, see `bearing_index`.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument, for the error.
-    values : array-like
-        What bears no index is returned as it is.
-    *tables : table
-        Whose records the values are for, those of the first table first.
-
-    Returns
-    -------
-    array-like
-        Without an index of its own where it had one.
-
-    Raises
-    ------
-    ValueError
-        If the labels are others than those of the records, or labels occur more than once and are
-        in another order.
+    without an index the records' `y` may stand, see `bearing_index`. Labels that are not the
+    records', or occur more than once and in another order, are an error, which calls the values
+    `name`.
     """
     if not _has_index(values):
         return values

@@ -15,22 +15,12 @@ __all__ = ["numeric_features"]
 
 
 def numeric_features(X: Any, *, one_hot: bool, like: Any = None) -> Any:
-    """Return records as numbers, for distances (`one_hot`) or for trees.
+    """Return records as numbers, for distances (`one_hot`) or for trees, in float64.
 
-    Texts become the counts of their words, hashed to 2 ** 18 columns and of length 1 together.
-
-    Parameters
-    ----------
-    X : table of shape (n_records, ...)
-    one_hot : bool
-        True: standardise numbers and encode categories as indicator columns, so that
-        Euclidean distances mean something. False: keep numbers, encode categories as integers.
-    like : same kind of table as `X`, default=None
-        Records from which scales and categories are learned; `X` itself by default.
-
-    Returns
-    -------
-    array or CSR matrix of shape (n_records, n_features), float64
+    With `one_hot`, numbers are standardised and categories become indicator columns, so that
+    Euclidean distances mean something; without, numbers stay and categories are numbered. Scales
+    and categories are those of `like`, by default of `X`. Texts become the counts of their words,
+    hashed to 2 ** 18 columns and of length 1 together.
     """
     like = X if like is None else like
     if sparse.issparse(X):

@@ -41,16 +41,7 @@ def bags(documents: list[Any]) -> sparse.csr_matrix:
 
 
 def thinned(document: Any, share: float, rng: Any) -> Any:
-    """Return a text without some of its words, each left out with the same probability.
-
-    Parameters
-    ----------
-    document : str, bytes, dict, list or tuple
-        Anything else, a missing text, stays as it is.
-    share : float
-        The probability.
-    rng : Generator or RandomState
-    """
+    """Return a text without a `share` of its words, drawn; anything else stays as it is."""
     parts = _parts(document)
     return _joined(parts, rng.uniform(size=len(parts)) >= share, document)
 

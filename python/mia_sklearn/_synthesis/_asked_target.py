@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .._models._targets import FunctionTarget
 from ..signals import log_posteriors
 from ._sources import RecordSource
 
@@ -33,9 +32,9 @@ class Oracle:
     def __init__(self, target: Any, query_budget: int | None) -> None:
         self.target, self.classes = target, np.asarray(target.classes_)
         self.n_queries = 0
-        self._budget = np.inf if query_budget is None else query_budget
-        if isinstance(target, FunctionTarget) and target.query_budget is not None:
-            self._budget = min(self._budget, target.query_budget - target.n_queries_)
+        # A function counts its own queries.
+        given = (query_budget, getattr(target, "queries_left", None))
+        self._budget = min((budget for budget in given if budget is not None), default=np.inf)
 
     @property
     def left(self) -> float:

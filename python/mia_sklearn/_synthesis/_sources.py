@@ -58,31 +58,12 @@ class RecordSource:
         self._order: np.ndarray | None = None
 
     def tell_classes(self, codes: np.ndarray, n_classes: int) -> None:
-        """Let records of a class take features from records of that class only.
-
-        Parameters
-        ----------
-        codes : ndarray of shape (n_records,)
-            Classes of the table's records, by number.
-        n_classes : int
-        """
+        """Let records of a class take features from records of that class (`codes`) only."""
         self._order = np.argsort(codes, kind="stable")
         self._ends = np.searchsorted(codes[self._order], np.arange(n_classes + 1))
 
     def draw(self, wanted: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-        """Draw each feature of new records by itself.
-
-        Parameters
-        ----------
-        wanted : ndarray of shape (n,)
-            The records' classes, by number.
-        rng : RandomState
-
-        Returns
-        -------
-        ndarray of shape (n, n_features)
-            Rows that the features are taken from.
-        """
+        """Return the rows, (n, n_features), from which new records take each feature."""
         return self._rows(wanted, (len(wanted), self.n_features), rng)
 
     def start(self, wanted: np.ndarray, rng: np.random.RandomState) -> np.ndarray:

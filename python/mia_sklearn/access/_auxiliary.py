@@ -20,13 +20,20 @@ __all__ = ["AuxiliaryKnowledge", "observe_auxiliary"]
 
 
 class AuxiliaryKnowledge(NamedTuple):
-    """Observations that `LOGANAttack` learns from, and those that it is asked about."""
+    """Observations that `LOGANAttack` learns from, and those that it is asked about.
 
-    #: Known records and samples, with columns ``feature_*``.
+    Attributes
+    ----------
+    known : DataFrame of shape (n_known, n_columns)
+        Known records and samples, with columns ``feature_*``.
+    membership : ndarray of int of shape (n_known,)
+        1 for known members and for samples, which stand for members; 0 for known non-members.
+    candidates : DataFrame of shape (n_records, n_columns)
+        The records in question.
+    """
+
     known: pd.DataFrame
-    #: 1 for known members and for samples, which stand for members; 0 for known non-members.
     membership: np.ndarray
-    #: The records in question.
     candidates: pd.DataFrame
 
 

@@ -18,22 +18,34 @@ _CONSTANT = 1e-6
 
 
 class AskedRecords(NamedTuple):
-    """The records of a pool, which every model is asked about in the same way."""
+    """The records of a pool, which every model is asked about in the same way.
 
-    #: Table of shape (n_records, n_features).
+    Attributes
+    ----------
+    X : table of shape (n_records, n_features)
+    labels : ndarray of int of shape (n_records,)
+        Column of each record's class; zeros where there are no labels.
+    classes : ndarray of shape (n_classes,)
+        Labels, in the order of the columns; empty where there are none.
+    reference_data : table of shape (n_others, n_features), or None
+        Other records of the same kind that the attacker holds; None for the records themselves.
+    """
+
     X: Any
-    #: Column of each record's class; zeros where there are no labels.
     labels: np.ndarray
-    #: Labels, in the order of the columns; empty where there are none.
     classes: np.ndarray
-    #: Other records of the same kind that the attacker holds; None for the records themselves.
     reference_data: Any = None
 
 
 class Question(ABC):
-    """One question about the records of a pool, put to many models."""
+    """One question about the records of a pool, put to many models.
 
-    #: Numbers in an answer: the signal, and where labels are seen the predicted class.
+    Attributes
+    ----------
+    n_columns : int
+        Numbers in an answer: the signal, and where labels are seen the predicted class.
+    """
+
     n_columns: int = 1
 
     @abstractmethod
@@ -64,13 +76,15 @@ class BaseAccess(BaseEstimator, ABC):
         As `observe(access=)` takes it.
     threat_model : str
         What the attacker needs to see.
+    sees_labels : bool
+        Whether answers tell the predicted class beside the signal.
+    of_generators : bool
+        Whether it is asked of generators alone, which know no labels.
     """
 
     name: ClassVar[str]
     threat_model: ClassVar[str]
-    #: Whether answers tell the predicted class beside the signal.
     sees_labels: ClassVar[bool] = False
-    #: Whether it is asked of generators alone, which know no labels.
     of_generators: ClassVar[bool] = False
     #: Releases of a model that leave an attacker this access, where no other is named.
     releases: ClassVar[tuple[str, ...]] = ()
@@ -81,7 +95,12 @@ class BaseAccess(BaseEstimator, ABC):
 
     @abstractmethod
     def check(self, model: Any) -> None:
-        """Raise if a model, fitted or not, cannot be asked for this.
+        """Raise if a model cannot be asked for this.
+
+        Parameters
+        ----------
+        model : estimator
+            Fitted or not.
 
         Raises
         ------
@@ -91,7 +110,18 @@ class BaseAccess(BaseEstimator, ABC):
 
     @abstractmethod
     def question(self, records: AskedRecords, seed: int) -> Question:
-        """Return the question, with all that does not depend on the model drawn from `seed`."""
+        """Return the question that is put to every model.
+
+        Parameters
+        ----------
+        records : AskedRecords
+        seed : int
+            Draws all that does not depend on the model.
+
+        Returns
+        -------
+        Question
+        """
 
     def doubt(self, model: Any, records: AskedRecords, answers: np.ndarray) -> str:
         """Tell what makes a model's answers worthless, if anything does.

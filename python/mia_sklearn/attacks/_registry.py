@@ -35,7 +35,7 @@ class AttackInfo(Listed):
     #: Column groups of the observations without which it cannot work.
     requires: tuple[str, ...] = ()
     #: What the attacker knows, where `requires` does not tell.
-    knowledge: str = ""
+    attacker_knows: str = ""
     #: Why the report lists it as not run, where it could be.
     not_run: str = "not asked for"
     #: On what answers "auto" runs it.
@@ -92,14 +92,14 @@ _REGISTRY = Registry(
         "white-box": {
             "threat_model": "white-box",
             "requires": ("grad_norm",),
-            "knowledge": KNOWS_THE_RECORD + "; some members and some non-members",
+            "attacker_knows": KNOWS_THE_RECORD + "; some members and some non-members",
             "not_run": "needs records whose membership is known beside those that are audited: "
             'fit it on observe(..., view="white-box")',
         },
         "unsupervised-white-box": {
             "threat_model": "white-box",
             "requires": ("grad_norm",),
-            "knowledge": KNOWS_THE_RECORD + "; other records of which some are members",
+            "attacker_knows": KNOWS_THE_RECORD + "; other records of which some are members",
         },
     },
 )
@@ -151,12 +151,15 @@ def _variant(
     name: str,
     parameters: Mapping[str, Any],
     by_default: tuple[str, ...],
-    knowledge: str,
+    attacker_knows: str,
 ) -> AttackInfo:
     info = replace(info, name=name, parameters=parameters, by_default=by_default, headline=None)
     attack = info.make()
     return replace(
-        info, threat_model=attack._sees(), requires=attack._required(), knowledge=knowledge
+        info,
+        threat_model=attack._sees(),
+        requires=attack._required(),
+        attacker_knows=attacker_knows,
     )
 
 

@@ -38,7 +38,7 @@ class Variant(NamedTuple):
     #: See `BaseAttack`.
     by_default: tuple[str, ...] = ()
     #: See `BaseAttack`.
-    knowledge: str = ""
+    attacker_knows: str = ""
 
 
 class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
@@ -71,7 +71,7 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     requires: ClassVar[tuple[str, ...]]
     #: What the attacker knows, in words; empty where `requires` tells: the record and its label,
     #: and, unless the attack looks inside the model, what references tell.
-    knowledge: ClassVar[str] = ""
+    attacker_knows: ClassVar[str] = ""
     #: Why the report lists the attack as not run, where it could be.
     not_run: ClassVar[str] = "not asked for"
     #: On what answers `audit(attacks="auto")` runs it, if it can be run at all: "posteriors",

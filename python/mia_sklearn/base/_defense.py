@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,74 +17,25 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._models._backend import backend_of
 from .._models._kinds import is_net, may_classify, tags_of
-from .._models._trainable import check_fit_takes, unfitted
+from .._models._trainable import check_fit_takes
 from .._records._checked import check_same_features, note_features
+from .._records._digests import row_digests
 from .._records._dtypes import united
 from .._records._rows import (
     as_table,
     copied,
     n_rows,
-    row_digests,
-    take_params,
     take_rows,
 )
+from ._training_set import TrainingSet
 
-__all__ = ["ALTERED", "BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
+__all__ = ["ALTERED", "BaseDefense", "BaseReferenceDefense"]
 
 #: What a defense can alter.
 ALTERED = ("answers", "training data", "training")
 
 _NAMED = 5
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """Records to train on, and what else is passed to an estimator's `fit`."""
-
-    X: Any
-    y: np.ndarray
-    params: dict[str, Any]
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def take(self, rows: np.ndarray | slice) -> TrainingSet:
-        """Return some of the records, with their own entries of what is passed per record."""
-        params = take_params(self.params, rows, len(self))
-        return TrainingSet(take_rows(self.X, rows), take_rows(self.y, rows), params)
-
-    def copied(self) -> TrainingSet:
-        """Return the same records, for a model that may write to what it is trained on."""
-        return self.take(slice(None))
-
-
-def fit_clone(estimator: Any, data: TrainingSet) -> Any:
-    """Return a clone trained on records.
-
-    Parameters
-    ----------
-    estimator : unfitted classifier
-    data : TrainingSet
-
-    Returns
-    -------
-    fitted classifier
-        A network is returned as a `TorchTarget`, which knows the labels of its columns.
-
-    Raises
-    ------
-    ValueError
-        If the estimator's `fit` does not take what is passed to it, or a network's loss became
-        NaN.
-    """
-    check_fit_takes(estimator, data.params)
-    data = data.copied()
-    backend = backend_of(estimator)
-    if backend is not None:
-        return backend.train_net(unfitted(estimator), data.X, data.y, data.params)
-    return unfitted(estimator).fit(data.X, data.y, **data.params)
 
 
 def _releases(method: str) -> Callable[[Any], bool]:

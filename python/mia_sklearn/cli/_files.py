@@ -79,14 +79,7 @@ TRUSTED = _CHECKED | {f"{home}.{name}" for home, names in _PARTS.items() for nam
 
 
 def check_model_file(path: Path) -> None:
-    """Raise if a model cannot be read from a file, as far as its name tells.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError
-    ValueError
-        If the file is of another kind.
-    """
+    """Raise if a model cannot be read from a file, as far as its name tells."""
     check_file(path)
     kind = path.suffix.lower()
     if kind not in (".skops", *PICKLES):
@@ -99,26 +92,9 @@ def check_model_file(path: Path) -> None:
 def read_model(path: Path, *, trusted_types: Collection[str] = (), trust: bool = False) -> Any:
     """Load an estimator without running code that nobody vouched for.
 
-    Parameters
-    ----------
-    path : Path
-        A skops file, or with `trust` a pickle or joblib file.
-    trusted_types : collection of str, default=()
-        Types that a skops file may hold beside those that skops trusts by itself and `TRUSTED`.
-    trust : bool, default=False
-        Allow pickles, which run whatever code their author wrote.
-
-    Returns
-    -------
-    object
-        Nothing nested in it reads or writes files, or prints, when it is used.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is of another kind, damaged, or holds types that are not trusted.
+    A skops file may hold `trusted_types` beside those that skops trusts by itself and `TRUSTED`;
+    pickles, which run whatever code their author wrote, need `trust`. Nothing nested in the
+    estimator reads or writes files, or prints, when it is used.
     """
     check_model_file(path)
     if path.suffix.lower() in PICKLES and not trust:
@@ -227,7 +203,7 @@ def _as_selected(model: Any, X: Any, path: Path) -> Any:
 
 
 def _selections(model: Any) -> list[tuple[str, list[Any], Any]]:
-    """What a model that begins by choosing columns chose, and the functions that did."""
+    """Return the columns that a model begins by choosing, and the functions that choose."""
     while hasattr(model, "best_estimator_") or hasattr(model, "steps"):
         model = model.steps[0][1] if hasattr(model, "steps") else model.best_estimator_
     fitted = {name: columns for name, _, columns in getattr(model, "transformers_", ())}
@@ -239,27 +215,7 @@ def _selections(model: Any) -> list[tuple[str, list[Any], Any]]:
 
 
 def column_of(name: str, X: Any, y: np.ndarray | None, path: Path) -> list[Any]:
-    """Return the values by which records are sliced: a column of the file, or its labels.
-
-    Parameters
-    ----------
-    name : str
-        A column, whether the model knows it or not; "label" stands for the labels.
-    X : DataFrame or ndarray
-        All columns of the file but the target.
-    y : ndarray of shape (n_records,), or None
-    path : Path
-        The file, for messages.
-
-    Returns
-    -------
-    list of length n_records
-
-    Raises
-    ------
-    ValueError
-        If there is no such column.
-    """
+    """Return the values by which records are sliced: a column, or for "label" the labels."""
     if name == "label" and y is not None:
         return y.tolist()
     if isinstance(X, np.ndarray) or name not in X.columns:

@@ -129,7 +129,7 @@ def _audit(args: argparse.Namespace) -> int:
 
 
 def _gate(conditions: list[Condition], report: AuditReport) -> dict[str, str]:
-    """What the report says of each condition, to be kept beside it."""
+    """Return what the report says of each condition, to be kept beside it."""
     from ..conditions import evaluate
 
     n = len(conditions)

@@ -104,7 +104,7 @@ def _check_weights(metric: Any, n_features: int) -> None:
 
 
 def _lead_down(left: np.ndarray, right: np.ndarray, parent: np.ndarray, n: int) -> None:
-    """Children come after their parent: there are no circles."""
+    """Require that children come after their parent, so that there are no circles."""
     for child in (left.astype(np.int64), right.astype(np.int64)):
         _require(_within(child, n) and (child > parent).all())
 
@@ -119,7 +119,7 @@ def _require(holds: Any) -> None:
 
 
 def _inside(value: Any) -> Iterator[Any]:
-    """Everything that a model holds, itself included, each once."""
+    """Yield everything that a model holds, itself included, each once."""
     todo, met = [value], set()
     while todo:
         each = todo.pop()

@@ -71,7 +71,7 @@ class TextFile:
         return pd.DataFrame(columns, index=frame.index), y
 
     def said(self) -> str:
-        """One line on how columns were read."""
+        """Return one line on how columns were read."""
         kinds: dict[str, list[str]] = {}
         for name in self.fed:
             kind = self.kind_of(name)
@@ -162,7 +162,7 @@ class TextFile:
     # -- How a column is read
 
     def kind_of(self, name: str) -> str | None:
-        """How a column is read; None as it looks."""
+        """Return how a column is read; None stands for as it looks."""
         if name in self.reading.dtypes:
             return DTYPES[self.reading.dtypes[name]]
         return self.fitted[name].kind if name in self.fitted else None
@@ -178,7 +178,7 @@ class TextFile:
         return own and name not in self.fed and name not in self.reading.dtypes
 
     def _missing(self, name: str) -> set[str]:
-        """What a cell of a column may say to hold nothing."""
+        """Return what a cell of a column may say to hold nothing."""
         stated = {"", *self.reading.na_values}
         if name == self.reading.target:
             known = {str(label) for label in self.classes}
@@ -219,14 +219,14 @@ class TextFile:
         return as_kind[kind]() if kind in as_kind else cells
 
     def _as_values(self, cells: Any, values: list[Any]) -> Any:
-        """Cells as the values that an encoder saw, where it saw them."""
+        """Return cells as the values that an encoder saw, where it saw them."""
         if not values or kind_of_values(values) in ("number", "bool"):
             return as_it_looks(cells)
         known = {str(value): value for value in values}
         return cells.astype(object).map(lambda cell: known.get(cell, cell))
 
     def _without_spaces(self, name: str, cells: Any, values: Collection[Any]) -> Any:
-        """Cells without the spaces around them, where the model knows them so alone."""
+        """Return cells without the spaces around them, where the model knows only those."""
         known = {str(value) for value in values}
         distinct = [cell for cell in cells.unique() if isinstance(cell, str)]
         strange = [cell for cell in distinct if cell not in known]
@@ -327,7 +327,7 @@ class TextFile:
         )
 
     def _labels(self, cells: Any) -> np.ndarray:
-        """Labels as the classes of the model are."""
+        """Return labels in the type of the model's classes."""
         name = str(self.reading.target)
         if cells.isna().any():
             raise ValueError(
@@ -352,7 +352,7 @@ class TextFile:
 
 
 def as_it_looks(cells: Any) -> Any:
-    """Texts as numbers or truths where all of them are, and none begins with a zero too many."""
+    """Return texts as numbers or truths, where all are and none has a zero too many in front."""
     import pandas as pd
 
     known = cells.dropna()

@@ -18,14 +18,7 @@ TABLES = (".csv", ".tsv", ".parquet", ".feather", ".npz")
 
 
 def check_table_file(path: Path) -> None:
-    """Raise if a table cannot be read from a file, as far as its name tells.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError
-    ValueError
-        If the file is of another kind.
-    """
+    """Raise if a table cannot be read from a file, as far as its name tells."""
     check_file(path)
     kind, _ = kind_of_file(path)
     if kind not in TABLES:
@@ -56,30 +49,11 @@ def kind_of_file(path: Path) -> tuple[str, str | None]:
 def read_tables(
     paths: Sequence[Path], model: Any, reading: Reading
 ) -> tuple[list[tuple[Any, Any]], str]:
-    """Read tables of records for a model and split off their labels.
+    """Return the records and the labels of each file, and how columns were read, for the user.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        CSV, TSV (also compressed), Parquet, Feather or npz.
-    model : fitted estimator
-        Each column is read as this was fitted on it, as far as it tells.
-    reading : Reading
-
-    Returns
-    -------
-    tables : list of (DataFrame or ndarray, ndarray or None)
-        All other columns (of an npz file its array "X", or the only other one), and labels.
-    said : str
-        How columns were read, for the user; empty where files hold their types.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be read.
-    ValueError
-        If a file is of another kind or damaged, has no records, lacks the target, holds missing
-        labels, or cells that the model cannot have been fitted on.
+    A column is read as the model was fitted on it, as far as that tells. Of an npz file the records
+    are the array "X", or the only other one. Labels are None where the reading has none; what is
+    said is empty where files hold their types.
     """
     tables, readers = [], []
     for path in paths:

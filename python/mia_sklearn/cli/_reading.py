@@ -111,13 +111,13 @@ def classes_of(model: Any) -> list[Any]:
 
 
 def unreadable(path: Path, error: Exception) -> ValueError:
-    """What a reader could not make sense of, in one sentence."""
+    """Return in one sentence what a reader could not make sense of."""
     reason = " ".join(str(error).split()).rstrip(".")
     return ValueError(f"{path} could not be read ({type(error).__name__}: {reason}).")
 
 
 def shortened(names: Any, most: int = 10) -> str:
-    """Names in quotes, the first of them where there are many."""
+    """Return names in quotes, the first of them where there are many."""
     listed = [repr(str(name)) for name in names]
     more = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {more} more" if more > 0 else "")

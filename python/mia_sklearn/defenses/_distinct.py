@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import HasMethods
 
-from .._records._rows import row_digests
+from .._records._digests import row_digests
 from ..base import BaseDefense, TrainingSet, fit_clone
 
 __all__ = ["DistinctTraining"]

@@ -12,7 +12,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from .._models._trainable import prefers_threads
 from .._process._parallel import at_most
-from .._records._rows import n_rows, record_shape, row_digests, take_rows
+from .._records._digests import row_digests
+from .._records._rows import n_rows, record_shape, take_rows
 from ..base import BaseDefense, TrainingSet
 from ..signals import log_posteriors
 from ._output import check_answers_posteriors

@@ -61,12 +61,7 @@ class Imputation:
         return answers
 
     def log_proba(self, others: Any) -> np.ndarray:
-        """Return the log-probability of each value.
-
-        Returns
-        -------
-        ndarray of shape (n_records, n_values)
-        """
+        """Return the log-probability of each value, of shape (n_records, n_values)."""
         return _log(self.fitted.predict_proba(others))
 
 

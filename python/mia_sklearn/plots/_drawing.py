@@ -18,6 +18,6 @@ def axes_or_new(ax: Any) -> Any:
     return plt.subplots(figsize=(5.6, 4.4), layout="constrained")[1]
 
 
-def literal(name: str) -> str:
-    """A name that matplotlib prints as it is: a dollar sign would start a formula."""
+def plain_text(name: str) -> str:
+    """Return a name that matplotlib prints as it is: a dollar sign would start a formula."""
     return name.replace("$", r"\$")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._drawing import MEMBER, NONMEMBER, axes_or_new, literal
+from ._drawing import MEMBER, NONMEMBER, axes_or_new, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +150,7 @@ class GradientNormDisplay:
             mark = "o" if len(self.rounds) == 1 else None
             ax.plot(self.rounds, median, color=color, linestyle=style, marker=mark, label=label)
         name = {"grad_norm": "Norm of the gradient of the loss", "loss": "Loss"}.get(
-            self.quantity, literal(self.quantity)
+            self.quantity, plain_text(self.quantity)
         )
         ax.set(xlabel="Round", ylabel=f"{name}: median, quartiles")
         if min(np.nanmin(self.members), np.nanmin(self.nonmembers)) >= 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._drawing import MEMBER, NONMEMBER, literal
+from ._drawing import MEMBER, NONMEMBER, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +95,9 @@ class InversionDisplay:
         contrast : InversionContrast
         labels : array-like, default=None
             The classes to draw; the first ten by default.
-        shape, figure
+        shape : "auto", tuple of int or None, default="auto"
+            As in `plot`.
+        figure : matplotlib Figure, default=None
             As in `plot`.
 
         Returns
@@ -200,7 +202,7 @@ class InversionDisplay:
                 if correlations is not None:
                     ax.set_xlabel(f"{correlations[j]:.2f}", fontsize="small")
         for ax, label in zip(self.axes_[0], self.labels, strict=True):
-            ax.set_title(literal(str(label)), fontsize="medium")
+            ax.set_title(plain_text(str(label)), fontsize="medium")
 
     def _draw_lines(self) -> None:
         axes = self.figure_.subplots(len(self.labels), 1, squeeze=False, sharex=True)
@@ -214,7 +216,7 @@ class InversionDisplay:
             for name, record, color, style in lines:
                 profile = _profile(record)
                 ax.plot(np.arange(len(profile)), profile, style, color=color, label=name, lw=1.4)
-            ax.set(ylabel=literal(str(self.labels[i])), yticks=[])
+            ax.set(ylabel=plain_text(str(self.labels[i])), yticks=[])
             ax.xaxis.get_major_locator().set_params(integer=True)
             ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
         self.axes_[-1].set_xlabel("Feature; each record about its mean, to one length")

@@ -12,7 +12,7 @@ from scipy.stats import t as student_t
 from .._comparisons._comparison import headline_column
 from ..metrics import parse_metric
 from ..stats._frontier import on_frontier
-from ._drawing import MEMBER, NONMEMBER, axes_or_new, literal
+from ._drawing import MEMBER, NONMEMBER, axes_or_new, plain_text
 from ._labels import place_labels
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class RiskUtilityDisplay:
             utility_interval=(comparison["test_score_low"], comparison["test_score_high"]),
             risk_interval=(comparison[f"{risk}_low"], comparison[f"{risk}_high"]),
             utility_name="Test accuracy",
-            risk_name=f"{what}, attack {literal(attack)}",
+            risk_name=f"{what}, attack {plain_text(attack)}",
             chance=0.5 if level is None else level,
             baseline=comparison.attrs.get("baseline", comparison["defense"].iloc[0]),
             lost=list(comparison.attrs.get("lost", {})),
@@ -210,13 +210,13 @@ class RiskUtilityDisplay:
         display = cls(
             names=names,
             written=written,
-            title=literal(varied),
+            title=plain_text(varied),
             utility=scores[0].mean(axis=1),
             risk=scores[1].mean(axis=1),
             utility_interval=intervals[0],
             risk_interval=intervals[1],
-            utility_name=f"{literal(utility)}, mean of {scores[0].shape[1]} splits",
-            risk_name=f"{literal(risk)}, mean of {scores[1].shape[1]} splits",
+            utility_name=f"{plain_text(utility)}, mean of {scores[0].shape[1]} splits",
+            risk_name=f"{plain_text(risk)}, mean of {scores[1].shape[1]} splits",
             chance=chance,
         )
         return display.plot(ax, **options)
@@ -279,7 +279,7 @@ class RiskUtilityDisplay:
         if self.lost:
             # A picture from which points are missing says which.
             ax.annotate(
-                fill(f"Not measured: {', '.join(map(literal, self.lost))}", 60),
+                fill(f"Not measured: {', '.join(map(plain_text, self.lost))}", 60),
                 (0, 0),
                 xytext=(2, 2),
                 xycoords="axes fraction",
@@ -303,7 +303,7 @@ class RiskUtilityDisplay:
             title_fontsize="small",
         )
         texts = [
-            literal(text) if name else "" for text, name in zip(self.written, named, strict=True)
+            plain_text(text) if name else "" for text, name in zip(self.written, named, strict=True)
         ]
         place_labels(
             ax,

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import stats
 from ..metrics._sides import members_and_others
-from ._drawing import COLORS, STYLES, axes_or_new, literal
+from ._drawing import COLORS, STYLES, axes_or_new, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,7 +200,7 @@ class AttackRocDisplay:
                 linewidth=2 if i == 0 else 1.3,
                 zorder=3 if i == 0 else 2,
                 # The name comes last: matplotlib leaves labels out that begin with "_".
-                label=f"AUC {self.auc[attack]:.3f}, {literal(attack)}",
+                label=f"AUC {self.auc[attack]:.3f}, {plain_text(attack)}",
             )
             self.lines_.append(line)
             if bands == "all" or (bands == "first" and i == 0):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..metrics._sides import members_and_others
-from ._drawing import MEMBER, NONMEMBER, axes_or_new, literal
+from ._drawing import MEMBER, NONMEMBER, axes_or_new, plain_text
 from ._roc import _scored
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class ScoreDistributionDisplay:
             ax.stairs(100 * share, self.edges, color=color, linestyle=style, label=label)
         ax.set(
             xlim=(self.edges[0], self.edges[-1]),
-            xlabel=f"Score of {literal(self.name)}: log-odds of membership",
+            xlabel=f"Score of {plain_text(self.name)}: log-odds of membership",
             ylabel="Share of members, of non-members, %",
         )
         ax.set_ylim(bottom=0)

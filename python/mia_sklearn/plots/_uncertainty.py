@@ -9,7 +9,7 @@ import numpy as np
 
 from .._observations._columns import group_columns
 from ..signals import log_proba_from_proba, signal
-from ._drawing import MEMBER, NONMEMBER, literal
+from ._drawing import MEMBER, NONMEMBER, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +181,7 @@ class UncertaintyGapDisplay:
         for column, (name, quantities) in enumerate(self.values.items()):
             for ax, quantity in zip(axes[:, column], _QUANTITIES, strict=True):
                 _draw(ax, quantity, *quantities[quantity])
-            axes[0, column].set_title(literal(name), fontsize="medium")
+            axes[0, column].set_title(plain_text(name), fontsize="medium")
         for ax in axes[:, 0]:
             ax.set_ylabel("Share of records at most that")
         axes[1, 0].legend(frameon=False, fontsize="small", loc="center right")

@@ -72,10 +72,7 @@ class Job:
 
     @property
     def n_columns(self) -> int:
-        """Numbers in an answer.
-
-        A log-posterior for each class and, of networks, a normalizer; or what is asked for.
-        """
+        """Numbers in an answer: what is asked for, or log-posteriors (nets: a normalizer too)."""
         if self.question is not None:
             return self.question.n_columns
         return len(self.classes) + is_net(self.estimator)

@@ -64,25 +64,14 @@ class KeptModels:
             self.models = list(bar)
 
     def log_posteriors(self, X: Any) -> np.ndarray:
-        """Return the log-posteriors of all models on some records.
-
-        Returns
-        -------
-        ndarray of shape (n_models, n_records, n_classes), float32
-        """
+        """Return the log-posteriors of all models, (n_models, n_records, n_classes), float32."""
         answers = [log_posteriors(model, X, self.job.classes) for model in self.models]
         return np.stack(answers).astype(np.float32)
 
     def with_record(self, x: Any, code: int, *, epochs: int) -> tuple[KeptModels, KeptModels]:
-        """Return the models with a record in their training sets, and those without to compare.
+        """Return the models trained with a record `x` of class number `code`, and those without.
 
-        Parameters
-        ----------
-        x : table of one record
-        code : int
-            Position of the record's class.
-        epochs : int
-            Not used: models that cannot be updated are trained anew.
+        `epochs` is not used: models that cannot be updated are trained anew.
         """
         last = n_rows(self.job.table)
         job = replace(
@@ -97,22 +86,9 @@ class KeptModels:
 def keep_trained(
     job: Job, rows: list[np.ndarray], seeds: np.ndarray, **options: Any
 ) -> tuple[Any, str]:
-    """Train models and keep them; networks that can be, as one.
+    """Train models on their `rows` and keep them; networks that can be, as one.
 
-    Parameters
-    ----------
-    job : Job
-    rows : list of ndarray of int
-        Each model's training set.
-    seeds : ndarray of shape (n_models,)
-    **options
-        `n_jobs` and `progress`.
-
-    Returns
-    -------
-    models : KeptModels, or what a backend keeps
-    reason : str
-        Why networks are trained one by one; empty otherwise.
+    Beside them, why networks are trained one by one; empty otherwise.
     """
     backend = backend_of(job.estimator)
     kept = "" if backend is None else backend.keep_many(job, rows, seeds, **options)

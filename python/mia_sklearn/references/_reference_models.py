@@ -13,7 +13,8 @@ from .._models._kinds import is_generator, tags_of
 from .._models._trainable import check_trainable
 from .._observations._neighborhood import perturbed_copies
 from .._records._checked import note_features
-from .._records._rows import positions, row_digests, take_rows
+from .._records._digests import row_digests
+from .._records._rows import positions, take_rows
 from ..access import AskedRecords, choose_access
 from ._answered import AnsweredModels
 from ._gathered import GatheredPool, gather_pool

@@ -87,11 +87,6 @@ def is_stratified(member: np.ndarray, labels: np.ndarray) -> bool:
     """Tell whether each class has its share of members, to within one record.
 
     A plain random split that happens to have such numbers is, given them, a stratified one.
-
-    Parameters
-    ----------
-    member : ndarray of bool of shape (n_records,)
-    labels : ndarray of shape (n_records,)
     """
     codes = np.unique(labels, return_inverse=True)[1]
     expected = np.bincount(codes) * np.mean(member)

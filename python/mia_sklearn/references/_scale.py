@@ -61,17 +61,7 @@ class PosteriorScale:
         return f"{raised}smoothed by {self.smoothing:g}"
 
     def phi(self, log_proba: np.ndarray, label: np.ndarray) -> np.ndarray:
-        """Return the rescaled logit on this scale.
-
-        Parameters
-        ----------
-        log_proba : ndarray of shape (..., n_records, n_classes)
-        label : ndarray of shape (n_records,), integer
-
-        Returns
-        -------
-        ndarray of shape (..., n_records), float64
-        """
+        """Return the rescaled logit on this scale; log-posteriors end in (n_records, n_classes)."""
         phi = rescaled_logit(self.powered(log_proba), label, self.smoothing)
         return np.interp(phi, self.knots[0], self.knots[1]) if self.knots else phi
 

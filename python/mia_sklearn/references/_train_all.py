@@ -43,28 +43,11 @@ def train_all(
     n_jobs: int | None,
     progress: bool,
 ) -> tuple[np.ndarray, dict[int, Lost]]:
-    """Return the answers of all models: those that the store has, and those trained now.
+    """Return the answers of all models, and those that were lost, which the store does not hold.
 
-    Parameters
-    ----------
-    job : Job
-    membership : ndarray of shape (n_models, n_trainable)
-    seeds : ndarray of shape (n_models,)
-    store : ArrayStore or None
-    n_jobs : int or None
-    progress : bool
-
-    Returns
-    -------
-    answers : ndarray of shape (n_models, n_answers, n_columns), float32
-        NaN throughout for models that were lost.
-    lost : dict of int to Lost
-        The models that were lost, which the store does not hold.
-
-    Raises
-    ------
-    ValueError, TypeError or RuntimeError
-        If none of the first few models can be trained, naming the first of them and its error.
+    Answers that the store has are not trained again. They have shape (n_models, n_answers,
+    n_columns) and are NaN for a lost model. If none of the first few models can be trained, the
+    first of them and its error are raised.
     """
     options: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress}
     if store is not None:

@@ -45,7 +45,8 @@ class AuditContents:
         Findings that qualify the verdict, the likeliest to be wrong first, then failed controls.
         """
         found = [finding for finding in self.findings if finding.qualifies]
-        found.sort(key=lambda finding: QUALIFYING.index(finding.code))
+        rank = {code: place for place, code in enumerate(QUALIFYING)}
+        found.sort(key=lambda finding: rank.get(finding.code, len(rank)))
         said = [finding.title[:1].lower() + finding.title[1:] for finding in found]
         failed = ", ".join(self.failed_controls)
         return [*said, f"a control failed ({failed})"] if failed else said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ._unit import Unit
+from ._counted import Unit
 
 if TYPE_CHECKING:
     import pandas as pd

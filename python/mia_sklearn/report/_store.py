@@ -17,7 +17,7 @@ import numpy as np
 from .._process._folders import path_of
 from .._process._printable import printable, valid
 from ._contents import AuditContents
-from ._finding import Finding
+from ._finding import QUALIFYING, Finding
 from ._labels import decode_label, encode_label
 from ._summary import verdict_of
 
@@ -117,7 +117,7 @@ def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
 
 
 def fingerprint(content: dict[str, Any]) -> str:
-    """A digest of everything in a report, printed on its page and checked when it is read."""
+    """Return a digest of a whole report, printed on its page and checked when it is read."""
     return hashlib.sha256(_dumps(content).encode()).hexdigest()
 
 
@@ -127,11 +127,19 @@ def _dumps(content: dict[str, Any]) -> str:
 
 def _encode_report(report: AuditContents) -> dict[str, Any]:
     content: dict[str, Any] = {name: _encode_table(getattr(report, name)) for name in _TABLES}
-    content["findings"] = [_encode(asdict(finding)) for finding in report.findings]
+    content["findings"] = [_encode(_fields_of(finding)) for finding in report.findings]
     content["info"] = _encode(report.info)
     content["verdict"] = _encode(verdict_of(report))
     # What is written must be what was digested: keys of dicts become text in JSON.
     return json.loads(_dumps(content))
+
+
+def _fields_of(finding: Finding) -> dict[str, Any]:
+    """Return what a finding holds, less what its code says already."""
+    kept = asdict(finding)
+    if finding.code in QUALIFYING or not finding.qualifies:
+        del kept["qualifies"]
+    return kept
 
 
 def _decode_report(content: dict[str, Any], kind: type[Report]) -> Report:
@@ -139,9 +147,6 @@ def _decode_report(content: dict[str, Any], kind: type[Report]) -> Report:
     # Of the parts, only those that make a report: what else is kept beside it is derived from it.
     tables = {name: _decode_table(name, content[name]) for name in _TABLES}
     findings = [Finding(**finding) for finding in content["findings"]]
-    for finding in findings:
-        if not all(isinstance(text, str) for text in asdict(finding).values()):
-            raise TypeError("a finding holds something else than text")
     info = _decode(content["info"])
     if not isinstance(info, dict):
         raise TypeError("info is no dict")
@@ -244,7 +249,7 @@ def _decode(value: Any) -> Any:
 
 
 def _csv(records: pd.DataFrame) -> str:
-    """Text cells that a spreadsheet would run as a formula get an apostrophe in front.
+    """Return CSV; text that a spreadsheet would run as a formula gets an apostrophe in front.
 
     Characters that act on a terminal or cannot be seen are shown as escapes.
     """

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._process._printable import printable
 from ..stats._listing import list_members
 from . import _wording as wording
+from ._counted import PERSON, RECORD, Unit, capital
 from ._leak import INFERRED_AT, LISTED_AT, Leak, read_leak, two_counts
-from ._unit import PERSON, RECORD, Unit, capital
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -354,7 +354,7 @@ def _listed(report: AuditContents) -> tuple[int | None, str]:
 
 
 def _alone(report: AuditContents) -> dict[str, Any] | None:
-    """What there is to say of vulnerable records; None where they were not looked for."""
+    """Return what there is to say of vulnerable records; None where nobody looked for them."""
     records, info = report.records, report.info
     if records.empty or "vulnerable" not in records or "vulnerable_records" not in info:
         return None

@@ -37,7 +37,7 @@ def render_text(report: AuditContents) -> str:
 
 
 def _printable(part: Any) -> Any:
-    """A summary in which nothing that a user named acts on a terminal, or begins a line."""
+    """Return a summary in which no name from a user acts on a terminal, or begins a line."""
     if isinstance(part, str):
         return printable(part)
     if isinstance(part, dict):
@@ -60,7 +60,7 @@ def _wrap(text: str, indent: str = "") -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
-    """Columns side by side, the last one unpadded; a line per row."""
+    """Return columns side by side, the last one unpadded; a line per row."""
     lines = [tuple(header), *rows] if header else list(rows)
     if not rows:
         return ""
@@ -161,7 +161,7 @@ def _coverage(summary: Summary) -> str:
 
 
 def _by_attacker(summary: Summary) -> list[tuple[str, list[str]]]:
-    """The attacks that were run, by what their attacker has and knows."""
+    """Return the attacks that were run, by what their attacker has and knows."""
     attacks: dict[str, list[str]] = {}
     for row in summary.run:
         whose = f"{row['threat_model']}; access: {row['access']}; knows: {row['knowledge']}"

@@ -34,7 +34,7 @@ def percent(value: float) -> str:
 
 
 def measured(metric: str, value: float) -> str:
-    """A value of a metric: a share of people as a percentage, all others as a number."""
+    """Return a metric's value: a share of people as a percentage, all others as a number."""
     return percent(value) if metric in ("tpr", "ppv") else f"{value:.3f}"
 
 
@@ -63,7 +63,7 @@ def by_chance(metric: str, at: float, prior: float = math.nan) -> str:
 
 
 def identified(row: Any) -> str:
-    """The plain counts behind a rate, from a row of the metrics table."""
+    """Return the plain counts behind a rate, from a row of the metrics table."""
     if missing(row.n_identified) or missing(row.n_false_alarms):
         return ""
     return (
@@ -77,7 +77,7 @@ def false_alarms(number: float) -> str:
 
 
 def small(value: float) -> str:
-    """A p-value or q-value, in decimals that everybody reads."""
+    """Return a p-value or q-value in decimals that everybody reads."""
     if missing(value):
         return ""
     if value < 1e-6:
@@ -86,7 +86,7 @@ def small(value: float) -> str:
 
 
 def sentence(text: Any) -> str:
-    """A note as a sentence of its own."""
+    """Return a note as a sentence of its own."""
     text = str(text).strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 

@@ -158,10 +158,6 @@ def compare_defenses(
     >>> frame.set_index("defense")["threshold_auc"].sort_values().index.tolist()
     ['label only', 'undefended']
     """
-    import pandas as pd
-
-    from .._process._terminal import progress_bar
-
     data = _gather(X, y, X_test, y_test, fit_params)
     named = _named(models, len(np.unique(data.y)))
     baseline = _check_baseline(baseline, named)
@@ -174,7 +170,8 @@ def compare_defenses(
     )
     check_release(release)
     asked = access_released_as(release)
-    means = Means(release, asked and asked(), n_references > 0, gradients=True)
+    access = None if asked is None else asked()
+    means = Means(release, access, n_references > 0, gradients=True)
     choose_attacks(attacks, means)
     for name, model in named.items():
         try:
@@ -193,33 +190,12 @@ def compare_defenses(
         "n_jobs": n_jobs,
         "random_state": seed,
     }
-    rows, headline, run, failures = [], None, [], []
-    bar = progress_bar(named.items(), desc="defenses", unit="model", disable=not progress)
-    for name, model in bar:
-        bar.set_postfix_str(name)
-        row = {"defense": name, "parameters": describe(model), "error": ""}
-        # A failure after hours must not take the finished rows with it.
-        try:
-            measured, report = _measure(model, data, options)
-            row |= measured
-            headline, run = report.info["headline"], report.info["attacks"]
-        except Exception as error:
-            failures.append(error)
-            row["error"] = f"{type(error).__name__}: {error}"
-            warnings.warn(f"{name!r} is not compared. {row['error']}", UserWarning, stacklevel=2)
-        rows.append(row)
-    if headline is None:
-        raise ValueError(f"All models failed, the first with: {failures[0]}") from failures[0]
-    frame = pd.DataFrame(rows)
-    for kind in ("fit", "predict"):
-        usual = frame.loc[frame["defense"] == baseline, f"{kind}_time"].iloc[0]
-        frame[f"{kind}_ratio"] = frame[f"{kind}_time"] / usual
-    known = {*_FIRST, *_LAST}
-    frame = frame[[*_FIRST, *(name for name in frame.columns if name not in known), *_LAST]]
+    rows, report = _measure_all(named, data, options, progress)
+    frame = _laid_out(rows, baseline)
     frame.attrs = {
-        "headline": headline,
+        "headline": report.info["headline"],
         "baseline": baseline,
-        "attacks": list(run),
+        "attacks": list(report.info["attacks"]),
         "lost": {row["defense"]: row["error"] for row in rows if row["error"]},
         "confidence": float(confidence),
         "n_train": len(data.train),
@@ -227,6 +203,44 @@ def compare_defenses(
         "random_state": seed,
     }
     return frame
+
+
+def _measure_all(
+    named: dict[str, Any], data: _Data, options: dict[str, Any], progress: bool
+) -> tuple[list[dict[str, Any]], AuditReport]:
+    """Return a row for each model, and the report of the last that did not fail."""
+    from .._process._terminal import progress_bar
+
+    rows: list[dict[str, Any]] = []
+    last, failures = None, []
+    bar = progress_bar(named.items(), desc="defenses", unit="model", disable=not progress)
+    for name, model in bar:
+        bar.set_postfix_str(name)
+        row = {"defense": name, "parameters": describe(model), "error": ""}
+        # A failure after hours must not take the finished rows with it.
+        try:
+            measured, last = _measure(model, data, options)
+            row |= measured
+        except Exception as error:
+            failures.append(error)
+            row["error"] = f"{type(error).__name__}: {error}"
+            warnings.warn(f"{name!r} is not compared. {row['error']}", UserWarning, stacklevel=3)
+        rows.append(row)
+    if last is None:
+        raise ValueError(f"All models failed, the first with: {failures[0]}") from failures[0]
+    return rows, last
+
+
+def _laid_out(rows: list[dict[str, Any]], baseline: str) -> pd.DataFrame:
+    """Return the frame of all rows, with times relative to those of the baseline."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows)
+    for kind in ("fit", "predict"):
+        usual = frame.loc[frame["defense"] == baseline, f"{kind}_time"].iloc[0]
+        frame[f"{kind}_ratio"] = frame[f"{kind}_time"] / usual
+    known = {*_FIRST, *_LAST}
+    return frame[[*_FIRST, *(name for name in frame.columns if name not in known), *_LAST]]
 
 
 @dataclass

@@ -17,11 +17,11 @@ from .._models._trainable import unfitted
 from .._observations._inside_columns import looks_inside
 from .._observe import observe
 from .._records._checked import check_records, check_same_features
+from .._records._digests import row_digests
 from .._records._rows import (
     concat_rows,
     has_entries,
     n_rows,
-    row_digests,
     take_params,
     take_rows,
 )

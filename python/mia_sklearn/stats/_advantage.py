@@ -42,10 +42,14 @@ def difference_interval(
 
     Parameters
     ----------
-    count_1, count_0 : int or array of int
-        Successes of the two samples.
-    n_1, n_0 : int
-        Sizes of the two samples.
+    count_1 : int or array of int
+        Successes of the first sample.
+    n_1 : int
+        Size of the first sample.
+    count_0 : int or array of int
+        Successes of the second sample.
+    n_0 : int
+        Size of the second sample.
     confidence : float, default=0.95
         Two-sided confidence.
 

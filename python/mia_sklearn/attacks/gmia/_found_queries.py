@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 if TYPE_CHECKING:
     pass
@@ -49,3 +53,37 @@ class FoundQueries:
 
     def __len__(self) -> int:
         return len(self.influence)
+
+
+def laid_side_by_side(
+    width: int, n_references: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> pd.DataFrame:
+    """Lay signals at queries, and the references' there, side by side.
+
+    Parameters
+    ----------
+    width : int
+        Places for queries: as many as a search tries, so that all tables have the same columns.
+    n_references : int
+    parts : sequence of (ndarray of shape (n, n_queries), (n, n_queries, n_references))
+        The number of queries may differ from part to part.
+    """
+    import pandas as pd
+
+    n_rows = sum(len(own) for own, _ in parts)
+    signal = np.full((n_rows, width), np.nan, dtype=np.float32)
+    references = np.full((n_rows, width, n_references), np.nan, dtype=np.float32)
+    start = 0
+    for own, others in parts:
+        stop, n_queries = start + len(own), own.shape[1]
+        signal[start:stop, :n_queries] = own
+        references[start:stop, :n_queries] = others
+        start = stop
+    names = [f"enhancing_{q}" for q in range(width)]
+    names += [f"enhancing_{q}_out_{k}" for q in range(width) for k in range(n_references)]
+    return pd.DataFrame(np.hstack([signal, references.reshape(n_rows, -1)]), columns=names)
+
+
+def influence_of(without: np.ndarray, with_it: np.ndarray, code: int) -> np.ndarray:
+    """Return the share of references that answer a class with more confidence with the record."""
+    return (with_it[..., code] > without[..., code]).mean(axis=0)

@@ -98,7 +98,7 @@ class MembershipCurve(Callback):
         self.confidence = confidence
 
     def initialize(self) -> MembershipCurve:
-        """Forget what was seen of another training."""
+        # What was seen of another training is forgotten.
         self.rows_: list[dict[str, float]] = []
         return self
 

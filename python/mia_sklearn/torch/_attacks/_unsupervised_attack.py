@@ -113,7 +113,7 @@ class UnsupervisedWhiteBoxAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "white-box"
     requires: ClassVar[tuple[str, ...]] = ("grad_norm",)
-    knowledge: ClassVar[str] = KNOWS_THE_RECORD + "; other records of which some are members"
+    attacker_knows: ClassVar[str] = KNOWS_THE_RECORD + "; other records of which some are members"
 
     _ranks_without_members: ClassVar[bool] = True
 

@@ -230,7 +230,7 @@ class WhiteBoxAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "white-box"
     requires: ClassVar[tuple[str, ...]] = ("grad_norm",)
-    knowledge: ClassVar[str] = KNOWS_THE_RECORD + "; some members and some non-members"
+    attacker_knows: ClassVar[str] = KNOWS_THE_RECORD + "; some members and some non-members"
     not_run: ClassVar[str] = (
         "needs records whose membership is known beside those that are audited: "
         'fit it on observe(..., view="white-box")'

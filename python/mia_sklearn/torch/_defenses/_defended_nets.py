@@ -193,18 +193,7 @@ def is_norm(module: nn.Module) -> bool:
 
 
 def epoch_loss(net: Any, which: str) -> float:
-    """Return the mean loss of a net's last epoch, batches weighted by their sizes.
-
-    Parameters
-    ----------
-    net : skorch net
-    which : {"train", "valid"}
-
-    Returns
-    -------
-    float
-        NaN if there were no such batches.
-    """
+    """Return a net's mean "train" or "valid" loss in its last epoch; NaN without such batches."""
     batches = [b for b in net.history[-1]["batches"] if f"{which}_loss" in b]
     sizes = [b[f"{which}_batch_size"] for b in batches]
     losses = [b[f"{which}_loss"] for b in batches]
@@ -239,25 +228,10 @@ class _WrappedNLL(_Wrapped, nn.NLLLoss):
 
 
 def wrap_criterion(net: Any, training_loss: TrainingLoss, who: str) -> nn.Module:
-    """Replace the criterion of an initialised net while it trains.
+    """Replace the criterion of an initialised net while it trains; returns it, to be put back.
 
-    Parameters
-    ----------
-    net : initialised skorch net
-    training_loss : callable
-        Called with the criterion's own value, the log-posteriors and the positions of the labels.
-    who : str
-        The defense, for messages.
-
-    Returns
-    -------
-    torch.nn.Module
-        The net's own criterion, to put back.
-
-    Raises
-    ------
-    ValueError
-        If the criterion is none that posteriors can be read from, or no mean over records.
+    `training_loss` is called with the criterion's own value, the log-posteriors and the positions
+    of the labels; `who` names the defense in messages.
     """
     own = net.criterion_
     kind = next((k for known, k in _KINDS.items() if isinstance(own, known)), None)

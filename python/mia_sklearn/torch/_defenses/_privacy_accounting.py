@@ -40,13 +40,7 @@ class PrivacyPlan:
 
 
 def check_opacus() -> None:
-    """Raise if Opacus is absent.
-
-    Raises
-    ------
-    ImportError
-        Names the extra that installs it.
-    """
+    """Raise if Opacus is absent, naming the extra that installs it."""
     try:
         import opacus  # noqa: F401
     except ImportError as error:

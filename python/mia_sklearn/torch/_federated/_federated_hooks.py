@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..._models._targets import check_labels, class_indices
-from ..._observations._layout import alone
+from ..._observations._layout import lay_alone
 from ..._records._checked import check_records
 from ..._records._frames import as_frame
 from ..._records._rows import is_frame
@@ -132,7 +132,6 @@ class RecordObserver(FederatedObserver):
         return f"{type(self).__name__}({len(self.y)} records, ascent={self.ascent:g})"
 
     def begin(self, target: TorchTarget, n_participants: int, n_rounds: int) -> None:
-        """Prepare for a training, checking records and rounds against it."""
         for name in ("rounds", "ascent_rounds"):
             asked = getattr(self, name)
             if asked is not None and not set(asked) <= set(range(1, n_rounds + 1)):
@@ -154,7 +153,7 @@ class RecordObserver(FederatedObserver):
         """Return the observations of the model that the scratch module holds."""
         answers = log_posteriors(self._target, self.X)
         labels = class_indices(self._target, self.y)
-        table = alone(answers, labels, len(self._target.classes_))
+        table = lay_alone(answers, labels, len(self._target.classes_))
         if not self.parts:
             return table
         names, values = record_features(

@@ -113,7 +113,6 @@ class GlobalObserver(RecordObserver):
         self.isolate = isolate
 
     def begin(self, target: TorchTarget, n_participants: int, n_rounds: int) -> None:
-        """Prepare for a training, checking records, rounds and participants against it."""
         everyone = range(n_participants)
         asked = everyone if self.participants is None else np.atleast_1d(self.participants)
         self._watched = {int(participant) for participant in asked}
@@ -126,14 +125,12 @@ class GlobalObserver(RecordObserver):
         super().begin(target, n_participants, n_rounds)
 
     def on_send(self, number: int, participant: int, state: State) -> State:
-        """Return the global model, or what the attack sends in its place."""
         if participant not in self._watched:
             return state
         state = self._previous.get(participant, state)
         return self._climbed(number, state)
 
     def on_update(self, number: int, participant: int, state: State) -> State:
-        """Record a watched participant's update and pass it on."""
         if participant in self._watched:
             if self.isolate:
                 self._previous[participant] = state
@@ -262,7 +259,6 @@ class LocalObserver(RecordObserver):
         self.participant = participant
 
     def begin(self, target: TorchTarget, n_participants: int, n_rounds: int) -> None:
-        """Prepare for a training, checking records, rounds and the participant against it."""
         if self.participant not in range(n_participants):
             raise ValueError(
                 f"participant must lie between 0 and {n_participants - 1}, got "
@@ -271,11 +267,10 @@ class LocalObserver(RecordObserver):
         super().begin(target, n_participants, n_rounds)
 
     def on_update(self, number: int, participant: int, state: State) -> State:
-        """Return an update, the attacker's own with the step of ascent in it."""
+        # The attacker's own has the step of ascent in it.
         return self._climbed(number, state) if participant == self.participant else state
 
     def on_average(self, number: int, state: State) -> None:
-        """Record the new global model."""
         self._see(self.participant, number, state)
 
     def observations(self) -> pd.DataFrame:

@@ -82,14 +82,12 @@ class AdversarialNet(NeuralNet):
         raise AttributeError("A GAN predicts nothing: use sample or discriminator_score.")
 
     def initialize(self) -> AdversarialNet:
-        """Make modules and optimizers anew."""
         self.n_steps_ = 0
         super().initialize()
         self._check_modules()
         return self
 
     def initialize_module(self) -> AdversarialNet:
-        """Make both modules."""
         with seeded(self.next_seed()):
             self.generator_module_ = self._made("generator_module")
             self.discriminator_module_ = self._made("discriminator_module")
@@ -113,7 +111,6 @@ class AdversarialNet(NeuralNet):
         return kind(**{key: known[key] for key in known if key in taken} | options)
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> AdversarialNet:
-        """Make both optimizers."""
         for part in PARTS:
             learned = getattr(self, f"{part}_module_").named_parameters()
             setattr(self, f"{part}_optimizer_", self.made_optimizer(part, learned))
@@ -121,7 +118,18 @@ class AdversarialNet(NeuralNet):
         return self
 
     def made_optimizer(self, part: str, learned: Iterable[tuple[str, Tensor]]) -> Any:
-        """Return an optimizer of one part's parameters, given by name."""
+        """Return an optimizer of one part's parameters.
+
+        Parameters
+        ----------
+        part : {"generator", "discriminator"}
+        learned : iterable of (str, Tensor)
+            The parameters by name.
+
+        Returns
+        -------
+        torch.optim.Optimizer
+        """
         kind = getattr(self, f"{part}_optimizer")
         groups, options = self.get_params_for_optimizer(f"{part}_optimizer", learned)
         if kind is None:
@@ -153,33 +161,108 @@ class AdversarialNet(NeuralNet):
             )
 
     def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw the noise of `n` samples, the same on every device."""
+        """Draw the noise that samples are made of, the same on every device.
+
+        Parameters
+        ----------
+        n : int
+            Samples.
+        generator : torch.Generator, default=None
+            By default torch's own.
+
+        Returns
+        -------
+        Tensor of shape (n, latent_dim)
+        """
         return torch.randn(n, self.latent_dim, generator=generator).to(self.device)
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
-        """Return the discriminator's logits of a batch."""
+        """Return the discriminator's logits of a batch.
+
+        Parameters
+        ----------
+        x : Tensor or ndarray of shape (n_records, ...)
+        **fit_params
+            Not used.
+
+        Returns
+        -------
+        Tensor of shape (n_records,)
+        """
         return self.discriminator_module_(to_tensor(x, device=self.device)).reshape(-1)
 
     def discriminator_loss(self, records: Tensor, made: Tensor) -> Tensor:
-        """Return how badly the discriminator tells records from samples."""
+        """Return how badly the discriminator tells records from samples.
+
+        Parameters
+        ----------
+        records, made : Tensor of shape (n_records, ...)
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
         return self.discriminator_loss_of(self.infer(records), self.infer(made))
 
     def discriminator_loss_of(self, real: Tensor, false: Tensor) -> Tensor:
-        """Return the discriminator's loss, from its logits of records and of samples."""
+        """Return the discriminator's loss, from its logits.
+
+        Parameters
+        ----------
+        real : Tensor of shape (n_records,)
+            Its logits of records.
+        false : Tensor of shape (n_samples,)
+            Its logits of samples.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
         return self.criterion_(real, torch.ones_like(real)) + self.criterion_(
             false, torch.zeros_like(false)
         )
 
     def generator_loss(self, made: Tensor) -> Tensor:
-        """Return how well the discriminator recognises samples."""
+        """Return how well the discriminator recognises samples.
+
+        Parameters
+        ----------
+        made : Tensor of shape (n_samples, ...)
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
         return self.generator_loss_of(self.infer(made))
 
     def generator_loss_of(self, false: Tensor) -> Tensor:
-        """Return the generator's loss, from the discriminator's logits of its samples."""
+        """Return the generator's loss, from the discriminator's logits of its samples.
+
+        Parameters
+        ----------
+        false : Tensor of shape (n_samples,)
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
         return self.criterion_(false, torch.ones_like(false))
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Train the discriminator on a batch, and the generator behind every few of them."""
+        """Train the discriminator on a batch, and the generator behind every few of them.
+
+        Parameters
+        ----------
+        batch : tuple
+            Records, and what goes with them.
+        **fit_params
+            Not used.
+
+        Returns
+        -------
+        dict
+            The discriminator's ``loss``; ``y_pred`` is None.
+        """
         self._set_training(True)
         records = to_tensor(unpack_data(batch)[0], device=self.device)
         with torch.no_grad():
@@ -206,7 +289,18 @@ class AdversarialNet(NeuralNet):
         optimizer.step()
 
     def check_loss(self, part: str, loss: Tensor) -> None:
-        """Refuse to go on from a loss that is not finite."""
+        """Refuse to go on from a loss that is not finite.
+
+        Parameters
+        ----------
+        part : {"generator", "discriminator"}
+        loss : Tensor of shape ()
+
+        Raises
+        ------
+        ValueError
+            If it is not.
+        """
         if not torch.isfinite(loss):
             raise ValueError(
                 f"The loss of the {part} became {loss.item()} in epoch {len(self.history)}: lower "
@@ -215,7 +309,20 @@ class AdversarialNet(NeuralNet):
 
     @torch.no_grad()
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Return the discriminator's loss on a batch of records that it is not trained on."""
+        """Return the discriminator's loss on a batch of records that it is not trained on.
+
+        Parameters
+        ----------
+        batch : tuple
+            Records, and what goes with them.
+        **fit_params
+            Not used.
+
+        Returns
+        -------
+        dict
+            The ``loss``; ``y_pred`` is None.
+        """
         self._set_training(False)
         records = to_tensor(unpack_data(batch)[0], device=self.device)
         made = self.generator_module_(self.noise(len(records)))

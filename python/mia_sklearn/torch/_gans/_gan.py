@@ -251,7 +251,7 @@ class GAN(AdversarialNet):
         return X
 
     def initialize(self) -> GAN:
-        """Make modules and optimizers anew, with the weights that `random_state` gives them."""
+        # With the weights that `random_state` gives them.
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self.rng_ = np.random.default_rng(seed)
         super().initialize()
@@ -261,6 +261,12 @@ class GAN(AdversarialNet):
         return bool(getattr(self, "initialized_", False))
 
     def next_seed(self) -> int:
+        """Return the seed of what is drawn next.
+
+        Returns
+        -------
+        int
+        """
         return int(self.rng_.integers(2**31 - 1))
 
     def _records(self, X: Any, *, reset: bool = False, at_least: int = 1) -> np.ndarray:

@@ -138,19 +138,7 @@ def _chunks(net: GAN, records: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def why_not_stacked(gan: GAN, X: Any) -> str:
-    """Return why GANs of a kind cannot be trained as one; empty when they can.
-
-    Parameters
-    ----------
-    gan : GAN
-    X : array-like or data frame of shape (n_records, ...)
-        Some of the records.
-
-    Returns
-    -------
-    str
-        The reason, to stand behind "because".
-    """
+    """Return why GANs of a kind cannot be trained as one; empty where they can."""
     net = clone(gan).set_params(random_state=0, verbose=0)
     reason = _why_not_by_parameters(net)
     if reason:

@@ -23,7 +23,7 @@ _LEAST_SIDE = 4
 
 
 def _dense(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers with leaky rectifiers in between."""
+    """Return linear layers with leaky rectifiers in between."""
     layers: list[nn.Module] = []
     for width, following in pairwise(sizes):
         layers += [nn.Linear(width, following), nn.LeakyReLU(_SLOPE)]
@@ -95,9 +95,6 @@ class ConvDiscriminator(nn.Module):
 
 
 def default_modules(record_shape: Sequence[int]) -> tuple[type[nn.Module], type[nn.Module]]:
-    """Return the classes of generator and discriminator for records of a shape.
-
-    Convolutional ones for images of shape (channels, height, width).
-    """
+    """Return generator and discriminator: convolutional for images (channels, height, width)."""
     is_image = len(record_shape) == 3 and min(record_shape[1:]) >= _LEAST_SIDE
     return (ConvGenerator, ConvDiscriminator) if is_image else (MLPGenerator, MLPDiscriminator)

@@ -97,7 +97,16 @@ class InformedGAN(GAN):
         return torch.cat([module(part.double()).reshape(-1) for part in parts]).numpy()
 
     def discriminator_loss(self, records: Tensor, made: Tensor) -> Tensor:
-        """Return how badly the discriminator tells records from samples and known fakes."""
+        """Return how badly the discriminator tells records from samples and known fakes.
+
+        Parameters
+        ----------
+        records, made : Tensor of shape (n_records, ...)
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
         fakes = getattr(self, "_fakes", None)
         if fakes is not None:
             drawn = torch.randint(len(fakes), (len(records),))

@@ -56,44 +56,17 @@ def record_features(
     parts: Sequence[str] = PARTS,
     chunk: int | None = None,
 ) -> tuple[list[str], np.ndarray]:
-    """Read gradients and activations of a network, record by record.
+    """Return names and values, (n_records, n_columns), of gradients and activations of a network.
 
-    Threat model: white-box. The module is asked in evaluation mode and left as it was.
-
-    Parameters
-    ----------
-    target : TorchTarget
-    X : table of shape (n_records, ...)
-    y : ndarray of int of shape (n_records,)
-        Class indices: columns of `target.classes_`.
-    layers : sequence of str, default=None
-        Names as in `module.named_modules()` ("module" is the module itself, where it owns a
-        weight); by default the last two modules that own a weight, normalisations left out.
-    parts : sequence of str, default=("grad_norm", "activation", "gradient")
-        Column groups wanted.
-    chunk : int, default=None
-        Records at a time; by default as many as a fixed budget of memory allows.
-
-    Returns
-    -------
-    names : list of str
-        `grad_norm` (by all trainable parameters), `grad_norm.<layer>`,
-        `activation.<layer>.<i>`, `gradient.<layer>.<row>_<column>` (by the layer's weight as
-        a matrix). A layer that is not called as a module has no activations, one without
-        trainable parameters no gradients.
-    values : ndarray of shape (n_records, n_columns), float32
-        NaN where a value is not finite.
-
-    Raises
-    ------
-    ValueError
-        If a layer does not exist, no parameter gets a gradient, or the table would be too large.
-
-    Warns
-    -----
-    RuntimeWarning
-        If memory runs out (the chunk is halved), or the module cannot be differentiated for
-        many records at once (they are taken one at a time).
+    Threat model: white-box. The module is asked in evaluation mode and left as it was. `y` are
+    columns of `target.classes_`. Layers are named as in `module.named_modules()` ("module" is the
+    module itself, where it owns a weight); by default the last two that own a weight,
+    normalisations left out. Columns are `grad_norm` (by all trainable parameters),
+    `grad_norm.<layer>`, `activation.<layer>.<i>` and `gradient.<layer>.<row>_<column>` (by the
+    layer's weight as a matrix). A layer that is not called as a module has no activations, one
+    without trainable parameters no gradients. Values that are not finite are NaN. Records go
+    `chunk` at a time, by default as many as a fixed budget of memory allows, and half as many, with
+    a warning, where memory runs out.
     """
     check_parts(parts)
     reading = _Reading(target, X, y, layers, parts)

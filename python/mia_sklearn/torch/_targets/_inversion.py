@@ -15,25 +15,10 @@ __all__ = ["torch_input_gradients"]
 
 
 def torch_input_gradients(target: TorchTarget, X: Any, labels: np.ndarray) -> np.ndarray:
-    """Return the gradient of each record's log-posterior, by what the module is given.
+    """Return the gradient of each record's log-posterior, in the shape of the module's input.
 
-    The module is asked in evaluation mode and left as it was.
-
-    Parameters
-    ----------
-    target : TorchTarget
-    X : table of shape (n_records, ...)
-    labels : ndarray of int of shape (n_records,)
-        Class indices: columns of `target.classes_`.
-
-    Returns
-    -------
-    ndarray of the shape of the module's input, float64
-
-    Raises
-    ------
-    ValueError
-        If the module's answer cannot be differentiated by its input.
+    The module is asked in evaluation mode and left as it was; `labels` are columns of
+    `target.classes_`.
     """
     if target.outputs == "auto":
         # Its first answers tell what the module returns.

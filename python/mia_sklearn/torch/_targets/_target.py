@@ -141,7 +141,18 @@ class TorchTarget:
         return target
 
     def of(self, module: nn.Module, classes: Any) -> TorchTarget:
-        """Return another module of the same kind as a target, for what this one's net did."""
+        """Return another module of the same kind as a target, for what this one's net did.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+        classes : array-like of shape (n_classes,)
+            Labels, in the order of the module's columns.
+
+        Returns
+        -------
+        TorchTarget
+        """
         target = copy.copy(self)
         target.module, target.classes_ = module, np.asarray(classes)
         target.source = target._net = target._before = None

@@ -66,19 +66,7 @@ _STEPS = (
 
 
 def why_not_batched(estimator: Any, X: Any, fit_params: dict[str, Any]) -> str:
-    """Return why a net's models cannot be trained as one; empty when they can.
-
-    Parameters
-    ----------
-    estimator : unfitted net, or Pipeline that ends in one
-    X : table of shape (n_records, ...)
-    fit_params : dict
-
-    Returns
-    -------
-    str
-        The reason, to stand behind "because".
-    """
+    """Return why a net's models cannot be trained as one; empty where they can."""
     if hasattr(estimator, "steps"):
         return "the steps of a Pipeline are fitted on each training set"
     if fit_params:

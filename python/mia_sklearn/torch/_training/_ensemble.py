@@ -239,25 +239,11 @@ class Ensemble:
     ) -> None:
         """Train models and hand over each one's log-posteriors as soon as its chunk is done.
 
-        Parameters
-        ----------
-        rows : callable
-            Returns a model's training records, repeated ones included.
-        sizes : ndarray of shape (n_models,)
-            Their number.
-        seeds : ndarray of shape (n_models,)
-        keep : callable
-            Gets a model's number and its answers of shape (n_answers, n_columns), or `Lost`.
-        cores : int, default=1
-        chunk_size : int, default=None
-            Most models at a time; by default as many as the memory allows.
-        advance : callable
-            Gets the number of epochs since it was last called, those of all models in all.
-
-        Warns
-        -----
-        UserWarning
-            If a chunk does not fit into memory. It is halved.
+        `rows` returns a model's training records, repeated ones included, `sizes` has their
+        numbers. `keep` gets a model's number and its answers of shape (n_answers, n_columns), or
+        `Lost`; `advance` the epochs of all models since it was last called. Chunks are as large as
+        the memory allows, or `chunk_size`; one that does not fit after all is halved, with a
+        warning.
         """
         side_by_side = 1 if self.stacked else cores
         with torch_threads(cores // side_by_side):

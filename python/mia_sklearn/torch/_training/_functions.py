@@ -43,23 +43,13 @@ def _mixed(x: Tensor) -> Tensor:
 
 
 def step_keys(seeds: np.ndarray, step: int) -> np.ndarray:
-    """Return a number per model and step, from which the masks of that step come.
-
-    Parameters
-    ----------
-    seeds : ndarray of shape (n_models,), integer
-    step : int
-
-    Returns
-    -------
-    ndarray of shape (n_models,), int32
-    """
+    """Return a number (int32) for each model, from which the masks of a step come."""
     mixed = _scattered(_scattered(seeds.astype(np.uint64)) + np.uint64(step))
     return (mixed >> np.uint64(32)).astype(np.uint32).view(np.int32)
 
 
 def _scattered(x: np.ndarray) -> np.ndarray:
-    """The steps of splitmix64 (S. Vigna, public domain)."""
+    """Return numbers after the steps of splitmix64 (S. Vigna, public domain)."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -116,10 +106,6 @@ class TrainingFunctions(TorchFunctionMode):
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A linear layer, computed so that the gradient by the weight lies in memory as the weight.
-
-    Otherwise stacked gradients come transposed, and the optimizer's copies cost as much as the
-    products.
-    """
+    """A linear layer whose gradient by the weight lies in memory as the weight, cheap to copy."""
     output = torch.mm(weight, input.T)
     return (output if bias is None else output + bias[:, None]).T

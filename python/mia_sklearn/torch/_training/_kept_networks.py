@@ -91,12 +91,7 @@ class KeptNetworks:
         return kept
 
     def log_posteriors(self, X: Any) -> np.ndarray:
-        """Return the log-posteriors of all networks on some records.
-
-        Returns
-        -------
-        ndarray of shape (n_models, n_records, n_classes), float32
-        """
+        """Return the log-posteriors of all networks, (n_models, n_records, n_classes), float32."""
         x = self._tensor(X)
         return np.concatenate(self._each(lambda kept: self._answers(kept[1], x), self.chunks))
 
@@ -109,16 +104,8 @@ class KeptNetworks:
     def with_record(self, x: Any, code: int, *, epochs: int) -> tuple[KeptNetworks, KeptNetworks]:
         """Return the networks updated with a record in every batch, and updated without it.
 
-        Both see the same batches of their own training sets, so that nothing but the record
-        tells them apart.
-
-        Parameters
-        ----------
-        x : table of one record
-        code : int
-            Position of the record's class.
-        epochs : int
-            Passes over the training sets.
+        Both see the same batches of their own training sets, for `epochs` passes, so that nothing
+        but the record `x`, of the class numbered `code`, tells them apart.
         """
         ensemble = copy.copy(self.ensemble)
         ensemble.tables = [torch.cat([self.ensemble.tables[0], self._tensor(x)])]

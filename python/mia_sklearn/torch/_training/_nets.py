@@ -216,26 +216,8 @@ def train_net(
 ) -> TorchTarget:
     """Train a net, or a pipeline that ends in one, on labels of any kind.
 
-    Parameters
-    ----------
-    net : unfitted net or Pipeline, which is fitted
-    X : table of shape (n_records, ...)
-    labels : ndarray of shape (n_records,)
-    params : dict, default=None
-        Arguments of `fit`.
-    classes : ndarray of shape (n_classes,), default=None
-        All labels that there are; those of `labels` by default.
-    seed : int, default=None
-        By default drawn from torch's own generator, as that of skorch's `fit`.
-
-    Returns
-    -------
-    TorchTarget
-
-    Raises
-    ------
-    ValueError
-        If the module has not as many columns as there are classes, or the loss became NaN.
+    `classes` are all labels that there are, by default those of `labels`. The seed is by default
+    drawn from torch's own generator, as that of skorch's `fit`.
     """
     classes = net_classes(net, X, labels if classes is None else classes)
     seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed

@@ -39,7 +39,8 @@ class _Documented(Validator):
         found = dict(super().doc_all_parameters)
         if hasattr(self.obj, "_fields") or hasattr(self.obj, "__dataclass_fields__"):
             fields = [name for name in attributes(self.obj) if name in self.signature_parameters]
-            found = dict.fromkeys(fields, ("", "")) | found
+            found |= dict.fromkeys(fields, ("as its annotation says", "")) | found
+            found = {n: found[n] for n in self.signature_parameters if n in found} | found
         return found
 
 
@@ -70,11 +71,18 @@ def _members(name: str, found: type) -> Iterator[tuple[str, Any]]:
         for attribute, member in vars(owner).items():
             if attribute.startswith("_") or getattr(found, attribute, None) is None:
                 continue
+            if attribute.startswith("set_") and attribute.endswith("_request"):
+                continue  # scikit-learn makes these and writes their docstrings.
             if isinstance(member, property):
                 if attribute not in documented:
                     yield f"{name}.{attribute}", member
-            elif inspect.isroutine(member) or isinstance(member, (classmethod, staticmethod)):
-                yield f"{name}.{attribute}", getattr(member, "__func__", member)
+            elif isinstance(member, (classmethod, staticmethod)):
+                yield f"{name}.{attribute}", getattr(found, attribute)
+            else:
+                # Methods that are there only where the estimator has them hold the function.
+                method = getattr(member, "fn", member)
+                if inspect.isroutine(method):
+                    yield f"{name}.{attribute}", method
 
 
 def faults(found: Any) -> list[str]:
@@ -82,12 +90,18 @@ def faults(found: Any) -> list[str]:
     if not found.__doc__ and inspect.getdoc(found):
         return []  # That of the method which it overrides, checked there.
     documented = _Documented(get_doc_object(found))
-    errors = validate("", lambda *_: documented)["errors"]
+    errors = validate("", lambda *_, **__: documented)["errors"]
+    elsewhere = {"PR01"} if getattr(found, "_is_protocol", False) or _as_its_base(found) else set()
     return [
         f"{code} {message}"
         for code, message in errors
-        if code in CHECKED and not (code == "SS03" and documented.summary.endswith("?"))
+        if code in CHECKED - elsewhere and not (code == "SS03" and documented.summary.endswith("?"))
     ]
+
+
+def _as_its_base(found: Any) -> bool:
+    """Tell whether a class says that it has the parameters of another one."""
+    return inspect.isclass(found) and "Parameters and attributes are those of" in found.__doc__
 
 
 def main() -> int:

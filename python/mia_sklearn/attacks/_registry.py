@@ -25,24 +25,44 @@ __all__ = [
 class AttackInfo(Listed):
     """One attack of the registry.
 
-    Beside its name and its place: what the class states, see `mia_sklearn.base.BaseAttack`.
+    Attributes
+    ----------
+    name : str
+        Short name, as `audit(attacks=[...])` takes it.
+    path : str
+        Where the class is: its module and its name, with a colon between.
+    source : str
+        The distribution that brings it.
+    unavailable : str
+        Why an attack of another package cannot be used; empty where it can.
+    threat_model : str
+        What the attacker can see; empty where the attack is not available.
+    requires : tuple of str
+        Column groups of the observations without which it cannot work.
+    attacker_knows : str
+        What the attacker knows, where `requires` does not tell.
+    not_run : str
+        Why the report lists it as not run, where it could be.
+    by_default : tuple of str
+        On what answers "auto" runs it.
+    headline : int or None
+        Strength as the attack that makes the verdict.
+    parameters : dict
+        What is set to make it of its class.
+
+    See Also
+    --------
+    mia_sklearn.base.BaseAttack : States what is read here.
     """
 
     kind: ClassVar[str] = "attack"
 
-    #: What the attacker can see; empty where the attack is not available.
     threat_model: str = ""
-    #: Column groups of the observations without which it cannot work.
     requires: tuple[str, ...] = ()
-    #: What the attacker knows, where `requires` does not tell.
     attacker_knows: str = ""
-    #: Why the report lists it as not run, where it could be.
     not_run: str = "not asked for"
-    #: On what answers "auto" runs it.
     by_default: tuple[str, ...] = ()
-    #: Strength as the attack that makes the verdict.
     headline: int | None = None
-    #: What is set to make it of its class.
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -51,11 +71,25 @@ class AttackInfo(Listed):
         return self.load()
 
     def make(self) -> BaseAttack:
-        """Return the attack, unfitted."""
+        """Return the attack, unfitted.
+
+        Returns
+        -------
+        BaseAttack
+        """
         return self.attack(**self.parameters)
 
     def is_of(self, attack: BaseAttack) -> bool:
-        """Tell whether an attack is an instance of this class."""
+        """Tell whether an attack is an instance of this class.
+
+        Parameters
+        ----------
+        attack : BaseAttack
+
+        Returns
+        -------
+        bool
+        """
         # By name first: asking for the class may load torch.
         named = type(attack).__name__ == self.class_name
         return named and not self.unavailable and type(attack) is self.attack

@@ -32,12 +32,17 @@ _NEWTON_STEPS = 50
 
 
 class Variant(NamedTuple):
-    """A second name of an attack: with these parameters it is an attack of its own."""
+    """A second name of an attack: with these parameters it is an attack of its own.
+
+    Attributes
+    ----------
+    parameters : dict
+    by_default, attacker_knows : tuple of str, str
+        As `BaseAttack` has them.
+    """
 
     parameters: Mapping[str, Any]
-    #: See `BaseAttack`.
     by_default: tuple[str, ...] = ()
-    #: See `BaseAttack`.
     attacker_knows: str = ""
 
 

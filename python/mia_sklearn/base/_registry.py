@@ -45,6 +45,10 @@ class Listed:
     def load(self) -> Any:
         """Return the class, imported when it is asked for.
 
+        Returns
+        -------
+        type
+
         Raises
         ------
         ImportError
@@ -56,7 +60,16 @@ class Listed:
         return resolve_name(self.path)
 
     def as_stated_by(self, owner: type) -> Any:
-        """Return the same with what a class states itself."""
+        """Return the same with what a class states itself.
+
+        Parameters
+        ----------
+        owner : type
+
+        Returns
+        -------
+        entry of the registry
+        """
         own = {field.name for field in fields(self)} - {field.name for field in fields(Listed)}
         stated = {name: getattr(owner, name) for name in own if hasattr(owner, name)}
         stated = {n: tuple(v) if isinstance(v, list) else v for n, v in stated.items()}

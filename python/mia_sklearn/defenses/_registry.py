@@ -15,16 +15,32 @@ __all__ = ["DefenseInfo", "all_defenses", "compared_by_default", "networks"]
 class DefenseInfo(Listed):
     """One defense of the registry.
 
-    Beside its name and its place: what the class states, see `mia_sklearn.base.BaseDefense`.
+    Attributes
+    ----------
+    name : str
+        Short name, as `compare_defenses` prints it.
+    path : str
+        Where the class is: its module and its name, with a colon between.
+    source : str
+        The distribution that brings it.
+    unavailable : str
+        Why a defense of another package cannot be used; empty where it can.
+    alters : {"answers", "training data", "training"}
+        What it alters.
+    needs_reference_data : bool
+        Whether it needs records beside the training set, given or set apart.
+    needs_networks : bool
+        Whether it defends networks alone.
+
+    See Also
+    --------
+    mia_sklearn.base.BaseDefense : States what is read here.
     """
 
     kind: ClassVar[str] = "defense"
 
-    #: What it alters, one of "answers", "training data" and "training".
     alters: str = "training"
-    #: Whether it needs records beside the training set, given or set apart.
     needs_reference_data: bool = False
-    #: Whether it defends networks alone.
     needs_networks: bool = False
 
     @property

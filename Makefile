@@ -28,7 +28,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread: threads of several processes wait for each other.
 PARALLEL := -n auto
 
-.PHONY: audit test thorough mutants test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs wheel clean
+.PHONY: audit test thorough mutants tables test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs \
+	changelog hooks wheel clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +59,7 @@ lint-python: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/stubtest mia_sklearn._rust
+	$(BIN)/python tools/docstrings.py
 
 rust-test:
 	cargo test --quiet --lib
@@ -76,6 +78,10 @@ thorough: $(VENV)/.test
 # Does a test fail for each small fault?
 mutants: $(VENV)/.test
 	$(BIN)/python tools/mutants.py
+
+# The tables of the README that follow from the code.
+tables: $(VENV)/.test
+	$(BIN)/python tools/tables.py
 
 # The oldest versions that pyproject.toml allows, on the oldest Python found that has wheels of
 # them. The extension is the one in the source tree: it holds for every Python from 3.10 on.
@@ -118,15 +124,25 @@ bench-peers: $(VENV)/.package $(PEERS)/.installed
 	PYTHONPATH=python $(PEERS)/bin/python benchmarks/peers.py
 
 # The reference, from the docstrings, into site/.
-DOCUMENTED := access attacks base cluster conditions datasets defenses disclosure metrics neighbors plots report selection signals stats \
-	torch vulnerability
+DOCUMENTED := access attacks base cluster conditions datasets defenses disclosure metrics neighbors plots \
+	references report selection signals stats torch vulnerability
 # pdoc reads what a module holds, and the public names are loaded at first use only.
-LOADED := import mia_sklearn as m, pdoc.__main__ as p; \
-	vars(m).update({name: getattr(m, name) for name in m.__all__}); p.cli()
+LOADED := import mia_sklearn as m, mia_sklearn.plots as d, pdoc.__main__ as p; \
+	[vars(x).update({name: getattr(x, name) for name in x.__all__}) for x in (m, d)]; p.cli()
 docs: $(VENV)/.test
 	$(UV) pip install --quiet --python $(BIN)/python --group docs
 	$(BIN)/python -c '$(LOADED)' --docformat numpy --output-directory site mia_sklearn \
 		$(addprefix mia_sklearn.,$(DOCUMENTED))
+
+# What the files of changes/ will add to the changelog.
+changelog: $(VENV)/.package
+	$(UV) pip install --quiet --python $(BIN)/python --group changelog
+	$(BIN)/towncrier build --draft
+
+# The quick checks, before every commit.
+hooks: $(VENV)/.test
+	$(UV) pip install --quiet --python $(BIN)/python --group hooks
+	$(BIN)/pre-commit install
 
 wheel: $(VENV)/.test
 	$(BIN)/maturin build --release --out dist

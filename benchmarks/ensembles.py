@@ -20,8 +20,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from mia_sklearn import ReferenceModels
-from mia_sklearn._sampling import training_rows
 from mia_sklearn.datasets import load_adult, load_location30, load_mnist
+from mia_sklearn.references._sampling import training_rows
 from mia_sklearn.torch import TorchTarget
 
 

@@ -469,11 +469,11 @@ def print_audits() -> None:
     X, y = load_adult(return_X_y=True)
     X, y = pd.get_dummies(X).astype(float), np.asarray(y)
     rows = [
-        [name, str(width // 2), *(f"{x:.4f}" for x in audit_rates(model, X, y, width, 12))]
+        [name, str(width // 2), *(f"{x:.4f}" for x in audit_rates(model, X, y, width, 40))]
         for name, (model, width) in AUDITED.items()
     ]
     print_table(
-        "Non-members of whole audits, Adult 450 + 450, 12 audits each",
+        "Non-members of whole audits, Adult 450 + 450, 40 audits each",
         ["model", "out-references", "P(p <= .001)", "P(p <= .01)", "P(p <= .05)"],
         rows,
     )

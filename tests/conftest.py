@@ -17,9 +17,12 @@ import mia_sklearn.attacks
 import mia_sklearn.defenses
 import mia_sklearn.disclosure
 import mia_sklearn.plots
-import mia_sklearn.selection  # noqa: F401
+import mia_sklearn.selection
 from mia_sklearn import ReferenceModels, metrics, observe
 from mia_sklearn.report import AuditReport, Finding
+
+for display in mia_sklearn.plots.__all__:
+    getattr(mia_sklearn.plots, display)
 
 # scikit-learn's checks that each estimator can fail in a way of its own. The others look at code
 # that estimators of one family share: one of a family goes through all of them in `make test`, and

@@ -30,7 +30,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
-from mia_sklearn._advice import advice_for
+from mia_sklearn._audit._advice import advice_for
 from mia_sklearn.defenses import LabelOnly
 
 TREE = DecisionTreeClassifier()

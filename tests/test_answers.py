@@ -14,7 +14,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, observe
-from mia_sklearn._agreement import agreement_with_predict
+from mia_sklearn._models._agreement import agreement_with_predict
 from small_targets import (
     BINARY,
     TRAIN,

@@ -12,8 +12,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from mia_sklearn import ReferenceModels, observe
-from mia_sklearn._observations import Reader, group_columns
-from mia_sklearn._training import _Renamed
+from mia_sklearn._models._fitted import _Renamed
+from mia_sklearn._observations._columns import Reader, group_columns
 from mia_sklearn.attacks import (
     GMIAAttack,
     GroupAttack,

@@ -13,8 +13,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, audit
-from mia_sklearn._controls import distribution_shift
-from mia_sklearn._tables import _describe
+from mia_sklearn._audit._controls import distribution_shift
+from mia_sklearn._audit._tables import describe
 from mia_sklearn.attacks import GMIAAttack, LiRAAttack, ThresholdAttack, all_attacks
 from mia_sklearn.metrics import compute
 
@@ -360,6 +360,6 @@ def test_indirect_gmia_is_refused_with_the_way(model, halves):
 
 
 def test_an_estimator_is_described_without_where_it_lies_in_memory():
-    described = _describe(make_pipeline(FunctionTransformer(lambda X: X), StandardScaler()))
+    described = describe(make_pipeline(FunctionTransformer(lambda X: X), StandardScaler()))
     assert "<lambda>" in described
     assert "0x" not in described

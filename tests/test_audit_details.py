@@ -15,25 +15,26 @@ from sklearn.tree import DecisionTreeClassifier
 
 import mia_sklearn
 from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._controls import _first_block, _ranks, pipeline_control, reference_control
-from mia_sklearn._coverage import Means
-from mia_sklearn._findings import (
-    _duplicates,
-    _few_records,
-    _few_references,
-    _listed,
-    _overfit,
-    _overlap,
-    _vulnerable,
+from mia_sklearn._audit._controls import (
+    _first_block,
+    _ranks,
+    pipeline_control,
+    reference_control,
 )
-from mia_sklearn._groups import Grouping
-from mia_sklearn._observations import ReferenceTable
-from mia_sklearn._repeats import Repeats
-from mia_sklearn._tables import _no_epsilon
-from mia_sklearn._unit import RECORD
+from mia_sklearn._audit._coverage import Means
+from mia_sklearn._audit._findings import Context
+from mia_sklearn._audit._findings._of_leak import _listed
+from mia_sklearn._audit._findings._of_model import Overfitted, VulnerableRecords
+from mia_sklearn._audit._findings._of_records import Duplicates, Overlap, TooFewRecords
+from mia_sklearn._audit._findings._of_references import FewReferences
+from mia_sklearn._audit._repeats import Repeats
+from mia_sklearn._audit._tables import _no_epsilon
+from mia_sklearn._observations._reference_table import ReferenceTable
+from mia_sklearn._records._groups import Grouping
 from mia_sklearn.access import LabelAccess
 from mia_sklearn.attacks import ThresholdAttack
-from mia_sklearn.cli import _judge, main
+from mia_sklearn.cli import main
+from mia_sklearn.cli._main import _judge
 from mia_sklearn.conditions import parse
 from mia_sklearn.metrics import Estimate, compute, roc_auc
 from mia_sklearn.stats import nonmembers_needed
@@ -45,6 +46,10 @@ TREE = DecisionTreeClassifier(max_depth=4, random_state=0)
 
 def records(n, **options):
     return make_classification(n, 6, n_informative=4, flip_y=0.3, random_state=0, **options)
+
+
+def find(finder, run, metrics=None, records=None):
+    return finder().find(Context(run, metrics, records, [], {}))
 
 
 def run(model, X, y, n_train, **options):
@@ -62,7 +67,7 @@ def found(report, code):
 
 def test_precision_is_read_at_the_confidence_asked_for(monkeypatch):
     # 150 others say nothing of 1 % false alarms.
-    monkeypatch.setattr(mia_sklearn._tables, "_PRECISIONS", ("ppv@0.1,0.3",))
+    monkeypatch.setattr(mia_sklearn._audit._tables, "_PRECISIONS", ("ppv@0.1,0.3",))
     report = run(TREE, *records(300), 150, confidence=0.8)
     row = report.metrics.query("metric == 'ppv'").iloc[0]
     member, score = report.records["member"], report.records["lira"]
@@ -140,7 +145,7 @@ def test_the_references_are_scored_person_by_person(table):
 
 def test_an_auc_on_references_varies_with_the_reference_too(table, monkeypatch):
     found = Estimate(0.7, 0.65, 0.75, 30, 30)
-    monkeypatch.setattr(mia_sklearn._controls, "roc_auc", lambda *args, **options: found)
+    monkeypatch.setattr(mia_sklearn._audit._controls, "roc_auc", lambda *args, **options: found)
     control = pipeline_control(
         ThresholdAttack(), table, Grouping(np.arange(60)), seed=0, confidence=0.95
     )
@@ -173,23 +178,24 @@ def test_a_gap_that_chance_may_make_is_no_overfitting(n, code):
     run = SimpleNamespace(
         unit_member=np.arange(n) % 2 == 0, accuracy=lambda member: accuracy[member]
     )
-    assert getattr(_overfit(run), "code", None) == code
+    assert getattr(find(Overfitted, run), "code", None) == code
 
 
 def test_vulnerable_records_are_a_warning_where_they_are_recognised():
     table = pd.DataFrame({"member": [1, 1, 1, 0], "vulnerable": [1, 1, 0, 1]})
     run = SimpleNamespace(vulnerable=SimpleNamespace(beta=0.1))
-    found = _vulnerable(run, table.assign(p_value=[0.5, 0.02, 0.001, 0.001]))
+    found = find(VulnerableRecords, run, records=table.assign(p_value=[0.5, 0.02, 0.001, 0.001]))
     assert (found.severity, "0 of them are recognised" in found.explanation) == ("info", True)
-    found = _vulnerable(run, table.assign(p_value=[0.5, 0.01, 0.5, 0.5]))
+    found = find(VulnerableRecords, run, records=table.assign(p_value=[0.5, 0.01, 0.5, 0.5]))
     assert (found.severity, "1 of them are recognised" in found.explanation) == ("warning", True)
     assert found.title.startswith("2 training records have")
 
 
 def test_references_are_counted_that_did_not_train_on_a_record():
     trained = np.array([[1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]] * 2)
-    run = SimpleNamespace(references=SimpleNamespace(membership_=trained, n_pool_=4))
-    found = _few_references(run, pd.DataFrame({"member": [1, 1, 0, 0]}), RECORD)
+    refs = SimpleNamespace(membership_=trained, n_pool_=4)
+    run = SimpleNamespace(references=refs, of_people=False)
+    found = find(FewReferences, run, records=pd.DataFrame({"member": [1, 1, 0, 0]}))
     assert found.title.startswith("Each record has 2 references that did not train on it")
     assert found.severity == "warning" and "cannot fall below 1/3" in found.explanation
 
@@ -198,9 +204,10 @@ def test_repeats_of_a_side_are_those_that_the_other_side_lacks():
     """One test record is three training records too; two others repeat each other."""
     repeats = Repeats(n_train=5, n_test=3, in_test=3, in_train=1)
     run = SimpleNamespace(pool=SimpleNamespace(repeats=repeats), of_people=False)
-    assert _duplicates(run).title == "2 training and 2 test records repeat others of their side"
-    assert _overlap(run).title == "1 test records are training records too"
-    assert _overlap(run).explanation.startswith("3 training records and 1 test records are equal")
+    duplicates, overlap = find(Duplicates, run), find(Overlap, run)
+    assert duplicates.title == "2 training and 2 test records repeat others of their side"
+    assert overlap.title == "1 test records are training records too"
+    assert overlap.explanation.startswith("3 training records and 1 test records are equal")
 
 
 def test_members_are_counted_one_by_one_where_there_are_p_values():
@@ -214,10 +221,11 @@ def test_records_that_a_rate_needs_are_those_of_the_confidence_asked_for():
         {"attack": "lira", "slice": "all", "metric": "tpr", "at": [0.01], "high": np.nan}
     ).assign(n_nonmembers=50)
     for confidence in (0.95, 0.8):
-        run = SimpleNamespace(headline="lira", confidence=confidence)
+        run = SimpleNamespace(headline="lira", confidence=confidence, of_people=False)
         run.plan = SimpleNamespace(n_dropped=0)
         needed = nonmembers_needed(0.01, confidence=confidence)
-        assert f" 0.01 needs {needed:,} non-members" in _few_records(run, table, RECORD).explanation
+        explanation = find(TooFewRecords, run, metrics=table).explanation
+        assert f" 0.01 needs {needed:,} non-members" in explanation
     assert needed < nonmembers_needed(0.01) == 403
 
 
@@ -238,7 +246,7 @@ def test_every_option_reaches_the_audit(monkeypatch, tmp_path, capsys):
         given.update(options)
         raise ValueError("seen")
 
-    monkeypatch.setattr(mia_sklearn, "audit", noted)
+    monkeypatch.setattr(mia_sklearn._audit, "audit", noted)
     X, y = records(40)
     for name in ("train", "test"):
         np.savez(tmp_path / f"{name}.npz", X=X, y=y)

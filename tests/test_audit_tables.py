@@ -10,7 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._controls import distribution_shift
+from mia_sklearn._audit._controls import distribution_shift
 from mia_sklearn.metrics import compute, roc_auc
 
 FOREST = RandomForestClassifier(10, random_state=0)
@@ -94,7 +94,7 @@ def test_no_p_values_from_references_of_another_size(halves, off, finite, monkey
 
 def test_the_shift_test_reads_the_label_and_pays_for_its_folds(monkeypatch):
     """A label that tells train from test in four of five records, features that tell nothing."""
-    import mia_sklearn._controls
+    import mia_sklearn._audit._controls
 
     narrow = []
 
@@ -103,7 +103,7 @@ def test_the_shift_test_reads_the_label_and_pays_for_its_folds(monkeypatch):
         narrow.append(roc_auc(*args, confidence=0.99))
         return roc_auc(*args, **kwargs)
 
-    monkeypatch.setattr(mia_sklearn._controls, "roc_auc", noted)
+    monkeypatch.setattr(mia_sklearn._audit._controls, "roc_auc", noted)
     rng = np.random.default_rng(0)
     member = np.arange(600) < 300
     X = rng.normal(size=(600, 3))

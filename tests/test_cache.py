@@ -37,9 +37,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, defenses
-from mia_sklearn._cache import ArrayStore
-from mia_sklearn._fingerprint import fingerprint
+from mia_sklearn._models._fingerprint import fingerprint
 from mia_sklearn.references import ReferenceModels
+from mia_sklearn.references._store import ArrayStore
 
 
 @pytest.fixture

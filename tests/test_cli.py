@@ -14,11 +14,11 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels
-from mia_sklearn._files import features_for
-from mia_sklearn._inferences import INFERENCES
-from mia_sklearn._read_tables import read_tables
-from mia_sklearn._reading import Reading
 from mia_sklearn.cli import main
+from mia_sklearn.cli._files import features_for
+from mia_sklearn.cli._read_tables import read_tables
+from mia_sklearn.cli._reading import Reading
+from mia_sklearn.disclosure._registry import INFERENCES
 
 pytestmark = pytest.mark.usefixtures("few_rounds")
 

@@ -49,12 +49,12 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels
-from mia_sklearn._files import TRUSTED, UntrustedTypes, read_model
-from mia_sklearn._native_trees import check_trees
-from mia_sklearn._printable import one_line, printable
-from mia_sklearn._terminal import raising_method
-from mia_sklearn._training import Job, train
+from mia_sklearn._process._printable import one_line, printable
+from mia_sklearn._process._terminal import raising_method
 from mia_sklearn.cli import main
+from mia_sklearn.cli._files import TRUSTED, UntrustedTypes, read_model
+from mia_sklearn.cli._native_trees import check_trees
+from mia_sklearn.references._training import Job, train
 from mia_sklearn.report import AuditReport
 
 rng = np.random.default_rng(0)
@@ -248,7 +248,7 @@ def test_what_cannot_be_printed_is_no_success(where):
 def test_a_report_that_cannot_be_saved_whole_is_printed_and_the_rest_is_saved(
     files, run, tmp_path, monkeypatch
 ):
-    from mia_sklearn.reporting import _store
+    from mia_sklearn.report import _store
 
     write = _store._write
 

@@ -30,11 +30,11 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport
-from mia_sklearn._data import as_table
-from mia_sklearn._files import features_for
-from mia_sklearn._read_tables import read_tables
-from mia_sklearn._reading import Reading
+from mia_sklearn._records._rows import as_table
 from mia_sklearn.cli import main
+from mia_sklearn.cli._files import features_for
+from mia_sklearn.cli._read_tables import read_tables
+from mia_sklearn.cli._reading import Reading
 
 N = 60
 rng = np.random.default_rng(0)

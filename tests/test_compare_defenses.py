@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
-from mia_sklearn._estimators import configured
+from mia_sklearn._models._trainable import configured
 from mia_sklearn.defenses import (
     PATE,
     LabelOnly,

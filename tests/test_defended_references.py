@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._data import take_params
+from mia_sklearn._records._rows import take_params
 from mia_sklearn.defenses import MemGuard, RoundedPosterior, TopKPosterior
 from processes import printed
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import mia_sklearn
 from mia_sklearn import defenses
+from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn.attacks import all_attacks
 from mia_sklearn.base import BaseDefense
 
@@ -17,17 +19,22 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_finding_is_explained():
-    folder = Path(mia_sklearn.__file__).parent
-    sources = [folder.joinpath(name).read_text("utf-8") for name in ("_findings.py", "_doubts.py")]
-    constants = (
-        node.value
-        for source in sources
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Constant)
-    )
-    codes = {text for text in constants if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", str(text))}
     section = README.partition("## Findings\n")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.MULTILINE)) == codes
+    said = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*) \|$", section, re.MULTILINE)
+    assert said == [
+        (
+            finder.code,
+            " or ".join(finder.severities) + (", doubt" if finder.qualifies else ""),
+            finder.summary,
+        )
+        for finder in FINDERS
+    ]
+
+
+def test_tables_are_those_of_the_code():
+    """`make tables` writes them."""
+    tables = runpy.run_path(str(ROOT / "tools" / "tables.py"))
+    assert tables["with_tables"](README) == README
 
 
 def test_every_attack_of_ours_is_explained():
@@ -64,6 +71,13 @@ def test_the_map_names_files_that_exist():
     for name in re.findall(r"`([\w/]+\.(?:py|rs))`", page):
         if "yours" not in name:
             assert (package / name).exists() or (ROOT / name).exists(), name
+
+
+def test_changes_are_named_by_their_kind():
+    kinds = re.findall(r'^directory = "(\w+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)
+    for path in (ROOT / "changes").iterdir():
+        if path.name not in ("README.md", "template.md.jinja"):
+            assert re.fullmatch(rf"[\w-]+\.({'|'.join(kinds[1:])})\.md", path.name), path.name
 
 
 def test_commands_of_the_documents_exist():

@@ -15,14 +15,16 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from mia_sklearn import AuditReport, ReferenceModels, _doubts, audit
-from mia_sklearn._causes import class_order
-from mia_sklearn._doubts import below_chance
-from mia_sklearn._likeness import _ALARM, traits
+from mia_sklearn import AuditReport, ReferenceModels, audit
+from mia_sklearn._audit._causes import class_order
+from mia_sklearn._audit._findings import Context, _in_doubt
+from mia_sklearn._audit._findings._in_doubt import BelowChance
+from mia_sklearn._audit._likeness import _ALARM, traits
 from mia_sklearn.attacks import ThresholdAttack
 from mia_sklearn.metrics import roc_auc
-from mia_sklearn.report import QUALIFYING, Finding
-from mia_sklearn.reporting import summarize
+from mia_sklearn.report import Finding
+from mia_sklearn.report._finding import QUALIFYING
+from mia_sklearn.report._summary import summarize
 
 FOREST = RandomForestClassifier(10, min_samples_leaf=3, random_state=0)
 
@@ -290,8 +292,12 @@ def spaced(gap, n=100):
     return np.r_[levels + gap, levels], np.repeat([1, 0], n)
 
 
+def below_chance(run, records):
+    return BelowChance().find(Context(run, None, records, [], {}))
+
+
 def test_ten_attacks_share_what_one_would_be_allowed(monkeypatch):
-    monkeypatch.setattr(_doubts, "likely_causes", lambda run, differing: [])
+    monkeypatch.setattr(_in_doubt, "likely_causes", lambda run, differing: [])
     score, member = spaced(-0.5)
     assert roc_auc(member, score, confidence=0.998).high < 0.5
     assert roc_auc(member, score, confidence=0.9998).high > 0.5
@@ -310,7 +316,7 @@ def test_ten_attacks_share_what_one_would_be_allowed(monkeypatch):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_attacks_may_point_down_where_the_references_do(monkeypatch, sign):
     """Beside the headline only: models that learn altered labels answer members with less."""
-    monkeypatch.setattr(_doubts, "likely_causes", lambda run, differing: [])
+    monkeypatch.setattr(_in_doubt, "likely_causes", lambda run, differing: [])
     score, member = spaced(-1)
     records = pd.DataFrame({"member": member, "lira": spaced(0)[0], "threshold": score})
     trained = np.array([member == 1, member == 0])

@@ -25,14 +25,14 @@ from torch.nn import functional as F  # noqa: E402
 
 import test_defenses_common as common  # noqa: E402
 from mia_sklearn.defenses import DPSGD  # noqa: E402
-from mia_sklearn.torch import _private_training as private_training  # noqa: E402
-from mia_sklearn.torch._privacy_accounting import (  # noqa: E402
+from mia_sklearn.torch._defenses import _private_training as private_training  # noqa: E402
+from mia_sklearn.torch._defenses._privacy_accounting import (  # noqa: E402
     PrivacyPlan,
     epsilon_spent,
     quiet,
     required_noise,
 )
-from mia_sklearn.torch._private_training import train_privately  # noqa: E402
+from mia_sklearn.torch._defenses._private_training import train_privately  # noqa: E402
 from nets import Convolutional, Dense, Double, Recurrent, Words, classifier, sized  # noqa: E402
 from test_defenses_common import records  # noqa: E402, F401
 
@@ -105,7 +105,7 @@ def start(net):
 
 
 def private_training_seed(seed):
-    from mia_sklearn.torch._random import seeded
+    from mia_sklearn._models._random import seeded
 
     return seeded(seed)
 

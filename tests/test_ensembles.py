@@ -19,13 +19,14 @@ from torch.nn import functional as F  # noqa: E402
 from torch.optim.lr_scheduler import OneCycleLR  # noqa: E402
 
 from mia_sklearn import ReferenceModels, audit  # noqa: E402
-from mia_sklearn._estimators import configured  # noqa: E402
-from mia_sklearn._sampling import training_rows  # noqa: E402
-from mia_sklearn.torch import TorchTarget, _chunks, _ensemble  # noqa: E402
-from mia_sklearn.torch._batchable import why_not_batched  # noqa: E402
-from mia_sklearn.torch._ensemble import Ensemble  # noqa: E402
-from mia_sklearn.torch._functions import TrainingFunctions, step_keys  # noqa: E402
-from mia_sklearn.torch._random import seeded  # noqa: E402
+from mia_sklearn._models._random import seeded  # noqa: E402
+from mia_sklearn._models._trainable import configured  # noqa: E402
+from mia_sklearn.references._sampling import training_rows  # noqa: E402
+from mia_sklearn.torch import TorchTarget  # noqa: E402
+from mia_sklearn.torch._training import _chunks, _ensemble  # noqa: E402
+from mia_sklearn.torch._training._batchable import why_not_batched  # noqa: E402
+from mia_sklearn.torch._training._ensemble import Ensemble  # noqa: E402
+from mia_sklearn.torch._training._functions import TrainingFunctions, step_keys  # noqa: E402
 from nets import Convolutional, Dense, Frail, Recurrent, Words, classifier  # noqa: E402
 
 SEEDS = np.array([3, 1, 4, 15])

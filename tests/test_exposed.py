@@ -13,8 +13,9 @@ from sklearn.datasets import make_classification
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
-from mia_sklearn._findings import _exposed
-from mia_sklearn._unit import PERSON, RECORD
+from mia_sklearn._audit._findings import Context
+from mia_sklearn._audit._findings._of_leak import ExposedRecords
+from mia_sklearn.report._counted import PERSON, RECORD
 from mia_sklearn.stats import _listing
 from mia_sklearn.stats._listing import list_members
 
@@ -86,7 +87,8 @@ def test_nothing_is_tested_where_there_is_nothing_to_compare():
 
 def finding(p, member, unit=RECORD):
     records = pd.DataFrame({"p_value": p, "member": member.astype(int)})
-    return _exposed(SimpleNamespace(seed=0), records, unit)
+    run = SimpleNamespace(seed=0, of_people=unit is PERSON)
+    return ExposedRecords().find(Context(run, None, records, [], {}))
 
 
 @pytest.mark.parametrize("unit", [RECORD, PERSON])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from mia_sklearn._feature_space import FeatureSpace
+from mia_sklearn._records._feature_space import FeatureSpace
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from skorch.dataset import ValidSplit  # noqa: E402
 from torch import nn  # noqa: E402
 
 from gans import Affine, Constant, Logistic, Normalised  # noqa: E402
-from mia_sklearn._collapse import collapse_of  # noqa: E402
+from mia_sklearn._models._collapse import collapse_of  # noqa: E402
 from mia_sklearn.metrics import roc_auc  # noqa: E402
 from mia_sklearn.torch import GAN  # noqa: E402
-from mia_sklearn.torch._gan_modules import ConvGenerator, MLPGenerator  # noqa: E402
+from mia_sklearn.torch._gans._gan_modules import ConvGenerator, MLPGenerator  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -123,7 +123,7 @@ def test_scores_and_gradients_of_a_logistic_discriminator(X):
 
 def test_gradients_in_parts(fitted, X, monkeypatch):
     whole = fitted.discriminator_gradient_norm(X)
-    monkeypatch.setattr("mia_sklearn.torch._gan._GRADIENTS_AT_ONCE", 1)
+    monkeypatch.setattr("mia_sklearn.torch._gans._gan._GRADIENTS_AT_ONCE", 1)
     np.testing.assert_allclose(fitted.discriminator_gradient_norm(X), whole, rtol=1e-5)
 
 

@@ -13,7 +13,7 @@ from torch import nn  # noqa: E402
 
 from gans import Affine, Logistic, Normalised  # noqa: E402
 from mia_sklearn.torch import GAN, train_gans  # noqa: E402
-from mia_sklearn.torch._gan_ensemble import why_not_stacked  # noqa: E402
+from mia_sklearn.torch._gans._gan_ensemble import why_not_stacked  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -78,7 +78,7 @@ def test_tables_of_different_lengths_and_little_memory(tables, monkeypatch):
     together = train_gans(gan, tables, seeds)
     for X, one, other in zip(tables, together, alone(gan, tables, seeds), strict=True):
         assert_same(one, other, X)
-    monkeypatch.setattr("mia_sklearn.torch._gan_ensemble._CPU_BYTES", 1)
+    monkeypatch.setattr("mia_sklearn.torch._gans._gan_ensemble._CPU_BYTES", 1)
     for X, one, other in zip(tables, together, train_gans(gan, tables, seeds), strict=True):
         assert_same(one, other, X)
 

@@ -11,9 +11,9 @@ pytest.importorskip("skorch")
 from skorch.dataset import ValidSplit  # noqa: E402
 
 from mia_sklearn import ReferenceModels, observe  # noqa: E402
-from mia_sklearn._estimators import configured  # noqa: E402
-from mia_sklearn._sampling import training_rows  # noqa: E402
+from mia_sklearn._models._trainable import configured  # noqa: E402
 from mia_sklearn.access import SampleAccess  # noqa: E402
+from mia_sklearn.references._sampling import training_rows  # noqa: E402
 from mia_sklearn.torch import GAN  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -58,7 +58,7 @@ def test_the_cache_knows_networks_and_local_networks(tmp_path, monkeypatch):
 
     first = fitted()
     monkeypatch.setattr(
-        "mia_sklearn.torch._gan_references.train_gans",
+        "mia_sklearn.torch._gans._gan_references.train_gans",
         lambda *_, **__: pytest.fail("a model is trained again"),
     )
     np.testing.assert_array_equal(fitted().outputs_, first.outputs_)

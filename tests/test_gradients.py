@@ -15,16 +15,14 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, observe
-from mia_sklearn._white_box import white_box_columns
+from mia_sklearn._observations._inside import white_box_columns
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from mia_sklearn.torch import (  # noqa: E402
-    TorchTarget,
-    _gradients,
-)
-from mia_sklearn.torch._gradients import record_features  # noqa: E402
+from mia_sklearn.torch import TorchTarget  # noqa: E402
+from mia_sklearn.torch._targets import _gradients  # noqa: E402
+from mia_sklearn.torch._targets._gradients import record_features  # noqa: E402
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 
@@ -238,7 +236,7 @@ def test_what_has_no_gradients_says_so(module, options, message):
 
 
 def test_a_table_beyond_all_bounds_is_refused(monkeypatch):
-    monkeypatch.setattr("mia_sklearn._white_box._MAX_TABLE_BYTES", 1000)
+    monkeypatch.setattr("mia_sklearn._observations._inside_columns._MAX_TABLE_BYTES", 1000)
     message = r"would take .* GiB: 7 records with .*gradients of 4\. Name fewer"
     target, X, y = _target("convolution")
     with pytest.raises(ValueError, match=message):

@@ -15,11 +15,11 @@ from sklearn.neighbors import KernelDensity
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels, audit, observe
-from mia_sklearn._groups import Grouping, cut_nearest
-from mia_sklearn._sampling import assign
+from mia_sklearn._records._groups import Grouping, cut_nearest
 from mia_sklearn.attacks import GradientNormAttack, GroupAttack, LiRAAttack, ThresholdAttack
 from mia_sklearn.cli import main
 from mia_sklearn.metrics import roc_auc
+from mia_sklearn.references._sampling import assign
 
 ROWS = 5
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "people.py"
@@ -417,7 +417,7 @@ def test_report_speaks_of_people(report):
 def test_one_row_each_is_the_audit_of_records(monkeypatch):
     """The same people, metrics and order as without groups, but for the wording."""
     # People are not drawn within classes, whatever their records' split looks like.
-    monkeypatch.setattr("mia_sklearn._audit.is_stratified", lambda *_: False)
+    monkeypatch.setattr("mia_sklearn._audit._steps.is_stratified", lambda *_: False)
     parts, theirs, others = split_people(rows=1, n=160)
     model = DecisionTreeClassifier(max_depth=4, random_state=0).fit(parts[0], parts[1])
     options = {"n_references": 4, "attacks": ["lira"], "controls": False, **QUICK}

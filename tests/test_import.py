@@ -21,6 +21,8 @@ HEAVY = {"torch", "skorch", "matplotlib", "pandas", "polars", "narwhals"}
 import sklearn.decomposition, sklearn.linear_model, sklearn.neural_network
 before = HEAVY & set(sys.modules)
 import mia_sklearn.disclosure
+import mia_sklearn.plots
+answers["displays"] = sorted(n for n in sys.modules if n.startswith("mia_sklearn.plots."))
 answers["heavy"] = sorted(HEAVY & set(sys.modules) - before)
 
 names = {}
@@ -38,6 +40,9 @@ sys.meta_path.insert(0, NotInstalled())
 exec("from mia_sklearn.attacks import *", {})
 from mia_sklearn import attacks
 answers["attacks"] = [*(info.name for info in attacks.all_attacks()), *dir(attacks)]
+
+from mia_sklearn import defenses
+answers["defenses"] = [*(info.name for info in defenses.all_defenses()), *dir(defenses)]
 
 def error_of(ask):
     try:
@@ -80,6 +85,10 @@ def test_disclosure_is_light(answers):
     assert answers["heavy"] == []
 
 
+def test_a_display_is_loaded_when_it_is_used(answers):
+    assert answers["displays"] == []
+
+
 def test_star_import_gives_the_public_names(answers):
     assert answers["star"] == [True, "ReferenceModels"]
 
@@ -87,6 +96,7 @@ def test_star_import_gives_the_public_names(answers):
 def test_the_registry_needs_no_torch(answers, printed):
     assert not answers["torch loaded"]
     assert {"white-box", "unsupervised-white-box", "WhiteBoxAttack"} <= {*answers["attacks"]}
+    assert {"DP-SGD", "DPSGD", "PATE"} <= {*answers["defenses"]}
     assert "mia-sklearn[torch]" in answers["attack"]
     assert any("mia-sklearn[torch]" in line for line in printed[1:])
 

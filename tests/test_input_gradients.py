@@ -18,7 +18,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from mia_sklearn._input_gradients import has_input_gradients, input_gradients
+from mia_sklearn._observations._input_gradients import (
+    has_input_gradients,
+    input_gradients,
+)
 from mia_sklearn.disclosure import ModelInversion
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)

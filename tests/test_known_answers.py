@@ -13,11 +13,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-import mia_sklearn._controls
-import mia_sklearn._findings
+import mia_sklearn._audit._controls
 import mia_sklearn.references
 from mia_sklearn import audit
-from mia_sklearn._observations import shadow_observations
+from mia_sklearn._audit._findings import _of_references
+from mia_sklearn._observations._shadow import shadow_observations
 from mia_sklearn.attacks import ThresholdAttack
 
 AUTO = ["threshold", "shadow", "lira", "rmia", "stacked"]
@@ -151,7 +151,7 @@ def test_leaking_shadow_observations_fail_the_pipeline_control(monkeypatch, n_re
     train, test = halves(*records(600))
     model = FOREST.fit(*train)
     sound = run(model, train, test, n_references=n_references)
-    for module in (mia_sklearn.references, mia_sklearn._controls):
+    for module in (mia_sklearn.references, mia_sklearn._audit._controls):
         monkeypatch.setattr(module, "shadow_observations", leaking_shadow_observations)
     leaking = run(model, train, test, n_references=n_references)
     assert control(sound, "pipeline")["passed"]
@@ -330,7 +330,7 @@ def found():
         if make not in made:
             with pytest.MonkeyPatch.context() as patch:
                 if make is many_references:
-                    patch.setattr(mia_sklearn._findings, "_LISTED_AT", 0.8)
+                    patch.setattr(_of_references, "LISTED_AT", 0.8)
                 made[make] = codes(make())
         return made[make]
 

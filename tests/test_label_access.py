@@ -18,8 +18,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, ReferenceModels, observe
-from mia_sklearn._asking import AskedRecords
 from mia_sklearn.access import LabelAccess
+from mia_sklearn.access._base import AskedRecords
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack, StackedAttack, ThresholdAttack
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.stats import pooled_p_values
@@ -340,7 +340,7 @@ def test_a_cache_keeps_each_kind_of_copies_apart(data, tmp_path):
 def test_networks_trained_as_one_answer_as_alone(monkeypatch):
     torch = pytest.importorskip("torch")
     pytest.importorskip("skorch")
-    from mia_sklearn.torch import _ensemble
+    from mia_sklearn.torch import _backend
     from nets import classifier
 
     X, y = make_classification(120, 20, n_informative=6, n_classes=3, random_state=0)
@@ -350,7 +350,7 @@ def test_networks_trained_as_one_answer_as_alone(monkeypatch):
     net = classifier(module__dropout=0.0)
     options = {"signal": "label", "random_state": 0}
     together = ReferenceModels(net, 4, **options).fit(X, named(y))
-    monkeypatch.setattr(_ensemble, "train_as_one", lambda *_, **__: "of a test")
+    monkeypatch.setattr(_backend, "train_as_one", lambda *_, **__: "of a test")
     with pytest.warns(UserWarning, match="one by one, not as one: of a test"):
         alone = ReferenceModels(net, 4, **options).fit(X, named(y))
     torch.set_num_threads(before)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mia_sklearn._leak import read_leak, two_counts
-from mia_sklearn._unit import RECORD
 from mia_sklearn.metrics import compute
-from mia_sklearn.reporting import summarize
+from mia_sklearn.report._counted import RECORD
+from mia_sklearn.report._leak import read_leak, two_counts
+from mia_sklearn.report._summary import summarize
 
 
 def rows_of(score, member):

@@ -17,7 +17,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._lost import CannotTrain, reasons, second_seed
+from mia_sklearn.references._lost import CannotTrain, reasons, second_seed
 
 X, Y = make_classification(80, 6, random_state=0)
 

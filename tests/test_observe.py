@@ -8,8 +8,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, ReferenceModels, observe, top_posteriors
-from mia_sklearn._observations import Reader, ReferenceTable, block_slots, group_columns, n_blocks
-from mia_sklearn._pool import Neighborhood, perturbed_copies
+from mia_sklearn._observations._columns import Reader, block_slots, group_columns, n_blocks
+from mia_sklearn._observations._neighborhood import Neighborhood, perturbed_copies
+from mia_sklearn._observations._reference_table import ReferenceTable
 from mia_sklearn.signals import log_posteriors, rescaled_logit
 
 

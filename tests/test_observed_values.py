@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, observe
-from mia_sklearn._observations import group_columns
-from mia_sklearn._pool import Evidence, Neighborhood
-from mia_sklearn._training import _Renamed
+from mia_sklearn._models._fitted import _Renamed
+from mia_sklearn._observations._columns import group_columns
+from mia_sklearn._observations._neighborhood import Evidence, Neighborhood
 from mia_sklearn.selection import compare_defenses
 from mia_sklearn.stats._likelihood import GaussianRatio, Moments
 

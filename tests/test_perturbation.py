@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 from scipy.stats import spearmanr
 
-from mia_sklearn._perturbation import Perturbation
+from mia_sklearn._records._perturbation import Perturbation
 
 N_COPIES = 50
 

@@ -12,8 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from mia_sklearn._frontier import on_frontier
 from mia_sklearn.plots import RiskUtilityDisplay
+from mia_sklearn.stats._frontier import on_frontier
 
 mpl.use("Agg")
 

@@ -35,10 +35,10 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_info
 
-from mia_sklearn._data import row_digests
-from mia_sklearn._estimators import configured, prefers_threads
-from mia_sklearn._sampling import assign, training_rows
+from mia_sklearn._models._trainable import configured, prefers_threads
+from mia_sklearn._records._digests import row_digests
 from mia_sklearn.references import ReferenceModels
+from mia_sklearn.references._sampling import assign, training_rows
 from mia_sklearn.signals import LEAST_LOG_POSTERIOR, rescaled_logit
 
 TREE = DecisionTreeClassifier()
@@ -294,7 +294,7 @@ def _flat(X):
 
 def test_answers_come_in_chunks_without_a_trace(data, monkeypatch):
     whole = ReferenceModels(GaussianNB(), 2, random_state=0).fit(*data)
-    monkeypatch.setattr("mia_sklearn._data._VALUES_PER_CHUNK", 50)
+    monkeypatch.setattr("mia_sklearn._records._rows._VALUES_PER_CHUNK", 50)
     parts = ReferenceModels(GaussianNB(), 2, random_state=0).fit(*data)
     assert np.array_equal(whole.outputs_, parts.outputs_)
 

@@ -12,9 +12,10 @@ from sklearn.neighbors import KernelDensity
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._data import row_digests
-from mia_sklearn._plan import make_plan, make_pool
-from mia_sklearn._repeats import shared_records
+from mia_sklearn._audit._plan import make_plan
+from mia_sklearn._audit._pool import make_pool
+from mia_sklearn._audit._repeats import shared_records
+from mia_sklearn._records._digests import row_digests
 from mia_sklearn.selection import Audited, membership_risk
 
 TREE = DecisionTreeClassifier(random_state=0)

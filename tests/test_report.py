@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
-from mia_sklearn._findings import _leak
-from mia_sklearn._unit import RECORD
+from mia_sklearn._audit._findings import Context
+from mia_sklearn._audit._findings._of_leak import SingledOut
 from mia_sklearn.report import AuditReport, Finding
-from mia_sklearn.reporting import _wording as wording
-from mia_sklearn.reporting import render_html, summarize
+from mia_sklearn.report import _wording as wording
+from mia_sklearn.report._html import render_html
+from mia_sklearn.report._summary import summarize
 from mia_sklearn.stats._listing import list_members
 
 FILES = ("index.html", "audit.json", "records.csv")
@@ -285,8 +286,8 @@ def test_members_and_others_are_counted_apart(make_report):
     assert f"On the same terms {share} of the non-members would have been" in summary.exposed_note
     assert f"of 700 other records, while {listed.n_members} stand out" in summary.exposed_note
     run = SimpleNamespace(headline="stacked", release="posteriors", target=None, trainable=None)
-    run.pool = SimpleNamespace(labelled=True)
-    found = _leak(run, report.metrics, report.records, RECORD)
+    run.pool, run.of_people = SimpleNamespace(labelled=True), False
+    found = SingledOut().find(Context(run, report.metrics, report.records, [], report.info))
     assert found.explanation.startswith(
         f"Someone with this access can name {named} of 1,000 training records while wrongly naming "
         f"{int(rate['n_false_alarms'])} of 700 others"

@@ -10,8 +10,8 @@ import pytest
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
-from mia_sklearn.report import AuditReport, Finding
-from mia_sklearn.reporting import _store, render_html
+from mia_sklearn.report import AuditReport, Finding, _store
+from mia_sklearn.report._html import render_html
 
 SURROGATE = "half \ud83d of it"
 

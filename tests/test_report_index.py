@@ -13,7 +13,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, audit
-from mia_sklearn.reporting._labels import decode_label, encode_label
+from mia_sklearn.report._labels import decode_label, encode_label
 
 N = 40
 DAYS = pd.date_range("2024-10-27", periods=2 * N, freq="h")

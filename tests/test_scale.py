@@ -10,10 +10,14 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.naive_bayes import GaussianNB
 
 from mia_sklearn import ReferenceModels
-from mia_sklearn._scale import PosteriorScale, _separations, choose_scale
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack
 from mia_sklearn.defenses import LabelOnly, TemperaturePosterior
 from mia_sklearn.metrics import roc_auc
+from mia_sklearn.references._scale import (
+    PosteriorScale,
+    _separations,
+    choose_scale,
+)
 from mia_sklearn.signals import rescaled_logit
 
 FOREST = RandomForestClassifier(10, random_state=0)
@@ -182,7 +186,7 @@ def test_a_scale_that_may_be_better_by_chance_is_not_chosen(undefended, monkeypa
         looked_at.append(phi)
         return 0.55 + found
 
-    monkeypatch.setattr("mia_sklearn._scale._separations", separations)
+    monkeypatch.setattr("mia_sklearn.references._scale._separations", separations)
     told = refs.labels_, refs.membership_, refs.labelled_, refs.block_
     # Leads so small that every scale is tried.
     scale = choose_scale(refs.outputs_ * np.float32(0.01), *told)

@@ -706,6 +706,7 @@ def test_interval_of_the_risk_holds():
 
 
 def _upper(results):
-    from mia_sklearn.selection._pareto import Split, split_scores, upper_end
+    from mia_sklearn._comparisons._splits import Split, split_scores
+    from mia_sklearn.selection._pareto import upper_end
 
     return upper_end(Split(-split_scores(results, "risk").values), 0.95)[0]

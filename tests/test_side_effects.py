@@ -19,8 +19,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels
-from mia_sklearn._estimators import configured
-from mia_sklearn._side_effects import without_side_effects
+from mia_sklearn._models._side_effects import without_side_effects
+from mia_sklearn._models._trainable import configured
 from mia_sklearn.defenses import RoundedPosterior
 
 X, Y = make_classification(60, 6, random_state=0)

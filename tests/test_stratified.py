@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import GaussianNB
 
 from mia_sklearn import ReferenceModels, audit
-from mia_sklearn._sampling import assign, is_stratified
+from mia_sklearn.references._sampling import assign, is_stratified
 from mia_sklearn.signals import log_posteriors, rescaled_logit
 
 SIZES = [97, 31, 15, 8, 5, 2, 1, 1]

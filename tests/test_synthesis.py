@@ -14,8 +14,8 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, ReferenceModels, observe, synthesize
-from mia_sklearn._hill_climbing import Chains, Rules
-from mia_sklearn._record_sources import RecordSource
+from mia_sklearn._synthesis._climb import Chains, Rules
+from mia_sklearn._synthesis._sources import RecordSource
 from mia_sklearn.attacks import ShadowAttack
 from mia_sklearn.metrics import roc_auc
 
@@ -152,7 +152,7 @@ def test_indicators_of_one_category_are_drawn_together():
 
 
 def test_chains_in_parts_find_as_much(monkeypatch):
-    monkeypatch.setattr("mia_sklearn._hill_climbing._MOST_AT_A_TIME", 12 * 7)
+    monkeypatch.setattr("mia_sklearn._synthesis._climb._MOST_AT_A_TIME", 12 * 7)
     invented = synthesize(sure_of_the_corner, 30, BITS, classes=[0, 1], random_state=0)
     assert invented.complete
     assert np.bincount(invented.y).tolist() == [15, 15]

@@ -20,12 +20,18 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncod
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit, observe
-from mia_sklearn._data import concat_rows, from_pandas, row_digests, take_rows, to_pandas
-from mia_sklearn._dtypes import united
-from mia_sklearn._index import in_order_of
-from mia_sklearn._numbers import numeric_features
-from mia_sklearn._perturbation import Perturbation
-from mia_sklearn._pool import perturbed_copies
+from mia_sklearn._observations._neighborhood import perturbed_copies
+from mia_sklearn._records._digests import row_digests
+from mia_sklearn._records._dtypes import united
+from mia_sklearn._records._index import in_order_of
+from mia_sklearn._records._numeric import numeric_features
+from mia_sklearn._records._perturbation import Perturbation
+from mia_sklearn._records._rows import (
+    concat_rows,
+    from_pandas,
+    take_rows,
+    to_pandas,
+)
 from mia_sklearn.defenses import SELENA, InputNoise, LabelOnly
 from mia_sklearn.selection import Audited, compare_defenses, membership_risk
 

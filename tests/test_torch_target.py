@@ -14,9 +14,9 @@ from skorch.dataset import Dataset, ValidSplit  # noqa: E402
 from torch import nn  # noqa: E402
 
 from mia_sklearn import ReferenceModels, audit, observe  # noqa: E402
+from mia_sklearn._models._random import seeded  # noqa: E402
 from mia_sklearn.signals import log_posteriors, rescaled_logit  # noqa: E402
 from mia_sklearn.torch import TorchTarget  # noqa: E402
-from mia_sklearn.torch._random import seeded  # noqa: E402
 from nets import Convolutional, Dense, Words, classifier  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

@@ -30,7 +30,7 @@ from mia_sklearn.torch import (  # noqa: E402
     UnsupervisedWhiteBoxAttack,
     WhiteBoxAttack,
 )
-from mia_sklearn.torch._gradients import record_features  # noqa: E402
+from mia_sklearn.torch._targets._gradients import record_features  # noqa: E402
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 SMALL = {"component_size": 8, "hidden_sizes": (8,), "max_epochs": 2, "random_state": 0}

@@ -17,7 +17,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.parallel import Parallel, delayed
 
 from mia_sklearn import ReferenceModels
-from mia_sklearn._cores import at_most, settled_warnings
+from mia_sklearn._process._parallel import at_most, settled_warnings
 
 SLEEPING = """
 import os, time
@@ -83,7 +83,7 @@ def test_no_more_jobs_than_models_or_cores(monkeypatch):
 
 
 def test_networks_take_no_more_cores_than_there_are(one_torch_thread):
-    from mia_sklearn.torch._machine import n_cores
+    from mia_sklearn.torch._training._machine import n_cores
 
     assert n_cores(99_999) == cpu_count()
     assert n_cores(None) == 1

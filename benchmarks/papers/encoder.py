@@ -22,7 +22,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mia_sklearn._data import numeric_features
+from mia_sklearn._records._numeric import numeric_features
 from mia_sklearn.datasets import load_adult, load_mnist
 from mia_sklearn.disclosure import privacy_frontier, private_label_risk
 from mia_sklearn.torch import AnonymizingEncoder

@@ -3,21 +3,21 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from ._audit import audit
+    from ._models._targets import FunctionTarget
     from ._observe import observe, top_posteriors
     from ._synthesis import synthesize
-    from ._targets import FunctionTarget
     from .references import ReferenceModels
     from .report import AuditReport
-
-__version__ = "0.1.0"
 
 # Loaded at first use: importing the package costs no more than importing scikit-learn. The
 # modules of functions are private, since `mia_sklearn.audit` can be one thing only.
 _HOMES = {
     "AuditReport": "report",
-    "FunctionTarget": "_targets",
+    "FunctionTarget": "_models._targets",
     "ReferenceModels": "references",
     "audit": "_audit",
     "observe": "_observe",

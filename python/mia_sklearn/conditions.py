@@ -7,12 +7,12 @@ import operator
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from . import metrics
 
 if TYPE_CHECKING:
-    from .report import AuditReport
+    import pandas as pd
 
 __all__ = ["CheckOutcome", "Condition", "ConditionResult", "check", "evaluate", "parse"]
 
@@ -45,6 +45,22 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _HINT = "Write '[attack:]metric[@level[,prior]] operator number', for example 'auc <= 0.6'."
+
+
+class Results(Protocol):
+    """What conditions read of an `AuditReport`."""
+
+    metrics: pd.DataFrame
+    records: pd.DataFrame
+    info: dict[str, Any]
+
+    @property
+    def attacks(self) -> list[str]:
+        """The attacks that were run."""
+
+    @property
+    def doubts(self) -> list[str]:
+        """What leaves the numbers in doubt."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +281,7 @@ class _Reader:
 
 
 def evaluate(
-    condition: str | Condition, report: AuditReport, *, n_conditions: int = 1
+    condition: str | Condition, report: Results, *, n_conditions: int = 1
 ) -> ConditionResult:
     """Read one condition against a report.
 
@@ -322,8 +338,23 @@ def evaluate(
     return _decide(condition, attack, estimate, confidence)
 
 
-def check(conditions: Iterable[str | Condition], report: AuditReport) -> CheckOutcome:
-    """Read several conditions together; `AuditReport.check` is the method of the same meaning."""
+def check(conditions: Iterable[str | Condition], report: Results) -> CheckOutcome:
+    """Read several conditions together, as the method `AuditReport.check` does.
+
+    Parameters
+    ----------
+    conditions : iterable of str or Condition
+    report : AuditReport
+
+    Returns
+    -------
+    CheckOutcome
+
+    Raises
+    ------
+    ValueError
+        If there are no conditions, or one cannot be read.
+    """
     conditions = list(conditions)
     if not conditions:
         raise ValueError("Give at least one condition, for example 'auc <= 0.6'.")
@@ -334,7 +365,7 @@ def check(conditions: Iterable[str | Condition], report: AuditReport) -> CheckOu
     return CheckOutcome("pass" if outcomes == {"holds"} else "inconclusive", results)
 
 
-def _epsilon_withheld(report: AuditReport, attack: str) -> str:
+def _epsilon_withheld(report: Results, attack: str) -> str:
     """Return why the audit gives no epsilon; the reason concerns the split, not the attack."""
     rows = report.metrics[
         (report.metrics["metric"] == "epsilon") & (report.metrics["slice"] == "all")

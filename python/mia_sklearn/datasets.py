@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from ._folders import path_of
+from ._process._folders import path_of
 
 __all__ = ["load_adult", "load_cancer", "load_cifar10", "load_location30", "load_mnist"]
 

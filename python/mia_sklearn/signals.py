@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from ._answers import as_columns, from_decision, from_labels, name_of, predicted_labels
-from ._data import chunks, copied, n_rows, take_rows
-from ._estimators import last_step
+from ._models._answers import (
+    as_columns,
+    from_decision,
+    from_labels,
+    name_of,
+    predicted_labels,
+)
+from ._models._kinds import last_step
+from ._records._rows import chunks, copied, n_rows, take_rows
 
 __all__ = [
     "SIGNALS",
@@ -156,7 +162,23 @@ def _agree(log_proba: np.ndarray, proba: np.ndarray) -> bool:
 
 
 def log_proba_from_proba(proba: Any, model: Any = None) -> np.ndarray:
-    """Return the logarithm of posteriors after checking that they are posteriors of a model."""
+    """Return the logarithm of posteriors after checking that they are posteriors of a model.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_records, n_classes)
+    model : estimator, default=None
+        Whose they are, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n_records, n_classes), float64
+
+    Raises
+    ------
+    ValueError
+        If they have another shape, hold NaN, or are no posteriors.
+    """
     proba = np.asarray(proba, dtype=np.float64)
     whose = "The model's" if model is None else f"{name_of(model)}'s"
     if proba.ndim != 2:
@@ -393,7 +415,21 @@ def signal(name: str, log_proba: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def signal_of_posteriors(name: str, proba: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Compute a signal of observed posteriors and class indices; NaN where they are missing."""
+    """Compute a signal of observed posteriors and class indices.
+
+    Parameters
+    ----------
+    name : str
+        One of `SIGNALS`.
+    proba : ndarray of shape (n_records, n_classes)
+    label : ndarray of shape (n_records,)
+        Class indices.
+
+    Returns
+    -------
+    ndarray of shape (n_records,), float64
+        NaN where posteriors are missing.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         log_proba = np.log(np.maximum(proba, 0.0, dtype=np.float64))
     known = (label >= 0) & (label < log_proba.shape[1])

@@ -5,12 +5,13 @@
 
 from typing import Any
 
+from .._models._backend import class_of_networks
 from ._gradient_norm import GradientNormAttack
 from ._grouped import GroupAttack
 from ._lira import LiRAAttack
 from ._logan import LOGANAttack
 from ._privacy_risk import privacy_risk_scores
-from ._registry import AttackInfo, all_attacks
+from ._registry import AttackInfo, all_attacks, networks
 from ._rmia import RMIAAttack
 from ._round_loss import RoundLossAttack
 from ._shadow import ShadowAttack
@@ -39,16 +40,12 @@ __all__ = [
     "random_query_threshold",
 ]
 
-_NETWORKS = ("UnsupervisedWhiteBoxAttack", "WhiteBoxAttack")
-
 
 def __getattr__(name: str) -> Any:
-    if name in _NETWORKS:
-        from .. import torch
-
-        return getattr(torch, name)
+    if name in networks():
+        return class_of_networks(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_NETWORKS])
+    return sorted([*globals(), *networks()])

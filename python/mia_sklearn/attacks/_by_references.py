@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from .._observations import Reader
+from .._observations._columns import Reader
 from ..base import BaseAttack
 from ..stats._likelihood import Moments
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._observations import Reader
+from .._observations._columns import Reader
 from ..base import BaseAttack
 from ._cut import best_threshold
 
@@ -68,7 +68,9 @@ class GradientNormAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "white-box"
     requires: ClassVar[tuple[str, ...]] = ("grad_norm",)
+    by_default: ClassVar[tuple[str, ...]] = ("weights",)
 
+    _looks_at: ClassVar[tuple[str, ...] | None] = ("grad_norm",)
     _ranks_without_members: ClassVar[bool] = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

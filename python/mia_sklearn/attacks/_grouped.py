@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from .._groups import Grouping
-from .._observations import Reader
+from .._observations._columns import Reader
+from .._records._groups import Grouping
 from ..base import BaseAttack
 from ..base._attack import platt
 from ._stacked import StackedAttack
@@ -107,6 +107,7 @@ class GroupAttack(BaseAttack):
     requires: ClassVar[tuple[str, ...]] = ("logit",)
 
     _answers_log_odds: ClassVar[bool] = True
+    _of_people: ClassVar[bool] = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "attack": [HasMethods(["fit", "decision_function", "score_observations"]), None],
@@ -144,6 +145,9 @@ class GroupAttack(BaseAttack):
 
     def _required(self) -> tuple[str, ...]:
         return self.inner._required()
+
+    def _sees(self) -> str:
+        return self.inner._sees()
 
     def _reads(self) -> tuple[str, ...] | None:
         inner = self.attack_._reads()

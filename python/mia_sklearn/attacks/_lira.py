@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from .._observations import Reader
+from .._observations._columns import Reader
 from ..stats._likelihood import GaussianRatio
 from ._by_references import ByReferences
 
@@ -64,6 +64,9 @@ class LiRAAttack(ByReferences):
     >>> attack.score(np.column_stack([phi, out]), member) > 0.85
     True
     """
+
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal")
+    headline: ClassVar[int | None] = 40
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "variance": [StrOptions({"shrunk", "global", "per-record"})],

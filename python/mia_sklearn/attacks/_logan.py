@@ -9,9 +9,10 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from .._estimators import configured
-from .._generators import answer, can_answer
-from .._observations import Reader
+from .._models._backend import class_of_networks
+from .._models._generators import answer, can_answer
+from .._models._trainable import configured
+from .._observations._columns import Reader
 from ..base import BaseAttack
 from ._log_odds import log_odds
 
@@ -144,9 +145,7 @@ class LOGANAttack(BaseAttack):
         """Return the estimator to train, unfitted."""
         if self.knowledge == "generative":
             if self.estimator is None:
-                from ..torch import InformedGAN
-
-                return InformedGAN()
+                return class_of_networks("InformedGAN")()
             if not can_answer(self.estimator, _SCORE):
                 raise ValueError(
                     f"knowledge='generative' needs an estimator with {_SCORE}, such as "

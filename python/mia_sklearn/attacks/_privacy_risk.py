@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._observations import Reader, describe_missing, group_columns
+from .._observations._columns import Reader, describe_missing, group_columns
 from ..signals import SIGNALS, signal_of_posteriors
 
 __all__ = ["privacy_risk_scores"]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
-from .._observations import Reader
+from .._observations._columns import Reader
 from .._rust import rmia_scores
 from ._by_references import ByReferences
 
@@ -71,6 +71,10 @@ class RMIAAttack(ByReferences):
     >>> attack.score(np.column_stack([phi, out]), member) > 0.85
     True
     """
+
+    # Not on a signal that is no probability.
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels")
+    headline: ClassVar[int | None] = 30
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "gamma": [Interval(Real, 0, None, closed="neither")],

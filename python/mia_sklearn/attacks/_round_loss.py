@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods
 
-from .._observations import Reader
+from .._observations._columns import Reader
 from ..base import BaseAttack
 
 __all__ = ["RoundLossAttack"]

@@ -11,8 +11,8 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._cores import map_on_cores
-from .._observations import Reader
+from .._observations._columns import Reader
+from .._process._parallel import map_on_cores
 from ..base import BaseAttack
 from ._log_odds import log_odds
 
@@ -78,6 +78,8 @@ class ShadowAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("label", "proba")
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors",)
+    headline: ClassVar[int | None] = 20
 
     _answers_log_odds: ClassVar[bool] = True
 

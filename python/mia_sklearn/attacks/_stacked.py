@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -12,10 +13,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._cores import map_on_cores
-from .._observations import Reader, block_slots, n_blocks
+from .._observations._columns import Reader, block_slots, n_blocks
+from .._process._parallel import map_on_cores
 from .._rust import kernel_log_density
-from ..base import BaseAttack
+from ..base import BaseAttack, Variant
 from ..stats._likelihood import GaussianRatio, Moments
 
 __all__ = ["StackedAttack"]
@@ -92,6 +93,10 @@ class StackedAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("logit", "out")
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal")
+    # Weaker ones are fooled by what merely hides.
+    headline: ClassVar[int | None] = 50
+    variants: ClassVar[Mapping[str, Variant]] = {"stacked-pool": Variant({"pool_features": True})}
 
     _answers_log_odds: ClassVar[bool] = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -9,9 +10,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from .._data import is_frame, take_rows
-from .._observations import Reader
-from ..base import BaseAttack
+from .._observations._columns import Reader
+from .._records._rows import is_frame, take_rows
+from ..base import KNOWS_THE_RECORD, BaseAttack, Variant
 from ..signals import SIGNALS, log_posteriors, signal_of_posteriors
 from ._cut import best_threshold, published_threshold
 
@@ -85,6 +86,11 @@ class ThresholdAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("logit",)
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal")
+    headline: ClassVar[int | None] = 10
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "gap": Variant({"signal": "correctness"}, ("labels",), KNOWS_THE_RECORD)
+    }
 
     @property
     def _ranks_without_members(self) -> bool:  # type: ignore[override]
@@ -118,6 +124,10 @@ class ThresholdAttack(BaseAttack):
     def _required(self) -> tuple[str, ...]:
         needed = ("logit",) if self.signal in _FROM_LOGIT else ("label", "proba")
         return (*needed, "label") if self.per_class and "label" not in needed else needed
+
+    def _sees(self) -> str:
+        # Whether the answer is right is told by the label.
+        return "label-only" if self.signal == "correctness" else self.threat_model
 
     def _reads(self) -> tuple[str, ...]:
         return self._required()

@@ -2,15 +2,19 @@
 
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 
-from ._attack import THREAT_MODELS, BaseAttack
-from ._defense import BaseDefense, BaseReferenceDefense, TrainingSet, fit_clone
+from ._attack import KNOWS_THE_RECORD, THREAT_MODELS, BaseAttack, Variant
+from ._defense import ALTERED, BaseDefense, BaseReferenceDefense
+from ._training_set import TrainingSet, fit_clone
 
 __all__ = [
+    "ALTERED",
+    "KNOWS_THE_RECORD",
     "THREAT_MODELS",
     "BaseAttack",
     "BaseComposition",
     "BaseDefense",
     "BaseReferenceDefense",
     "TrainingSet",
+    "Variant",
     "fit_clone",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.special import expit
@@ -17,14 +18,32 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from .._observations import Reader, describe_missing, group_columns
+from .._observations._columns import Reader, describe_missing, group_columns
 
-__all__ = ["THREAT_MODELS", "BaseAttack"]
+__all__ = ["KNOWS_THE_RECORD", "THREAT_MODELS", "BaseAttack", "Variant"]
 
 #: What an attacker can see.
 THREAT_MODELS = ("label-only", "black-box", "white-box", "federated", "generator")
 
+#: The least that any attacker knows.
+KNOWS_THE_RECORD = "the record and its true label"
+
 _NEWTON_STEPS = 50
+
+
+class Variant(NamedTuple):
+    """A second name of an attack: with these parameters it is an attack of its own.
+
+    Attributes
+    ----------
+    parameters : dict
+    by_default, attacker_knows : tuple of str, str
+        As `BaseAttack` has them.
+    """
+
+    parameters: Mapping[str, Any]
+    by_default: tuple[str, ...] = ()
+    attacker_knows: str = ""
 
 
 class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
@@ -32,6 +51,8 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     A subclass states `threat_model` and `requires`, and implements `_fit` and `_score`.
     Everything a scikit-learn classifier answers is derived from the score, whose order is kept.
+    What else an audit, a report and the documents must know of an attack stands in its class too:
+    the attributes below, each with a value that fits most attacks.
 
     Parameters
     ----------
@@ -53,6 +74,30 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     threat_model: ClassVar[str]
     #: Column groups without which the attack cannot work.
     requires: ClassVar[tuple[str, ...]]
+    #: What the attacker knows, in words; empty where `requires` tells: the record and its label,
+    #: and, unless the attack looks inside the model, what references tell.
+    attacker_knows: ClassVar[str] = ""
+    #: Why the report lists the attack as not run, where it could be.
+    not_run: ClassVar[str] = "not asked for"
+    #: On what answers `audit(attacks="auto")` runs it, if it can be run at all: "posteriors",
+    #: "labels" (of perturbed copies: how many keep theirs), "signal" (one number per record and
+    #: nothing else, of generators) or "weights". Read of our own attacks alone: that a package is
+    #: installed changes no audit.
+    by_default: ClassVar[tuple[str, ...]] = ()
+    #: Strength as the attack that makes the verdict: of those that run the largest one does. None
+    #: where it does so only if no other can. Read of our own attacks alone.
+    headline: ClassVar[int | None] = None
+    #: Second names, each with parameters. Read of our own attacks alone.
+    variants: ClassVar[Mapping[str, Variant]] = {}
+
+    # White-box columns that are read where there are some; None: all.
+    _looks_at: ClassVar[tuple[str, ...] | None] = None
+
+    # Whether the records that have next to no neighbours are looked for beside the attack.
+    _marks_vulnerable: ClassVar[bool] = False
+
+    # Whether people are scored, by an attack on single records: `inner`.
+    _of_people: ClassVar[bool] = False
 
     # Whether the order of the scores is the same whatever membership `fit` is told.
     _ranks_without_members: ClassVar[bool] = False
@@ -143,6 +188,10 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _required(self) -> tuple[str, ...]:
         """Return the column groups that these parameters need."""
         return self.requires
+
+    def _sees(self) -> str:
+        """Return what the attacker must see with these parameters, one of `THREAT_MODELS`."""
+        return self.threat_model
 
     def _reads(self) -> tuple[str, ...] | None:
         """Return the column groups that are read where there are some; None: all of `fit`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,63 +17,25 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._data import as_table, copied, n_rows, row_digests, take_params, take_rows
-from .._dtypes import united
-from .._estimators import check_fit_takes, is_net, may_classify, tags_of, unfitted
-from .._records import check_same_features, note_features
+from .._models._kinds import is_net, may_classify, tags_of
+from .._models._trainable import check_fit_takes
+from .._records._checked import check_same_features, note_features
+from .._records._digests import row_digests
+from .._records._dtypes import united
+from .._records._rows import (
+    as_table,
+    copied,
+    n_rows,
+    take_rows,
+)
+from ._training_set import TrainingSet
 
-__all__ = ["BaseDefense", "BaseReferenceDefense", "TrainingSet", "fit_clone"]
+__all__ = ["ALTERED", "BaseDefense", "BaseReferenceDefense"]
+
+#: What a defense can alter.
+ALTERED = ("answers", "training data", "training")
 
 _NAMED = 5
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """Records to train on, and what else is passed to an estimator's `fit`."""
-
-    X: Any
-    y: np.ndarray
-    params: dict[str, Any]
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def take(self, rows: np.ndarray | slice) -> TrainingSet:
-        """Return some of the records, with their own entries of what is passed per record."""
-        params = take_params(self.params, rows, len(self))
-        return TrainingSet(take_rows(self.X, rows), take_rows(self.y, rows), params)
-
-    def copied(self) -> TrainingSet:
-        """Return the same records, for a model that may write to what it is trained on."""
-        return self.take(slice(None))
-
-
-def fit_clone(estimator: Any, data: TrainingSet) -> Any:
-    """Return a clone trained on records.
-
-    Parameters
-    ----------
-    estimator : unfitted classifier
-    data : TrainingSet
-
-    Returns
-    -------
-    fitted classifier
-        A network is returned as a `TorchTarget`, which knows the labels of its columns.
-
-    Raises
-    ------
-    ValueError
-        If the estimator's `fit` does not take what is passed to it, or a network's loss became
-        NaN.
-    """
-    check_fit_takes(estimator, data.params)
-    data = data.copied()
-    if is_net(estimator):
-        from ..torch._nets import train_net
-
-        return train_net(unfitted(estimator), data.X, data.y, data.params)
-    return unfitted(estimator).fit(data.X, data.y, **data.params)
 
 
 def _releases(method: str) -> Callable[[Any], bool]:
@@ -100,7 +61,8 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
 
     A subclass implements `_fit`, which trains what is released as `estimator_`. What is released
     is one thing: `predict`, `predict_proba`, `predict_log_proba` and `decision_function` are
-    those of `estimator_`, and there are only those that it has.
+    those of `estimator_`, and there are only those that it has. What else must be known of a
+    defense stands in its class too: the attributes below.
 
     Attributes
     ----------
@@ -111,10 +73,34 @@ class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=
         Only after `fit` on a data frame whose columns are named by strings.
     """
 
+    #: What it alters, one of `ALTERED`.
+    alters: ClassVar[str] = "training"
+    #: Whether it needs records beside the training set, given or set apart.
+    needs_reference_data: ClassVar[bool] = False
+    #: Whether it defends networks alone.
+    needs_networks: ClassVar[bool] = False
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     # The parameter that holds the estimator whose input and `fit` decide what is taken.
     _inner_name: ClassVar[str] = "estimator"
+
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        """Return the defense of an estimator as it is compared where no defense is named.
+
+        Parameters
+        ----------
+        estimator : unfitted classifier
+        n_classes : int
+
+        Returns
+        -------
+        defense or None
+            None where it does not fit, trains many models or needs to be told more. Asked of our
+            own defenses alone: that a package is installed changes no comparison.
+        """
+        return None
 
     def fit(self, X: Any, y: Any, **fit_params: Any) -> BaseDefense:
         """Train the defended model.
@@ -308,6 +294,8 @@ class BaseReferenceDefense(BaseDefense):
     A subclass has the parameters `reference_size` and `random_state`, and implements
     `_fit_beside`.
     """
+
+    needs_reference_data: ClassVar[bool] = True
 
     # Whether the labels of the reference records are needed.
     _needs_labels: ClassVar[bool] = False

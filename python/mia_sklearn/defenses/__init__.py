@@ -6,12 +6,14 @@
 
 from typing import Any
 
+from .._models._backend import class_of_networks
 from ._distillation import Distillation
 from ._distinct import DistinctTraining
 from ._input_noise import InputNoise
 from ._label_only import LabelOnly
 from ._mem_guard import MemGuard
 from ._pate import PATE
+from ._registry import DefenseInfo, all_defenses, networks
 from ._removal import VulnerableRecordRemoval
 from ._rounding import RoundedPosterior
 from ._selena import SELENA
@@ -23,6 +25,7 @@ from ._top_k import TopKPosterior
 __all__ = [
     "PATE",
     "SELENA",
+    "DefenseInfo",
     "Distillation",
     "DistinctTraining",
     "InputNoise",
@@ -33,25 +36,15 @@ __all__ = [
     "TemperaturePosterior",
     "TopKPosterior",
     "VulnerableRecordRemoval",
+    "all_defenses",
 ]
-
-_NETWORKS: tuple[str, ...] = (
-    "DPSGD",
-    "AdversarialRegularization",
-    "DropoutDefense",
-    "EarlyStoppingDefense",
-    "RelaxLoss",
-    "WeightPenalty",
-)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _NETWORKS:
-        from .. import torch
-
-        return getattr(torch, name)
+    if name in networks():
+        return class_of_networks(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_NETWORKS])
+    return sorted([*globals(), *networks()])

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from ..base import BaseReferenceDefense, TrainingSet, fit_clone
+from ..base import BaseDefense, BaseReferenceDefense, TrainingSet, fit_clone
 from ..signals import log_posteriors
 from ._output import check_answers_posteriors
 from ._parts import narrow_tags
@@ -104,6 +104,10 @@ class Distillation(BaseReferenceDefense):
         self.temperature = temperature
         self.reference_size = reference_size
         self.random_state = random_state
+
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        return cls(estimator) if hasattr(estimator, "predict_proba") else None
 
     def _prototype(self) -> Any:
         return self.estimator if self.student is None else self.student

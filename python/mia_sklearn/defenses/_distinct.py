@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import HasMethods
 
-from .._data import row_digests
+from .._records._digests import row_digests
 from ..base import BaseDefense, TrainingSet, fit_clone
 
 __all__ = ["DistinctTraining"]
@@ -60,6 +60,8 @@ class DistinctTraining(BaseDefense):
     >>> model.kept_, model.n_dropped_
     (array([0, 1, 3]), 1)
     """
+
+    alters: ClassVar[str] = "training data"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])]

@@ -10,8 +10,8 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._data import from_pandas, is_documents, is_frame, to_pandas
-from .._feature_space import FeatureSpace, other_rows
+from .._records._feature_space import FeatureSpace, other_rows
+from .._records._rows import from_pandas, is_documents, is_frame, to_pandas
 from ..base import BaseDefense, TrainingSet, fit_clone
 
 __all__ = ["InputNoise"]
@@ -85,6 +85,8 @@ class InputNoise(BaseDefense):
     True
     """
 
+    alters: ClassVar[str] = "training data"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "sigma": [Interval(Real, 0, None, closed="left")],
@@ -104,6 +106,10 @@ class InputNoise(BaseDefense):
         self.sigma = sigma
         self.flip = flip
         self.random_state = random_state
+
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        return cls(estimator)
 
     def _fit(self, data: TrainingSet) -> None:
         if sparse.issparse(data.X):

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._answers import predicted_labels
-from .._data import positions
+from .._models._answers import predicted_labels
+from .._records._rows import positions
 from ._output import OutputDefense
 
 __all__ = ["LabelOnly"]

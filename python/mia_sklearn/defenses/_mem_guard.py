@@ -11,7 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._data import row_digests
+from .._records._digests import row_digests
 from ..base import BaseReferenceDefense, TrainingSet
 from ._output import OutputDefense
 

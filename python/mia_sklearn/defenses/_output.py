@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import HasMethods
 
-from .._estimators import is_net, last_step
+from .._models._kinds import is_net, last_step
 from ..base import BaseDefense, TrainingSet, fit_clone
 from ..signals import log_posteriors
 
@@ -23,12 +23,19 @@ class OutputDefense(BaseDefense):
     posteriors no longer do.
     """
 
+    alters: ClassVar[str] = "answers"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"estimator": [HasMethods(["fit"])]}
 
     estimator: Any
 
     # Whether the estimator's posteriors are read, or its labels alone.
     _reads_posteriors: ClassVar[bool] = True
+
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        fits = hasattr(estimator, "predict_proba") or not cls._reads_posteriors
+        return cls(estimator) if fits else None
 
     def _fit(self, data: TrainingSet) -> None:
         self._train_as_always(data)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-from sklearn.dummy import DummyClassifier
 
-from .._answers import predicted_labels
-from .._data import take_rows
-from .._estimators import configured, holds_net, is_net, tags_of, unfitted
+from .._models._backend import backend_of
+from .._models._fitted import fit_afresh
+from .._models._kinds import is_net, tags_of
+from .._models._trainable import configured, unfitted
 from ..base import TrainingSet
 
 __all__ = ["draw_seeds", "narrow_tags", "train_part"]
@@ -55,49 +54,14 @@ def train_part(
     fitted classifier
         Its `classes_` are those that it saw.
     """
-    given, data = data, data.copied()
-    if is_net(estimator):
-        from ..torch._nets import train_net
-
+    backend = backend_of(estimator)
+    if backend is not None:
+        own = data.copied()
         net = unfitted(estimator) if seed is None else configured(estimator, seed)
-        return train_net(net, data.X, data.y, data.params, classes=classes, seed=seed)
-    seen, codes = np.unique(data.y, return_inverse=True)
-    if len(seen) == 1 and len(classes) > 1:
-        # Many classifiers refuse to train on one class.
-        return DummyClassifier(strategy="most_frequent").fit(take_rows(data.X, [0]), data.y[:1])
-    try:
-        return _fit(estimator, data, data.y, seed)
-    except ValueError:
-        if given.y.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
-            raise
-        # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
-        return _Renamed(_fit(estimator, given.copied(), codes, seed), seen)
+        return backend.train_net(net, own.X, own.y, own.params, classes=classes, seed=seed)
 
+    def draw() -> tuple[Any, np.ndarray, dict[str, Any]]:
+        own = data.copied()
+        return own.X, own.y, own.params
 
-def _fit(estimator: Any, data: TrainingSet, y: np.ndarray, seed: int | None) -> Any:
-    model = unfitted(estimator) if seed is None else configured(estimator, seed)
-    with _seeded_within(estimator, seed):
-        return model.fit(data.X, y, **data.params)
-
-
-def _seeded_within(estimator: Any, seed: int | None) -> Any:
-    """Seed torch where a network is wrapped in an estimator: nets have no seed of their own."""
-    if seed is None or not holds_net(estimator):
-        return nullcontext()
-    from ..torch._random import seeded
-
-    return seeded(seed)
-
-
-class _Renamed:
-    """A model trained on the positions of its classes, answering for the classes themselves."""
-
-    def __init__(self, model: Any, classes: np.ndarray) -> None:
-        self.model = model
-        self.classes_ = classes
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        return self.model.predict_proba(X)
-
-    def predict(self, X: Any) -> np.ndarray:
-        return self.classes_[predicted_labels(self.model, X).astype(np.intp)]
+    return fit_afresh(estimator, draw, seed=seed, n_classes=len(classes))

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from .._data import copied, n_rows, positions, take_rows
+from .._records._rows import copied, n_rows, positions, take_rows
 from ..base import BaseReferenceDefense, TrainingSet
 from ._gaussian_privacy import epsilon_of, mu_of
 from ._parts import draw_seeds, narrow_tags, train_part

@@ -15,9 +15,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._cores import at_most
-from .._data import is_documents, is_frame, to_pandas
-from .._estimators import configured, prefers_threads
+from .._models._trainable import configured, prefers_threads
+from .._process._parallel import at_most
+from .._records._rows import is_documents, is_frame, to_pandas
 from ..base import BaseDefense, TrainingSet, fit_clone
 from ..references import ReferenceModels
 from ..vulnerability import VulnerableRecords
@@ -139,6 +139,8 @@ class VulnerableRecordRemoval(BaseDefense):
     >>> model.fit(X, y).dropped_
     array([150])
     """
+
+    alters: ClassVar[str] = "training data"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],

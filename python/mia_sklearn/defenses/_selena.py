@@ -10,9 +10,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._cores import at_most
-from .._data import n_rows, record_shape, row_digests, take_rows
-from .._estimators import prefers_threads
+from .._models._trainable import prefers_threads
+from .._process._parallel import at_most
+from .._records._digests import row_digests
+from .._records._rows import n_rows, record_shape, take_rows
 from ..base import BaseDefense, TrainingSet
 from ..signals import log_posteriors
 from ._output import check_answers_posteriors
@@ -113,6 +114,12 @@ class SELENA(BaseDefense):
         self.distill = distill
         self.random_state = random_state
         self.n_jobs = n_jobs
+
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        # Eleven models instead of one; the default number of sub-models costs 26.
+        fits = hasattr(estimator, "predict_proba")
+        return cls(estimator, n_models=10, n_left_out=4) if fits else None
 
     def _prototype(self) -> Any:
         return self.estimator if self.distill else _SplitAI

@@ -12,8 +12,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from .._data import n_rows
-from .._estimators import is_net, last_step, may_classify, unfitted
+from .._models._kinds import is_net, last_step, may_classify
+from .._models._trainable import unfitted
+from .._records._rows import n_rows
 from ..base import TrainingSet
 from ._parts import train_part
 

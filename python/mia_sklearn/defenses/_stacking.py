@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 
-from .._estimators import check_fit_takes
+from .._models._trainable import check_fit_takes
 from ..base import BaseComposition, BaseDefense, TrainingSet
 from ..signals import log_posteriors
 from ._output import check_answers_posteriors

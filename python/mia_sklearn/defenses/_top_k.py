@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from ..base import BaseDefense
 from ._output import OutputDefense
 
 __all__ = ["TopKPosterior"]
@@ -71,6 +72,12 @@ class TopKPosterior(OutputDefense):
         self.estimator = estimator
         self.k = k
         self.renormalize = renormalize
+
+    @classmethod
+    def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
+        # Of two posteriors the larger tells the other.
+        fits = n_classes > 2 and hasattr(estimator, "predict_proba")
+        return cls(estimator, k=min(3, n_classes - 1)) if fits else None
 
     def _check_classes(self, n_classes: int) -> None:
         if self.k > n_classes:

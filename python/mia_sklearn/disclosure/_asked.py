@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._data import row_digests
+from .._records._digests import row_digests
 
 __all__ = ["Asked"]
 

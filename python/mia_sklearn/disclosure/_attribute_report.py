@@ -10,7 +10,7 @@ import numpy as np
 
 from ..metrics import Estimate
 from ..stats import Difference, paired_difference, unpaired_difference
-from ..stats._advantage import _wilson
+from ..stats._advantage import wilson_interval
 from ..stats._checks import check_level
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class AttributeReport:
         from scipy.special import ndtri
 
         z = float(ndtri(0.5 + check_level(self.confidence, "confidence") / 2))
-        value, low, high = _wilson(np.count_nonzero(right), len(right), z)
+        value, low, high = wilson_interval(np.count_nonzero(right), len(right), z)
         return float(value), float(low), float(high)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from .._data import take_rows
+from .._records._rows import take_rows
 from ._candidates import LEAST
 
 __all__ = ["confusion_rates", "csmia", "fredrikson", "lomia"]
@@ -25,19 +25,9 @@ def fredrikson(
 ) -> np.ndarray:
     """Maximise the value's frequency times how often the model says of this label what it says.
 
-    Parameters
-    ----------
-    answers : ndarray of shape (n_records, n_values, n_classes)
-        Log-posteriors with each value put in.
-    labels : ndarray of shape (n_records,)
-        Position of each record's class.
-    prior : ndarray of shape (n_values,)
-    confusion : ndarray of shape (n_classes, n_classes)
-        Share of the records of a class (row) that the model takes for another (column).
-
-    Returns
-    -------
-    ndarray of shape (n_records,), the position of a value
+    `answers`, of shape (n_records, n_values, n_classes), are log-posteriors with each value put in;
+    `confusion` holds the share of the records of a class (row) that the model takes for another
+    (column). Returns positions of values.
     """
     score = prior * confusion[labels[:, None], answers.argmax(axis=2)]
     return _likeliest(score, prior)
@@ -59,14 +49,7 @@ def lomia(
 ) -> np.ndarray:
     """Learn the feature from the records for which one value alone makes the model right.
 
-    Parameters
-    ----------
-    answers, labels, prior
-        As in `fredrikson`.
-    imputer : classifier
-        A clone of it is fitted.
-    others : table of shape (n_records, n_columns)
-        The other features and the label.
+    A clone of `imputer` learns it from `others`, the other features and the label.
     """
     right = answers.argmax(axis=2) == labels[:, None]
     guess = right.argmax(axis=1)

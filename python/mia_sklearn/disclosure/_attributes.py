@@ -16,10 +16,10 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._data import positions, take_rows
-from .._estimators import check_trainable
-from .._records import check_records, check_same_features
-from .._targets import as_target
+from .._models._targets import as_target
+from .._models._trainable import check_trainable
+from .._records._checked import check_records, check_same_features
+from .._records._rows import positions, take_rows
 from ..references import ReferenceModels
 from ..signals import log_posteriors, rescaled_logit
 from ..stats._checks import check_level
@@ -267,8 +267,12 @@ class AttributeInference(BaseEstimator):
 
         Parameters
         ----------
-        target, X, y
+        target : fitted classifier, or function
             As in `predict`.
+        X : table of shape (n_records, n_features)
+            As in `predict`.
+        y : array-like of shape (n_records,)
+            Their labels.
 
         Returns
         -------
@@ -293,10 +297,15 @@ class AttributeInference(BaseEstimator):
         ----------
         target : fitted classifier, or function
             As in `predict`.
-        X_members, X_nonmembers : table of shape (n_records, n_features)
-            Records that the target was trained on, and others like them, complete. None of them
-            may be among those of `fit`.
-        y_members, y_nonmembers : array-like of shape (n_records,)
+        X_members : table of shape (n_members, n_features)
+            Records that the target was trained on, complete. None of them may be among those of
+            `fit`.
+        y_members : array-like of shape (n_members,)
+            Their labels.
+        X_nonmembers : table of shape (n_nonmembers, n_features)
+            Others like them, complete, and not among those of `fit` either.
+        y_nonmembers : array-like of shape (n_nonmembers,)
+            Their labels.
         confidence : float, default=0.95
             Two-sided confidence of the intervals. A model that was trained on other records is
             called leaking with a probability of (1 - confidence) / 2 at most.

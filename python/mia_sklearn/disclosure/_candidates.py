@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._data import MAX_CATEGORIES, is_frame, plain_values, positions
+from .._records._rows import MAX_CATEGORIES, is_frame, plain_values, positions
 
 __all__ = ["LEAST", "Candidates"]
 

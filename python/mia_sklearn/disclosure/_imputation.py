@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
-from .._data import MAX_CATEGORIES, is_frame, take_rows
-from .._numbers import numeric_features
+from .._records._numeric import numeric_features
+from .._records._rows import MAX_CATEGORIES, is_frame, take_rows
 from ._candidates import LEAST
 
 __all__ = ["Imputation"]
@@ -61,12 +61,7 @@ class Imputation:
         return answers
 
     def log_proba(self, others: Any) -> np.ndarray:
-        """Return the log-probability of each value.
-
-        Returns
-        -------
-        ndarray of shape (n_records, n_values)
-        """
+        """Return the log-probability of each value, of shape (n_records, n_values)."""
         return _log(self.fitted.predict_proba(others))
 
 

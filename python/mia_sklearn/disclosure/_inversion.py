@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
-from .._estimators import is_module, is_net, last_step
-from .._input_gradients import has_input_gradients
-from .._targets import FunctionTarget, as_target, check_labels, class_indices
+from .._models._kinds import is_module, is_net, last_step
+from .._models._targets import FunctionTarget, as_target, check_labels, class_indices
+from .._observations._input_gradients import has_input_gradients
 from ._inversion_result import Inversion
 from ._inversion_views import AnswersView, GradientView, View
 from ._numbers import numbers

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import t as student_t
 from sklearn.utils import check_random_state
 
-from .._data import take_rows
-from .._records import check_records, check_same_features
+from .._records._checked import check_records, check_same_features
+from .._records._rows import take_rows
 from ..stats._checks import check_level
 from ._inversion_result import Inversion
 from ._numbers import numbers

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._input_gradients import input_gradients
+from .._observations._input_gradients import input_gradients
 
 __all__ = ["AnswersView", "GradientView", "View"]
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .._data import n_rows, take_rows
-from .._kept_models import keep_trained
-from .._sampling import assign, training_rows
-from .._training import Job, classes_in
+from .._records._rows import n_rows, take_rows
 from ..references import ReferenceModels
+from ..references._job import Job
+from ..references._kept_models import keep_trained
+from ..references._sampling import assign, training_rows
+from ..references._training import classes_in
 from ..signals import choose_smoothing, rescaled_logit
 
 __all__ = ["KeptReferences"]
@@ -67,18 +68,6 @@ class KeptReferences:
         self.smoothing = choose_smoothing(answers)
 
     def phi(self, tables: Iterable[Any], labels: np.ndarray) -> np.ndarray:
-        """Return the log-odds of records' labels.
-
-        Parameters
-        ----------
-        tables : iterable of tables of shape (n_records, n_features)
-            The records, with each candidate put in.
-        labels : ndarray of shape (n_records,)
-            Positions of their classes.
-
-        Returns
-        -------
-        ndarray of shape (n_references, n_records, n_tables)
-        """
+        """Return log-odds of labels, (n_references, n_records, n_tables), a table per candidate."""
         each = (self._models.log_posteriors(table) for table in tables)
         return np.stack([rescaled_logit(one, labels, self.smoothing) for one in each], axis=2)

@@ -14,20 +14,10 @@ _MOST_ROWS = 200_000
 
 
 def features(log_proba: np.ndarray, phi: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Return what tells for each candidate.
+    """Return what tells for each candidate, of shape (n_records, n_values, 4).
 
-    Parameters
-    ----------
-    log_proba : ndarray of shape (n_records, n_values)
-        Of each candidate by the imputer.
-    phi : ndarray of shape (n_records, n_values)
-        Log-odds of the record's label, with each candidate put in.
-    usual : ndarray of shape (n_records, n_values)
-        The same, as the mean of models that did not train on the record.
-
-    Returns
-    -------
-    ndarray of shape (n_records, n_values, 4)
+    `log_proba` is the imputer's, `phi` the log-odds of the record's label with each candidate put
+    in, `usual` the mean of that of models that did not train on the record.
     """
     others = np.repeat(phi[:, None, :], phi.shape[1], axis=1)
     others[:, np.arange(phi.shape[1]), np.arange(phi.shape[1])] = -np.inf
@@ -84,10 +74,7 @@ def learn(
 def proba_of_candidates(classifier: Any, table: np.ndarray) -> np.ndarray:
     """Return the probability of each candidate of each record, summing to 1.
 
-    Parameters
-    ----------
-    classifier : classifier that `learn` has fitted
-    table : ndarray of shape (n_records, n_values, n_features)
+    `table` has shape (n_records, n_values, n_features).
     """
     proba = classifier.predict_proba(table.reshape(-1, table.shape[2]))[:, 1]
     proba = np.maximum(proba.reshape(table.shape[:2]), np.finfo(float).tiny)

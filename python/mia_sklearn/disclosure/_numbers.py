@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .._data import as_table
+from .._records._rows import as_table
 
 
 def numbers(X: Any, name: str) -> np.ndarray:

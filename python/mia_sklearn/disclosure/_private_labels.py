@@ -24,12 +24,12 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from .._data import as_table, copied, is_frame, take_rows
-from .._estimators import configured
-from .._frontier import on_frontier
-from .._numbers import numeric_features
+from .._models._trainable import configured
+from .._records._numeric import numeric_features
+from .._records._rows import as_table, copied, is_frame, take_rows
 from ..stats import balanced_accuracy_interval
 from ..stats._checks import check_level
+from ..stats._frontier import on_frontier
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from .._answers import predicted_labels
 from .._audit import audit
-from .._audit_options import check_options, seed_of
-from .._coverage import Means, check_release, choose_attacks
-from .._data import concat_rows, copied, take_params, take_rows
-from .._dtypes import united
-from .._estimators import check_trainable, configured, holds_net
-from .._index import bearing_index, params_in_order
-from .._records import check_records, check_same_features
-from .._tables import _describe
-from ..access import LabelAccess
+from .._audit._choice import Means, check_release, choose_attacks
+from .._audit._options import check_options, seed_of
+from .._models._answers import predicted_labels
+from .._models._describe import describe
+from .._models._random import seeded_within
+from .._models._trainable import check_trainable, configured
+from .._records._checked import check_records, check_same_features
+from .._records._dtypes import united
+from .._records._index import bearing_index, params_in_order
+from .._records._rows import concat_rows, copied, take_params, take_rows
+from ..access._choice import access_released_as
 from ..base import TrainingSet, fit_clone
-from ._defaults import default_models
+from ..defenses._registry import compared_by_default
 from ._quality import quality
 
 if TYPE_CHECKING:
@@ -157,10 +158,6 @@ def compare_defenses(
     >>> frame.set_index("defense")["threshold_auc"].sort_values().index.tolist()
     ['label only', 'undefended']
     """
-    import pandas as pd
-
-    from .._terminal import progress_bar
-
     data = _gather(X, y, X_test, y_test, fit_params)
     named = _named(models, len(np.unique(data.y)))
     baseline = _check_baseline(baseline, named)
@@ -172,8 +169,10 @@ def compare_defenses(
         n_queries=0,
     )
     check_release(release)
-    asked = LabelAccess() if release == "labels" else None
-    choose_attacks(attacks, Means(release, asked, n_references > 0, gradients=True))
+    asked = access_released_as(release)
+    access = None if asked is None else asked()
+    means = Means(release, access, n_references > 0, gradients=True)
+    choose_attacks(attacks, means)
     for name, model in named.items():
         try:
             check_trainable(model, fit_params)
@@ -191,33 +190,12 @@ def compare_defenses(
         "n_jobs": n_jobs,
         "random_state": seed,
     }
-    rows, headline, run, failures = [], None, [], []
-    bar = progress_bar(named.items(), desc="defenses", unit="model", disable=not progress)
-    for name, model in bar:
-        bar.set_postfix_str(name)
-        row = {"defense": name, "parameters": _describe(model), "error": ""}
-        # A failure after hours must not take the finished rows with it.
-        try:
-            measured, report = _measure(model, data, options)
-            row |= measured
-            headline, run = report.info["headline"], report.info["attacks"]
-        except Exception as error:
-            failures.append(error)
-            row["error"] = f"{type(error).__name__}: {error}"
-            warnings.warn(f"{name!r} is not compared. {row['error']}", UserWarning, stacklevel=2)
-        rows.append(row)
-    if headline is None:
-        raise ValueError(f"All models failed, the first with: {failures[0]}") from failures[0]
-    frame = pd.DataFrame(rows)
-    for kind in ("fit", "predict"):
-        usual = frame.loc[frame["defense"] == baseline, f"{kind}_time"].iloc[0]
-        frame[f"{kind}_ratio"] = frame[f"{kind}_time"] / usual
-    known = {*_FIRST, *_LAST}
-    frame = frame[[*_FIRST, *(name for name in frame.columns if name not in known), *_LAST]]
+    rows, report = _measure_all(named, data, options, progress)
+    frame = _laid_out(rows, baseline)
     frame.attrs = {
-        "headline": headline,
+        "headline": report.info["headline"],
         "baseline": baseline,
-        "attacks": list(run),
+        "attacks": list(report.info["attacks"]),
         "lost": {row["defense"]: row["error"] for row in rows if row["error"]},
         "confidence": float(confidence),
         "n_train": len(data.train),
@@ -225,6 +203,44 @@ def compare_defenses(
         "random_state": seed,
     }
     return frame
+
+
+def _measure_all(
+    named: dict[str, Any], data: _Data, options: dict[str, Any], progress: bool
+) -> tuple[list[dict[str, Any]], AuditReport]:
+    """Return a row for each model, and the report of the last that did not fail."""
+    from .._process._terminal import progress_bar
+
+    rows: list[dict[str, Any]] = []
+    last, failures = None, []
+    bar = progress_bar(named.items(), desc="defenses", unit="model", disable=not progress)
+    for name, model in bar:
+        bar.set_postfix_str(name)
+        row = {"defense": name, "parameters": describe(model), "error": ""}
+        # A failure after hours must not take the finished rows with it.
+        try:
+            measured, last = _measure(model, data, options)
+            row |= measured
+        except Exception as error:
+            failures.append(error)
+            row["error"] = f"{type(error).__name__}: {error}"
+            warnings.warn(f"{name!r} is not compared. {row['error']}", UserWarning, stacklevel=3)
+        rows.append(row)
+    if last is None:
+        raise ValueError(f"All models failed, the first with: {failures[0]}") from failures[0]
+    return rows, last
+
+
+def _laid_out(rows: list[dict[str, Any]], baseline: str) -> pd.DataFrame:
+    """Return the frame of all rows, with times relative to those of the baseline."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows)
+    for kind in ("fit", "predict"):
+        usual = frame.loc[frame["defense"] == baseline, f"{kind}_time"].iloc[0]
+        frame[f"{kind}_ratio"] = frame[f"{kind}_time"] / usual
+    known = {*_FIRST, *_LAST}
+    return frame[[*_FIRST, *(name for name in frame.columns if name not in known), *_LAST]]
 
 
 @dataclass
@@ -294,7 +310,7 @@ def _named(models: Any, n_classes: int) -> dict[str, Any]:
             raise ValueError("models must be a dict, or a list of (name, classifier) pairs.")
     else:
         check_trainable(models, None)
-        pairs = list(default_models(models, n_classes).items())
+        pairs = [("undefended", models), *compared_by_default(models, n_classes).items()]
     if not pairs:
         raise ValueError("models is empty: name at least one classifier.")
     named = {str(name): model for name, model in pairs}
@@ -347,11 +363,7 @@ def _trained(estimator: Any, train: TrainingSet, seed: int) -> Any:
     if not hasattr(estimator, "fit"):
         own = train.copied()
         return estimator(own.X, own.y, seed)
-    if not holds_net(estimator):
-        return fit_clone(configured(estimator, seed), train)
-    from ..torch._random import seeded
-
-    with seeded(seed):
+    with seeded_within(estimator, seed):
         return fit_clone(configured(estimator, seed), train)
 
 

@@ -5,36 +5,21 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import t as student_t
 
-from .._frontier import on_frontier
+from .._comparisons._splits import Split, split_scores
 from ..stats._checks import check_level
+from ..stats._frontier import on_frontier
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Split", "pareto_front", "pareto_refit", "split_scores", "upper_end"]
+__all__ = ["pareto_front", "pareto_refit", "upper_end"]
 
 _TIE_DECIMALS = 10
-
-
-class Split(NamedTuple):
-    """Scores of candidates, one column per split of a cross-validation."""
-
-    values: np.ndarray
-
-    @property
-    def mean(self) -> np.ndarray:
-        return self.values.mean(axis=1)
-
-    @property
-    def sd(self) -> np.ndarray:
-        if self.values.shape[1] < 2:
-            return np.full(len(self.values), np.nan)
-        return self.values.std(axis=1, ddof=1)
 
 
 def pareto_refit(
@@ -256,24 +241,3 @@ def upper_end(risk: Split, confidence: float, test_ratio: float | None = None) -
 
 def _read(cv_results: Mapping[str, Any], utility: str, risk: str) -> tuple[Split, Split]:
     return split_scores(cv_results, utility), Split(-split_scores(cv_results, risk).values)
-
-
-def split_scores(cv_results: Mapping[str, Any], name: str) -> Split:
-    """Return a score of all candidates on all splits.
-
-    Raises
-    ------
-    ValueError
-        If there is no such score; names those that there are.
-    """
-    columns: list[np.ndarray] = []
-    while (key := f"split{len(columns)}_test_{name}") in cv_results:
-        columns.append(np.asarray(cv_results[key], dtype=np.float64))
-    if not columns:
-        first = "split0_test_"
-        there = [str(key).removeprefix(first) for key in cv_results if str(key).startswith(first)]
-        raise ValueError(
-            f"The results of the search hold no score {name!r}; they hold "
-            f"{', '.join(map(repr, there)) or 'none'}. Name the keys of scoring=."
-        )
-    return Split(np.stack(columns, axis=1))

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from .._answers import predicted_labels
-from .._data import positions
+from .._models._answers import predicted_labels
+from .._records._rows import positions
 from ..signals import log_posteriors
-from ..stats._advantage import _wilson
+from ..stats._advantage import wilson_interval
 
 __all__ = ["calibration_error", "quality"]
 
@@ -20,24 +20,10 @@ _LEAST_POSTERIOR = np.finfo(np.float64).eps
 
 
 def quality(model: Any, X: Any, y: np.ndarray, *, confidence: float) -> dict[str, float]:
-    """Return the accuracy of a fitted classifier with its Wilson interval, and its calibration.
-
-    Parameters
-    ----------
-    model : fitted classifier
-    X, y : test records
-    confidence : float
-        Of the interval.
-
-    Returns
-    -------
-    dict of str to float
-        `test_score`, `test_score_low`, `test_score_high`, `log_loss` (posteriors below 2.2e-16
-        count as that), `calibration_error`.
-    """
+    """Return a classifier's accuracy with its Wilson interval, and its calibration."""
     right = predicted_labels(model, X) == y
     z = float(ndtri(0.5 + confidence / 2))
-    score, low, high = _wilson(np.count_nonzero(right), len(right), z)
+    score, low, high = wilson_interval(np.count_nonzero(right), len(right), z)
     log_proba = log_posteriors(model, X)
     column = positions(y, np.asarray(model.classes_))
     # A class that the model never saw has the posterior 0.
@@ -54,26 +40,8 @@ def quality(model: Any, X: Any, y: np.ndarray, *, confidence: float) -> dict[str
 def calibration_error(confidence: np.ndarray, right: np.ndarray, *, bins: int = _BINS) -> float:
     """Return how far confidence in the top label lies from how often it is right, on average.
 
-    Parameters
-    ----------
-    confidence : ndarray of shape (n_records,)
-        The largest posterior of each record.
-    right : ndarray of shape (n_records,), bool
-        Whether its label is the record's.
-    bins : int, default=15
-        Bins of equally many records; equal confidences are never parted.
-
-    Returns
-    -------
-    float
-        The mean over records of their bin's difference between mean confidence and accuracy.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from mia_sklearn.selection._quality import calibration_error
-    >>> calibration_error(np.full(4, 0.75), np.array([True, True, False, False]))
-    0.25
+    `confidence` is the largest posterior of each record, `right` whether its label is the record's.
+    Bins hold equally many records; equal confidences are never parted.
     """
     ranks = rankdata(confidence) - 0.5
     place = np.minimum((ranks * bins / len(ranks)).astype(np.intp), bins - 1)

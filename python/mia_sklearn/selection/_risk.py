@@ -10,14 +10,21 @@ import numpy as np
 from sklearn.base import clone
 
 from .._audit import audit
-from .._coverage import Means, choose_attacks
-from .._data import concat_rows, has_entries, n_rows, row_digests, take_params, take_rows
-from .._estimators import unfitted
+from .._audit._choice import Means, choose_attacks
+from .._audit._repeats import shared_records
+from .._models._targets import as_target
+from .._models._trainable import unfitted
+from .._observations._inside_columns import looks_inside
 from .._observe import observe
-from .._records import check_records, check_same_features
-from .._repeats import shared_records
-from .._targets import as_target
-from .._white_box import looks_inside
+from .._records._checked import check_records, check_same_features
+from .._records._digests import row_digests
+from .._records._rows import (
+    concat_rows,
+    has_entries,
+    n_rows,
+    take_params,
+    take_rows,
+)
 from ..base import TrainingSet
 from ..metrics import compute, parse_metric
 from ..references import ReferenceModels

@@ -42,10 +42,14 @@ def difference_interval(
 
     Parameters
     ----------
-    count_1, count_0 : int or array of int
-        Successes of the two samples.
-    n_1, n_0 : int
-        Sizes of the two samples.
+    count_1 : int or array of int
+        Successes of the first sample.
+    n_1 : int
+        Size of the first sample.
+    count_0 : int or array of int
+        Successes of the second sample.
+    n_0 : int
+        Size of the second sample.
     confidence : float, default=0.95
         Two-sided confidence.
 
@@ -67,15 +71,15 @@ def difference_interval(
     (0.12285, 0.2751)
     """
     z = float(ndtri(0.5 + check_level(confidence, "confidence") / 2))
-    p_1, low_1, high_1 = _wilson(count_1, n_1, z)
-    p_0, low_0, high_0 = _wilson(count_0, n_0, z)
+    p_1, low_1, high_1 = wilson_interval(count_1, n_1, z)
+    p_0, low_0, high_0 = wilson_interval(count_0, n_0, z)
     low = p_1 - p_0 - np.hypot(p_1 - low_1, high_0 - p_0)
     high = p_1 - p_0 + np.hypot(high_1 - p_1, p_0 - low_0)
     # Rounding may carry an end past the range.
     return np.maximum(low, -1.0), np.minimum(high, 1.0)
 
 
-def _wilson(count: Any, n: float, z: float) -> tuple[Any, Any, Any]:
+def wilson_interval(count: Any, n: float, z: float) -> tuple[Any, Any, Any]:
     share = np.asarray(count) / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))

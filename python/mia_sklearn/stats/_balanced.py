@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from ._advantage import _wilson
+from ._advantage import wilson_interval
 from ._checks import check_level
 
 __all__ = ["BalancedAccuracy", "balanced_accuracy_interval"]
@@ -80,7 +80,7 @@ def balanced_accuracy_interval(
         own = y_true == label
         sizes = np.unique(groups[own], return_counts=True)[1]
         worth = sizes.sum() ** 2 / (sizes**2).sum()
-        shares.append(_wilson(right[own].mean() * worth, worth, z))
+        shares.append(wilson_interval(right[own].mean() * worth, worth, z))
     value, low, high = np.array(shares, dtype=np.float64).T
     n = len(shares)
     return BalancedAccuracy(

@@ -9,23 +9,23 @@ except ImportError as error:
         "pip install 'mia-sklearn[torch]'."
     ) from error
 
-from ._adversarial_regularization import AdversarialRegularization
-from ._anonymizing_encoder import AnonymizingEncoder
-from ._dpsgd import DPSGD
-from ._dropout_defense import DropoutDefense
-from ._early_stopping_defense import EarlyStoppingDefense
-from ._federated import FederatedTraining
-from ._federated_hooks import FederatedObserver
-from ._federated_observers import GlobalObserver, LocalObserver
-from ._gan import GAN
-from ._gan_ensemble import train_gans
-from ._informed_gan import InformedGAN
-from ._membership_curve import MembershipCurve
-from ._relax_loss import RelaxLoss
-from ._target import TorchTarget
-from ._unsupervised_attack import UnsupervisedWhiteBoxAttack
-from ._weight_penalty import WeightPenalty
-from ._white_box_attack import WhiteBoxAttack
+from ._attacks._membership_curve import MembershipCurve
+from ._attacks._unsupervised_attack import UnsupervisedWhiteBoxAttack
+from ._attacks._white_box_attack import WhiteBoxAttack
+from ._defenses._adversarial_regularization import AdversarialRegularization
+from ._defenses._anonymizing_encoder import AnonymizingEncoder
+from ._defenses._dpsgd import DPSGD
+from ._defenses._dropout_defense import DropoutDefense
+from ._defenses._early_stopping_defense import EarlyStoppingDefense
+from ._defenses._relax_loss import RelaxLoss
+from ._defenses._weight_penalty import WeightPenalty
+from ._federated._federated import FederatedTraining
+from ._federated._federated_hooks import FederatedObserver
+from ._federated._federated_observers import GlobalObserver, LocalObserver
+from ._gans._gan import GAN
+from ._gans._gan_ensemble import train_gans
+from ._gans._informed_gan import InformedGAN
+from ._targets._target import TorchTarget
 
 __all__ = [
     "DPSGD",

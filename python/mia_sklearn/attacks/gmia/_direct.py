@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from ..._observations import Reader
+from ..._observations._columns import Reader
 from ...base import BaseAttack
 from ...stats._p_values import (
     FEWEST_REFERENCES,
@@ -106,6 +106,8 @@ class GMIAAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("logit", "out")
+
+    _marks_vulnerable: ClassVar[bool] = True
 
     # Membership is learned from for the calibration alone.
     _ranks_without_members: ClassVar[bool] = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,66 +12,30 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..._data import concat_rows, n_rows, positions, row_digests, take_rows
-from ..._estimators import check_trainable, is_net, last_step
-from ..._feature_space import FeatureSpace
-from ..._kept_models import keep_trained
-from ..._records import check_records, check_same_features
-from ..._sampling import assign, training_rows
-from ..._targets import as_target
-from ..._terminal import progress_bar
-from ..._training import Job, classes_in
+from ..._models._kinds import is_net, last_step
+from ..._models._targets import as_target
+from ..._models._trainable import check_trainable
+from ..._process._terminal import progress_bar
+from ..._records._checked import check_records, check_same_features
+from ..._records._digests import row_digests
+from ..._records._feature_space import FeatureSpace
+from ..._records._rows import concat_rows, n_rows, positions, take_rows
 from ...cluster import CosineAgglomerative
+from ...references._job import Job
+from ...references._kept_models import keep_trained
+from ...references._sampling import assign, training_rows
+from ...references._training import classes_in
 from ...signals import choose_smoothing, log_posteriors, rescaled_logit
+from ._found_queries import FoundQueries, influence_of, laid_side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EnhancingRecords", "FoundQueries"]
+__all__ = ["EnhancingRecords"]
 
 _LARGEST_SEED = 2**31 - 1
 # Above this many free features, uniform records are nowhere near any that a model knows.
 _FEW_FEATURES = 50
-
-
-@dataclass(frozen=True)
-class FoundQueries:
-    """What a search found for one record.
-
-    Attributes
-    ----------
-    queries : table of shape (n_queries, n_features)
-        The enhancing records.
-    influence : ndarray of shape (n_queries,)
-        Share of the pairs of references that answer the record's class with more confidence
-        when they trained on the record.
-    optimized : ndarray of shape (n_queries,), bool
-        Those that were moved along gradients.
-    label : label
-        The record's class.
-    out_signal, in_signal : ndarray of shape (n_queries, n_references), float32
-        phi of the record's class at the queries, of references without and with the record.
-    out_record, in_record : ndarray of shape (n_references,)
-        Posterior of the record's class at the record itself, without and with it.
-    best_influence : float
-        The largest influence among all candidates, accepted or not.
-    note : str
-        Why there are no queries, or fewer than asked for; empty otherwise.
-    """
-
-    queries: Any
-    influence: np.ndarray
-    optimized: np.ndarray
-    label: Any
-    out_signal: np.ndarray
-    in_signal: np.ndarray
-    out_record: np.ndarray
-    in_record: np.ndarray
-    best_influence: float
-    note: str
-
-    def __len__(self) -> int:
-        return len(self.influence)
 
 
 class EnhancingRecords(BaseEstimator):
@@ -333,7 +296,7 @@ class EnhancingRecords(BaseEstimator):
         queries = self._candidates(x, rng)
         inside, outside = self._models.with_record(x, code, epochs=self.update_epochs)
         without, with_it = (side.log_posteriors(queries) for side in (outside, inside))
-        influence = _influence(without, with_it, code)
+        influence = influence_of(without, with_it, code)
         accepted = influence > self.theta
         best = float(influence.max(initial=0.0))
         optimized = np.zeros(len(influence), dtype=bool)
@@ -354,7 +317,7 @@ class EnhancingRecords(BaseEstimator):
                 queries = concat_rows(take_rows(queries, accepted), self._space.nearest(moved))
                 optimized = np.arange(n_rows(queries)) >= accepted.sum()
                 without, with_it = (side.log_posteriors(queries) for side in (outside, inside))
-                influence = _influence(without, with_it, code)
+                influence = influence_of(without, with_it, code)
                 accepted = influence > self.theta
                 best = max(best, float(influence.max(initial=0.0)))
         # A moved query may have come to rest on the record itself.
@@ -444,8 +407,10 @@ class EnhancingRecords(BaseEstimator):
                 stop = start + len(one)
                 signals[place] = self._phi(answers[None, start:stop], int(codes[place]))[:, 0]
                 start = stop
-        return self._table(
-            [(own[None], one.out_signal[None]) for own, one in zip(signals, found, strict=True)]
+        return laid_side_by_side(
+            self.n_clusters,
+            self.n_references,
+            [(own[None], one.out_signal[None]) for own, one in zip(signals, found, strict=True)],
         )
 
     def shadow_observations(self, found: Sequence[FoundQueries]) -> tuple[pd.DataFrame, np.ndarray]:
@@ -471,7 +436,7 @@ class EnhancingRecords(BaseEstimator):
             acting = np.arange(n_references)
             others[acting, :, acting] = np.nan
             rows += [(side.T, others) for side in (one.out_signal, one.in_signal)]
-        table = self._table(rows)
+        table = laid_side_by_side(self.n_clusters, self.n_references, rows)
         index = [
             (model, record)
             for record, one in enumerate(found)
@@ -481,32 +446,3 @@ class EnhancingRecords(BaseEstimator):
         table.index = pd.MultiIndex.from_tuples(index, names=["model", "row"])
         members = [np.repeat([0, 1], one.out_signal.shape[1]) for one in found]
         return table, np.concatenate(members or [np.empty(0, dtype=int)])
-
-    def _table(self, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-        """Lay signals at queries, and the references' there, side by side.
-
-        Parameters
-        ----------
-        parts : sequence of (ndarray of shape (n, n_queries), (n, n_queries, n_references))
-            The number of queries may differ from part to part: each has places for as many as a
-            search tries, so that all tables have the same columns.
-        """
-        import pandas as pd
-
-        n_rows, width = sum(len(own) for own, _ in parts), self.n_clusters
-        signal = np.full((n_rows, width), np.nan, dtype=np.float32)
-        references = np.full((n_rows, width, self.n_references), np.nan, dtype=np.float32)
-        start = 0
-        for own, others in parts:
-            stop, n_queries = start + len(own), own.shape[1]
-            signal[start:stop, :n_queries] = own
-            references[start:stop, :n_queries] = others
-            start = stop
-        names = [f"enhancing_{q}" for q in range(width)]
-        names += [f"enhancing_{q}_out_{k}" for q in range(width) for k in range(self.n_references)]
-        return pd.DataFrame(np.hstack([signal, references.reshape(n_rows, -1)]), columns=names)
-
-
-def _influence(without: np.ndarray, with_it: np.ndarray, code: int) -> np.ndarray:
-    """Return the share of references that answer a class with more confidence with the record."""
-    return (with_it[..., code] > without[..., code]).mean(axis=0)

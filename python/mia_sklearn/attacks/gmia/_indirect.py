@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from ..._observations import Reader
+from ..._observations._columns import Reader
 from ...base import BaseAttack
 from ...stats import combine_by_rank, kost_combine, pchip_p_values
 
@@ -70,6 +70,9 @@ class IndirectGMIAAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("enhancing", "enhancing_out")
+    not_run: ClassVar[str] = (
+        "asks about other records than the one in question: fit it on what EnhancingRecords finds"
+    )
 
     _ranks_without_members: ClassVar[bool] = True
 

@@ -1,0 +1,354 @@
+"""The audit: attack a target whose members are known, and report with error bars."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._comparisons._comparison import read_comparison
+from .._models._targets import FunctionTarget
+from .._observations._inside import has_gradients
+from .._records._rows import as_table
+from ..attacks._registry import headline_of
+from ..report import AuditReport
+from ._choice import Means, access_of, choose_attacks, draws_records
+from ._coverage import coverage
+from ._findings import Context, findings
+from ._options import (
+    check_asked_for,
+    check_options,
+    check_references_suffice,
+    classifier_of,
+    on_people,
+    posterior_queries,
+    records_without_labels,
+    seed_of,
+    what_to_train,
+)
+from ._people import split_off
+from ._plan import make_plan
+from ._pool import Pool, make_pool
+from ._repeats import TooFewRecords
+from ._run import Planned
+from ._slices import check_slices, slice_columns
+from ._steps import answers_to, ask, score
+from ._tables import controls_table, info_of, metrics_table, records_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["audit"]
+
+_N_REFERENCES = 16
+
+
+def audit(
+    model: Any,
+    X_train: Any,
+    y_train: Any = None,
+    X_test: Any = None,
+    y_test: Any = None,
+    *,
+    n_references: int | None = None,
+    attacks: Any = "auto",
+    estimator: Any = None,
+    fit_params: dict[str, Any] | None = None,
+    split: str | None = None,
+    release: str | None = None,
+    access: Any = None,
+    slices: Any = None,
+    groups: Any = None,
+    confidence: float = 0.95,
+    max_records: int | None = None,
+    n_queries: int | None = None,
+    classes: Any = None,
+    query_budget: int | None = None,
+    comparison: pd.DataFrame | None = None,
+    controls: bool = True,
+    cache: Any = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    progress: bool = True,
+    title: str | None = None,
+) -> AuditReport:
+    """Find out whether someone could tell who was in a model's training set.
+
+    Reference models are trained like the target on other parts of the same records, attacks
+    learn from them what a member looks like, and the target's answers are attacked. The
+    attacker is assumed to know records like these and how the model was trained.
+
+    Parameters
+    ----------
+    model : fitted classifier or generator, TorchTarget, or function
+        The target. Any scikit-learn compatible classifier, pipelines, search objects and
+        skorch classifiers included; a bare torch module in `mia_sklearn.torch.TorchTarget`; a
+        function `X -> posteriors`, or `X -> labels` with ``release="labels"``.
+        Generators, estimators without labels that have `sample`, `score_samples` or
+        `discriminator_score`, are audited by `audit(generator, X_train, X_test)`; so is, with
+        ``release="samples"``, a function `(n, random_state)` that returns n samples.
+    X_train, y_train : table of shape (n_train, n_features), array-like of shape (n_train,)
+        What the model was trained on: the members. An array, a sparse matrix, a data frame (of
+        pandas, Polars, pyarrow), or a list, Series or array of texts: the kind that the model
+        was fitted on, of which models get copies. Labels are taken by position, as in
+        scikit-learn; a Series with the index of `X_train` in another order is refused.
+    X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
+        Records of the same population that it was not trained on. Columns may have another
+        dtype than in `X_train`, where values are of one kind: see Notes.
+    n_references : int, default=None
+        Reference models; rounded up to whole blocks, at least two. 0 trains none, which leaves
+        the weakest attack. None stands for 16, and for 0 where a discriminator is asked, to
+        which references add nothing.
+    attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
+        "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, and the gradient
+        norm where the release is "weights" and the model has gradients; where it is "labels" the
+        gap attack in place of Shokri's, and the others on kept counts. Names are those
+        of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap". "gmia" also marks
+        the vulnerable records.
+    estimator : unfitted classifier or callable `(X, y, seed) -> fitted`, default=None
+        What the references train; by default a clone of `model` (of `best_estimator_` for
+        search objects).
+    fit_params : dict, default=None
+        Passed to the references' `fit`. Values with one entry per record are sliced; they hold
+        the training records' entries, then those of the test records, on which references
+        train too; a pandas Series goes with the labels of its index, where they are those of
+        `X_train` and `X_test`. The same holds for `slices` and `groups`. A defense's
+        `X_reference` and `y_reference` go whole to each.
+    split : {"random", "other", None}, default=None
+        "random" says that train and test are a random split of one set of records. Without it
+        no lower bound on epsilon is given: it would mean nothing.
+    release : {"labels", "posteriors", "samples", "weights"}, default=None
+        How the model will be released; decides which attacks count as possible. "labels" asks the
+        model for predicted classes alone, of each record and of perturbed copies of it (see
+        `mia_sklearn.access.LabelAccess`). Generators release "samples", or "weights" with
+        all that the model computes. None stands for "posteriors", and "weights" for generators.
+    access : str, access or callable, default=None
+        What the model is asked for in place of posteriors, see `mia_sklearn.access`. None
+        leaves it to `release`.
+    slices : str, list of str, or dict, default=None
+        Groups to report apart: names of columns of `X_train` ("label" is the class), or a dict
+        from a name to one value per record, train then test. Numbers are cut at their quartiles.
+    groups : str or array-like of shape (n_train + n_test,), default=None
+        Whose each record is, where people have several: a column of `X_train`, taken out where
+        the model was not fitted on it, or one value per record, train then test. The report is
+        about people then, with all of their records: see Notes.
+    confidence : float, default=0.95
+        Confidence of each interval; slices share what is left of it.
+    max_records : int, default=None
+        Most records to audit, chosen at random, as many training as test records as far as there
+        are; with `groups` about so many, of whole people. Members beyond them stay in every
+        reference's training set.
+    n_queries : int, default=None
+        Also query this many perturbed copies of each record, of the target and of every
+        reference: a stronger attacker, who pays that many more queries. None stands for 25 where
+        labels are asked for, else for 0.
+    classes : array-like of shape (n_classes,), default=None
+        Labels of the columns of a plain function.
+    query_budget : int, default=None
+        Most queries that a plain function may get.
+    comparison : DataFrame, default=None
+        What `mia_sklearn.selection.compare_defenses` found on this model and these defenses:
+        the findings name the best remedy that was measured.
+    controls : bool, default=True
+        Check the audit itself: shift between train and test, attacks on references.
+    cache : str or path, default=None
+        Folder in which finished reference models are kept; an interrupted audit resumes.
+    n_jobs : int, default=None
+        References trained at a time, see `ReferenceModels`.
+    random_state : int, RandomState instance or None, default=None
+    progress : bool, default=True
+        Show the training of the references on standard error.
+    title : str, default=None
+        Title of the report.
+
+    Returns
+    -------
+    AuditReport
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, or too few records of a side occur once, before any model is
+        trained.
+
+    See Also
+    --------
+    ReferenceModels, observe : The steps, for use alone.
+
+    Notes
+    -----
+    The headline attack is fixed in advance: the stacked one where there are references. Its
+    numbers make the verdict; the best of several attacks, chosen after the fact, would not hold
+    at the stated confidence.
+
+    Records that occur more than once, in `X_train` and `X_test` together, are neither members
+    nor non-members: nothing tells which of several equal records a model has seen, and dropping
+    those of one side alone would make train and test differ. None of their copies is audited,
+    on either side; those of `X_train` stay in the training set of every reference, those of
+    `X_test` are not used. Equal are records whose features and label are: numbers by value,
+    whatever type holds them, and missing values to one another. The same features with another
+    label are another record, since a model learns something else from it. `info` counts the
+    copies (``n_repeated_train``, ``n_repeated_test``); rates, accuracies included, are about
+    the others. Expected numbers of neighbours ("gmia") count the others only, too.
+
+    References train on columns of one dtype, that of `X_train` where no value of `X_test` changes
+    by it. Categories that only `X_test` has come behind those of `X_train`; where `X_test` has
+    missing values in whole numbers, or numbers of higher precision, references see those of both.
+    The model itself is asked about records in the dtypes of `X_train`, as it was fitted. Texts are
+    compared (the control for shift, neighbours) by counts of their words.
+
+    With `groups` the unit of privacy is a person: references train on all of a person's records
+    or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken
+    unless another one is given), and rates, intervals, p-values, epsilon, controls and
+    `records` count each person once. `split="random"` then says that people were split at
+    random. p-values are those of the mean signal of a person's records. Vulnerable records are
+    not marked, and the shift is looked for on one record of each person. Equal records of one
+    person are no repetition; a person all of whose records are other people's too is not
+    audited, and everyone else is, with all of their records. Without `groups`, the
+    intervals of an audit whose records are not independent are too narrow.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from mia_sklearn import audit
+    >>> X, y = load_iris(return_X_y=True)
+    >>> halves = train_test_split(X, y, test_size=0.5, random_state=0)
+    >>> X_train, X_test, y_train, y_test = halves
+    >>> model = DecisionTreeClassifier(random_state=0).fit(X_train, y_train)
+    >>> report = audit(model, X_train, y_train, X_test, y_test, n_references=4,
+    ...                random_state=0, progress=False)
+    >>> # One flower of this half stands in the data twice.
+    >>> report.info["n_members"], report.info["n_references"]
+    (74, 4)
+    """
+    given = (X_train, y_train, X_test, y_test)
+    planned, n_references = _planned(
+        model,
+        given,
+        n_references=n_references,
+        attacks=attacks,
+        estimator=estimator,
+        fit_params=fit_params,
+        split=split,
+        release=release,
+        access=access,
+        slices=slices,
+        groups=groups,
+        confidence=confidence,
+        max_records=max_records,
+        n_queries=n_queries,
+        classes=classes,
+        query_budget=query_budget,
+        comparison=comparison,
+        seed=seed_of(random_state, cache),
+    )
+    asked = ask(
+        planned,
+        fit_params,
+        n_references,
+        n_jobs=n_jobs,
+        cache=cache,
+        random_state=None if random_state is None and cache is not None else planned.seed,
+        progress=progress,
+    )
+    run = score(asked, controls=controls)
+    with run.timed("metrics"):
+        metrics = metrics_table(run, run.scores)
+    records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
+    info = info_of(run, title)
+    return AuditReport(
+        metrics=metrics,
+        records=records,
+        findings=findings(Context(run, metrics, records, run.controls, info)),
+        coverage=coverage(run.attacks, run.headline, run.means),
+        controls=controls_table(run.controls),
+        info=info,
+    )
+
+
+def _planned(
+    model: Any,
+    given: tuple[Any, ...],
+    *,
+    n_references: int | None,
+    attacks: Any,
+    estimator: Any,
+    fit_params: dict[str, Any] | None,
+    split: str | None,
+    release: str | None,
+    access: Any,
+    slices: Any,
+    groups: Any,
+    confidence: float,
+    max_records: int | None,
+    n_queries: int | None,
+    classes: Any,
+    query_budget: int | None,
+    comparison: pd.DataFrame | None,
+    seed: int,
+) -> tuple[Planned, int]:
+    """Check what was asked for, and lay out what is to be done; count the references."""
+    X_train, y_train, X_test, y_test = given
+    generates = draws_records(model, release)
+    if generates:
+        X_test = records_without_labels(y_train, X_test)
+    else:
+        check_asked_for(model, y_train, y_test)
+    groups, X_train, X_test = split_off(groups, model, X_train, X_test)
+    release = release or ("weights" if generates else "posteriors")
+    access = access_of(model, access, release, n_queries)
+    n_queries = posterior_queries(access, n_queries)
+    if n_references is None:
+        n_references = _N_REFERENCES if access is None or access.gains_by_references else 0
+    check_options(
+        split=split,
+        confidence=confidence,
+        n_references=n_references,
+        max_records=max_records,
+        n_queries=n_queries,
+    )
+    compared = None if comparison is None else read_comparison(comparison)
+    target = model if generates else classifier_of(model, X_train, y_train, classes, query_budget)
+    trainable, search_note = what_to_train(target, estimator, fit_params, n_references)
+    gradients = not generates and has_gradients(target)
+    means = Means(
+        release, access, n_references > 0, gradients, groups is not None, queries=n_queries > 0
+    )
+    chosen = choose_attacks(attacks, means)
+    tables = (X_train, y_train, X_test, y_test)
+    pool = _make_pool(target, tables, asked=access is None, labelled=not generates, groups=groups)
+    pool.sliced = slice_columns(slices, pool)
+    check_slices(pool)
+    planned = Planned(
+        target=pool.asked(target),
+        attacks=chosen if groups is None else on_people(chosen, means),
+        headline=headline_of(chosen),
+        means=means,
+        pool=pool,
+        plan=make_plan(pool, max_records, seed),
+        split=split,
+        release=release,
+        access=access,
+        confidence=float(confidence),
+        seed=seed,
+        n_queries=n_queries,
+        trainable=trainable,
+        fit_params=tuple(fit_params or ()),
+        search_note=search_note,
+        comparison=compared,
+    )
+    if n_references:
+        check_references_suffice(planned, n_references)
+    if isinstance(target, FunctionTarget):
+        target.check_budget(len(planned.y) * planned.queries_per_record)
+    return planned, n_references
+
+
+def _make_pool(target: Any, given: tuple[Any, ...], *, asked: bool, **options: Any) -> Pool:
+    try:
+        return make_pool(target, *given, **options)
+    except TooFewRecords:
+        if asked:
+            # Records that the model cannot read, missing throughout perhaps, are said first.
+            answers_to(target, as_table(given[0]), as_table(given[2]))
+        raise

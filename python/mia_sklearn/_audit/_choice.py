@@ -1,0 +1,215 @@
+"""Which attacks an audit runs: those that its means allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sklearn.base import clone
+
+from .._models._generators import is_function
+from .._models._kinds import is_generator
+from .._observations._columns import describe_missing
+from .._observations._inside_columns import PARTS, looks_inside
+from ..access import BaseAccess, choose_access
+from ..access._choice import access_named, access_released_as
+from ..attacks import AttackInfo, all_attacks
+from ..attacks._registry import run_by_default, variants
+from ..base import THREAT_MODELS, BaseAttack
+
+RELEASES = ("labels", "posteriors", "weights")
+RELEASES_OF_GENERATORS = ("samples", "weights")
+
+
+class Means(NamedTuple):
+    """What an attacker has to work with."""
+
+    #: How the model is released.
+    release: str
+    #: What is asked for in place of posteriors.
+    access: BaseAccess | None = None
+    with_references: bool = True
+    #: Whether the target's gradients can be computed.
+    gradients: bool = False
+    #: Whether the question is about people with all of their records.
+    people: bool = False
+    #: Whether posteriors of perturbed copies are asked for.
+    queries: bool = True
+
+    def makes(self) -> set[str]:
+        """Return the groups of columns that an audit by these means can make."""
+        groups = {"logit"}
+        if self.sees(["label"]):
+            groups |= {"label", "proba"}
+        if self.with_references:
+            groups |= {"out", "in", "neighbor"}
+            groups |= {"query"} if self.queries and self.access is None else set()
+        if self.gradients:
+            groups |= set(PARTS)
+        return groups | ({"group", "acting"} if self.people else set())
+
+    def answers(self) -> set[str]:
+        """Return what the attacker is answered, in the words of `BaseAttack.by_default`."""
+        if self.access is not None:
+            return {"labels" if self.access.sees_labels else "signal"}
+        return {"posteriors", "weights"} if self.release == "weights" else {"posteriors"}
+
+    def sees(self, groups: Iterable[str]) -> bool:
+        """Tell whether the target's own answer holds these groups of columns."""
+        if self.access is None:
+            return True
+        hidden = {"query", "enhancing", "activation", "gradient", "grad_norm", "round_logit"}
+        if not self.access.sees_labels:
+            hidden |= {"label", "proba"}
+        return not hidden & set(groups)
+
+
+def check_release(release: Any, generates: bool = False) -> None:
+    releases = RELEASES_OF_GENERATORS if generates else RELEASES
+    if release not in releases:
+        kind = "generator" if generates else "classifier"
+        raise ValueError(
+            f"release must be one of {', '.join(releases)} for a {kind}, got {release!r}."
+        )
+
+
+def draws_records(model: Any, release: str | None) -> bool:
+    """Tell whether a model is a generator: an estimator, or a function that returns samples."""
+    return is_generator(model) or (release == "samples" and is_function(model))
+
+
+def access_of(
+    model: Any, access: Any, release: str, n_queries: int | None = None
+) -> BaseAccess | None:
+    """Return what an audit asks a model for, after checking that it may; None for posteriors."""
+    generates = draws_records(model, release)
+    check_release(release, generates)
+    if access is None:
+        released = access_released_as(release)
+        access = None if released is None else released.name
+    if not generates and access is None:
+        return None
+    named = access_named(access)
+    asked = named is not None and named.queries_copies and n_queries is not None
+    return choose_access(access, model, {"n_queries": n_queries} if asked else None)
+
+
+def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
+    """Return the attacks to run by name, unfitted and checked."""
+    known = {info.name: info for info in (*all_attacks(), *variants())}
+    if isinstance(attacks, str):
+        attacks = _fixed_in_advance(means) if attacks == "auto" else [attacks]
+    if isinstance(attacks, Mapping):
+        attacks = list(attacks.items())
+    if not isinstance(attacks, Iterable):
+        attacks = [attacks]
+    chosen: dict[str, Any] = {}
+    for entry in attacks:
+        name, attack = _named(entry, known)
+        if name in chosen:
+            raise ValueError(f"attacks names {name!r} twice; give pairs (name, attack).")
+        chosen[name] = attack
+    if not chosen:
+        raise ValueError('attacks is empty: give "auto" or at least one attack.')
+    for name, attack in chosen.items():
+        for refusal in _refusals(name, attack, means):
+            raise ValueError(refusal)
+    return chosen
+
+
+def _fixed_in_advance(means: Means) -> list[str]:
+    return [
+        info.name
+        for info in run_by_default(means.answers())
+        if not any(_refusals(info.name, info.make(), means))
+    ]
+
+
+def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
+    """Yield why an attack cannot be run by these means, the plainest reason first."""
+    required = set(attack._required())
+    if attack._sees() == "federated":
+        yield (
+            f"The attack {name!r} watches a training round by round, which an audit of a finished "
+            "model cannot: fit it on what an observer of mia_sklearn.torch.FederatedTraining saw."
+        )
+    if attack._sees() == "generator" and means.sees(["label"]):
+        usual = _names(run_by_default(["posteriors"]))
+        yield (
+            f"The attack {name!r} is one on generators, which draw samples; this model answers "
+            f"records. Attacks on it are {usual}."
+        )
+    if not means.sees(required):
+        assert means.access is not None
+        alone = _names(run_by_default(["signal"]))
+        yield (
+            f"The attack {name!r} reads more than the answers to {means.access.name!r}; attacks "
+            f"that read the signal alone are {alone}."
+        )
+    if "enhancing" in required:
+        yield (
+            f"The attack {name!r} asks about other records than those that are audited: find them "
+            "with EnhancingRecords, and fit the attack on its observations."
+        )
+    if required & {"out", "in", "neighbor", "query"} and not means.with_references:
+        yield f"The attack {name!r} needs reference models: give n_references of at least 2."
+    if not (means.with_references or looks_inside(attack) or attack._ranks_without_members):
+        yield (
+            f"The attack {name!r} learns from records whose membership is known, which are those "
+            "of reference models: give n_references of at least 2."
+        )
+    if looks_inside(attack) and not means.gradients:
+        yield (
+            f"The attack {name!r} looks at gradients, which this model does not have: networks "
+            "(skorch, TorchTarget), LogisticRegression, SGDClassifier(loss='log_loss') and "
+            "MLPClassifier do."
+        )
+    if looks_inside(attack) and not attack._ranks_without_members:
+        yield (
+            f"The attack {name!r} learns from records of the model itself whose membership is "
+            'known, which an audit does not set aside. Fit it on part of observe(..., view="white-'
+            f'box") and score the rest; the audit runs {_names(_inside_without_members())}.'
+        )
+    missing = [group for group in attack._required() if group not in means.makes()]
+    if missing:
+        yield f"The audit cannot run {name!r}. {describe_missing(type(attack).__name__, missing)}"
+
+
+def _inside_without_members() -> list[AttackInfo]:
+    inside = [info for info in all_attacks() if set(info.requires) & set(PARTS)]
+    return [info for info in inside if info.not_run == BaseAttack.not_run]
+
+
+def _names(infos: Sequence[AttackInfo]) -> str:
+    *first, last = [f'"{info.name}"' for info in infos]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _named(entry: Any, known: dict[str, AttackInfo]) -> tuple[str, Any]:
+    if isinstance(entry, tuple) and len(entry) == 2:
+        name, attack = entry
+        return str(name), _checked_attack(attack)
+    if isinstance(entry, str):
+        if entry not in known:
+            names = ", ".join(known)
+            raise ValueError(f"Unknown attack {entry!r} in attacks; choose from {names}.")
+        return entry, _checked_attack(known[entry].make())
+    attack = _checked_attack(entry)
+    mine = (name for name, info in known.items() if info.is_of(attack))
+    return next(mine, type(attack).__name__), attack
+
+
+def _checked_attack(attack: Any) -> Any:
+    needed = ("fit", "decision_function", "get_params", "_required", "_check_parameters")
+    if isinstance(attack, type) or not all(hasattr(attack, name) for name in needed):
+        raise ValueError(
+            f"attacks must hold names or attacks (instances of BaseAttack), got {attack!r}."
+        )
+    if getattr(attack, "threat_model", None) not in THREAT_MODELS:
+        raise ValueError(
+            f"threat_model of {type(attack).__name__} must be one of {', '.join(THREAT_MODELS)}, "
+            f"got {getattr(attack, 'threat_model', None)!r}."
+        )
+    attack = clone(attack)
+    attack._check_parameters()
+    return attack

@@ -1,0 +1,279 @@
+"""Controls of an audit: would the attacks find something where there is nothing to find?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.stats import mannwhitneyu, norm
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+
+from .._observations._layout import lay_beside_references
+from .._observations._reference_table import ReferenceTable
+from .._observations._references import References
+from .._observations._shadow import shadow_observations
+from .._process._parallel import map_on_cores
+from .._records._groups import Grouping
+from .._records._numeric import numeric_features
+from .._records._rows import take_rows
+from ..metrics import Estimate, roc_auc
+
+_CONTROL_ROWS = 12_000
+_MANY_RECORDS = 4_000
+_SHIFT_ROWS = 6_000
+_SHIFT_FEATURES = 100
+_CEILING_ROWS = 4_000
+# Spread of an attack's AUC over targets of one kind, beyond what the records explain.
+_SPREAD_OVER_TARGETS = 0.01
+# The shift is looked for at 99 %: it takes epsilon away. The others leave every number in doubt,
+# which of sound audits 1 in 1,000 may be.
+_SHIFT_ALARM, _ALARM = 0.01, 0.001
+# How much wider the interval of a mean over three folds is than of as many independent ones.
+_SPREAD_OF_FOLDS = np.sqrt(2.0)
+
+
+class Control(NamedTuple):
+    """One row of the report's table of controls."""
+
+    control: str
+    value: float
+    low: float
+    high: float
+    p_value: float
+    passed: bool | None
+    note: str
+
+
+def distribution_shift(
+    X: Any, y: np.ndarray, member: np.ndarray, *, seed: int
+) -> tuple[Control, Estimate]:
+    """Try to tell train from test records without the model, by cross-validated boosting.
+
+    An alarm takes epsilon away, so it must seldom be false: the interval is a 99 % one whatever
+    the report's confidence, and fires in at most 1 of 200 random splits.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = _balanced_sample(member, _SHIFT_ROWS, rng)
+    features = _most_telling(numeric_features(take_rows(X, chosen), one_hot=False), rng)
+    codes = np.unique(y[chosen], return_inverse=True)[1]
+    # Boosting refuses columns without any value, which a fold may have. Below all is as good.
+    lowest = np.min(features, axis=0, initial=0.0, where=~np.isnan(features)) - 1
+    table = np.column_stack([np.where(np.isnan(features), lowest, features), codes])
+    answer = member[chosen]
+    score = np.empty(len(answer))
+    folds = min(3, int(answer.sum()), int((~answer).sum()))
+    if folds < 2:
+        nothing = Estimate(np.nan, np.nan, np.nan, int(answer.sum()), int((~answer).sum()))
+        blank = Control("shift", np.nan, np.nan, np.nan, np.nan, None, "too few records to test")
+        return blank, nothing
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    parts = list(split.split(table, answer))
+
+    def judge(part: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        train, test = part
+        model = HistGradientBoostingClassifier(
+            max_iter=30, max_leaf_nodes=8, early_stopping=False, random_state=seed
+        )
+        # Folds differ in level, which would tell on their pooled ranks.
+        return _ranks(model.fit(table[train], answer[train]).decision_function(table[test]))
+
+    for (_, test), ranks in zip(parts, map_on_cores(judge, parts), strict=True):
+        score[test] = ranks
+    estimate = _widened(roc_auc(answer, score, confidence=1 - _SHIFT_ALARM))
+    passed = bool(np.isnan(estimate.low) or estimate.low <= 0.5)
+    note = (
+        "Train and test records told apart without the model: cross-validated AUC of boosted "
+        "trees on features and label, 99 % interval; at chance it is 0.5."
+    )
+    return (
+        Control("shift", estimate.value, estimate.low, estimate.high, np.nan, passed, note),
+        estimate,
+    )
+
+
+def _widened(estimate: Estimate) -> Estimate:
+    """Return the interval of a cross-validated AUC, whose folds learn from one another's records.
+
+    Their AUCs are correlated: of random splits the spread of the mean is 1.3 to 1.4 times what it
+    would be of independent folds.
+    """
+    value, low, high = estimate.value, estimate.low, estimate.high
+    return replace(
+        estimate,
+        low=max(0.0, value - _SPREAD_OF_FOLDS * (value - low)),
+        high=min(1.0, value + _SPREAD_OF_FOLDS * (high - value)),
+    )
+
+
+def reference_control(
+    attack: Any, table: ReferenceTable, member: np.ndarray, units: Grouping
+) -> Control:
+    """Score references with the headline attack against the *target's* membership.
+
+    Their training sets are independent of it, so the mean score of a record must tell nothing.
+    Membership is exchangeable given the records, and the mean scores are one number per record:
+    the rank-sum test is the permutation test of the AUC. Of a person with several records, who
+    has one score, one record counts.
+    """
+    refs = table.references
+    models = _first_block(refs)
+    scores = np.mean([attack.decision_function(_play(table, model)) for model in models], axis=0)
+    scores, member = scores[units.first], member[units.first]
+    result = mannwhitneyu(scores[member], scores[~member], method="asymptotic")
+    auc = roc_auc(member, scores)
+    passed = bool(result.pvalue >= _ALARM)
+    note = (
+        f"{len(models)} references scored by the headline attack against the target's membership, "
+        "of which they know nothing: the AUC must be at chance, 0.5."
+    )
+    return Control("references", auc.value, auc.low, auc.high, float(result.pvalue), passed, note)
+
+
+def pipeline_control(
+    attack: Any, table: ReferenceTable, units: Grouping, *, seed: int, confidence: float
+) -> Control:
+    """Attack references that the attack has not learned from, as if they were the target.
+
+    The AUC must agree with the one on the shadow observations of the other references, for the
+    same fitted attack and the same records, none of which it was fitted on. When shadow
+    observations tell their answer, that one is too good and this one is not.
+    """
+    refs = table.references
+    held = _first_block(refs)
+    others = np.setdiff1d(np.arange(refs.n_models_), held)
+    observations, membership = shadow_observations(
+        refs,
+        max_rows=_CONTROL_ROWS,
+        random_state=seed,
+        neighbors=table.neighborhood.n_neighbors if table.neighborhood else 0,
+        n_queries=table.n_queries,
+        models=others,
+        # With two blocks, no reference would be left to compare an acting one with. The held
+        # block's answers may serve for that: what is learned is the others' membership.
+        without=held if refs.n_blocks_ > 2 else None,
+    )
+    half = (np.random.default_rng(seed).permutation(len(units)) % 2)[units.of_row]
+    acting, rows = (observations.index.get_level_values(name) for name in ("model", "row"))
+    fold = half[rows]
+    actors = held[:2]
+    plays = [_play(table, model) for model in actors]
+    # One half of many records tells enough; few need both to.
+    turns = (0, 1) if refs.n_pool_ < _MANY_RECORDS else (0,)
+    crossed_score = np.full(len(membership), np.nan)
+    played_score = np.full((len(actors), refs.n_pool_), np.nan)
+    for out in turns:
+        fitted = clone(attack).fit(observations[fold != out], membership[fold != out])
+        own = fitted.decision_function(observations[fold == out])
+        # Fits differ in level, which would tell on their pooled ranks.
+        crossed_score[fold == out] = _ranks(own)
+        for score, play in zip(played_score, plays, strict=True):
+            score[half == out] = _ranks(fitted.decision_function(play[half == out]))
+    # One record of a person under each model, who has one score there.
+    firsts = Grouping(np.asarray(acting) * len(units) + units.of_row[rows]).first
+    scored = firsts[np.isfinite(crossed_score[firsts])]
+    crossed = roc_auc(membership[scored], crossed_score[scored], confidence=confidence)
+    played = []
+    for model, score in zip(actors, played_score, strict=True):
+        known = refs.labelled_[model, : refs.n_pool_] & np.isfinite(score)
+        once = units.first[known[units.first]]
+        trained = refs.membership_[model, : refs.n_pool_] > 0
+        played.append(roc_auc(trained[once], score[once], confidence=confidence))
+    value = float(np.mean([estimate.value for estimate in played]))
+    z = norm.ppf(0.5 + confidence / 2)
+    errors = [(estimate.high - estimate.low) / (2 * z) for estimate in (*played[:1], crossed)]
+    error = float(np.sqrt(np.sum(np.square(errors)) + _SPREAD_OVER_TARGETS**2))
+    p_value = float(2 * norm.sf(abs(value - crossed.value) / error))
+    note = (
+        f"{len(actors)} references attacked as if each were the target, by the headline attack "
+        f"fitted without them: the AUC must agree with the {crossed.value:.3f} of cross-validation "
+        "on the other references' observations."
+    )
+    low, high = max(0.0, value - z * error), min(1.0, value + z * error)
+    return Control("pipeline", value, low, high, p_value, p_value >= _ALARM, note)
+
+
+def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int) -> Control:
+    """Say what loss-thresholding would show on these records of a model that memorises them.
+
+    A 1-nearest neighbour without duplicates answers its own records right with loss 0, and the
+    share `a` of the others: AUC 1 - a/2. No bound: models whose answers are graded, and attacks
+    that compare a record with references, may show more.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = _balanced_sample(member, _CEILING_ROWS, rng)
+    records = take_rows(X, chosen)
+    features = numeric_features(records, one_hot=True)
+    inside = member[chosen]
+    codes = np.unique(y[chosen], return_inverse=True)[1]
+    neighbor = KNeighborsClassifier(1).fit(features[inside], codes[inside])
+    accuracy = float(neighbor.score(features[~inside], codes[~inside]))
+    note = (
+        "What the loss threshold alone would show of a 1-nearest neighbour, which memorises its "
+        f"training records: AUC 1 - a/2, its test accuracy being a = {accuracy:.3f}. It is no "
+        "bound: graded answers, and attacks that use references, may show more."
+    )
+    return Control("memoriser", 1 - accuracy / 2, np.nan, np.nan, np.nan, None, note)
+
+
+def _play(table: ReferenceTable, model: int) -> Any:
+    """Observe a reference on all records as the target is observed, its block left empty."""
+    refs = table.references
+    rows = np.arange(refs.n_pool_)
+    own = refs.block_[model]
+    absent = np.flatnonzero(refs.block_ == own) if own >= 0 else np.array([model])
+    query_phi = None
+    if table.n_queries:
+        query_phi = np.stack([refs.query_phi(q)[model, rows] for q in range(table.n_queries)])
+    return lay_beside_references(
+        table,
+        refs.outputs_[model, rows],
+        rows,
+        without=absent,
+        query_phi=query_phi,
+    )
+
+
+def _first_block(refs: References) -> np.ndarray:
+    """Return the models of the first block, those that diverged left aside."""
+    left = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
+    return left[refs.block_[left] == refs.block_[left[0]]] if refs.n_blocks_ else left[:1]
+
+
+def _most_telling(features: Any, rng: np.random.Generator) -> np.ndarray:
+    """Return at most 100 features: a shift seldom hides in a few of many.
+
+    Of a sparse table (bags of words) the fullest ones, which a random choice would miss; of
+    others (pixels) random ones.
+    """
+    n_features = features.shape[1]
+    if sparse.issparse(features):
+        filled = np.bincount(features.tocsr().indices, minlength=n_features)
+        order = np.argsort(-filled, kind="stable")
+        return features[:, np.sort(order[:_SHIFT_FEATURES])].toarray()
+    if n_features <= _SHIFT_FEATURES:
+        return features
+    return features[:, np.sort(rng.permutation(n_features)[:_SHIFT_FEATURES])]
+
+
+def _balanced_sample(member: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return at most `size` positions, in shares of members and non-members as they are."""
+    if len(member) <= size:
+        return np.arange(len(member))
+    share = size / len(member)
+    parts = []
+    for side in (member, ~member):
+        places = np.flatnonzero(side)
+        parts.append(rng.permutation(places)[: max(1, round(share * len(places)))])
+    return np.sort(np.concatenate(parts))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    ordered = np.sort(values)
+    below = np.searchsorted(ordered, values, side="left")
+    upto = np.searchsorted(ordered, values, side="right")
+    return (below + upto) / (2 * len(values))

@@ -1,0 +1,147 @@
+"""Which attacks an audit runs, which it does not, and what each attacker can do and knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .._observations._inside_columns import PARTS
+from ..attacks import AttackInfo, all_attacks
+from ..attacks._registry import variants
+from ..base import KNOWS_THE_RECORD
+from ..disclosure._registry import INFERENCES
+from ._choice import Means
+from ._people import of_single_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# What each release lets an attacker do; a release allows all that a weaker one allows.
+_ALLOWED = {
+    "labels": ("label-only",),
+    "posteriors": ("label-only", "black-box"),
+    "samples": ("generator",),
+    "weights": ("label-only", "black-box", "white-box", "generator"),
+}
+_ACCESS = {
+    "label-only": "asks for the predicted class",
+    "black-box": "asks for posteriors",
+    "white-box": "holds the model: its parameters, gradients and activations",
+    "federated": "takes part in the training",
+    "generator": "asks for samples",
+}
+_THEIR_RECORDS = "all records of a person and their true labels"
+_WITH_REFERENCES = (
+    KNOWS_THE_RECORD + "; how the model was trained; records like the training data, on which "
+    "reference models were trained"
+)
+_WITH_POOL = _WITH_REFERENCES + "; that the whole training set lies among the audited records"
+
+
+def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFrame:
+    """Lay out the attacks run and not run.
+
+    Parameters
+    ----------
+    chosen : dict of str to attack
+        The attacks that were run, by name.
+    headline : str
+    means : Means
+
+    Returns
+    -------
+    DataFrame with columns attack, status, track, threat_model, access, knowledge, reason
+    """
+    import pandas as pd
+
+    release, access, with_references = means.release, means.access, means.with_references
+    rows = []
+    for name, attack in chosen.items():
+        threat_model = attack._sees() if access is None else access.threat_model
+        required, known = attack._required(), of_single_records(attack).attacker_knows
+        # A threshold learned from shadow observations knows the references' answers too.
+        knowledge = _knowledge(known, required, with_references)
+        reason = "the headline, fixed in advance" if name == headline else ""
+        if threat_model not in _ALLOWED[release]:
+            reason = f"needs more than this release gives ({release}): an upper bound"
+        rows.append((name, "run", _track(required), threat_model, knowledge, reason))
+    others = (info for info in (*all_attacks(), *variants()) if info.name not in chosen)
+    rows += [row for info in others if (row := _not_run(info, means)) is not None]
+    for name, threat_model, knowledge, reason in _elsewhere(means):
+        rows.append((name, "not run", "record", threat_model, knowledge, reason))
+    if means.people:
+        records = _THEIR_RECORDS
+        rows = [(*row[:4], row[4].replace(KNOWS_THE_RECORD, records, 1), row[5]) for row in rows]
+    if not means.sees(["label"]):
+        rows = [
+            (
+                *row[:4],
+                row[4].replace(" and its true label", "").replace(" and their true labels", ""),
+                row[5],
+            )
+            for row in rows
+        ]
+    return pd.DataFrame(
+        [
+            (name, status, track, threat_model, _ACCESS.get(threat_model, ""), knowledge, reason)
+            for name, status, track, threat_model, knowledge, reason in rows
+        ],
+        columns=[
+            "attack",
+            "status",
+            "track",
+            "threat_model",
+            "access",
+            "knowledge",
+            "reason",
+        ],
+    )
+
+
+def _not_run(info: AttackInfo, means: Means) -> tuple[str, str, str, str, str, str] | None:
+    """Return the row of an attack that was not run; None where it is not for this model."""
+    if info.unavailable:
+        return info.name, "not run", "record", "not known", "", info.unavailable
+    track = _track(info.requires)
+    if not means.sees(info.requires) or (track == "pool" and means.access is not None):
+        return None
+    if info.threat_model == "generator" and means.sees(["label"]):
+        return None
+    if means.access is None and info.threat_model not in _ALLOWED[means.release]:
+        return None
+    reason = info.not_run
+    if {"out", "in"} & set(info.requires) and not means.with_references:
+        reason = "needs reference models"
+    if info.threat_model == "white-box" and not means.gradients:
+        reason = "the model has no gradients"
+    threat_model = info.threat_model if means.access is None else means.access.threat_model
+    knowledge = _knowledge(info.attacker_knows, info.requires, with_references=True)
+    return info.name, "not run", track, threat_model, knowledge, reason
+
+
+def _elsewhere(means: Means) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what this audit does not ask: other accesses, other questions."""
+    if means.access is None:
+        reason = 'audit(..., release="labels") counts them'
+        yield "labels of perturbed copies", "label-only", _WITH_REFERENCES, reason
+    if not means.sees(["label"]):
+        return
+    for other in INFERENCES:
+        if other.of_classifiers and other.threat_model in _ALLOWED[means.release]:
+            reason = f"asks for {other.question}: {other.where}"
+            yield other.name, other.threat_model, other.knowledge, reason
+
+
+def _track(required: Iterable[str]) -> str:
+    """Tell whether an attacker asks about the record alone, or about its neighbours too."""
+    return "pool" if "neighbor" in required else "record"
+
+
+def _knowledge(stated: str, required: Iterable[str], with_references: bool) -> str:
+    if stated:
+        return stated
+    if _track(required) == "pool":
+        return _WITH_POOL
+    outside = not set(required) & set(PARTS)
+    return _WITH_REFERENCES if outside and with_references else KNOWS_THE_RECORD

@@ -1,0 +1,90 @@
+"""How many references there are, and what they show of the model's answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...report import BaseFinder, Finding
+from ...report._counted import PERSON
+from ...report._leak import LISTED_AT
+from ...stats import references_needed
+
+if TYPE_CHECKING:
+    from ._context import Context
+
+_LEAST_TO_POOL = 3  # references without a record that pooled p-values take
+
+
+class Saturated(BaseFinder):
+    code = "SATURATED"
+    severities = ("info",)
+    summary = "the model answers exactly 0 or 1; posteriors are smoothed by the amount printed"
+
+    def find(self, context: Context) -> Finding | None:
+        refs = context.run.references
+        if refs is None or refs.scale_ is None or not refs.scale_.saturated:
+            return None
+        return self.found(
+            "The model answers exactly 0 or 1",
+            "Averages of votes and pure leaves cannot tell 0 from a little more. The posteriors "
+            f"are {refs.scale_.text} before any logarithm; how was chosen from the references' "
+            "answers alone.",
+            "None needed. Larger leaves make fewer such answers, and leak less.",
+        )
+
+
+class FewReferences(BaseFinder):
+    code = "FEW_REFERENCES"
+    severities = ("warning", "info")
+    summary = (
+        "p-values borrow from other records, or are too coarse to single anyone out; how many "
+        "references would do"
+    )
+
+    def find(self, context: Context) -> Finding | None:
+        refs, records, unit = context.run.references, context.records, context.unit
+        if refs is None:
+            return None
+        members = int((records["member"] == 1).sum())
+        out = int(np.median((refs.membership_[:, : refs.n_pool_] == 0).sum(axis=0)))
+        needed = references_needed(members, max(1, members // 20), LISTED_AT)
+        if out >= needed:
+            return None
+        if out < _LEAST_TO_POOL:
+            meaning = (
+                f"With fewer than {_LEAST_TO_POOL}, a p-value is a rank among them and cannot fall "
+                f"below 1/{out + 1}: no {unit.one} can stand out."
+            )
+        else:
+            meaning = (
+                f"The p-values borrow from other {unit.many}: they hold on average over "
+                f"{unit.many}, not for each person."
+            )
+        return self.found(
+            f"Each {unit.one} has {out} references that did not train on "
+            f"{'them' if unit is PERSON else 'it'}",
+            f"A list of exposed {unit.many} from each {unit.one}'s own ranks alone would need "
+            f"{needed:,}. {meaning}",
+            "Raise n_references for p-values that rest on a person's own references.",
+            "warning" if out < _LEAST_TO_POOL else "info",
+        )
+
+
+class NoReferences(BaseFinder):
+    code = "NO_REFERENCES"
+    severities = ("warning",)
+    summary = "`n_references=0`: only the weakest attack was run"
+
+    def find(self, context: Context) -> Finding | None:
+        run = context.run
+        # To what a discriminator says of a record, other discriminators add nothing.
+        if run.references is not None or (run.access and not run.access.gains_by_references):
+            return None
+        return self.found(
+            "Only the weakest attack was run",
+            "Without reference models the attack cannot tell a record that is easy for every model "
+            "from one that this model remembers.",
+            "Set n_references to 16.",
+        )

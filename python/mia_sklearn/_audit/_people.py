@@ -1,0 +1,97 @@
+"""Audits of people with several records: who they are, and attacks on all of their records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._records._groups import Grouping, check_apart, group_codes
+from .._records._index import in_order_of
+from .._records._rows import column_names, column_of, n_rows, without_column
+from ..attacks import GroupAttack
+from ..stats import pooled_p_values
+
+__all__ = ["by_person", "of_single_records", "people_of", "split_off", "their_p_values"]
+
+
+def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, Any, Any]:
+    """Return the values of a column that is named, and the records without it.
+
+    The column stays where the model was fitted on it. Values that are given are returned as
+    they are.
+    """
+    if not isinstance(groups, str):
+        return groups, X_train, X_test
+    for name, X in (("X_train", X_train), ("X_test", X_test)):
+        names = column_names(X)
+        if groups not in names:
+            columns = ", ".join(map(str, names[:20])) or "no names"
+            raise ValueError(
+                f"groups names the column {groups!r}, which {name} does not have; it has "
+                f"{columns}. Give one value per record for anything else."
+            )
+    values = np.concatenate([column_of(X, groups).astype(object) for X in (X_train, X_test)])
+    if is_feature(groups, model, X_train.shape[1]):
+        return values, X_train, X_test
+    return values, without_column(X_train, groups), without_column(X_test, groups)
+
+
+def is_feature(column: str, model: Any, n_columns: int) -> bool:
+    """Tell whether a model was fitted on a column of a table of `n_columns`."""
+    features = getattr(model, "feature_names_in_", None)
+    if features is not None:
+        return column in features
+    return getattr(model, "n_features_in_", None) == n_columns
+
+
+def people_of(groups: Any, X_train: Any, X_test: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the person of each record given by number, and what people are called.
+
+    Raises
+    ------
+    ValueError
+        If there is not one value per record, or a person has records on both sides.
+    """
+    n_train, n_test = n_rows(X_train), n_rows(X_test)
+    groups = in_order_of("groups", groups, X_train, X_test)
+    expected = "one value per training record, then per test one"
+    codes, names = group_codes(groups, n_train + n_test, expected)
+    check_apart(
+        codes[:n_train],
+        codes[n_train:],
+        names,
+        "have records in X_train and in X_test both, so that they are neither members nor "
+        "non-members. Leave their test records out, and split by person next time "
+        "(sklearn.model_selection.GroupShuffleSplit).",
+    )
+    return codes, names
+
+
+def by_person(attack: Any, *, learns: bool) -> Any:
+    """Let an attack score people, unless it does.
+
+    Parameters
+    ----------
+    attack : attack
+    learns : bool
+        Whether it is fitted on observations of known membership other than the target's.
+    """
+    if attack._of_people:
+        return attack
+    return GroupAttack(attack, aggregate="sum" if learns else "mean")
+
+
+def of_single_records(attack: Any) -> Any:
+    """Return the attack that scores single records."""
+    return attack.inner if attack._of_people else attack
+
+
+def their_p_values(signal: np.ndarray, out: np.ndarray, people: Grouping) -> np.ndarray:
+    """Return each person's p-value under "the model trained on none of their records".
+
+    A reference trained on all records of a person or on none, and the columns of one person's
+    records are of the same references. The mean of the signal over a person's records is then
+    one more signal, and a model that trained on none of them answers like the references.
+    """
+    return pooled_p_values(people.mean(signal), people.mean(out))

@@ -1,0 +1,194 @@
+"""All records of an audit, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._models._targets import own_labels
+from .._records._checked import check_names, check_records, check_same_features, without_labels
+from .._records._dtypes import asked_with, same_dtypes, united
+from .._records._index import bearing_index, in_order_of
+from .._records._rows import concat_rows, has_entries, n_rows, take_rows
+from ._people import people_of
+from ._repeats import Repeats, find_repeats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass
+class Pool:
+    """All records of an audit: training records, then the test records that may be audited.
+
+    Attributes
+    ----------
+    member : ndarray of bool
+    origin : ndarray of int
+        Position in `X_train` or `X_test`.
+    index : Series
+        What the user's tables call each record: the labels of their index, or positions.
+    auditable : ndarray of bool
+        Records that occur once; of people, all of those who have a record of their own.
+    repeats : Repeats
+    people : ndarray of int or None
+        Whose each record is, a position in `names`; None where the unit is the record.
+    names : ndarray
+        What people are called.
+    given : tuple of two tables
+        `X_train` and `X_test` as they were given: their indexes, and the dtypes that the target
+        was fitted on.
+    labelled : bool
+        Whether records have labels; zeros stand for them otherwise.
+    """
+
+    X: Any
+    y: np.ndarray
+    member: np.ndarray
+    origin: np.ndarray
+    index: pd.Series
+    auditable: np.ndarray
+    repeats: Repeats
+    n_train: int
+    n_test: int
+    given: tuple[Any, Any]
+    bearing_index: tuple[Any, Any]
+    labelled: bool = True
+    sliced: dict[str, np.ndarray] = field(default_factory=dict)
+    people: np.ndarray | None = None
+    names: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def asked(self, target: Any) -> Any:
+        """Return the target, as it is asked about the pool's records.
+
+        It was fitted on the dtypes of `X_train`, which those of the pool are more general than
+        where `X_test` has a missing value in whole numbers, or a category more.
+        """
+        fitted_on = take_rows(self.given[0], slice(1))
+        united_with = take_rows(self.X, slice(1))
+        return target if same_dtypes(fitted_on, united_with) else asked_with(target, fitted_on)
+
+    def in_order(self, name: str, values: Any) -> Any:
+        """Return values, one for each record given, in the order of the pool.
+
+        They hold those of the training records, then those of the test records; where they and
+        both tables bear an index, they go with its labels.
+
+        Raises
+        ------
+        ValueError
+            If their labels are not those of the records, or there are more or fewer.
+        """
+        expected = self.n_train + self.n_test
+        if not hasattr(values, "shape"):
+            values = np.asarray(values)
+        values = in_order_of(name, values, *self.bearing_index)
+        if n_rows(values) != expected:
+            raise ValueError(
+                f"{name} has {n_rows(values)} values; expected one per training record, then one "
+                f"per test record: {expected}."
+            )
+        place = np.where(self.member, self.origin, self.n_train + self.origin)
+        taken = take_rows(values, place)
+        return taken.reset_index(drop=True) if hasattr(taken, "iloc") else taken
+
+    def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: values[rows] for name, values in self.sliced.items()}
+
+
+def make_pool(
+    target: Any,
+    X_train: Any,
+    y_train: Any,
+    X_test: Any,
+    y_test: Any,
+    *,
+    labelled: bool = True,
+    groups: Any = None,
+) -> Pool:
+    tables: Any = []
+    labels = []
+    for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
+        if labelled:
+            X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}")
+            y = own_labels(target, y, f"y_{suffix}")
+        else:
+            X, y = without_labels(given, f"X_{suffix}")
+        check_features(target, X, f"X_{suffix}")
+        tables.append(X)
+        labels.append(y)
+    check_same_features(tables[0], tables[1], "X_train", "X_test")
+    given = tables[0], tables[1]
+    indexed = bearing_index(X_train, y_train), bearing_index(X_test, y_test)
+    tables = united(*given, "X_train", "X_test")
+    if labelled and len(np.unique(labels[0])) < 2:
+        raise ValueError(
+            f"y_train holds one class only, {labels[0][0]!r}: nothing was learned that could be "
+            "told apart."
+        )
+    n_train, n_test = len(labels[0]), len(labels[1])
+    people, names = None, np.empty(0)
+    if groups is not None:
+        people, names = people_of(groups, *indexed)
+    auditable, repeats = find_repeats(tables[0], tables[1], labels[0], labels[1], people)
+    # Copies among the test records train nothing and are not audited.
+    kept = np.flatnonzero(auditable | (np.arange(n_train + n_test) < n_train))
+    member = kept < n_train
+    test = kept[~member] - n_train
+    return Pool(
+        X=concat_rows(tables[0], take_rows(tables[1], test)),
+        y=np.concatenate([labels[0], labels[1][test]]),
+        member=member,
+        origin=np.where(member, kept, kept - n_train),
+        index=_index_of((X_train, n_train), (X_test, n_test)).iloc[kept],
+        auditable=auditable[kept],
+        repeats=repeats,
+        n_train=n_train,
+        n_test=n_test,
+        given=given,
+        bearing_index=indexed,
+        labelled=labelled,
+        people=None if people is None else people[kept],
+        names=names,
+    )
+
+
+def _index_of(*tables: tuple[Any, int]) -> pd.Series:
+    """Return the labels of tables' indexes, of several levels as tuples; positions without one."""
+    import pandas as pd
+
+    parts = []
+    for table, n in tables:
+        labels = table.index.to_flat_index() if hasattr(table, "iloc") else pd.RangeIndex(n)
+        # Times, categories, periods and the like are objects: two tables differ in their types.
+        plain = labels.dtype.kind in "iuf" or isinstance(labels.dtype, pd.StringDtype)
+        parts.append(pd.Series(labels, dtype=labels.dtype if plain else object))
+    return pd.concat(parts, ignore_index=True)
+
+
+def check_features(model: Any, X: Any, name: str) -> None:
+    """Raise if a table has other columns than the model was fitted on."""
+    check_names(model, X, name)
+    n_features = getattr(model, "n_features_in_", None)
+    if n_features is not None and len(X.shape) == 2 and X.shape[1] != n_features:
+        raise ValueError(
+            f"{name} has {X.shape[1]} features, but the model was fitted on {n_features}."
+        )
+
+
+def in_pool_order(name: str, value: Any, pool: Pool, order: np.ndarray) -> Any:
+    if not has_entries(name, value):
+        return value
+    length = n_rows(value)
+    if length in (pool.n_train, pool.n_test):
+        raise ValueError(
+            f"fit_params[{name!r}] has {length} entries; references train on test records too: "
+            f"give {pool.n_train} + {pool.n_test} entries, those of X_train first."
+        )
+    # Longer ones may bear the labels of these records among others.
+    is_series = hasattr(value, "iloc") and not hasattr(value, "columns")
+    if length == pool.n_train + pool.n_test or (is_series and length > pool.n_train):
+        return take_rows(pool.in_order(f"fit_params[{name!r}]", value), order)
+    return value

@@ -1,0 +1,196 @@
+"""What one audit knows: what was planned, what was then asked, what was scored at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._records._groups import Grouping
+from .._records._rows import take_rows
+from ._plan import Plan
+from ._pool import Pool
+
+if TYPE_CHECKING:
+    from .._comparisons._comparison import Comparison
+    from .._models._agreement import Agreement
+    from ..access import BaseAccess
+    from ..metrics import Estimate
+    from ..references import ReferenceModels
+    from ..vulnerability import VulnerableRecords
+    from ._choice import Means
+    from ._controls import Control
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What an audit is to do.
+
+    Attributes
+    ----------
+    target : fitted classifier
+    attacks : dict of str to attack
+        By name, in the order in which they run.
+    headline : str
+        The attack that makes the verdict.
+    means : Means
+        What the attacker has to work with.
+    trainable : estimator, callable or None
+        What the references train.
+    fit_params : tuple of str
+        Names of what their `fit` is given besides.
+    comparison : Comparison or None
+        What defenses did, where they were compared.
+    access : BaseAccess or None
+        What the target is asked for; None for posteriors.
+    seconds : dict of str to float
+        Time spent by phase, filled as the audit goes on.
+    """
+
+    target: Any
+    attacks: dict[str, Any]
+    headline: str
+    means: Means
+    pool: Pool
+    plan: Plan
+    split: str | None
+    release: str
+    confidence: float
+    seed: int
+    n_queries: int
+    trainable: Any
+    fit_params: tuple[str, ...]
+    search_note: str
+    comparison: Comparison | None
+    access: BaseAccess | None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] = round(time.perf_counter() - start, 4)
+
+    @property
+    def X(self) -> Any:
+        """The audited records."""
+        return take_rows(self.pool.X, self.plan.audited)
+
+    @property
+    def y(self) -> np.ndarray:
+        return self.pool.y[self.plan.audited]
+
+    @property
+    def member(self) -> np.ndarray:
+        return self.pool.member[self.plan.audited]
+
+    @cached_property
+    def units(self) -> Grouping:
+        """The audited records by person; each by itself where the unit is the record."""
+        audited = self.plan.audited
+        people = self.pool.people
+        return Grouping(np.arange(len(audited)) if people is None else people[audited])
+
+    @property
+    def unit_member(self) -> np.ndarray:
+        """Membership of each unit."""
+        return self.member[self.units.first]
+
+    @property
+    def of_people(self) -> bool:
+        """Whether the unit is a person with all of their records."""
+        return self.pool.people is not None
+
+    @property
+    def queries_per_record(self) -> int:
+        """What the target is asked for each record, the record itself included."""
+        return 1 + getattr(self.access, "n_queries", self.n_queries)
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The target's labels; none where it is a generator."""
+        return np.asarray(self.target.classes_) if self.pool.labelled else np.empty(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Planned):
+    """What the target and its references answered.
+
+    Attributes
+    ----------
+    references : ReferenceModels or None
+    answers : ndarray of shape (n_audited, n_answers), float32
+        The target's answers: its log-posteriors, or what the access asks for.
+    doubt : str
+        What makes these answers worthless, where something does.
+    agreement : Agreement or None
+        How posteriors agree with the target's own `predict`; None where that is nothing else.
+    """
+
+    references: ReferenceModels | None
+    answers: np.ndarray
+    doubt: str = ""
+    agreement: Agreement | None = None
+
+    def accuracy(self, member: bool) -> float | None:
+        """Return how often the target is right on audited members, or on non-members.
+
+        None where it does not predict.
+        """
+        predicted = predicted_classes(self.answers, self.access)
+        if predicted is None:
+            return None
+        right = self.classes[predicted] == self.y
+        return float(right[self.member == member].mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Asked):
+    """A whole audit: what the attacks made of the answers.
+
+    Attributes
+    ----------
+    scores : dict of str to ndarray of shape (n_units,)
+        By attack.
+    p_values : ndarray of shape (n_units,)
+    expected_neighbors : ndarray of shape (n_units,) or None
+    vulnerable : VulnerableRecords or None
+        What found the vulnerable records, where the attack on them is run.
+    shift : Estimate or None
+        AUC with which train and test are told apart without the model.
+    controls : list of Control
+    """
+
+    scores: dict[str, np.ndarray]
+    p_values: np.ndarray
+    expected_neighbors: np.ndarray | None
+    vulnerable: VulnerableRecords | None
+    shift: Estimate | None
+    controls: list[Control]
+
+
+def vars_of(earlier: Planned) -> dict[str, Any]:
+    """Return what an earlier result holds, for the one that comes next."""
+    return {own.name: getattr(earlier, own.name) for own in fields(earlier)}
+
+
+def predicted_classes(answers: np.ndarray, access: BaseAccess | None) -> np.ndarray | None:
+    """Return the positions of the classes that answers predict; None where they do not tell.
+
+    Parameters
+    ----------
+    answers : ndarray of shape (..., n_records, n_answers)
+    access : BaseAccess or None
+        What was asked for; None for log-posteriors.
+    """
+    if access is None:
+        return answers.argmax(axis=-1)
+    if not access.sees_labels:
+        return None
+    # NaN throughout for networks that diverged.
+    return np.nan_to_num(answers[..., 1], nan=-1).astype(np.intp)

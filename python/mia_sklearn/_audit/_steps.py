@@ -1,0 +1,271 @@
+"""The steps of an audit, one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._models._agreement import Agreement, agreement_with_predict, sample_of_both
+from .._models._targets import class_indices
+from .._observations._columns import group_columns
+from .._observations._inside import white_box_columns
+from .._observations._inside_columns import PARTS, looks_inside
+from .._observations._layout import (
+    lay_alone,
+    lay_beside_references,
+    with_groups,
+    with_inside_columns,
+)
+from .._observations._reference_table import ReferenceTable
+from .._observe._ask import ask_as_references, ask_copies, ask_target
+from .._process._printable import in_words
+from .._records._rows import take_rows
+from ..access import AskedRecords, BaseAccess
+from ..metrics import Estimate
+from ..references import ReferenceModels
+from ..references._sampling import is_stratified
+from ..signals import log_posteriors
+from ..stats import pooled_p_values
+from ..vulnerability import VulnerableRecords
+from ._controls import (
+    Control,
+    distribution_shift,
+    memorising_threshold,
+    pipeline_control,
+    reference_control,
+)
+from ._people import of_single_records, their_p_values
+from ._pool import in_pool_order
+from ._run import Asked, Planned, Run, vars_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+_NEIGHBORS = 6
+
+
+_SIZE_TOLERANCE = 0.05
+
+
+def ask(
+    planned: Planned, fit_params: dict[str, Any] | None, n_references: int, **options: Any
+) -> Asked:
+    """Train the references, and ask target and references about the audited records.
+
+    Parameters
+    ----------
+    planned : Planned
+    fit_params : dict or None
+        Passed to the references' `fit`.
+    n_references : int
+    **options
+        Passed to `ReferenceModels`.
+    """
+    agreement, doubt, references = None, "", None
+    if planned.access is None:
+        # Before any reference is trained; another access may ask all models what depends on them.
+        with planned.timed("target"):
+            answers, agreement = _ask_posteriors(planned)
+    if n_references:
+        with planned.timed("references"):
+            references = _train_references(
+                planned, fit_params, n_models=n_references, n_queries=planned.n_queries, **options
+            )
+    if planned.access is not None:
+        with planned.timed("target"):
+            answers, doubt = _ask_signal(planned, planned.access, references)
+    return Asked(
+        **vars_of(planned),
+        references=references,
+        answers=answers,
+        doubt=doubt,
+        agreement=agreement,
+    )
+
+
+def score(asked: Asked, *, controls: bool) -> Run:
+    """Attack the answers, and check the audit itself where `controls` says so."""
+    with asked.timed("attacks"):
+        table, observations, scores = _attack(asked)
+        scores = {name: score[asked.units.first] for name, score in scores.items()}
+    with asked.timed("p_values"):
+        p_values = _p_values(asked, observations)
+        vulnerable, expected_neighbors = _vulnerable(asked)
+    with asked.timed("controls"):
+        checks, shift = _controls(asked, table) if controls else ([], None)
+    return Run(
+        **vars_of(asked),
+        scores=scores,
+        p_values=p_values,
+        expected_neighbors=expected_neighbors,
+        vulnerable=vulnerable,
+        shift=shift,
+        controls=checks,
+    )
+
+
+def _ask_posteriors(planned: Planned) -> tuple[np.ndarray, Agreement | None]:
+    """Return the target's log-posteriors on the audited records, in its own classes."""
+    sides = (planned.member, ~planned.member)
+    tables = (take_rows(planned.pool.X, planned.plan.audited[side]) for side in sides)
+    log_proba = np.concatenate(answers_to(planned.target, *tables)).astype(np.float32)
+    sample = sample_of_both(planned.member)
+    return log_proba, agreement_with_predict(planned.target, planned.X, log_proba, sample)
+
+
+def answers_to(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
+    """Return a target's log-posteriors on two tables; an error names the table."""
+    answers = []
+    for name, records in (("X_train", X_train), ("X_test", X_test)):
+        try:
+            answers.append(log_posteriors(target, records))
+        except Exception as error:
+            raise ValueError(f"The model could not answer {name}: {in_words(error)}") from error
+    return answers
+
+
+def _ask_signal(
+    planned: Planned, access: BaseAccess, references: ReferenceModels | None
+) -> tuple[np.ndarray, str]:
+    """Return what the access asks for, of the audited records, and what makes it worthless."""
+    rows = np.arange(len(planned.y))
+    if references is not None:
+        return ask_as_references(planned.target, references, rows)
+    y = planned.y
+    labels = class_indices(planned.target, y) if planned.pool.labelled else y
+    records = AskedRecords(planned.X, labels, planned.classes)
+    return ask_target(access, planned.target, records, rows, planned.seed)
+
+
+def _train_references(
+    run: Planned, fit_params: dict[str, Any] | None, **options: Any
+) -> ReferenceModels:
+    pool, plan = run.pool, run.plan
+    core = None
+    if len(plan.core):
+        core = (take_rows(pool.X, plan.core), pool.y[plan.core])
+    order = np.concatenate([plan.audited, plan.core])
+    params = {
+        name: in_pool_order(name, value, pool, order) for name, value in (fit_params or {}).items()
+    }
+    references = ReferenceModels(
+        run.trainable,
+        train_size=plan.n_trained,
+        stratify=pool.labelled and pool.people is None and is_stratified(run.member, run.y),
+        signal=run.access,
+        **options,
+    )
+    return references.fit(
+        run.X,
+        run.y if pool.labelled else None,
+        core=core,
+        fit_params=params or None,
+        classes=run.classes if pool.labelled else None,
+        groups=None if pool.people is None else pool.people[order],
+    )
+
+
+def _attack(
+    run: Asked,
+) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray]]:
+    """Fit every attack where membership is known, and score the target's observations."""
+    for attack in run.attacks.values():
+        if "random_state" in attack.get_params(deep=False) and attack.random_state is None:
+            attack.set_params(random_state=run.seed)
+    refs, y = run.references, run.y
+    scores: dict[str, np.ndarray] = {}
+    outside = {name: a for name, a in run.attacks.items() if not looks_inside(a)}
+    if refs is None:
+        # Without references only the order of the scores is used, which no fit alters.
+        labels = class_indices(run.target, y) if run.pool.labelled else y
+        people = run.units.of_row if run.of_people else None
+        observations = lay_alone(run.answers, labels, len(run.classes), run.access)
+        observations = with_groups(observations, people)
+        for name, attack in outside.items():
+            scores[name] = attack.fit(observations, run.member).decision_function(observations)
+        return None, observations, scores | _look_inside(run, observations)
+    wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
+    extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
+    table = ReferenceTable(refs, **extras)
+    rows = np.arange(len(y))
+    query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
+    observations = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
+    shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
+    for name, attack in outside.items():
+        attack.fit(shadow, membership)
+        scores[name] = attack.decision_function(observations)
+    return table, observations, scores | _look_inside(run, observations)
+
+
+def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Score the records by what the target shows inside, as references never do.
+
+    These attacks rank without knowing any member, so that no fit alters the order.
+    """
+    attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
+    if not attacks:
+        return {}
+    on_records = [of_single_records(attack) for attack in attacks.values()]
+    looked_at = {part for attack in on_records for part in attack._looks_at or PARTS}
+    named = [attack.layer for attack in on_records if getattr(attack, "layer", None)]
+    inside = white_box_columns(
+        run.target,
+        run.X,
+        class_indices(run.target, run.y),
+        layers=named or None,
+        parts=tuple(part for part in PARTS if part in looked_at),
+    )
+    table = with_inside_columns(observations, inside)
+    return {
+        name: attack.fit(table, run.member).decision_function(table)
+        for name, attack in attacks.items()
+    }
+
+
+def _p_values(run: Asked, observations: pd.DataFrame) -> np.ndarray:
+    """Return each unit's p-value under "not trained on"; NaN where they would not hold."""
+    refs = run.references
+    n_trained = run.plan.n_trained
+    if refs is None or abs(refs.train_size_ - n_trained) > _SIZE_TOLERANCE * n_trained:
+        return np.full(len(run.units), np.nan)
+    groups = group_columns(observations.columns)
+    values = observations.to_numpy()
+    signal, out = values[:, groups["logit"][0]], values[:, groups["out"]]
+    return their_p_values(signal, out, run.units) if run.of_people else pooled_p_values(signal, out)
+
+
+def _vulnerable(run: Asked) -> tuple[VulnerableRecords | None, np.ndarray | None]:
+    """Return how many neighbours of each record a training set holds, and what counted them.
+
+    None unless an attack marks vulnerable records.
+    """
+    wanted = any(attack._marks_vulnerable for attack in run.attacks.values())
+    if run.references is None or run.access is not None or not wanted or run.of_people:
+        return None, None
+    features = run.references.features_[: len(run.y)]
+    # Where all references answer all classes alike there is no direction to compare.
+    somewhere = features.any(axis=1)
+    expected, vulnerable = np.full(len(features), np.nan), None
+    if somewhere.sum() > 1:
+        train_size = max(1, round(run.plan.n_trained * somewhere.mean()))
+        vulnerable = VulnerableRecords(train_size=train_size)
+        expected[somewhere] = vulnerable.fit(features[somewhere]).expected_neighbors()
+    return vulnerable, expected
+
+
+def _controls(run: Asked, table: ReferenceTable | None) -> tuple[list[Control], Estimate]:
+    X, y, member, units = run.X, run.y, run.member, run.units
+    # One record of each person: records of one person tell of one another.
+    one = units.first
+    shift, how_far = distribution_shift(take_rows(X, one), y[one], member[one], seed=run.seed)
+    checks = [shift]
+    attack = run.attacks[run.headline]
+    if table is not None and not looks_inside(attack):
+        checks.append(reference_control(attack, table, member, units))
+        level = run.confidence
+        checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))
+    if run.pool.labelled and not run.of_people:
+        checks.append(memorising_threshold(X, y, member, seed=run.seed))
+    return checks, how_far

@@ -1,0 +1,249 @@
+"""From a finished run to the tables of a report."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._models._describe import describe
+from .._models._targets import FunctionTarget
+from .._observations._inside_columns import looks_inside
+from .._version import __version__
+from ..metrics import Estimate, compute
+from ._controls import Control
+from ._run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FALSE_POSITIVE_RATES = ("0.001", "0.01", "0.1")
+# How many of those whom the headline attack names are members, where half of the candidates are
+# and where one in a hundred is.
+_PRECISIONS = ("ppv@0.01,0.5", "ppv@0.01,0.01")
+
+
+def _no_epsilon(split: str | None, shift: Estimate | None) -> str:
+    """Return why no lower bound on epsilon can be given; empty when it can."""
+    if split is None:
+        return (
+            'The bound holds for a random split only; say split="random" if train and test are one.'
+        )
+    if split != "random":
+        return "The bound holds for a random split only, and this split is not."
+    if shift is not None and shift.low > 0.5:
+        return "Train and test can be told apart without the model: the split does not look random."
+    return ""
+
+
+def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
+    import pandas as pd
+
+    member = run.unit_member
+    # The attacks' own threshold was fixed on the references; without them it is chosen here.
+    thresholds = {
+        name: None if run.references is None or looks_inside(attack) else 0.0
+        for name, attack in run.attacks.items()
+    }
+    reason = _no_epsilon(run.split, run.shift)
+    rows = []
+    for attack, score in scores.items():
+        about = {"attack": attack, "slice": "all"}
+        rows += _metric_rows(about, score, member, run.confidence, thresholds[attack])
+        if attack == run.headline:
+            rows += [
+                _row(about, metric, compute(metric, member, score, confidence=run.confidence))
+                for metric in _PRECISIONS
+            ]
+        if reason:
+            nan = float("nan")
+            sizes = int(member.sum()), int((~member).sum())
+            rows.append(_row(about, "epsilon", Estimate(nan, nan, nan, *sizes, reason)))
+        else:
+            bound = compute("epsilon", member, score, confidence=run.confidence)
+            rows.append(_row(about, "epsilon", bound))
+    groups = [
+        (f"{name}={value}", values == value)
+        for name, values in run.pool.sliced_rows(run.plan.audited[run.units.first]).items()
+        for value in np.unique(values)
+    ]
+    for label, inside in groups:
+        if member[inside].any() and (~member[inside]).any():
+            about = {"attack": run.headline, "slice": label}
+            # Each group pays for the others: of many, some look bad by chance.
+            level = 1 - (1 - run.confidence) / len(groups)
+            score = scores[run.headline][inside]
+            rows += _metric_rows(about, score, member[inside], level, thresholds[run.headline])
+    return pd.DataFrame(rows)
+
+
+def _metric_rows(
+    about: dict[str, str],
+    score: np.ndarray,
+    member: np.ndarray,
+    confidence: float,
+    threshold: float | None,
+) -> list[dict[str, Any]]:
+    wanted: list[tuple[str, dict[str, Any]]] = [("auc", {})]
+    wanted += [(f"tpr@{rate}", {}) for rate in _FALSE_POSITIVE_RATES]
+    wanted += [(name, {"threshold": threshold}) for name in ("advantage", "accuracy")]
+    return [
+        _row(about, metric, compute(metric, member, score, confidence=confidence, **options))
+        for metric, options in wanted
+    ]
+
+
+def _row(about: dict[str, str], metric: str, estimate: Estimate) -> dict[str, Any]:
+    kind, _, levels = metric.partition("@")
+    at, _, prior = levels.partition(",")
+    return {
+        **about,
+        "metric": kind,
+        "at": float(at) if at else np.nan,
+        "estimate": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n_members": estimate.n_members,
+        "n_nonmembers": estimate.n_nonmembers,
+        "fpr": _or_nan(estimate.fpr),
+        "n_identified": _or_nan(estimate.n_identified),
+        "n_false_alarms": _or_nan(estimate.n_false_alarms),
+        "note": estimate.note,
+        "prior": float(prior) if prior else np.nan,
+    }
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else float(value)
+
+
+def records_table(
+    run: Run,
+    scores: dict[str, np.ndarray],
+    p_values: np.ndarray,
+    expected_neighbors: np.ndarray | None = None,
+) -> pd.DataFrame:
+    import pandas as pd
+    from scipy.stats import false_discovery_control
+
+    audited, member = run.plan.audited[run.units.first], run.unit_member
+    q_values = np.full(len(audited), np.nan)
+    tested = member & np.isfinite(p_values)
+    if tested.any():
+        q_values[tested] = false_discovery_control(p_values[tested])
+    sliced = run.pool.sliced_rows(audited)
+    alone = {}
+    if expected_neighbors is not None:
+        beta = np.nan if run.vulnerable is None else run.vulnerable.beta
+        alone = {
+            "expected_neighbors": expected_neighbors,
+            "vulnerable": (expected_neighbors < beta).astype(int),
+        }
+    return pd.DataFrame(
+        {
+            "set": np.where(member, "train", "test"),
+            **_who(run, audited),
+            "member": member.astype(int),
+            **scores,
+            **{f"slice_{name}": values for name, values in sliced.items()},
+            "p_value": p_values,
+            "q_value": q_values,
+            **alone,
+        }
+    )
+
+
+def _who(run: Run, audited: np.ndarray) -> dict[str, Any]:
+    """Return the columns that name the units."""
+    pool = run.pool
+    if pool.people is not None:
+        return {"group": pool.names[pool.people[audited]], "n_rows": run.units.sizes}
+    import pandas as pd
+
+    # With its dtype given, or pandas would make another of objects.
+    index = pd.Series(pool.index.to_numpy()[audited], dtype=pool.index.dtype)
+    label = {"label": run.y} if pool.labelled else {}
+    return {"row": pool.origin[audited], "index": index, **label}
+
+
+def info_of(run: Run, title: str | None) -> dict[str, Any]:
+    target, refs = run.target, run.references
+    name = _name(target)
+    info: dict[str, Any] = {
+        "title": title or f"Membership inference audit of {name}",
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "headline": run.headline,
+        "attacks": list(run.attacks),
+        "model": name,
+        "estimator": "none" if run.trainable is None else describe(run.trainable),
+        "n_train": run.pool.n_train,
+        "n_test": run.pool.n_test,
+        "n_members": int(run.unit_member.sum()),
+        "n_nonmembers": int((~run.unit_member).sum()),
+        "n_unaudited": len(run.plan.core),
+        "n_repeated_train": run.pool.repeats.n_train,
+        "n_repeated_test": run.pool.repeats.n_test,
+        "release": run.release,
+        "split": run.split or "not stated",
+        "confidence": run.confidence,
+        "random_state": run.seed,
+    }
+    if run.of_people:
+        sizes = run.units.sizes
+        info["unit"] = "person"
+        info["records_per_person"] = {
+            name: float(np.quantile(sizes, q))
+            for name, q in (("least", 0), ("median", 0.5), ("most", 1))
+        }
+    accuracies = run.accuracy(member=True), run.accuracy(member=False)
+    if None not in accuracies:
+        info["target_train_accuracy"], info["target_test_accuracy"] = accuracies
+    if run.access is not None:
+        info["asked_for"] = describe(run.access)
+    if refs is not None:
+        info |= {
+            "n_references": refs.n_models_ - len(refs.lost_),
+            "sampling": refs.sampling,
+            "block_size": refs.block_size_,
+            "stratified": refs.stratify,
+        }
+        if refs.scale_ is not None:
+            info["smoothing"] = refs.smoothing_
+            if refs.scale_.power != 1 or refs.scale_.knots:
+                info["answers_are"] = refs.scale_.text
+    if run.vulnerable is not None:
+        info["vulnerable_records"] = {
+            name: getattr(run.vulnerable, name) for name in ("delta", "beta", "train_size")
+        }
+    if run.queries_per_record > 1:
+        info["queries_per_record"] = run.queries_per_record
+    packages = ["scikit-learn", "numpy", "scipy"]
+    if hasattr(target, "module"):
+        packages += ["torch", "skorch"]
+    info["timings"] = run.seconds
+    info["versions"] = {"mia-sklearn": __version__} | {p: version(p) for p in packages}
+    return info
+
+
+def _name(target: Any) -> str:
+    """Return what a person would call the model: its class, and what it wraps."""
+    if isinstance(target, FunctionTarget):
+        return getattr(target.function, "__name__", "function")
+    target = getattr(target, "source", None) or target
+    name = type(target).__name__
+    if hasattr(target, "steps"):
+        return f"{name} of {_name(target.steps[-1][1])}"
+    if hasattr(target, "best_estimator_"):
+        return f"{name} of {_name(target.best_estimator_)}"
+    return name
+
+
+def controls_table(checks: list[Control]) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(checks, columns=list(Control._fields))
+    # True, False or missing, and no numbers.
+    table["passed"] = table["passed"].astype("boolean").astype(object)
+    return table

@@ -1,0 +1,241 @@
+"""Estimators to train anew: which ones can be, with which seeds, on one core."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from ._backend import backend_of
+from ._kinds import (
+    is_generator,
+    is_net,
+    last_step,
+    may_classify,
+    nested,
+    tags_of,
+)
+from ._side_effects import without_side_effects
+
+__all__ = ["check_fit_takes", "check_trainable", "configured", "prefers_threads", "unfitted"]
+
+# What clone keeps beside the parameters.
+_BESIDE_PARAMETERS = ("_metadata_request", "_sklearn_output_config")
+# Their work is done outside the interpreter lock.
+_THREADED_PACKAGES = (
+    "sklearn.ensemble",
+    "sklearn.neighbors",
+    "sklearn.svm",
+    "sklearn.tree",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+)
+
+
+def unfitted(estimator: Any) -> Any:
+    """Return an unfitted copy, also of estimators that scikit-learn's clone refuses.
+
+    CatBoost keeps a copy of the cat_features that it is given, which clone takes for a change.
+    """
+    try:
+        return clone(estimator)
+    except RuntimeError:
+        return _rebuilt(estimator)
+
+
+def _rebuilt(value: Any) -> Any:
+    """Return what clone would, comparing parameters by what they hold."""
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return type(value)(_rebuilt(entry) for entry in value)
+    if isinstance(value, type) or not hasattr(value, "get_params"):
+        return copy.deepcopy(value)
+    params = value.get_params(deep=False)
+    try:
+        copied = clone(value)
+    except RuntimeError:
+        copied = type(value)(**{name: _rebuilt(given) for name, given in params.items()})
+        kept = copied.get_params(deep=False)
+        plain = [name for name in params if not any(map(_is_estimator, _entries(params[name])))]
+        changed = [name for name in plain if repr(kept.get(name)) != repr(params[name])]
+        if changed:
+            raise RuntimeError(
+                f"the constructor of {type(value).__name__} changes {changed[0]}."
+            ) from None
+        for name in _BESIDE_PARAMETERS:
+            if hasattr(value, name):
+                setattr(copied, name, copy.deepcopy(getattr(value, name)))
+    return copied
+
+
+def _entries(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return [part for entry in value for part in _entries(entry)]
+    return [value]
+
+
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+def configured(estimator: Any, seed: int) -> Any:
+    """Return a clone with its own seeds, which uses one core, reads and writes no files."""
+    estimator = without_side_effects(unfitted(estimator))
+    rng = np.random.default_rng(seed)
+    for part in nested(estimator):
+        # CatBoost lists only parameters that were given.
+        known = part.get_params(deep=False)
+        names = known.keys() | set(inspect.signature(type(part)).parameters)
+        seeding = _first_of(("random_state", "random_seed"), known, names)
+        if seeding:
+            part.set_params(**{seeding: int(rng.integers(2**31 - 1))})
+        cores = _first_of(("n_jobs", "thread_count"), known, names)
+        if cores:
+            # None stands for what joblib is told, which is 1; in other libraries for all cores.
+            part.set_params(**{cores: None if _is_sklearn(part) else 1})
+        backend = backend_of(part) if part is last_step(part) else None
+        if backend is not None:
+            backend.make_fresh(part, seed)
+    return estimator
+
+
+def _is_sklearn(part: Any) -> bool:
+    return type(part).__module__.partition(".")[0] == "sklearn"
+
+
+def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[str]) -> str | None:
+    """Return the alias that was given, else the first that can be."""
+    return next((name for which in (known, names) for name in aliases if name in which), None)
+
+
+def prefers_threads(estimator: Any) -> bool:
+    """Tell whether training runs well in threads, which need no start-up and no copies."""
+    while hasattr(estimator, "steps") or hasattr(getattr(estimator, "estimator", None), "fit"):
+        estimator = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator.estimator
+    return type(estimator).__module__.startswith(_THREADED_PACKAGES)
+
+
+def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
+    """Refuse what cannot be trained anew, saying why and what to pass instead."""
+    if fit_params is not None and not isinstance(fit_params, Mapping):
+        raise ValueError(
+            "fit_params must be a dict of arguments of fit, such as sample_weight, got "
+            f"{type(fit_params).__name__}."
+        )
+    if isinstance(estimator, type):
+        raise ValueError(
+            f"estimator must be an instance, got the class {estimator.__name__}. "
+            f"Pass {estimator.__name__}()."
+        )
+    if not hasattr(estimator, "fit"):
+        if not callable(estimator):
+            raise ValueError(
+                "estimator must be a classifier or a function (X, y, seed) that returns a "
+                f"fitted one, got {type(estimator).__name__}."
+            )
+        if fit_params:
+            raise ValueError(
+                "fit_params are passed to an estimator's fit; a function (X, y, seed) trains by "
+                "itself. Drop fit_params or pass an estimator."
+            )
+        return
+    # A defense that lacks a part has no tags, and cannot be cloned, to look at.
+    getattr(estimator, "check_parts", lambda: None)()
+    if not hasattr(estimator, "get_params") or not (
+        may_classify(estimator) or is_generator(estimator)
+    ):
+        raise ValueError(
+            "estimator must be a classifier with fit, predict and get_params (or a generator with "
+            f"sample or score_samples), got {type(estimator).__name__}."
+        )
+    check_fit_takes(estimator, fit_params or {})
+    try:
+        copied = unfitted(estimator)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{type(estimator).__name__} cannot be copied: {error} Pass a function (X, y, seed) "
+            "that returns a fitted model as estimator=."
+        ) from error
+    check_early_stopping(copied, fit_params or {})
+    for part in nested(copied):
+        backend = backend_of(part) if part is last_step(part) else None
+        if backend is not None:
+            backend.check_net(part)
+        if _stays_fitted(part):
+            raise ValueError(
+                f"{type(part).__name__} stays fitted when it is cloned, so that every reference "
+                "model would know what it was fitted on. Pass an estimator that trains from "
+                "scratch as estimator=; or, where none of X_train is in what it was fitted on, "
+                "estimator=lambda X, y, seed: clone(model).fit(X, y), which keeps it."
+            )
+
+
+def check_early_stopping(estimator: Any, fit_params: Mapping[str, Any]) -> None:
+    """Refuse boosting that would stop early by records that nobody gave."""
+    if any(name.endswith(("eval_set", "eval_X")) for name in fit_params):
+        return
+    for part in nested(estimator):
+        library = type(part).__module__.partition(".")[0]
+        known = part.get_params(deep=False)
+        for name in ("early_stopping_rounds", "early_stopping_round"):
+            if library in ("xgboost", "lightgbm") and known.get(name):
+                raise ValueError(
+                    f"{name}={known[name]} of {type(part).__name__} needs records to stop by: give "
+                    'them as fit_params={"eval_set": [(X_val, y_val)]} (in a Pipeline with the '
+                    f"step's name in front), or pass estimator= with {name}=None and as many "
+                    "rounds as the model has."
+                )
+
+
+def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:
+    """Refuse arguments that an estimator's `fit` has no place for."""
+    taken = inspect.signature(estimator.fit).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return
+    unknown = [name for name in params if name not in taken]
+    if unknown:
+        raise ValueError(
+            f"{unknown[0]} is to be passed to fit of {type(estimator).__name__}, which does not "
+            f"take it; it takes {', '.join(taken)}."
+        )
+
+
+def _stays_fitted(part: Any) -> bool:
+    from sklearn.frozen import FrozenEstimator
+
+    if is_net(part) and not hasattr(part, "steps"):
+        # What its module has learned is drawn anew, see `configured`.
+        return False
+    params = part.get_params(deep=False)
+    asks_for_it = params.get("prefit") is True or str(params.get("cv")) == "prefit"
+    learned = [
+        value
+        for name, value in vars(part).items()
+        if name.endswith("_") and not name.startswith("__")
+    ]
+    has_learned = any(value is not None for value in learned)
+    if isinstance(part, FrozenEstimator) or asks_for_it or has_learned:
+        return True
+    owners = [getattr(value, "__self__", None) for value in params.values()]
+    if any(hasattr(owner, "get_params") and _stays_fitted(owner) for owner in owners):
+        return True
+    # A composite of transformers without a state calls itself fitted, and so does an estimator
+    # that names in advance what it will learn.
+    if learned or len(nested(part)) > 1 or not hasattr(part, "fit"):
+        return False
+    tags = tags_of(part)
+    return tags is not None and tags.requires_fit and _calls_itself_fitted(part)
+
+
+def _calls_itself_fitted(part: Any) -> bool:
+    try:
+        check_is_fitted(part)
+    except NotFittedError:
+        return False
+    return True

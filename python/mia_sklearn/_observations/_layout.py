@@ -1,0 +1,80 @@
+"""Answers laid out as the table that attacks read, alone or beside those of references."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._records._frames import as_frame
+from .._records._groups import group_codes
+from ..access import BaseAccess
+from ..signals import rescaled_logit
+from ._columns import GROUP_COLUMNS, answer_columns, fill_answers, group_values
+from ._reference_table import ReferenceTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+_SMOOTHING = 1e-12
+
+
+def lay_beside_references(
+    table: ReferenceTable,
+    answers: np.ndarray,
+    rows: np.ndarray,
+    *,
+    without: np.ndarray | None = None,
+    query_phi: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Return a model's answers on `rows` of the pool beside those of the references."""
+    import pandas as pd
+
+    values = np.empty((len(rows), len(table.columns())), dtype=np.float32)
+    pool_phi = None
+    if table.neighborhood:
+        pool_phi = np.empty(len(rows))
+        pool_phi[rows] = table.references.signal_of(answers, rows)
+    table.fill(
+        values,
+        answers,
+        rows,
+        without=without,
+        pool_phi=pool_phi,
+        query_phi=query_phi,
+    )
+    return as_frame(values, table.columns(), pd.Index(rows, name="row"))
+
+
+def lay_alone(
+    answers: np.ndarray, labels: np.ndarray, n_classes: int, access: BaseAccess | None = None
+) -> pd.DataFrame:
+    """Return a target's answers, log-posteriors or what an access asks for, as observations."""
+    import pandas as pd
+
+    names = answer_columns(n_classes, access)
+    values = np.empty((len(labels), len(names)), dtype=np.float32)
+    signal = rescaled_logit(answers, labels, _SMOOTHING) if access is None else answers[:, 0]
+    fill_answers(values, answers, signal, labels, access)
+    return as_frame(values, names, pd.RangeIndex(len(labels), name="row"))
+
+
+def with_inside_columns(
+    observations: pd.DataFrame, inside: tuple[list[str], np.ndarray]
+) -> pd.DataFrame:
+    """Return observations with white-box columns of the same records beside them."""
+    import pandas as pd
+
+    names, values = inside
+    return pd.concat([observations, as_frame(values, names, observations.index)], axis=1)
+
+
+def with_groups(observations: pd.DataFrame, groups: Any) -> pd.DataFrame:
+    """Return observations without references, and beside them whose records they are."""
+    if groups is None:
+        return observations
+    codes, _ = group_codes(groups, len(observations), "one value per record of X")
+    return with_inside_columns(
+        observations, (list(GROUP_COLUMNS), group_values(codes).astype(np.float32))
+    )

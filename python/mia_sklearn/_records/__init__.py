@@ -1,0 +1,1 @@
+"""Tables of records, whatever library holds them: rows, checks, encodings, digests."""

@@ -1,0 +1,205 @@
+"""The arguments of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .._process._folders import path_of
+from .._version import __version__
+
+__all__ = ["parser_of"]
+
+_EPILOG = """\
+exit codes:
+  0  the audit ran and no --fail-if condition surely holds (gate: PASSED or UNDECIDED)
+  1  a --fail-if condition surely holds: its whole interval lies beyond the bound
+  2  the audit could not be made; the reason is on standard error
+  3  with --strict: a --fail-if condition cannot be excluded
+
+A condition reads [attack:]metric[@level[,prior]] operator number, for example "auc > 0.6",
+"tpr@0.01 > 0.05" or "lira:advantage >= .2". Without a name it is about the headline attack.
+"ppv@0.01,0.5 > 0.9": of those whom the attack names at 1 % false alarms, more than nine in ten
+are members, where half of the candidates are.
+"""
+
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def parser_of(audit: Command, attacks: Command, demo: Command) -> argparse.ArgumentParser:
+    """Return the parser of the command line; `run` of what it parses is one of the commands."""
+    parser = argparse.ArgumentParser(
+        prog="mia-sklearn",
+        description="Can someone tell who was in the training set of a model? Attack it and see.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_audit(commands).set_defaults(run=audit)
+
+    listing = commands.add_parser("attacks", help="list the attacks and what each needs")
+    listing.set_defaults(run=attacks)
+
+    shown = commands.add_parser("demo", help="audit a model of handwritten digits")
+    shown.add_argument("--output", type=_path, default=Path("audit-report"), metavar="FOLDER")
+    shown.set_defaults(run=demo)
+
+    for command in commands.choices.values():
+        command.add_argument("--traceback", action="store_true", help="show where an error arose")
+    return parser
+
+
+def _add_audit(commands: Any) -> argparse.ArgumentParser:
+    audit = commands.add_parser(
+        "audit",
+        help="audit a fitted model",
+        allow_abbrev=False,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_what(audit.add_argument_group("what is audited").add_argument)
+    _add_reading(audit.add_argument_group("how files are read").add_argument)
+    _add_how(audit.add_argument_group("how").add_argument)
+    _add_result(audit.add_argument_group("result").add_argument)
+    _add_trust(audit.add_argument_group("trust").add_argument)
+    return audit
+
+
+def _add_what(add: Any) -> None:
+    add("--model", type=_path, required=True, metavar="FILE", help="fitted model: .skops, .joblib")
+    add("--train", type=_path, required=True, metavar="FILE", help="its training records")
+    add("--test", type=_path, required=True, metavar="FILE", help="records it was not trained on")
+    add(
+        "--target",
+        metavar="NAME",
+        help="column (npz: array, default y) of the labels; generators need none",
+    )
+    add(
+        "--estimator",
+        type=_path,
+        metavar="FILE",
+        help="what the reference models are trained as, where a clone of the model would not do",
+    )
+    add(
+        "--slices",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="report the groups of these columns apart; `label` is the class",
+    )
+    add(
+        "--groups",
+        metavar="COLUMN",
+        help="whose each record is, where people have several: report on people",
+    )
+    add(
+        "--split",
+        choices=["random", "other"],
+        help="how train and test were made; epsilon needs random",
+    )
+    add(
+        "--release",
+        choices=["labels", "posteriors", "samples", "weights"],
+        help="what users of the model will get (default: posteriors; weights of generators, which "
+        "may release samples alone)",
+    )
+
+
+def _add_reading(add: Any) -> None:
+    add("--text", metavar="COLUMN", help="the texts, for a model that reads texts, not tables")
+    add(
+        "--dtype",
+        action="append",
+        default=[],
+        type=_dtype,
+        metavar="COLUMN=TYPE",
+        help="how the model was fitted on a column where it does not tell: str, int, float, "
+        "category, bool or datetime; may be repeated",
+    )
+    add("--na-values", nargs="+", default=[], metavar="TEXT", help="cells that hold nothing, too")
+    add(
+        "--no-default-na",
+        action="store_true",
+        help="only empty cells and --na-values hold nothing; NA, null and their like are text",
+    )
+    add("--sep", metavar="TEXT", help="what parts the cells of CSV files (default: a comma)")
+    add("--decimal", default=".", metavar="TEXT", help="what parts decimals (default: a point)")
+
+
+def _add_how(add: Any) -> None:
+    add("--references", type=int, metavar="N", help="reference models (default: 16)")
+    add(
+        "--queries",
+        type=int,
+        metavar="N",
+        help="also ask perturbed copies of records (default: 25 where labels are released, else 0)",
+    )
+    add("--attacks", nargs="+", metavar="NAME", help="default: those fixed in advance")
+    add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
+    add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")
+    add("--cache", type=_path, metavar="FOLDER", help="keep reference models, resume from them")
+    add("--jobs", type=_jobs, default=-1, metavar="N", help="parallel jobs (default: all cores)")
+    add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
+
+
+def _add_result(add: Any) -> None:
+    add("--output", type=_path, metavar="FOLDER", help="write index.html, audit.json, records.csv")
+    add(
+        "--no-records",
+        action="store_true",
+        help="write evidence that names nobody: no list of records, no records.csv",
+    )
+    add(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="exit with 1 if it surely holds; may be repeated",
+    )
+    add("--strict", action="store_true", help="exit with 3 if a condition cannot be excluded")
+    add("--quiet", action="store_true", help="print the verdict and the conditions only")
+
+
+def _add_trust(add: Any) -> None:
+    add(
+        "--trust-type",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a type that a .skops file may hold; may be repeated",
+    )
+    add("--trust", action="store_true", help="load pickles: they run their author's code")
+
+
+def _path(text: str) -> Path:
+    try:
+        return path_of("the path", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _jobs(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < 1:
+        if text.strip() == "-1":
+            return -1
+        raise argparse.ArgumentTypeError(f"{text!r}: give 1 or more, or -1 for all cores.")
+    return int(text)
+
+
+def _dtype(text: str) -> tuple[str, str]:
+    from ._reading import DTYPES
+
+    column, _, name = text.rpartition("=")
+    if not column or name not in DTYPES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write COLUMN=TYPE, where TYPE is one of {', '.join(DTYPES)}."
+        )
+    return column, name
+
+
+def _seed(text: str) -> int:
+    if not 0 <= int(text) < 2**32:
+        raise argparse.ArgumentTypeError("give a whole number from 0 to 2**32 - 1.")
+    return int(text)

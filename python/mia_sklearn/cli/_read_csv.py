@@ -1,0 +1,375 @@
+"""Text files of records, each column read as the model was fitted on it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._models._fitted_columns import (
+    Fitted,
+    fitted_columns,
+    kind_of_values,
+    takes_documents,
+)
+from ._reading import DTYPES, INDEX, Reading, classes_of, fed_columns, shortened, unreadable
+
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+_N_LOOKED_AT = 1000
+# So many cells that a model never saw are read wrongly, or are no records like its own.
+_UNSEEN = 0.05
+
+
+class TextFile:
+    """A CSV or TSV file."""
+
+    def __init__(
+        self, path: Path, kind: str, packed: str | None, model: Any, reading: Reading
+    ) -> None:
+        self.path, self.model, self.reading = path, model, reading
+        self.options: dict[str, Any] = {
+            "sep": reading.sep or ("\t" if kind == ".tsv" else ","),
+            "compression": packed,
+            "encoding": "utf-8-sig",
+            "index_col": False,
+            "low_memory": False,
+        }
+        self.header = self._header()
+        self._check_target()
+        # pandas refuses to write one name for two columns as well.
+        self.fed = fed_columns(model, self.header, reading)
+        self.fitted = fitted_columns(model, self.fed)
+        if reading.text is not None or takes_documents(model):
+            self.fitted = {name: Fitted("text") for name in self.fed}
+        self.classes = classes_of(model)
+        self.guessed: list[str] = []
+        self.stripped: list[str] = []
+
+    def read(self) -> tuple[Any, Any]:
+        target = self.reading.target
+        as_text = [name for name in self.header if self._is_read_as_text(name)]
+        frame = self._parse(
+            dtype=dict.fromkeys(as_text, str),
+            na_values={name: sorted(self._missing(name)) for name in self.header},
+            keep_default_na=False,
+            decimal=self.reading.decimal,
+        )
+        y = None
+        if target in frame.columns:
+            labels = frame.pop(target)
+            y = self._labels(labels) if self.reading.labelled else None
+        if frame.columns.size and frame.columns[0] == INDEX and INDEX not in self.fed:
+            frame = frame.iloc[:, 1:]
+        columns = {name: self._converted(name, frame[name]) for name in frame.columns}
+        self._warn_of_unseen(columns)
+        import pandas as pd
+
+        return pd.DataFrame(columns, index=frame.index), y
+
+    def said(self) -> str:
+        """Return one line on how columns were read."""
+        kinds: dict[str, list[str]] = {}
+        for name in self.fed:
+            kind = self.kind_of(name)
+            if kind is not None:
+                kinds.setdefault(kind, []).append(name)
+        numbers = [*kinds.pop("number", []), *kinds.pop("int", [])]
+        parts = [f"{shortened(names, 5)} as {kind}" for kind, names in sorted(kinds.items())]
+        if parts and numbers:
+            parts.append(f"{len(numbers)} other{'s' * (len(numbers) > 1)} as numbers")
+        if kind_of_values(self.classes) in ("text", "bool") and self.reading.labelled:
+            parts.append(f"labels as {kind_of_values(self.classes)}")
+        text = f"Read as the model was fitted: {', '.join(parts)}." if parts else ""
+        if self.stripped:
+            text += f" Spaces around the cells of {shortened(self.stripped, 5)} were left out."
+        if self.guessed:
+            text += (
+                f" The model does not tell how it was fitted on {shortened(self.guessed, 5)}: read "
+                "as they look; name their types with --dtype COLUMN=TYPE, or give a Parquet file, "
+                "which holds them."
+            )
+        return text.strip()
+
+    # -- What the file holds
+
+    def _header(self) -> list[str]:
+        first = self._parse(header=None, nrows=1, dtype=str, keep_default_na=False, na_values=[])
+        given = [str(cell) for cell in first.iloc[0]]
+        names = [str(name) for name in self._parse(nrows=0).columns]
+        if all(_is_number(cell) for cell in given) and self.reading.target not in given:
+            raise ValueError(
+                f"{self.path}: the first line must name the columns, and holds numbers: "
+                f"{shortened(given, 5)}."
+            )
+        known = set(map(str, getattr(self.model, "feature_names_in_", ())))
+        twice = sorted({name for name in given if name and given.count(name) > 1})
+        if twice and not all(name in known for name in names if name not in given):
+            raise ValueError(
+                f"{self.path} has several columns of one name: {shortened(twice)}. Give each a "
+                "name of its own."
+            )
+        named = (self.reading.target, self.reading.text, self.reading.groups)
+        known |= {*map(str, named), *self.reading.slices, *self.reading.dtypes}
+        bare = [name if name.strip() not in known - {*names} else name.strip() for name in names]
+        if bare != names and len(set(bare)) == len(bare):
+            self.options |= {"names": bare, "header": 0}
+            return bare
+        return names
+
+    def _check_target(self) -> None:
+        target, header = self.reading.target, self.header
+        for option, name in (
+            ("target", target),
+            ("text", self.reading.text),
+            *(("dtype", name) for name in self.reading.dtypes),
+        ):
+            if name is None or name in header:
+                continue
+            hint = ""
+            others = [mark for mark in ";\t|" if len(header) == 1 and mark in header[0]]
+            if others:
+                hint = f" They seem to be parted by {others[0]!r}: add --sep {others[0]!r}."
+            raise ValueError(
+                f"--{option} {name!r} is no column of {self.path}; its columns are "
+                f"{shortened(header)}.{hint}"
+            )
+
+    def _parse(self, **options: Any) -> Any:
+        import pandas as pd
+
+        try:
+            with warnings.catch_warnings():
+                # Rows with more cells than the header has names.
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                return pd.read_csv(self.path, **(self.options | options))
+        except UnicodeError as error:
+            raise ValueError(
+                f"{self.path} could not be read: it is not UTF-8 text. Save it as UTF-8, or as "
+                "Parquet."
+            ) from error
+        except pd.errors.ParserWarning as error:
+            raise ValueError(
+                f"{self.path} could not be read: its rows have more cells than its first line "
+                "names columns."
+            ) from error
+        except Exception as error:  # Parsers, decoders and decompressors raise their own kinds.
+            raise unreadable(self.path, error) from error
+
+    # -- How a column is read
+
+    def kind_of(self, name: str) -> str | None:
+        """Return how a column is read; None stands for as it looks."""
+        if name in self.reading.dtypes:
+            return DTYPES[self.reading.dtypes[name]]
+        return self.fitted[name].kind if name in self.fitted else None
+
+    def _is_read_as_text(self, name: str) -> bool:
+        if name == self.reading.target or self._is_label_of_records(name):
+            return True
+        return self.kind_of(name) not in (None, "number")
+
+    def _is_label_of_records(self, name: str) -> bool:
+        """Tell whether a column that the model does not read parts records or people."""
+        own = name in self.reading.slices or name == self.reading.groups
+        return own and name not in self.fed and name not in self.reading.dtypes
+
+    def _missing(self, name: str) -> set[str]:
+        """Return what a cell of a column may say to hold nothing."""
+        stated = {"", *self.reading.na_values}
+        if name == self.reading.target:
+            known = {str(label) for label in self.classes}
+            return self.reading.missing - known
+        if self._is_label_of_records(name):
+            return stated
+        fitted = self.fitted.get(name, Fitted())
+        if self.kind_of(name) in ("text", "object", "category"):
+            if name in self.fed and takes_documents(self.model):
+                return set()
+            # A model that never met a missing value met no NA that meant one.
+            tokens = self.reading.missing if fitted.missing else stated
+            return tokens - {str(value) for value in fitted.values}
+        return self.reading.missing
+
+    def _converted(self, name: str, cells: Any) -> Any:
+        kind = self.kind_of(name)
+        if self._is_label_of_records(name):
+            return as_it_looks(cells) if name != self.reading.groups else cells
+        if kind is None:
+            if name in self.fed and self.fitted[name].used:
+                self._check_looks(name)
+                if cells.dtype.kind != "f":
+                    self.guessed.append(name)
+            return cells
+        values = self.fitted[name].values if name in self.fitted else []
+        if kind in ("text", "category", "object"):
+            cells = self._without_spaces(name, cells, values)
+        if kind == "object" or (kind == "category" and kind_of_values(values) != "text"):
+            cells = self._as_values(cells, values)
+        as_kind = {
+            "category": lambda: cells.astype("category"),
+            "number": lambda: self._numbers(name, cells),
+            "int": lambda: self._numbers(name, cells, whole=True),
+            "bool": lambda: self._truths(name, cells),
+            "datetime": lambda: self._dates(name, cells),
+        }
+        return as_kind[kind]() if kind in as_kind else cells
+
+    def _as_values(self, cells: Any, values: list[Any]) -> Any:
+        """Return cells as the values that an encoder saw, where it saw them."""
+        if not values or kind_of_values(values) in ("number", "bool"):
+            return as_it_looks(cells)
+        known = {str(value): value for value in values}
+        return cells.astype(object).map(lambda cell: known.get(cell, cell))
+
+    def _without_spaces(self, name: str, cells: Any, values: Collection[Any]) -> Any:
+        """Return cells without the spaces around them, where the model knows only those."""
+        known = {str(value) for value in values}
+        distinct = [cell for cell in cells.unique() if isinstance(cell, str)]
+        strange = [cell for cell in distinct if cell not in known]
+        if known and any(cell.strip() in known for cell in strange):
+            self.stripped.append(name)
+            return cells.str.strip()
+        return cells
+
+    def _warn_of_unseen(self, columns: dict[Any, Any]) -> None:
+        """Say which columns hold values that the encoders of the model do not know."""
+        for name in self.fed:
+            values = self.fitted[name].values
+            if not values or kind_of_values(values) == "datetime" or name not in columns:
+                continue
+            cells = columns[name].dropna().astype(object)
+            unseen = cells[~cells.isin(values)]
+            if len(unseen) >= max(1, _UNSEEN * len(cells)):
+                warnings.warn(
+                    f"{self.path}: column {name!r}: {len(unseen)} of {len(cells)} cells hold "
+                    f"values that the model never saw, such as {unseen.iloc[0]!r}; it knows "
+                    f"{shortened(values, 5)}. Write them as in the data that it was fitted on.",
+                    stacklevel=5,
+                )
+
+    def _check_looks(self, name: str) -> None:
+        """Refuse a column that may be text or numbers, where nobody tells which."""
+        if not hasattr(self, "_first_rows"):
+            self._first_rows = self._parse(dtype=str, nrows=_N_LOOKED_AT, keep_default_na=False)
+        for cell in self._first_rows[name]:
+            if re.fullmatch(r"[+-]?0\d+", str(cell)):
+                raise ValueError(
+                    f"{self.path}: the cell {cell!r} of column {name!r} is text or a number, and "
+                    f"the model does not tell which it was fitted on. Add --dtype {name}=str or "
+                    f"--dtype {name}=int, or give a Parquet file, which holds the types."
+                )
+
+    def _numbers(self, name: str, cells: Any, *, whole: bool = False) -> Any:
+        import pandas as pd
+
+        if not pd.api.types.is_numeric_dtype(cells):
+            if set(cells.dropna().astype(str).str.strip().str.lower()) <= {"true", "false"}:
+                truths = self._truths(name, cells)
+                return truths.astype(float) if cells.isna().any() else truths
+            texts = cells.astype(object)
+            if self.reading.decimal != ".":
+                texts = texts.map(
+                    lambda t: t.replace(self.reading.decimal, ".") if isinstance(t, str) else t
+                )
+            numbers = pd.to_numeric(texts, errors="coerce")
+            wrong = numbers.isna() & texts.notna()
+            if wrong.any():
+                raise self._not(name, cells, wrong, "a number")
+            cells = numbers
+        if not whole:
+            return cells
+        if cells.isna().any() or (cells % 1 != 0).any():
+            raise ValueError(f"{self.path}: not all cells of column {name!r} are whole numbers.")
+        return cells.astype(np.int64)
+
+    def _truths(self, name: str, cells: Any) -> Any:
+        truths = cells.map(lambda cell: _TRUTHS.get(str(cell).strip().lower()))
+        wrong = truths.isna() & cells.notna()
+        if wrong.any():
+            raise self._not(name, cells, wrong, "True or False")
+        return truths if cells.isna().any() else truths.astype(bool)
+
+    def _dates(self, name: str, cells: Any) -> Any:
+        import pandas as pd
+
+        try:
+            return pd.to_datetime(cells, format="ISO8601")
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{self.path}: column {name!r} holds other cells than dates such as 2026-01-31."
+            ) from error
+
+    def _not(self, name: str, cells: Any, wrong: Any, expected: str) -> ValueError:
+        row = int(np.flatnonzero(np.asarray(wrong, dtype=bool))[0])
+        cell = cells.iloc[row]
+        hint = ""
+        if expected == "a number":
+            if re.fullmatch(r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d*)?\s*", cell):
+                hint = " Write numbers without separators of thousands."
+            elif re.fullmatch(r"\s*[+-]?\d+,\d+\s*", cell):
+                hint = " Where decimals follow a comma, add --decimal ','."
+            elif re.fullmatch(r"\s*[+-]?[\d.,]+\s*%\s*", cell):
+                hint = " Write percentages as numbers, as the model was fitted on them."
+            else:
+                hint = f" If it means that nothing is known, add --na-values {cell!r}."
+        if name == self.reading.target:
+            return ValueError(
+                f"{self.path}: record {row + 1} has the label {cell!r} in {name!r}; the model "
+                f"knows {shortened(self.classes)}."
+            )
+        return ValueError(
+            f"{self.path}: record {row + 1} holds {cell!r} in column {name!r}, which is not "
+            f"{expected}, as the model was fitted on.{hint}"
+        )
+
+    def _labels(self, cells: Any) -> np.ndarray:
+        """Return labels in the type of the model's classes."""
+        name = str(self.reading.target)
+        if cells.isna().any():
+            raise ValueError(
+                f"{self.path}: {int(cells.isna().sum())} of {len(cells)} records have no label in "
+                f"{name!r}. Drop them, or keep a class that reads as missing, such as NA or None, "
+                "by --no-default-na."
+            )
+        kind = self.kind_of(name) or kind_of_values(self.classes)
+        if kind == "text":
+            return np.asarray(self._without_spaces(name, cells, self.classes).tolist())
+        if kind in ("number", "int"):
+            whole = all(float(label).is_integer() for label in self.classes)
+            numbers = self._numbers(name, cells)
+            if whole and (numbers % 1 == 0).all():
+                numbers = numbers.astype(np.int64)
+            return np.asarray(numbers.tolist())
+        if kind == "bool":
+            return np.asarray(self._truths(name, cells).tolist())
+        if kind == "object":
+            return np.asarray(self._as_values(cells, self.classes).tolist(), dtype=object)
+        return np.asarray(as_it_looks(cells).tolist())
+
+
+def as_it_looks(cells: Any) -> Any:
+    """Return texts as numbers or truths, where all are and none has a zero too many in front."""
+    import pandas as pd
+
+    known = cells.dropna()
+    lowered = set(known.str.lower().unique())
+    if lowered and lowered <= {"true", "false"}:
+        return cells.map(lambda cell: _TRUTHS.get(str(cell).lower(), cell))
+    if known.str.fullmatch(r"\s*[+-]?0\d+\s*").any():
+        return cells
+    try:
+        return pd.to_numeric(cells.astype(object))
+    except (ValueError, TypeError):
+        return cells
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

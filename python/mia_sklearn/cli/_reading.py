@@ -1,0 +1,123 @@
+"""How the command line reads files, and which of their columns a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._models._fitted_columns import takes_documents
+
+# What a cell may say that it holds nothing; pandas reads the same.
+NA_VALUES = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+DTYPES = {
+    "str": "text",
+    "int": "int",
+    "float": "number",
+    "category": "category",
+    "bool": "bool",
+    "datetime": "datetime",
+}
+# The header that pandas gives a column without one: an index that was written.
+INDEX = "Unnamed: 0"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read, as far as the user says.
+
+    Parameters
+    ----------
+    target : str or None
+        Column (npz: array) of the labels.
+    labelled : bool, default=True
+        Whether labels are needed. Without, the target's column is dropped where one is named.
+    text : str or None
+        Column of the texts that a model reads in place of a table.
+    groups : str or None
+        Column that says whose each record is.
+    slices : collection of str
+        Columns by which records are reported apart.
+    dtypes : mapping of str to str
+        A type of `DTYPES` for columns whose type the model does not tell.
+    na_values : collection of str
+        What also means that a cell holds nothing.
+    default_na : bool, default=True
+        Whether `NA_VALUES` do where a model does not know them as categories.
+    sep, decimal : str
+        What parts cells, and whole numbers from decimals.
+    """
+
+    target: str | None = None
+    labelled: bool = True
+    text: str | None = None
+    groups: str | None = None
+    slices: Collection[str] = ()
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    na_values: Collection[str] = ()
+    default_na: bool = True
+    sep: str | None = None
+    decimal: str = "."
+
+    @property
+    def missing(self) -> set[str]:
+        """What a cell of numbers may say to hold nothing."""
+        return {"", *self.na_values, *(NA_VALUES if self.default_na else ())}
+
+
+def fed_columns(model: Any, columns: Sequence[str], reading: Reading) -> list[str]:
+    """Return which columns of a file a model reads, in its order.
+
+    Raises
+    ------
+    ValueError
+        If the model reads texts, and which column holds them is not known.
+    """
+    rest = [name for name in columns if name != reading.target]
+    if reading.text is not None:
+        return [reading.text]
+    if takes_documents(model):
+        found = [name for name in rest if name not in (INDEX, reading.groups, *reading.slices)]
+        if len(found) == 1:
+            return found
+        raise ValueError(
+            "The model was fitted on texts: name the column that holds them with --text; the "
+            f"columns are {shortened(rest)}."
+        )
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        return [str(name) for name in names if name in rest]
+    n = getattr(model, "n_features_in_", None)
+    without = [name for name in rest if name != INDEX]
+    ungrouped = [name for name in without if name != reading.groups]
+    unsliced = [name for name in ungrouped if name not in reading.slices]
+    candidates = (rest, without, ungrouped, unsliced)
+    return next((names for names in candidates if len(names) == n), without)
+
+
+def classes_of(model: Any) -> list[Any]:
+    """Return the labels that a model knows; none where it does not tell."""
+    try:
+        classes = np.asarray(model.classes_)
+    except Exception:  # A property of somebody's estimator, or several outputs.
+        return []
+    return classes.tolist() if classes.ndim == 1 else []
+
+
+def unreadable(path: Path, error: Exception) -> ValueError:
+    """Return in one sentence what a reader could not make sense of."""
+    reason = " ".join(str(error).split()).rstrip(".")
+    return ValueError(f"{path} could not be read ({type(error).__name__}: {reason}).")
+
+
+def shortened(names: Any, most: int = 10) -> str:
+    """Return names in quotes, the first of them where there are many."""
+    listed = [repr(str(name)) for name in names]
+    more = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,193 @@
+"""What reference models answered, once they are trained: signals, features, shadow observations."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .._observations._shadow import shadow_observations
+from .._records._groups import Grouping
+from ..signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
+from ._lost import Lost, check_left, reasons
+from ._scale import PosteriorScale, choose_scale
+
+__all__ = ["AnsweredModels"]
+
+
+class AnsweredModels(BaseEstimator):
+    """Models that have answered for every record; `ReferenceModels` trains them."""
+
+    def _keep(self, answers: np.ndarray, n_asked: int) -> None:
+        """Name the parts of the models' answers."""
+        self._phi: np.ndarray | None = None
+        self.log_normalizers_, self.query_outputs_ = None, None
+        self.scale_: PosteriorScale | None = None
+        if self.access_ is not None:
+            # Nothing is smoothed that is no posterior.
+            self.outputs_, self.smoothing_ = answers, 0.0
+            self._warn_of_constants()
+            return
+        n_columns, n_classes = answers.shape[-1], len(self.classes_)
+        self.outputs_ = answers[:, :n_asked, :n_classes]
+        if n_columns > n_classes:
+            self.log_normalizers_ = answers[:, :n_asked, n_classes]
+        if self.n_queries:
+            shape = (self.n_models_, self.n_queries, n_asked, n_columns)
+            self.query_outputs_ = answers[:, n_asked:].reshape(shape)[..., :n_classes]
+        if self.smoothing == "auto":
+            membership = self.membership_, self.labelled_
+            self.scale_ = choose_scale(self.outputs_, self.labels_, *membership, self.block_)
+        else:
+            smoothing = float(self.smoothing)
+            self.scale_ = PosteriorScale(smoothing, saturated=smoothing > 1e-6)
+        self.smoothing_ = self.scale_.smoothing
+
+    @property
+    def repeated_(self) -> np.ndarray:
+        check_is_fitted(self, "outputs_")
+        record = Grouping(self.digests_)
+        groups = np.arange(len(self.digests_)) if self.groups_ is None else self.groups_
+        groups = groups[: len(self.digests_)]
+        return (record.least(groups) != record.greatest(groups))[record.of_row]
+
+    @property
+    def features_(self) -> np.ndarray:
+        check_is_fitted(self, "outputs_")
+        if self.scale_ is None:
+            asked = getattr(self.access_, "name", None)
+            raise ValueError(
+                f"Models asked for {asked!r} show no outputs to compare records by: "
+                "fit ReferenceModels without signal=."
+            )
+        kept = [model for model in range(self.n_models_) if model not in self.lost_]
+        n_records, n_classes = self.outputs_.shape[1:]
+        features = np.empty((n_records, len(kept), n_classes), dtype=np.float32)
+        for place, model in enumerate(kept):
+            if self.log_normalizers_ is None:
+                own = self.scale_.powered(self.outputs_[model])
+                own = centred_log_posteriors(own, self.smoothing_)
+            else:
+                least = np.maximum(self.outputs_[model], LEAST_LOG_POSTERIOR)
+                own = least + self.log_normalizers_[model][:, None]
+            features[:, place] = own
+        return features.reshape(n_records, -1)
+
+    def phi(self) -> np.ndarray:
+        """Return every model's rescaled logit, or other signal, on every record.
+
+        Returns
+        -------
+        ndarray of shape (n_models, n_records), dtype float32
+            Computed at the first call and kept.
+        """
+        if self._phi is None:
+            self._phi = self._rescaled(self.outputs_)
+        return self._phi
+
+    def query_phi(self, query: int) -> np.ndarray:
+        """Return every model's rescaled logit on one perturbed copy of every record.
+
+        Parameters
+        ----------
+        query : int
+            Which copy, from 0 to `n_queries` - 1.
+
+        Returns
+        -------
+        ndarray of shape (n_models, n_records), dtype float32
+        """
+        if self.query_outputs_ is None:
+            raise ValueError("The models answered no copies: fit ReferenceModels(n_queries=...).")
+        return self._rescaled(self.query_outputs_[:, query])
+
+    def _rescaled(self, answers: np.ndarray) -> np.ndarray:
+        """Return the rescaled logits of all models, NaN for those that were lost."""
+        phi = np.full(answers.shape[:2], np.nan, dtype=np.float32)
+        for model, answer in enumerate(answers):
+            if model not in self.lost_:
+                phi[model] = self.signal_of(answer, slice(None))
+        return phi
+
+    def signal_of(self, answers: np.ndarray, rows: Any) -> np.ndarray:
+        """Return the signal that attacks read, from a model's answers on some records.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (..., n_rows, n_columns)
+            Log-posteriors, or what the access asks for.
+        rows : ndarray of int of shape (n_rows,) or slice
+            Positions of the records.
+
+        Returns
+        -------
+        ndarray of shape (..., n_rows)
+        """
+        if self.scale_ is None:
+            return answers[..., 0]
+        return self.scale_.phi(answers, self.labels_[rows])
+
+    def shadow_observations(
+        self,
+        max_rows: int = 100_000,
+        random_state: Any = None,
+        *,
+        neighbors: int = 0,
+        n_queries: int = 0,
+    ) -> tuple[Any, np.ndarray]:
+        """Let each model act as the target, to make observations of known membership.
+
+        The columns are those of `observe` with these references. The acting model's whole
+        block stays empty: its complement would tell the answer. Of groups, all records that the
+        acting model may tell of are there, or none, and `acting` numbers the acting model.
+
+        Parameters
+        ----------
+        max_rows : int, default=100_000
+            Rows in all, drawn evenly over the models; the rest is never built.
+        random_state : int, RandomState instance or None, default=None
+            Draws the rows.
+        neighbors, n_queries : int, default=0
+            As in `observe`.
+
+        Returns
+        -------
+        observations : DataFrame of shape (n_rows, n_columns), float32
+            Its index tells the acting model and the record. Use the level "row" as `groups` in
+            cross-validation: each record occurs once per acting model.
+        membership : ndarray of shape (n_rows,), int
+            1 where the acting model trained on the record.
+        """
+        check_is_fitted(self, "outputs_")
+        return shadow_observations(
+            self,
+            max_rows=max_rows,
+            random_state=random_state,
+            neighbors=neighbors,
+            n_queries=n_queries,
+        )
+
+    def _warn_of_constants(self) -> None:
+        """Warn of models that give all records the same signal."""
+        constant = [int(np.ptp(answers[:, 0]) == 0) for answers in self.outputs_]
+        if sum(constant):
+            warnings.warn(
+                f"{sum(constant)} of {self.n_models_} reference models give all records the same "
+                f"signal, the first of them model {constant.index(1)}: it tells none from another.",
+                stacklevel=4,
+            )
+
+    def _leave_out_lost(self, lost: dict[int, Lost]) -> None:
+        """Warn of models that could not be trained, and learn nothing from them."""
+        self.lost_ = {model: lost[model].why for model in sorted(lost)}
+        check_left(lost, self.n_models_, self.block_)
+        if lost:
+            warnings.warn(
+                f"{len(lost)} of {self.n_models_} reference models are left out, since they could "
+                f"not be trained ({reasons(self.lost_)}).",
+                stacklevel=3,
+            )
+            self.labelled_[list(lost)] = False

@@ -1,0 +1,100 @@
+"""What all reference models of one fit share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy
+import sklearn
+
+from .._models._fingerprint import fingerprint
+from .._models._kinds import is_net
+from .._models._trainable import configured
+from .._process._terminal import Terminal
+from .._records._rows import n_rows, positions
+from .._version import __version__
+from ..access import BaseAccess, Question
+
+# Of the stored answers; answers of another layout are made anew.
+_LAYOUT = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all reference models of one `fit` share.
+
+    `table` holds the pool, the population and the core, in this order. The records from row
+    `first` on may be trained on; the last `n_core` always are, and are not asked about.
+    `copies` are tables of perturbed copies of the records, asked about after them. With an
+    `access`, models are asked its `question` in place of posteriors. Generators are trained
+    without labels (`unlabelled`), for which zeros stand.
+    """
+
+    estimator: Any
+    table: Any
+    labels: np.ndarray
+    classes: np.ndarray
+    fit_params: dict[str, Any]
+    first: int
+    n_core: int
+    copies: list[Any] = field(default_factory=list)
+    unlabelled: bool = False
+    access: BaseAccess | None = None
+    question: Question | None = None
+    question_seed: int = 0
+    home: int = field(default_factory=os.getpid)
+    guarded: bool = field(default_factory=lambda: isinstance(sys.stderr, Terminal))
+
+    @cached_property
+    def name(self) -> bytes:
+        """What tells these models from those of all other jobs, seeds and copies left aside."""
+        return _name(self)
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Positions of the labels among the classes, which networks train on."""
+        codes = positions(self.labels, self.classes)
+        unknown = np.flatnonzero(codes[self.first :] < 0)
+        if len(unknown):
+            label = self.labels.tolist()[self.first + unknown[0]]
+            raise ValueError(f"y holds the label {label!r}, which is not one of classes.")
+        return codes
+
+    @property
+    def n_records(self) -> int:
+        """Records that models are asked about."""
+        return n_rows(self.table) - self.n_core
+
+    @property
+    def n_columns(self) -> int:
+        """Numbers in an answer: what is asked for, or log-posteriors (nets: a normalizer too)."""
+        if self.question is not None:
+            return self.question.n_columns
+        return len(self.classes) + is_net(self.estimator)
+
+    @property
+    def n_answers(self) -> int:
+        """Records and copies that models are asked about."""
+        return self.n_records * (1 + len(self.copies))
+
+
+def _name(job: Job) -> bytes:
+    estimator = job.estimator
+    if hasattr(estimator, "fit"):
+        # Seeds and cores are set for each model: what the user gave does not matter.
+        estimator = configured(estimator, 0)
+    parts = {
+        "versions": (_LAYOUT, __version__, sklearn.__version__, np.__version__, scipy.__version__),
+        "estimator": estimator,
+        "X": job.table,
+        "y": job.labels,
+        "classes": job.classes,
+        "fit_params": job.fit_params,
+        "roles": (job.first, job.n_core),
+    }
+    return b"".join(fingerprint(value, name) for name, value in parts.items())

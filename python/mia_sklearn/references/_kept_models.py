@@ -1,0 +1,116 @@
+"""Reference models that are kept, to be trained again with one record more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from joblib import parallel_config
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from .._models._backend import backend_of
+from .._models._trainable import prefers_threads
+from .._process._parallel import at_most, end_with_parent, settled_warnings
+from .._process._terminal import progress_bar
+from .._records._rows import concat_rows, n_rows
+from ..signals import log_posteriors
+from ._job import Job
+from ._lost import Lost, lost_to, second_seed
+from ._training import fit_one
+
+__all__ = ["KeptModels", "keep_trained"]
+
+
+class KeptModels:
+    """Models of any kind, trained one by one; taking in a record means training them anew.
+
+    Parameters
+    ----------
+    job : Job
+        What they share; its records are those that may be trained on.
+    rows : list of ndarray of int
+        Each model's training set.
+    seeds : ndarray of shape (n_models,)
+    n_jobs : int or None
+    progress : bool
+    """
+
+    #: Whether queries can be improved by following gradients.
+    gradients = False
+
+    def __init__(
+        self,
+        job: Job,
+        rows: list[np.ndarray],
+        seeds: np.ndarray,
+        *,
+        n_jobs: int | None,
+        progress: bool,
+    ) -> None:
+        self.job, self.rows, self.seeds, self.n_jobs = job, rows, seeds, n_jobs
+        prefer = "threads" if prefers_threads(job.estimator) else "processes"
+        parallel = Parallel(n_jobs=at_most(n_jobs, len(rows)), prefer=prefer, return_as="generator")
+        tasks = (
+            delayed(_trained)(job, model, own, int(seed))
+            for model, (own, seed) in enumerate(zip(rows, seeds, strict=True))
+        )
+        with settled_warnings(), threadpool_limits(1):
+            trained = parallel(tasks)
+            bar = progress_bar(
+                trained, total=len(rows), desc="reference models", disable=not progress
+            )
+            self.models = list(bar)
+
+    def log_posteriors(self, X: Any) -> np.ndarray:
+        """Return the log-posteriors of all models, (n_models, n_records, n_classes), float32."""
+        answers = [log_posteriors(model, X, self.job.classes) for model in self.models]
+        return np.stack(answers).astype(np.float32)
+
+    def with_record(self, x: Any, code: int, *, epochs: int) -> tuple[KeptModels, KeptModels]:
+        """Return the models trained with a record `x` of class number `code`, and those without.
+
+        `epochs` is not used: models that cannot be updated are trained anew.
+        """
+        last = n_rows(self.job.table)
+        job = replace(
+            self.job,
+            table=concat_rows(self.job.table, x),
+            labels=np.concatenate([self.job.labels, self.job.classes[[code]]]),
+        )
+        rows = [np.append(own, last) for own in self.rows]
+        return KeptModels(job, rows, self.seeds, n_jobs=self.n_jobs, progress=False), self
+
+
+def keep_trained(
+    job: Job, rows: list[np.ndarray], seeds: np.ndarray, **options: Any
+) -> tuple[Any, str]:
+    """Train models on their `rows` and keep them; networks that can be, as one.
+
+    Beside them, why networks are trained one by one; empty otherwise.
+    """
+    backend = backend_of(job.estimator)
+    kept = "" if backend is None else backend.keep_many(job, rows, seeds, **options)
+    if not isinstance(kept, str):
+        return kept, ""
+    return KeptModels(job, rows, seeds, **options), kept
+
+
+def _trained(job: Job, model: int, rows: np.ndarray, seed: int) -> Any:
+    end_with_parent(job.home)
+    with threadpool_limits(1, user_api=None), parallel_config(backend="sequential", n_jobs=1):
+        fitted = _try(job, rows, seed)
+        if isinstance(fitted, Lost):
+            fitted, first = _try(job, rows, second_seed(seed)), fitted
+    if isinstance(fitted, Lost):
+        # Each stands for a place in a table: none can be left out.
+        raise first.error(model)
+    return fitted
+
+
+def _try(job: Job, rows: np.ndarray, seed: int) -> Any:
+    try:
+        return fit_one(job, rows, seed)
+    except (Exception, SystemExit) as error:
+        return lost_to(error)

@@ -1,0 +1,116 @@
+"""Train one reference model and ask it about every record."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+from joblib import parallel_config
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from .._models._backend import backend_of
+from .._models._fitted import constant, fit_afresh
+from .._models._kinds import is_net
+from .._models._random import seeded_within
+from .._models._trainable import configured
+from .._process._parallel import end_with_parent
+from .._process._printable import told
+from .._process._terminal import guarded
+from .._records._rows import chunks, n_rows, take_params, take_rows
+from ..signals import log_posteriors
+from ._job import Job
+from ._lost import CannotTrain, Lost, lost_to, second_seed
+from ._sampling import training_rows
+
+__all__ = ["classes_in", "fit_one", "train"]
+
+
+def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.ndarray | Lost]:
+    """Train a model and return its number and its answers on all records but the core.
+
+    One that cannot be trained is given a second seed. Its training set stays what it was: the
+    sets that do train are then drawn as a target's was, which could be trained as well.
+    """
+    # The process that started the job has limited its libraries already; a thread's share of
+    # OpenMP is its own.
+    elsewhere = os.getpid() != job.home
+    end_with_parent(job.home)
+    limits = threadpool_limits(1, user_api=None if elsewhere else "openmp")
+    guard = guarded() if elsewhere and job.guarded else nullcontext()
+    with guard, limits, parallel_config(backend="sequential", n_jobs=1):
+        answer = _try(job, model, counts, seed)
+        if isinstance(answer, Lost):
+            again = _try(job, model, counts, second_seed(seed))
+            answer = answer if isinstance(again, Lost) else again
+    return model, answer
+
+
+def _try(job: Job, model: int, counts: np.ndarray, seed: int) -> np.ndarray | Lost:
+    try:
+        fitted = fit_one(job, training_rows(counts, job.n_core, seed), seed)
+        return fitted if isinstance(fitted, Lost) else _answer(fitted, job, seed)
+    except MemoryError as error:
+        # Nothing that the model did: the next ones would find as little.
+        raise CannotTrain(
+            f"Reference model {model} could not be trained: {told(error) or 'out of memory'}. Give "
+            "n_jobs=1, or fewer records."
+        ) from error
+    except (Exception, SystemExit) as error:
+        return lost_to(error)
+
+
+def classes_in(estimator: Any, table: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the labels in the order of the columns of what an estimator will answer."""
+    backend = backend_of(estimator)
+    return np.unique(labels) if backend is None else backend.net_classes(estimator, table, labels)
+
+
+def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
+    """Return a model trained on some rows of the job's records, or `Lost`."""
+    n_trainable = n_rows(job.table) - job.first
+
+    def draw() -> tuple[Any, np.ndarray, dict[str, Any]]:
+        X = take_rows(job.table, job.first + rows)
+        return X, job.labels[job.first + rows], take_params(job.fit_params, rows, n_trainable)
+
+    if job.unlabelled:
+        X, _, params = draw()
+        return _fit_generator(job.estimator, X, seed, params)
+    backend = backend_of(job.estimator)
+    if backend is not None:
+        X, _, params = draw()
+        net, codes = configured(job.estimator, seed), job.codes[job.first + rows]
+        return backend.fit_net(net, X, codes, classes=job.classes, seed=seed, params=params)
+    if not hasattr(job.estimator, "fit"):
+        X, y, _ = draw()
+        return constant(X, y) if (y == y[0]).all() else job.estimator(X, y, seed)
+    return fit_afresh(job.estimator, draw, seed=seed)
+
+
+def _fit_generator(estimator: Any, X: Any, seed: int, params: dict[str, Any]) -> Any:
+    if not hasattr(estimator, "fit"):
+        return estimator(X, None, seed)
+    with seeded_within(estimator, seed):
+        return configured(estimator, seed).fit(X, **params)
+
+
+def _answer(model: Any, job: Job, seed: int) -> np.ndarray:
+    n_records = job.n_records
+    answers = np.empty((job.n_answers, job.n_columns), dtype=np.float32)
+    if job.question is not None:
+        answers[:] = job.question.ask(model, np.arange(n_records), seed)
+        return answers
+    for place, table in enumerate((job.table, *job.copies)):
+        own = answers[place * n_records : (place + 1) * n_records]
+        for rows in chunks(table, n_records):
+            X = take_rows(table, rows)
+            own[rows] = (
+                model.answers(model.output(X))
+                if is_net(job.estimator)
+                else log_posteriors(model, X, job.classes)
+            )
+            if np.isnan(own[rows]).any():
+                raise ValueError("it answers NaN")
+    return answers

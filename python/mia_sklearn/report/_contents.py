@@ -1,0 +1,96 @@
+"""What a report holds, apart from how it is stored and shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._finding import QUALIFYING, Finding
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..plots import AttackRocDisplay
+
+__all__ = ["AuditContents"]
+
+
+@dataclass(eq=False, repr=False)
+class AuditContents:
+    """The tables of an `AuditReport`, documented there, and what follows from them alone."""
+
+    metrics: pd.DataFrame
+    records: pd.DataFrame
+    findings: list[Finding]
+    coverage: pd.DataFrame
+    controls: pd.DataFrame
+    info: dict[str, Any]
+
+    @property
+    def attacks(self) -> list[str]:
+        """The attacks that were run, the headline first."""
+        headline = self.info["headline"]
+        return [headline, *(name for name in self.info["attacks"] if name != headline)]
+
+    @property
+    def failed_controls(self) -> list[str]:
+        """Controls of the audit itself that failed; with any, its numbers decide nothing."""
+        passed = self.controls["passed"]
+        return self.controls.loc[passed.notna() & passed.ne(True), "control"].astype(str).tolist()
+
+    @property
+    def doubts(self) -> list[str]:
+        """What leaves the audit's numbers in doubt, in words; with any, they decide nothing.
+
+        Findings that qualify the verdict, the likeliest to be wrong first, then failed controls.
+        """
+        found = [finding for finding in self.findings if finding.qualifies]
+        rank = {code: place for place, code in enumerate(QUALIFYING)}
+        found.sort(key=lambda finding: rank.get(finding.code, len(rank)))
+        said = [finding.title[:1].lower() + finding.title[1:] for finding in found]
+        failed = ", ".join(self.failed_controls)
+        return [*said, f"a control failed ({failed})"] if failed else said
+
+    def most_exposed(self, n: int | None = 20) -> pd.DataFrame:
+        """Return the members that the headline attack is surest about.
+
+        Parameters
+        ----------
+        n : int, default=20
+            How many; None for all members.
+
+        Returns
+        -------
+        DataFrame
+            Rows of `records`, in order of their p-value, ties by score.
+        """
+        records = self.records
+        members = records[records["member"] == 1]
+        order = members.assign(_score=-members[self.info["headline"]])
+        ranked = members.loc[order.sort_values(["p_value", "_score"], kind="stable").index]
+        return ranked if n is None else ranked.head(n)
+
+    def plot(self, ax: Any = None, **options: Any) -> AttackRocDisplay:
+        """Draw the attacks' ROC curves on logarithmic axes, with the headline's band.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+        **options
+            Passed to `AttackRocDisplay.from_predictions`.
+
+        Returns
+        -------
+        AttackRocDisplay
+        """
+        from ..plots import AttackRocDisplay
+
+        if self.records.empty:
+            raise ValueError("This report was saved without its records, of which curves are made.")
+        return AttackRocDisplay.from_predictions(
+            self.records["member"].to_numpy(),
+            {name: self.records[name].to_numpy() for name in self.attacks},
+            confidence=self.info["confidence"],
+            ax=ax,
+            **options,
+        )

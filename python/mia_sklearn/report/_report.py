@@ -1,0 +1,166 @@
+"""What an audit found: plain tables, findings, and the ways to read, check and keep them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..conditions import CheckOutcome, Condition, check
+from ._contents import AuditContents
+
+__all__ = ["AuditReport"]
+
+
+@dataclass(eq=False, repr=False)
+class AuditReport(AuditContents):
+    """The result of `mia_sklearn.audit`.
+
+    `print(report)` gives the verdict and the numbers in words; `save` writes them as a page for
+    people (``index.html``), a file for programs (``audit.json``) and a list of records
+    (``records.csv``).
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        One row per attack, slice and metric: ``attack``, ``slice`` ("all" for everyone),
+        ``metric`` (auc, tpr, advantage, accuracy, epsilon), ``at`` (the false-positive rate of
+        tpr, else NaN), ``estimate``, ``low``, ``high`` (NaN where withheld), ``n_members``,
+        ``n_nonmembers``, ``fpr`` (realised), ``n_identified``, ``n_false_alarms``, ``note``.
+    records : DataFrame
+        One row per audited record: ``set`` ("train" or "test"), ``row`` (its position in
+        `X_train` or `X_test`, from 0), ``index`` (its label in that data frame's index, a tuple
+        where that has several levels; the position again where there is no index), ``label``,
+        ``member`` (1 or 0), one column of scores per attack (log-odds of membership),
+        ``slice_*``, ``p_value``, ``q_value`` (NaN for non-members); where GMIA was run,
+        ``expected_neighbors`` (in a training set) and ``vulnerable`` (1 or 0). With `groups`, one
+        row per person, with ``group`` (who) and ``n_rows`` (number of records audited) in place
+        of ``row``, ``index`` and ``label``.
+    findings : list of Finding
+    coverage : DataFrame
+        One row per attack known: ``attack``, ``status`` ("run" or "not run"), ``track``,
+        ``threat_model``, ``access``, ``knowledge``, ``reason``.
+    controls : DataFrame
+        The checks of the audit itself: ``control``, ``value``, ``low``, ``high``, ``p_value``,
+        ``passed`` (missing where a control has no verdict), ``note``.
+    info : dict
+        How it was computed, as plain JSON values: ``headline`` (the attack fixed in advance whose
+        numbers make the verdict), ``attacks``, ``confidence``, sizes, versions, timings.
+
+    See Also
+    --------
+    mia_sklearn.audit : Makes a report.
+
+    Notes
+    -----
+    The list of records says who was in the training set. Saved files are readable by their owner
+    only; treat them like the training data.
+    """
+
+    @property
+    def verdict(self) -> str:
+        """The headline attack's result in plain words, with counts and intervals.
+
+        Where something leaves it in doubt, that is said first.
+        """
+        from ._summary import verdict_of
+
+        return verdict_of(self)
+
+    def check(self, *conditions: str | Condition) -> CheckOutcome:
+        """Say whether conditions hold, counting what the sample can and cannot decide.
+
+        Parameters
+        ----------
+        *conditions : str
+            Each reads ``[attack:]metric[@level[,prior]] operator number``: ``"auc <= 0.6"``,
+            ``"tpr@0.01 <= 0.05"``, ``"lira:auc < 0.7"``. Without a name the headline attack is
+            meant. The confidence is shared among them, m conditions being read at
+            ``(1 - confidence) / m`` each.
+
+        Returns
+        -------
+        CheckOutcome
+            True as a boolean only when all conditions surely hold. Where `doubts` is not empty
+            none is decided: references unlike the target may hide a leak or invent one.
+
+        Raises
+        ------
+        ValueError
+            If a condition is malformed or names an attack that was not run.
+        """
+        return check(conditions, self)
+
+    def save(self, folder: str | os.PathLike[str], *, records: bool = True) -> Path:
+        """Write ``index.html``, ``audit.json`` and ``records.csv``.
+
+        Parameters
+        ----------
+        folder : path
+            Made if missing; files of these names in it are replaced.
+        records : bool, default=True
+            False writes evidence that names nobody: no ``records.csv`` (an earlier one is
+            removed), and no record in the other files. Conditions cannot be checked on it, nor
+            curves drawn, once it is loaded again.
+
+        Returns
+        -------
+        Path
+            Where the page lies.
+
+        Raises
+        ------
+        ValueError
+            If the path is empty.
+        OSError
+            If the folder or a file in it cannot be written; the other files are.
+
+        Examples
+        --------
+        >>> report.save("evidence", records=False)  # doctest: +SKIP
+        """
+        from ._store import save
+
+        return save(self, folder, records=records)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> AuditReport:
+        """Read a saved report; every number is as it was.
+
+        Parameters
+        ----------
+        folder : path
+            The folder given to `save`.
+
+        Returns
+        -------
+        AuditReport
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no ``audit.json`` in the folder.
+        ValueError
+            If the path is empty, or the file damaged, changed, no report, or of a later version.
+        """
+        from ._store import load
+
+        return load(folder, cls)
+
+    def __repr__(self) -> str:
+        from .._process._printable import printable
+
+        return printable(
+            f"<AuditReport of {self.info.get('model', 'a model')}: {len(self.records)} records, "
+            f"{len(self.attacks)} attacks, {len(self.findings)} findings>"
+        )
+
+    def __str__(self) -> str:
+        from ._text import render_text
+
+        return render_text(self)
+
+    def _repr_html_(self) -> str:
+        from ._html import render_notebook
+
+        return render_notebook(self)

@@ -1,0 +1,415 @@
+"""What a report says, in the order it says it; text and page only lay it out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .._process._printable import printable
+from ..stats._listing import list_members
+from . import _wording as wording
+from ._counted import PERSON, RECORD, Unit, capital
+from ._leak import INFERRED_AT, LISTED_AT, Leak, read_leak, two_counts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ._contents import AuditContents
+    from ._finding import Finding
+
+N_SHOWN = 20
+# A model whose accuracy on its own records is no further above that on others.
+_GENERALISES = 0.05
+_SEVERITIES = ("serious", "warning", "info")
+_FACTS = {
+    "model": "Model under audit",
+    "estimator": "Reference models train",
+    "release": "The model is released as",
+    "asked_for": "The model is asked by",
+    "split": "Train and test were split",
+    "n_train": "Training records given",
+    "n_test": "Other records given",
+    "n_members": "Members audited",
+    "n_nonmembers": "Non-members audited",
+    "n_unaudited": "Training records not audited",
+    "n_repeated_train": "Training records that are repeated",
+    "n_repeated_test": "Other records that are repeated",
+    "unit": "The unit of privacy",
+    "records_per_person": "Records of each person audited",
+    "target_train_accuracy": "Accuracy on the members audited",
+    "target_test_accuracy": "Accuracy on the non-members audited",
+    "n_references": "Reference models",
+    "sampling": "Their training sets are drawn by",
+    "block_size": "Reference models per block",
+    "stratified": "Drawn within classes, as the model's",
+    "smoothing": "Smoothing of posteriors",
+    "answers_are": "Posteriors are",
+    "confidence": "Confidence of each interval",
+    "random_state": "Random seed",
+    "timings": "Seconds spent",
+    "versions": "Versions",
+}
+_SHOWN_ELSEWHERE = {"title", "created", "headline", "attacks", "vulnerable_records"}
+
+Tone = Literal["shown", "not-shown", "open"]
+_TONES: dict[str, Tone] = {
+    "singled": "shown",
+    "apart": "shown",
+    "none": "not-shown",
+    "open": "open",
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The contents of a report as text, ready to be laid out.
+
+    Attributes
+    ----------
+    tone : {"shown", "not-shown", "open"}
+        Whether the headline attack tells members from non-members, does not, or the records, a
+        control or a finding do not allow a verdict.
+    metrics : list of dict
+        One per attack: ``attack``, ``attacker`` and ``rows``.
+    """
+
+    title: str
+    created: str
+    verdict: str
+    tone: Tone
+    attacker: str
+    tiles: list[dict[str, str]]
+    findings: list[Finding]
+    metrics: list[dict[str, Any]]
+    slices: list[dict[str, str]]
+    unit: Unit
+    exposed: list[dict[str, Any]]
+    exposed_note: str
+    alone: dict[str, Any] | None
+    controls: list[dict[str, str]]
+    run: list[dict[str, str]]
+    not_run: list[dict[str, str]]
+    release: str
+    facts: list[tuple[str, str]]
+    confidence: str
+    limits: str
+
+
+def summarize(report: AuditContents) -> Summary:
+    """Put a report into words."""
+    info = report.info
+    headline = _rows(report, info["headline"])
+    leak, unit = read_leak(headline), _unit(report)
+    tone, verdict = _verdict(report, headline, leak)
+    coverage = [_covered(row) for row in report.coverage.itertuples()]
+    listed, exposed_note = _listed(report)
+    joined = two_counts(leak, listed, unit)
+    return Summary(
+        title=str(info.get("title") or "Membership-inference audit"),
+        created=str(info.get("created") or ""),
+        verdict=verdict,
+        tone=tone,
+        attacker=_attacker(report, info["headline"]),
+        tiles=_tiles(report, leak, listed),
+        findings=sorted(
+            report.findings,
+            key=lambda finding: (not finding.qualifies, _SEVERITIES.index(finding.severity)),
+        ),
+        metrics=[
+            {
+                "attack": attack,
+                "attacker": _attacker(report, attack),
+                "rows": [_measured(row) for row in _rows(report, attack).itertuples()],
+            }
+            for attack in report.attacks
+        ],
+        slices=[
+            {"slice": str(row.slice), **_measured(row)}
+            for row in report.metrics.itertuples()
+            if row.slice != "all" and row.attack == info["headline"]
+        ],
+        unit=unit,
+        exposed=[_exposed(row, report) for _, row in report.most_exposed(N_SHOWN).iterrows()],
+        exposed_note=f"{exposed_note} {joined}".rstrip(),
+        alone=_alone(report),
+        controls=[_control(row) for row in report.controls.itertuples()],
+        run=[row for row in coverage if row["status"] == "run"],
+        not_run=[row for row in coverage if row["status"] != "run"],
+        release=str(info.get("release") or ""),
+        facts=_facts(info),
+        confidence=wording.percent(info["confidence"]),
+        limits=(
+            "These numbers are evidence about the attacks that were run, on these records, and "
+            "about nothing else. Another attack may do better. Each rate is an average; a single "
+            "person may be easier or harder to recognise than it says. "
+            + (
+                "The unit is a person: an attacker who knows all of their records."
+                if unit is PERSON
+                else "The unit is one record: someone with several records may be easier to "
+                "recognise by all of them."
+            )
+        ),
+    )
+
+
+def verdict_of(report: AuditContents) -> str:
+    """Return the headline attack's result in plain words, with what leaves it in doubt first."""
+    return printable(summarize(report).verdict)
+
+
+def _unit(report: AuditContents) -> Unit:
+    return PERSON if report.info.get("unit") == "person" else RECORD
+
+
+def _rows(report: AuditContents, attack: str) -> pd.DataFrame:
+    metrics = report.metrics
+    return metrics[(metrics["attack"] == attack) & (metrics["slice"] == "all")]
+
+
+def _verdict(report: AuditContents, rows: pd.DataFrame, leak: Leak) -> tuple[Tone, str]:
+    """Say what one attack shows, fixed in advance; what puts it in doubt comes first."""
+    attack = report.info["headline"]
+    confidence = wording.percent(report.info["confidence"])
+    unit = _unit(report)
+    members = capital(unit.members)
+    said = (_rate_in_words(leak.rate, confidence, unit), _auc_in_words(leak.auc, confidence))
+    numbers = ", and ".join(text for text in said if text)
+    opening = {
+        "singled": f"{members} can be singled out: the {attack} attack",
+        "apart": f"{members} can be told from others: the {attack} attack",
+        "none": f"The {attack} attack did not tell {unit.members} from others: it",
+        "open": f"Inconclusive, not enough {unit.many} for a verdict: the {attack} attack",
+    }[leak.degree]
+    sentence = f"{opening} {numbers}." if numbers else f"{opening} has no numbers."
+    if leak.degree == "open":
+        notes = rows.loc[rows["low"].isna() & rows["note"].ne(""), "note"].dropna()
+        sentence += f" {wording.sentence(notes.iloc[0])}" if len(notes) else ""
+    if report.doubts:
+        return "open", f"Not to be relied on: {'; '.join(report.doubts)}. {sentence}"
+    return _TONES[leak.degree], sentence
+
+
+def _rate_in_words(rate: Any | None, confidence: str, unit: Unit) -> str:
+    if rate is None:
+        return ""
+    return (
+        f"identifies {wording.count(rate.n_identified)} of {wording.count(rate.n_members)} "
+        f"{unit.members} ({wording.percent(rate.estimate)}, {confidence} interval "
+        f"{wording.interval('tpr', rate.low, rate.high)}) at "
+        f"{wording.false_alarms(rate.n_false_alarms)} in {wording.count(rate.n_nonmembers)} "
+        f"{unit.others}"
+    )
+
+
+def _auc_in_words(auc: Any | None, confidence: str) -> str:
+    if auc is None:
+        return ""
+    return (
+        f"has an AUC of {wording.measured('auc', auc.estimate)} ({confidence} "
+        f"interval {wording.interval('auc', auc.low, auc.high)}, chance 0.5)"
+    )
+
+
+def _tiles(report: AuditContents, leak: Leak, listed: int | None) -> list[dict[str, str]]:
+    tiles = []
+    rate, auc, unit = leak.rate, leak.auc, _unit(report)
+    confidence = wording.percent(report.info["confidence"])
+    if rate is not None:
+        tiles.append(
+            {
+                "name": f"Identified at {wording.percent(rate.at)} false alarms",
+                "value": f"{wording.count(rate.n_identified)} of {wording.count(rate.n_members)}",
+                "interval": f"{confidence} interval {wording.interval('tpr', rate.low, rate.high)}",
+                "meaning": (
+                    f"{unit.members} are named, at {wording.false_alarms(rate.n_false_alarms)} "
+                    f"in {wording.count(rate.n_nonmembers)} {unit.others}. Guessing would name "
+                    f"{wording.percent(rate.at)}."
+                ),
+            }
+        )
+    if auc is not None:
+        tiles.append(
+            {
+                "name": "AUC",
+                "value": wording.measured("auc", auc.estimate),
+                "interval": f"{confidence} interval {wording.interval('auc', auc.low, auc.high)}",
+                "meaning": (
+                    f"how often the attack picks the {unit.member} out of one {unit.member} "
+                    "and one other. Guessing: 0.5."
+                ),
+            }
+        )
+    if listed is not None:
+        tiles.append(
+            {
+                "name": f"{capital(unit.many)} that stand out",
+                "value": wording.count(listed),
+                "interval": f"of {wording.count((report.records['member'] == 1).sum())} members",
+                "meaning": (
+                    f"are recognised one by one when {wording.percent(LISTED_AT)} of such a list "
+                    "may be errors."
+                ),
+            }
+        )
+    return tiles
+
+
+def _measured(row: Any) -> dict[str, str]:
+    metric, prior = str(row.metric), getattr(row, "prior", math.nan)
+    estimate = "withheld"
+    if not wording.missing(row.estimate):
+        estimate = wording.measured(metric, row.estimate)
+    return {
+        "measure": wording.measure(metric, row.at, prior),
+        "estimate": estimate,
+        "interval": wording.interval(metric, row.low, row.high),
+        "chance": wording.by_chance(metric, row.at, prior),
+        "counts": wording.identified(row),
+        "sizes": f"{wording.count(row.n_members)} + {wording.count(row.n_nonmembers)}",
+        "note": "" if wording.missing(row.note) else str(row.note),
+    }
+
+
+def _attacker(report: AuditContents, attack: str) -> str:
+    rows = report.coverage[report.coverage["attack"] == attack]
+    if rows.empty:
+        return ""
+    row = _covered(next(rows.itertuples()))
+    return f"{row['threat_model']}; access: {row['access']}; knows: {row['knowledge']}"
+
+
+def _covered(row: Any) -> dict[str, str]:
+    names = ("attack", "status", "track", "threat_model", "access", "knowledge", "reason")
+    cells = {name: getattr(row, name) for name in names}
+    return {name: "" if wording.missing(cell) else str(cell) for name, cell in cells.items()}
+
+
+def _control(row: Any) -> dict[str, str]:
+    if wording.missing(row.passed):
+        result = "for comparison"
+    else:
+        result = "passed" if row.passed else "failed"
+    numbers = []
+    if not wording.missing(row.value):
+        numbers.append(f"{row.value:.3f}")
+    if not (wording.missing(row.low) and wording.missing(row.high)):
+        numbers.append(f"({wording.interval('auc', row.low, row.high)})")
+    if not wording.missing(row.p_value):
+        numbers.append(f"p = {wording.small(row.p_value)}")
+    return {
+        "control": str(row.control),
+        "result": result,
+        "numbers": " ".join(numbers),
+        "note": "" if wording.missing(row.note) else str(row.note),
+    }
+
+
+def _exposed(row: pd.Series, report: AuditContents) -> dict[str, Any]:
+    name, about = ("group", "n_rows") if _unit(report) is PERSON else ("row", "label")
+    index = str(row.get("index", row[name]))
+    return {
+        "set": str(row["set"]),
+        "row": str(row[name]),
+        # What the data frame calls it, where that is not its position.
+        "index": index if index != str(row[name]) else "",
+        "label": str(row.get(about, "-")),
+        "score": f"{row[report.info['headline']]:.3f}",
+        "p": wording.small(row["p_value"]),
+        "q": wording.small(row["q_value"]),
+        "listed": bool(row["q_value"] <= LISTED_AT),
+    }
+
+
+def _listed(report: AuditContents) -> tuple[int | None, str]:
+    """Count the members that stand out, and the non-members that would have on the same terms."""
+    records, unit = report.records, _unit(report)
+    if records.empty:
+        return None, f"The list of {unit.many} was not kept with this report."
+    member = records["member"] == 1
+    if records.loc[member, "p_value"].isna().all():
+        return None, (
+            f"No p-values for single {unit.many}: they need reference models that train on as many "
+            "records as the model under audit. The order is that of the headline attack's score."
+        )
+    seed = int(report.info.get("random_state") or 0)
+    listing = list_members(records["p_value"].to_numpy(), member.to_numpy(), LISTED_AT, seed)
+    doubtful = listing.n_members > 0 and not listing.sure
+    text = (
+        f"{wording.count(listing.n_members)} of {wording.count(member.sum())} members "
+        f"{'are listed' if doubtful else 'stand out'} when "
+        f"{wording.percent(LISTED_AT)} of the list may be errors (Benjamini-Hochberg). p: how "
+        f"often a {unit.one} that was not in the training set would look as much like a member, on "
+        f"average over {unit.many}. q: the share of errors expected in the list down to this "
+        f"{unit.one}."
+    )
+    if listing.n_members and listing.of_others:
+        text += (
+            f" On the same terms {wording.percent(listing.n_others / listing.of_others)} of the "
+            "non-members would have been listed."
+        )
+    if doubtful:
+        text += " That members are surely listed more often than others is not shown."
+    return None if doubtful else listing.n_members, text
+
+
+def _alone(report: AuditContents) -> dict[str, Any] | None:
+    """Return what there is to say of vulnerable records; None where nobody looked for them."""
+    records, info = report.records, report.info
+    if records.empty or "vulnerable" not in records or "vulnerable_records" not in info:
+        return None
+    used = info["vulnerable_records"]
+    gap = info["target_train_accuracy"] - info["target_test_accuracy"]
+    generalises = gap <= _GENERALISES
+    found = records[records["vulnerable"] == 1]
+    members = found[found["member"] == 1].sort_values(["p_value", "expected_neighbors"])
+    note = (
+        f"A record is vulnerable when fewer than {used['beta']:g} of its neighbours are expected "
+        f"among {wording.count(used['train_size'])} training records, neighbours being records "
+        f"which the reference models see at a cosine distance below {used['delta']:g}. "
+    )
+    if found.empty:
+        least = records["expected_neighbors"].min()
+        note += f"No record is: the least expected number of neighbours is {least:.3g}."
+    else:
+        inferred = found["p_value"] <= INFERRED_AT
+        right = int((inferred & (found["member"] == 1)).sum())
+        note += (
+            f"{wording.count(len(members))} members and {wording.count(len(found) - len(members))} "
+            f"non-members are. At p <= {INFERRED_AT:g} the attack recognises "
+            f"{wording.count(right)} of these members and wrongly names "
+            f"{wording.count(int(inferred.sum()) - right)} of these non-members. "
+        )
+        note += (
+            "The model does about as well on other records as on its own "
+            f"({wording.percent(info['target_train_accuracy'])} and "
+            f"{wording.percent(info['target_test_accuracy'])} right): that alone does not protect "
+            "them."
+            if generalises
+            else "The model overfits besides, so that others are at risk too."
+        )
+    return {
+        "title": (
+            "Records at risk although the model generalises"
+            if generalises
+            else "Records at risk because they stand alone"
+        ),
+        "note": note,
+        "records": [
+            {
+                "set": str(row["set"]),
+                "row": str(row["row"]),
+                "label": str(row["label"]),
+                "neighbors": f"{row['expected_neighbors']:.3g}",
+                "p": wording.small(row["p_value"]),
+                "q": wording.small(row["q_value"]),
+            }
+            for _, row in members.head(N_SHOWN).iterrows()
+        ],
+    }
+
+
+def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = [(label, wording.plain(info[key])) for key, label in _FACTS.items() if key in info]
+    rest = [key for key in info if key not in _FACTS and key not in _SHOWN_ELSEWHERE]
+    return facts + [(key.replace("_", " "), wording.plain(info[key])) for key in rest]

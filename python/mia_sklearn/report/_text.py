@@ -1,0 +1,171 @@
+"""The report as plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from .._process._printable import printable
+from ._summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from ._contents import AuditContents
+
+_WIDTH = 100
+_N_EXPOSED = 5
+
+
+def render_text(report: AuditContents) -> str:
+    """Return the report as text; its first line is the verdict."""
+    summary = _printable(summarize(report))
+    parts = [
+        summary.verdict,
+        _wrap(f"The attacker: {summary.attacker}") if summary.attacker else "",
+        _section("What was found", _findings(summary)),
+        _section("Who is exposed", _exposed(summary)),
+        _section(summary.alone["title"], _alone(summary.alone)) if summary.alone else "",
+        _section(f"Measures, with {summary.confidence} intervals", _metrics(summary)),
+        _section("Slices, headline attack", _slices(summary)),
+        _section("Controls of the audit itself", _controls(summary)),
+        _section("Attacks", _coverage(summary)),
+        _section("How it was computed", _table(summary.facts)),
+        _wrap(summary.limits),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _printable(part: Any) -> Any:
+    """Return a summary in which no name from a user acts on a terminal, or begins a line."""
+    if isinstance(part, str):
+        return printable(part)
+    if isinstance(part, dict):
+        return {name: _printable(item) for name, item in part.items()}
+    if type(part) in (list, tuple):
+        return type(part)(_printable(item) for item in part)
+    if is_dataclass(part) and not isinstance(part, type):
+        return replace(
+            part, **{field.name: _printable(getattr(part, field.name)) for field in fields(part)}
+        )
+    return part
+
+
+def _section(title: str, body: str) -> str:
+    return f"{title}\n{'-' * len(title)}\n{body}" if body else ""
+
+
+def _wrap(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+
+
+def _table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """Return columns side by side, the last one unpadded; a line per row."""
+    lines = [tuple(header), *rows] if header else list(rows)
+    if not rows:
+        return ""
+    cells = [[" ".join(str(cell).split()) for cell in line] for line in lines]
+    widths = [max(len(line[j]) for line in cells) for j in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def _findings(summary: Summary) -> str:
+    blocks = []
+    for finding in summary.findings:
+        block = [f"[{finding.severity}] {finding.code}: {finding.title}"]
+        block.append(_wrap(finding.explanation, "    "))
+        if finding.remedy:
+            block.append(_wrap(f"Next: {finding.remedy}", "    "))
+        blocks.append("\n".join(block))
+    return "\n".join(blocks)
+
+
+def _exposed(summary: Summary) -> str:
+    exposed = summary.exposed[:_N_EXPOSED]
+    named = any(e["index"] for e in exposed)
+    rows = [
+        (
+            *(e["set"], e["row"], *([e["index"] or e["row"]] if named else [])),
+            *(e["label"], e["score"], e["p"] or "-", e["q"] or "-"),
+        )
+        for e in exposed
+    ]
+    row, label = summary.unit.columns
+    table = _table(rows, ("set", row, *(["index"] if named else []), label, "score", "p", "q"))
+    return "\n".join(part for part in (_wrap(summary.exposed_note), table) if part)
+
+
+def _alone(alone: dict[str, Any]) -> str:
+    rows = [
+        (r["set"], r["row"], r["label"], r["neighbors"], r["p"] or "-", r["q"] or "-")
+        for r in alone["records"][:_N_EXPOSED]
+    ]
+    table = _table(rows, ("set", "row", "label", "neighbours", "p", "q"))
+    return "\n".join(part for part in (_wrap(alone["note"]), table) if part)
+
+
+def _metrics(summary: Summary) -> str:
+    rows = []
+    notes: dict[tuple[str, str], None] = {}
+    for attack in summary.metrics:
+        for row in attack["rows"]:
+            rows.append(
+                (
+                    attack["attack"],
+                    row["measure"],
+                    row["estimate"],
+                    row["interval"],
+                    row["chance"],
+                    row["counts"],
+                )
+            )
+            if row["note"]:
+                notes[row["measure"], row["note"]] = None
+    table = _table(rows, ("attack", "measure", "estimate", "interval", "chance", "counts"))
+    said = [_wrap(f"{measure}: {note}", "  ") for measure, note in notes]
+    return "\n".join([table, *said])
+
+
+def _slices(summary: Summary) -> str:
+    return _table(
+        [
+            (row["slice"], row["measure"], row["estimate"], row["interval"], row["sizes"])
+            for row in summary.slices
+        ],
+        ("slice", "measure", "estimate", "interval", "members + non-members"),
+    )
+
+
+def _controls(summary: Summary) -> str:
+    return "\n".join(
+        _wrap(f"[{row['result']}] {row['control']}: {row['numbers']} {row['note']}".rstrip())
+        for row in summary.controls
+    )
+
+
+def _coverage(summary: Summary) -> str:
+    run = [
+        _wrap(f"run: {', '.join(attacks)} ({whose})") for whose, attacks in _by_attacker(summary)
+    ]
+    not_run = [
+        _wrap(f"not run: {row['attack']} ({row['threat_model']}): {row['reason']}")
+        for row in summary.not_run
+    ]
+    release = (
+        [f"Whoever gets the released model gets: {summary.release}."] if summary.release else []
+    )
+    return "\n".join(release + run + not_run)
+
+
+def _by_attacker(summary: Summary) -> list[tuple[str, list[str]]]:
+    """Return the attacks that were run, by what their attacker has and knows."""
+    attacks: dict[str, list[str]] = {}
+    for row in summary.run:
+        whose = f"{row['threat_model']}; access: {row['access']}; knows: {row['knowledge']}"
+        if whose == summary.attacker:
+            whose = f"{row['threat_model']}, the attacker described above"
+        attacks.setdefault(whose, []).append(row["attack"])
+    return list(attacks.items())

@@ -1,0 +1,1 @@
+"""Training in rounds, and those who watch it."""

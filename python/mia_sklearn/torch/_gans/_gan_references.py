@@ -1,0 +1,81 @@
+"""Reference models that are GANs, trained as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from ..._models._kinds import last_step
+from ..._models._trainable import configured
+from ..._records._rows import take_rows
+from ...references._sampling import training_rows
+from ._gan import GAN
+from ._gan_ensemble import train_gans, why_not_stacked
+
+if TYPE_CHECKING:
+    from ...references._job import Job
+
+__all__ = ["is_gan", "train_references"]
+
+
+def is_gan(estimator: Any) -> bool:
+    """Tell whether an estimator is, or a pipeline ends in, a GAN."""
+    return isinstance(last_step(estimator), GAN)
+
+
+def train_references(
+    job: Job,
+    membership: np.ndarray,
+    seeds: np.ndarray,
+    models: Sequence[int],
+    keep: Callable[[int, Any], None],
+    *,
+    progress: bool,
+) -> str:
+    """Train GANs and let them answer the job's question; or tell why they cannot be one.
+
+    Parameters
+    ----------
+    job : Job
+    membership : ndarray of shape (n_models, n_trainable)
+    seeds : ndarray of shape (n_models,)
+    models : sequence of int
+        Which ones to train.
+    keep : callable
+        Gets a model's number and its answer.
+    progress : bool
+
+    Returns
+    -------
+    str
+        The reason; empty when they are trained.
+    """
+    assert job.question is not None
+    if job.fit_params:
+        return "fit_params are given"
+    estimators, tables = [], []
+    for model in models:
+        rows = training_rows(membership[model], job.n_core, int(seeds[model]))
+        X = take_rows(job.table, job.first + rows)
+        estimator = configured(job.estimator, int(seeds[model]))
+        if hasattr(estimator, "steps") and len(estimator.steps) > 1:
+            with threadpool_limits(1):
+                X = estimator[:-1].fit_transform(X)
+        estimators.append(estimator)
+        tables.append(X)
+    nets = [last_step(estimator) for estimator in estimators]
+    reason = why_not_stacked(nets[0], tables[0])
+    if reason:
+        return reason
+    fitted = train_gans(nets[0], tables, [net.random_state for net in nets], progress=progress)
+    records = np.arange(job.n_records)
+    for model, estimator, gan in zip(models, estimators, fitted, strict=True):
+        if hasattr(estimator, "steps"):
+            estimator.steps[-1] = (estimator.steps[-1][0], gan)
+        else:
+            estimator = gan  # noqa: PLW2901
+        keep(model, job.question.ask(estimator, records, int(seeds[model])).astype(np.float32))
+    return ""

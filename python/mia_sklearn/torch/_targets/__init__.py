@@ -1,0 +1,1 @@
+"""Networks as targets, and what is inside them."""

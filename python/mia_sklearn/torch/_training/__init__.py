@@ -1,0 +1,1 @@
+"""Training networks, many at once."""

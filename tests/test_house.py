@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from statistics import median
@@ -127,6 +128,19 @@ def test_a_room_imports_what_the_plan_says(name):
         if room(imported) != name
     }
     assert arrows == set(ARROWS[name].split())
+
+
+def test_the_map_shows_the_plan():
+    page = (PACKAGE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.partition("## Map\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:4] for line in table.splitlines() if line.startswith("| `")]
+    shown = []
+    for places, _, arrows in rows[1:]:  # The first is Rust's.
+        rooms = re.findall(r"`(\w+)`", places)
+        allowed = {arrow for name in rooms for arrow in ARROWS[name].split()}
+        assert set(re.findall(r"`(\w+)`", arrows)) == allowed, places
+        shown += rooms
+    assert sorted(shown) == sorted(name for name in ARROWS if name)
 
 
 def test_files_at_the_root():

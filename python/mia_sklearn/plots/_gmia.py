@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._base import Display
 from ._drawing import COLORS, MEMBER, NONMEMBER, STYLES, axes_or_new
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _BETAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BINS = np.linspace(0, 1, 21)
 
 
-class VulnerableRecordsDisplay:
+class VulnerableRecordsDisplay(Display):
     """How many records are vulnerable, and how surely they are recognised, by the criterion.
 
     Make one by `from_estimator`.
@@ -190,11 +191,7 @@ class VulnerableRecordsDisplay:
             label += f" at p <= {self.level:g}"
             ax.set_ylim(-0.02, 1.02)
         ax.set(xlabel=r"$\beta$: expected neighbours below which a record counts", ylabel=label)
-        ax.grid(True, color="0.9", linewidth=0.8)
-        ax.set_axisbelow(True)
-        ax.legend(frameon=False, fontsize="small")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+        return self._finished(ax, grid="both")
 
     def frame(self) -> pd.DataFrame:
         """Return the numbers drawn.
@@ -266,7 +263,7 @@ def _inferences(
         return right / all_called, right / members
 
 
-class InfluenceDisplay:
+class InfluenceDisplay(Display):
     """What models answer on a record when they trained on it, and when they did not.
 
     Where the two histograms lie apart, one question tells whether the record was there.
@@ -374,11 +371,7 @@ class InfluenceDisplay:
             ylabel="Models",
             xlim=(0, 1),
         )
-        ax.grid(True, axis="y", color="0.9", linewidth=0.8)
-        ax.set_axisbelow(True)
-        ax.legend(frameon=False, fontsize="small")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+        return self._finished(ax)
 
     def frame(self) -> pd.DataFrame:
         """Return the numbers drawn.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._drawing import MEMBER, NONMEMBER, axes_or_new, plain_text
+from ._base import TwoSidedDisplay
+from ._drawing import axes_or_new, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
-class GradientNormDisplay:
+class GradientNormDisplay(TwoSidedDisplay):
     """Gradient norms or losses of members and of non-members over the rounds of a training.
 
     Where an attacker raises the loss of all target records in every round, the participants
@@ -141,14 +142,10 @@ class GradientNormDisplay:
             Itself.
         """
         ax = axes_or_new(ax)
-        for quartiles, color, style, label in (
-            (self.nonmembers, NONMEMBER, "--", f"non-members ({self.n_nonmembers:,})"),
-            (self.members, MEMBER, "-", f"members ({self.n_members:,})"),
-        ):
+        for quartiles, line in self._sides():
             low, median, high = quartiles.T
-            ax.fill_between(self.rounds, low, high, color=color, alpha=0.18, linewidth=0)
-            mark = "o" if len(self.rounds) == 1 else None
-            ax.plot(self.rounds, median, color=color, linestyle=style, marker=mark, label=label)
+            ax.fill_between(self.rounds, low, high, color=line["color"], alpha=0.18, linewidth=0)
+            ax.plot(self.rounds, median, marker="o" if len(self.rounds) == 1 else None, **line)
         name = {"grad_norm": "Norm of the gradient of the loss", "loss": "Loss"}.get(
             self.quantity, plain_text(self.quantity)
         )
@@ -156,11 +153,7 @@ class GradientNormDisplay:
         if min(np.nanmin(self.members), np.nanmin(self.nonmembers)) >= 0:
             ax.set_ylim(bottom=0)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.grid(True, axis="y", color="0.9", linewidth=0.8)
-        ax.set_axisbelow(True)
-        ax.legend(frameon=False, fontsize="small")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+        return self._finished(ax)
 
     def frame(self) -> pd.DataFrame:
         """Return the numbers drawn.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._base import Display
 from ._drawing import MEMBER, NONMEMBER, axes_or_new
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _NAMES = {"auc": "AUC", "precision": "Members among the top n"}
 
 
-class MembershipCurveDisplay:
+class MembershipCurveDisplay(Display):
     """How well members are told apart, against the epochs of a training.
 
     Models memorise late: the curve says from which epoch on a longer training costs privacy.
@@ -135,11 +136,7 @@ class MembershipCurveDisplay:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ends = [self.curve[f"{name}_{end}"] for name in drawn for end in ("low", "high")]
         ax.set_ylim(min(0.4, np.nanmin(ends)), max(1.0, np.nanmax(ends)) + 0.01)
-        ax.grid(True, axis="y", color="0.9", linewidth=0.8)
-        ax.set_axisbelow(True)
-        ax.legend(frameon=False, fontsize="small", loc="upper left")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+        return self._finished(ax, legend="upper left")
 
     def frame(self) -> pd.DataFrame:
         """Return the numbers drawn.

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import stats
 from ..metrics._sides import members_and_others
+from ._base import ScoredDisplay
 from ._drawing import COLORS, STYLES, axes_or_new, plain_text
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _BAND_POINTS = 120
 
 
-class AttackRocDisplay:
+class AttackRocDisplay(ScoredDisplay):
     """ROC curves of attacks on logarithmic axes, with confidence bands.
 
     What an attack does at low false-positive rates says whom it can name with few errors; linear
@@ -77,32 +78,6 @@ class AttackRocDisplay:
         self.n_members = n_members
         self.n_nonmembers = n_nonmembers
         self.confidence = confidence
-
-    @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, y: Any, *, name: str | None = None, **options: Any
-    ) -> AttackRocDisplay:
-        """Score observations with a fitted attack and draw its curve.
-
-        Parameters
-        ----------
-        estimator : fitted attack
-            Its `decision_function` is read, or where there is none its `predict_proba`.
-        X : table of shape (n_records, n_columns)
-            Observations.
-        y : array-like of shape (n_records,)
-            Membership; `estimator.classes_[1]` means member.
-        name : str, default=None
-            Of the curve; the class of the estimator by default.
-        **options
-            Passed to `from_predictions`.
-
-        Returns
-        -------
-        AttackRocDisplay
-        """
-        member, score = _scored(estimator, X, y)
-        return cls.from_predictions(member, {name or type(estimator).__name__: score}, **options)
 
     @classmethod
     def from_predictions(
@@ -253,12 +228,3 @@ def _operating_points(members: np.ndarray, nonmembers: np.ndarray) -> tuple[np.n
     upright, level = np.diff(fpr) == 0, np.diff(tpr) == 0
     corner[1:-1] = ~((upright[:-1] & upright[1:]) | (level[:-1] & level[1:]))
     return fpr[corner], tpr[corner]
-
-
-def _scored(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return membership as 0 and 1, and the estimator's scores."""
-    if hasattr(estimator, "decision_function"):
-        score = np.asarray(estimator.decision_function(X))
-    else:
-        score = np.asarray(estimator.predict_proba(X))[:, 1]
-    return (np.asarray(y) == estimator.classes_[1]).astype(int), score

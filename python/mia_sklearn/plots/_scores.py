@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..metrics._sides import members_and_others
-from ._drawing import MEMBER, NONMEMBER, axes_or_new, plain_text
-from ._roc import _scored
+from ._base import ScoredDisplay, TwoSidedDisplay
+from ._drawing import axes_or_new, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ScoreDistributionDisplay"]
 
 
-class ScoreDistributionDisplay:
+class ScoreDistributionDisplay(ScoredDisplay, TwoSidedDisplay):
     """Histograms of an attack's scores, members against non-members.
 
     Where the two lie on each other the attack cannot tell them apart; a bump of members alone,
@@ -67,32 +67,6 @@ class ScoreDistributionDisplay:
         self.n_members = n_members
         self.n_nonmembers = n_nonmembers
         self.name = name
-
-    @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, y: Any, *, name: str | None = None, **options: Any
-    ) -> ScoreDistributionDisplay:
-        """Score observations with a fitted attack and draw the scores.
-
-        Parameters
-        ----------
-        estimator : fitted attack
-            Its `decision_function` is read, or where there is none its `predict_proba`.
-        X : table of shape (n_records, n_columns)
-            Observations.
-        y : array-like of shape (n_records,)
-            Membership; `estimator.classes_[1]` means member.
-        name : str, default=None
-            Of the attack; the class of the estimator by default.
-        **options
-            Passed to `from_predictions`.
-
-        Returns
-        -------
-        ScoreDistributionDisplay
-        """
-        member, score = _scored(estimator, X, y)
-        return cls.from_predictions(member, score, name=name or type(estimator).__name__, **options)
 
     @classmethod
     def from_predictions(
@@ -163,23 +137,16 @@ class ScoreDistributionDisplay:
             Itself.
         """
         ax = axes_or_new(ax)
-        for share, color, style, label in (
-            (self.nonmembers, NONMEMBER, "--", f"non-members ({self.n_nonmembers:,})"),
-            (self.members, MEMBER, "-", f"members ({self.n_members:,})"),
-        ):
-            ax.stairs(100 * share, self.edges, fill=True, color=color, alpha=0.25)
-            ax.stairs(100 * share, self.edges, color=color, linestyle=style, label=label)
+        for share, line in self._sides():
+            ax.stairs(100 * share, self.edges, fill=True, color=line["color"], alpha=0.25)
+            ax.stairs(100 * share, self.edges, **line)
         ax.set(
             xlim=(self.edges[0], self.edges[-1]),
             xlabel=f"Score of {plain_text(self.name)}: log-odds of membership",
             ylabel="Share of members, of non-members, %",
         )
         ax.set_ylim(bottom=0)
-        ax.grid(True, axis="y", color="0.9", linewidth=0.8)
-        ax.set_axisbelow(True)
-        ax.legend(frameon=False, fontsize="small")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+        return self._finished(ax)
 
     def frame(self) -> pd.DataFrame:
         """Return the numbers drawn.

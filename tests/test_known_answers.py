@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 import mia_sklearn._audit._controls
-import mia_sklearn.references
+import mia_sklearn.references._answered
 from mia_sklearn import audit
 from mia_sklearn._audit._findings import _of_references
 from mia_sklearn._observations._shadow import shadow_observations
@@ -151,7 +151,7 @@ def test_leaking_shadow_observations_fail_the_pipeline_control(monkeypatch, n_re
     train, test = halves(*records(600))
     model = FOREST.fit(*train)
     sound = run(model, train, test, n_references=n_references)
-    for module in (mia_sklearn.references, mia_sklearn._audit._controls):
+    for module in (mia_sklearn.references._answered, mia_sklearn._audit._controls):
         monkeypatch.setattr(module, "shadow_observations", leaking_shadow_observations)
     leaking = run(model, train, test, n_references=n_references)
     assert control(sound, "pipeline")["passed"]

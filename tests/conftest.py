@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 
 import numpy as np
@@ -269,3 +270,16 @@ def shadow(references):
 @pytest.fixture(scope="session")
 def target_observations(target, pool, references):
     return observe(target, *pool, references=references)
+
+
+_WAITED_FOR = set()
+
+
+@pytest.fixture(autouse=True)
+def threads_that_were_given_up():
+    """Wait for workers that a test leaves behind: they put warning filters back when they end."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.endswith("(worker)") and thread.ident not in _WAITED_FOR:
+            _WAITED_FOR.add(thread.ident)
+            thread.join(timeout=5)

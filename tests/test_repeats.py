@@ -191,6 +191,18 @@ def test_arrays_of_two_widths_hold_the_same_records():
     assert shared_records(sparse.csr_matrix(X.astype(np.float32)), sparse.csr_matrix(X), y, y).all()
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_an_audit_finds_training_records_among_test_records_of_lower_precision(side):
+    X, y = records(160)
+    tables, labels = [X[:80], np.r_[X[80:], X[:20]]], [y[:80], np.r_[y[80:], y[:20]]]
+    tables[side] = tables[side].astype(np.float32)
+    model = TREE.fit(tables[0], labels[0])
+    options = {"n_references": 0, "progress": False, "controls": False, "random_state": 0}
+    report = audit(model, tables[0], labels[0], tables[1], labels[1], **options)
+    assert "OVERLAP" in {finding.code for finding in report.findings}
+    assert (report.info["n_members"], report.info["n_nonmembers"]) == (60, 80)
+
+
 # -- Too few ---------------------------------------------------------------------------------
 
 

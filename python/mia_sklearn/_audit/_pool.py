@@ -132,7 +132,9 @@ def make_pool(
     people, names = None, np.empty(0)
     if groups is not None:
         people, names = people_of(groups, *indexed)
-    auditable, repeats = find_repeats(tables[0], tables[1], labels[0], labels[1], people)
+    # As they were given: numbers that a table of lower precision holds are the same only before
+    # both tables are of one dtype.
+    auditable, repeats = find_repeats(given[0], given[1], labels[0], labels[1], people)
     # Copies among the test records train nothing and are not audited.
     kept = np.flatnonzero(auditable | (np.arange(n_train + n_test) < n_train))
     member = kept < n_train

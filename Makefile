@@ -79,7 +79,7 @@ thorough: $(VENV)/.test
 mutants: $(VENV)/.test
 	$(BIN)/python tools/mutants.py
 
-# The tables of the README that follow from the code.
+# The tables of the guide that follow from the code.
 tables: $(VENV)/.test
 	$(BIN)/python tools/tables.py
 
@@ -123,16 +123,15 @@ $(PEERS)/.installed: $(UV) pyproject.toml
 bench-peers: $(VENV)/.package $(PEERS)/.installed
 	PYTHONPATH=python $(PEERS)/bin/python benchmarks/peers.py
 
-# The reference, from the docstrings, into site/.
-DOCUMENTED := access attacks base cluster conditions datasets defenses disclosure metrics neighbors plots \
-	references report selection signals stats torch vulnerability
-# pdoc reads what a module holds, and the public names are loaded at first use only.
-LOADED := import mia_sklearn as m, mia_sklearn.plots as d, pdoc.__main__ as p; \
-	[vars(x).update({name: getattr(x, name) for name in x.__all__}) for x in (m, d)]; p.cli()
-docs: $(VENV)/.test
+# The guide, into site/: warnings are errors, and links between pages lead somewhere.
+$(VENV)/.docs: $(VENV)/.package
 	$(UV) pip install --quiet --python $(BIN)/python --group docs
-	$(BIN)/python -c '$(LOADED)' --docformat numpy --output-directory site mia_sklearn \
-		$(addprefix mia_sklearn.,$(DOCUMENTED))
+	touch $@
+
+docs: $(VENV)/.docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --jobs auto \
+		-d docs/_build -b html docs site
+	$(BIN)/python tools/check_links.py site
 
 # What the files of changes/ will add to the changelog.
 changelog: $(VENV)/.package
@@ -148,4 +147,4 @@ wheel: $(VENV)/.test
 	$(BIN)/maturin build --release --out dist
 
 clean:
-	rm -rf $(VENV) $(FLOORS) $(PEERS) target dist site audit-report
+	rm -rf $(VENV) $(FLOORS) $(PEERS) target dist site audit-report docs/_build docs/_examples docs/api docs/examples

@@ -1,4 +1,8 @@
-"""Can data be released such that one label is told from them, and another one is not?
+"""
+Encode records so that one label is hidden
+==========================================
+
+Can data be released such that one label is told from them, and another one is not?
 
 Images of digits are to tell whether the digit is five or more, and not whether it is odd. An
 encoder is trained against an attacker; attackers that it has never met judge it. Needs the extra

@@ -1,4 +1,8 @@
-"""What can someone tell who has none of the data, only the model's answers?
+"""
+An attacker without data
+========================
+
+What can someone tell who has none of the data, only the model's answers?
 
 The attacker below knows what values the features take, and no record. They climb to records that
 the model is sure of, train models like it on those, and learn from them what a member's answer

@@ -1,4 +1,8 @@
-"""Does a model tell what else is true of the people it was trained on?
+"""
+Attribute inference
+===================
+
+Does a model tell what else is true of the people it was trained on?
 
 Someone knows all of a patient's measurements but one, and asks a model about each value that it may
 have. Much of it can be guessed without any model, from the other measurements. What counts is what

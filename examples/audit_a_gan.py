@@ -1,4 +1,8 @@
-"""A generative adversarial network: what its discriminator remembers, epoch by epoch.
+"""
+Audit a generative adversarial network
+======================================
+
+A generative adversarial network: what its discriminator remembers, epoch by epoch.
 
 Forty digits train it, forty others do not. Who holds the discriminator calls the digits that it
 finds most real members; who has samples alone learns much less.

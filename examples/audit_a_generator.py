@@ -1,4 +1,8 @@
-"""Does a model that draws artificial records give away the real ones that it learned from?
+"""
+Audit a generator
+=================
+
+Does a model that draws artificial records give away the real ones that it learned from?
 
 Two models of handwritten digits: one remembers each digit, one only how digits lie. Attackers see
 the density that a model gives a record, or nothing but samples of it.

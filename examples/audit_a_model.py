@@ -1,4 +1,9 @@
-"""Could someone tell whose digits a random forest learned? One call answers."""
+"""
+Audit a model in one call
+=========================
+
+Could someone tell whose digits a random forest learned? One call answers.
+"""
 
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier

@@ -1,4 +1,9 @@
-"""Audit a network trained with skorch, with sixteen reference networks trained as one."""
+"""
+Audit a network
+===============
+
+Audit a network trained with skorch, with sixteen reference networks trained as one.
+"""
 
 import numpy as np
 import torch

@@ -1,4 +1,9 @@
-"""Choose a model by what it gives away: accuracy within a limit on risk, in one search."""
+"""
+Choose a model by its risk
+==========================
+
+Choose a model by what it gives away: accuracy within a limit on risk, in one search.
+"""
 
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier

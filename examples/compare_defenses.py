@@ -1,4 +1,9 @@
-"""Which defense makes a model leak less, and what does it cost? Defended references, intervals."""
+"""
+Compare defenses
+================
+
+Which defense makes a model leak less, and what does it cost? Defended references, intervals.
+"""
 
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier

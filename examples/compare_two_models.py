@@ -1,4 +1,9 @@
-"""Which of two models gives its training records away? Same records, same attacks, intervals."""
+"""
+Compare two models
+==================
+
+Which of two models gives its training records away? Same records, same attacks, intervals.
+"""
 
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split

@@ -1,4 +1,8 @@
-"""What does differential privacy cost, and what does an audit still find?
+"""
+What differential privacy costs
+===============================
+
+What does differential privacy cost, and what does an audit still find?
 
 diffprivlib trains scikit-learn's models with differential privacy. Its epsilon is a promise about
 every record; the audit's is what was found out, with 95 % confidence, and must not be above it.

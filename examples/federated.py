@@ -1,4 +1,9 @@
-"""Federated training: what the server learns of one participant's records. Needs torch."""
+"""
+Federated training
+==================
+
+Federated training: what the server learns of one participant's records. Needs torch.
+"""
 
 import numpy as np
 from sklearn.datasets import make_classification

@@ -1,4 +1,8 @@
-"""A model that answers labels only: does it help to hide the posteriors?
+"""
+A model that answers labels only
+================================
+
+A model that answers labels only: does it help to hide the posteriors?
 
 The attacker asks for the predicted class of a record and of slightly changed copies of it. Records
 that the model was trained on lie deeper within their class: more of their copies keep the label.

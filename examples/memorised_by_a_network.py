@@ -1,4 +1,8 @@
-"""Has a recurrent network memorised a secret that occurs in its training text?
+"""
+Has a recurrent network memorised a number?
+===========================================
+
+Has a recurrent network memorised a secret that occurs in its training text?
 
 The network below reads characters. It is asked about all of a million numbers in a second, since
 numbers that begin alike share the work. Needs the extra "torch".

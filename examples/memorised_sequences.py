@@ -1,4 +1,8 @@
-"""Has a model of text memorised a secret that occurs in its training data?
+"""
+Has a model of text memorised a number?
+=======================================
+
+Has a model of text memorised a secret that occurs in its training data?
 
 Before training, a random number is put into the text, once; a model that has learned what such
 lines look like, and no more, does not find it likelier than other numbers.

@@ -1,4 +1,8 @@
-"""What does a model show of the records it was trained on, to someone who knows none of them?
+"""
+Model inversion
+===============
+
+What does a model show of the records it was trained on, to someone who knows none of them?
 
 Model inversion searches for a record that the model is sure of. With one record per class it finds
 that record; with many it finds what any record of the class looks like, which is no secret. The

@@ -1,4 +1,9 @@
-"""An attack of your own: what it needs, how it learns and scores. The base does the rest."""
+"""
+An attack of your own
+=====================
+
+An attack of your own: what it needs, how it learns and scores. The base does the rest.
+"""
 
 import numpy as np
 from sklearn.datasets import load_digits

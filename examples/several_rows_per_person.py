@@ -1,4 +1,8 @@
-"""Patients with several visits: what a model gives away of a person, not of one row.
+"""
+People with several rows
+========================
+
+Patients with several visits: what a model gives away of a person, not of one row.
 
 A forest learns from visits; half of the patients, with all of their visits, are its training set.
 An audit that takes visits for independent records asks another question than a patient would, and

@@ -1,4 +1,9 @@
-"""The flow inside `audit`, each step by itself: references, observations, attack, rates."""
+"""
+An audit step by step
+=====================
+
+The flow inside `audit`, each step by itself: references, observations, attack, rates.
+"""
 
 import numpy as np
 from sklearn.datasets import load_digits

@@ -1,4 +1,9 @@
-"""A privacy gate in a test suite: run it with pytest."""
+"""
+A privacy gate in a test suite
+==============================
+
+A privacy gate in a test suite: run it with pytest.
+"""
 
 import pytest
 from sklearn.datasets import load_digits

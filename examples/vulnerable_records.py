@@ -1,4 +1,8 @@
-"""Whose records are at risk although the model generalises?
+"""
+Records at risk although the model generalises
+==============================================
+
+Whose records are at risk although the model generalises?
 
 A logistic regression on handwritten digits is as right on new digits as on its own. Some records
 look like no other to it all the same, and leave a trace of their own.

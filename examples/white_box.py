@@ -1,4 +1,8 @@
-"""How much more does someone see who holds the model itself, not only its answers?
+"""
+What someone sees who holds the model
+=====================================
+
+How much more does someone see who holds the model itself, not only its answers?
 
 The network below learns mislabelled digits by heart. Whoever holds it can compute, for each
 record, the gradient of its loss and what each layer makes of it. Needs the extra "torch".

@@ -1,4 +1,4 @@
-"""Write the tables of the README that follow from what the code states of itself."""
+"""Write what follows in the guide from what the code states of itself: tables, lines of findings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn.attacks import AttackInfo, all_attacks
 from mia_sklearn.base._registry import Listed
 from mia_sklearn.defenses import DefenseInfo, all_defenses
+from mia_sklearn.report import BaseFinder
 
-PAGE = Path(__file__).parents[1] / "README.md"
+PAGES = Path(__file__).parents[1] / "docs"
 Rows = Iterator[tuple[str, ...]]
 
 
@@ -30,11 +31,10 @@ def defenses() -> Rows:
 def findings() -> Rows:
     yield "code", "severity", "meaning"
     for finder in FINDERS:
-        severity = " or ".join(finder.severities) + (", doubt" if finder.qualifies else "")
-        yield f"`{finder.code}`", severity, finder.summary
+        yield f"[`{finder.code}`](#{finder.code.lower()})", _severity(finder), finder.summary
 
 
-# The tables by their markers: a table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+# A table stands between `<!-- table: NAME -->` and `<!-- end -->`, in one page of the guide.
 TABLES: dict[str, Callable[[], Rows]] = {
     "attacks": attacks,
     "defenses": defenses,
@@ -42,18 +42,29 @@ TABLES: dict[str, Callable[[], Rows]] = {
 }
 
 
-def with_tables(page: str) -> str:
-    """Return a page with its tables made anew."""
-    for name, rows in TABLES.items():
-        lines = [f"| {' | '.join(row)} |" for row in rows()]
-        lines.insert(1, "| " + " | ".join("---" for _ in next(rows())) + " |")
-        start, end = f"<!-- table: {name} -->\n", "<!-- end -->"
-        before, marked, rest = page.partition(start)
-        _, ended, after = rest.partition(end)
-        if not (marked and ended):
-            raise ValueError(f"{PAGE.name} has no place for the table {name!r}.")
-        page = "".join([before, start, *(f"{line}\n" for line in lines), end, after])
-    return page
+def written(page: str) -> str:
+    """Return a page with what stands between its marks made anew."""
+    return re.sub(
+        r"(<!-- (table|finding): (\w+) -->\n).*?(?=<!-- end -->)",
+        lambda found: found[1] + (_table if found[2] == "table" else _line)(found[3]),
+        page,
+        flags=re.DOTALL,
+    )
+
+
+def _table(name: str) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in TABLES[name]()]
+    lines.insert(1, re.sub(r"[^|]+", " --- ", lines[0].replace("`", "")))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _line(code: str) -> str:
+    finder = next(finder for finder in FINDERS if finder.code == code)
+    return f"*{_severity(finder)}*: {finder.summary}.\n"
+
+
+def _severity(finder: type[BaseFinder]) -> str:
+    return " or ".join(finder.severities) + (", doubt" if finder.qualifies else "")
 
 
 def _ours(listed: list) -> list:
@@ -92,5 +103,13 @@ def _acts_on(info: DefenseInfo) -> str:
     return f"{info.alters} of networks" if info.needs_networks else info.alters
 
 
+def main() -> None:
+    """Write the pages that have marks."""
+    for path in sorted(PAGES.glob("*.md")):
+        page = path.read_text(encoding="utf-8")
+        if page != written(page):
+            path.write_text(written(page), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    main()

@@ -81,7 +81,7 @@ class ReferenceModels(AnsweredModels):
     ----------
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where the records are a data frame with text names.
     classes_ : ndarray of shape (n_classes,)
         Labels, in the order of the columns of `outputs_`; empty where there are none.

@@ -315,7 +315,7 @@ class GAN(AdversarialNet):
 
     @torch.no_grad()
     def discriminator_score(self, X: Any) -> np.ndarray:
-        """Ask the discriminator: the signal of the white-box attack of [2]_.
+        """Ask the discriminator: the signal of the white-box attack of LOGAN.
 
         Parameters
         ----------

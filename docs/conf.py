@@ -1,24 +1,21 @@
-"""How the guide is built: `make docs`. No network, no torch: pages of networks are read, not run."""
+"""How the guide is built (`make docs`): no network, and no torch, for which something stands."""
 
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "_ext")]
-
-import mia_sklearn
+# SciPy asks of what is loaded whether it is torch: all else is imported before the stand-ins.
 from sphinx.ext.autodoc.mock import mock
 
-# Loaded before anything stands for torch: SciPy asks what is loaded whether it is torch.
 import mia_sklearn.attacks
 import mia_sklearn.defenses
 import mia_sklearn.disclosure
 import mia_sklearn.selection
-import sklearn.ensemble  # noqa: F401
 
-# The pages of networks are made from docstrings alone, with torch installed and without.
+# Pages of networks are made from docstrings alone, with torch installed and without.
 with mock(["torch", "skorch", "opacus"]):
-    import mia_sklearn.torch  # noqa: F401
+    import mia_sklearn.torch
+
+sys.path[:0] = [str(Path(__file__).parent / "_ext")]
 
 project = "mia-sklearn"
 author = "The mia-sklearn developers"
@@ -38,7 +35,6 @@ extensions = [
 exclude_patterns = ["_build", "_examples", "kept"]
 templates_path = ["_templates"]
 default_role = "py:obj"
-# `audit` is a function, and a module of that name is private: nothing else is called by short names.
 add_module_names = False
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]

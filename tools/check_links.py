@@ -1,6 +1,6 @@
 """Check that links between the pages of a site lead somewhere: files and places in them.
 
-    python tools/check_links.py site
+python tools/check_links.py site
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ def faults(site: Path) -> list[str]:
                 target /= "index.html"
             if not target.exists():
                 wrong.append(f"{name} links to {link}, which does not exist")
-            elif asked.fragment and target.suffix == ".html":
-                if unquote(asked.fragment) not in read(target).places:
-                    wrong.append(f"{name} links to {link}, a place that the page does not have")
+            elif asked.fragment and unquote(asked.fragment) not in read(target).places:
+                wrong.append(f"{name} links to {link}, a place that the page does not have")
     return wrong
 
 

@@ -1,4 +1,4 @@
-"""Write what follows in the guide from what the code states of itself: tables, lines of findings."""
+"""Write the tables and lines of the guide that follow from what the code states of itself."""
 
 from __future__ import annotations
 

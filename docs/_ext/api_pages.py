@@ -111,8 +111,9 @@ def _write(app: Any) -> None:
             path.unlink()  # The page of a name that is gone.
 
 
-def _of_others(app: Any, what: str, name: str, found: Any, skip: bool, options: Any) -> bool | None:
+def _of_others(*event: Any) -> bool | None:
     """Leave out members that a class has from scikit-learn, and those that it makes."""
+    name, found = event[2:4]
     if name.startswith("_") or (name.startswith("set_") and name.endswith("_request")):
         return True
     function = getattr(found, "fget", None) or getattr(found, "fn", None) or found

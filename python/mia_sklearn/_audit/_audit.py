@@ -143,7 +143,8 @@ def audit(
     classes : array-like of shape (n_classes,), default=None
         Labels of the columns of a plain function.
     query_budget : int, default=None
-        Most queries that a plain function may get.
+        Most queries that a plain function may get. What is left of it, up to 512, is used to ask
+        some records again: answers must not depend on the call.
     comparison : DataFrame, default=None
         What `mia_sklearn.selection.compare_defenses` found on this model and these defenses:
         the findings name the best remedy that was measured.

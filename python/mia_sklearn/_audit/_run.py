@@ -128,6 +128,8 @@ class Asked(Planned):
         The target's answers: its log-posteriors, or what the access asks for.
     doubt : str
         What makes these answers worthless, where something does.
+    unsteady : str
+        How these answers depend on the call that they were asked in, where they do.
     agreement : Agreement or None
         How posteriors agree with the target's own `predict`; None where that is nothing else.
     """
@@ -135,6 +137,7 @@ class Asked(Planned):
     references: ReferenceModels | None
     answers: np.ndarray
     doubt: str = ""
+    unsteady: str = ""
     agreement: Agreement | None = None
 
     def accuracy(self, member: bool) -> float | None:

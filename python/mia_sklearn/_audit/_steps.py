@@ -38,6 +38,7 @@ from ._controls import (
 from ._people import of_single_records, their_p_values
 from ._pool import in_pool_order
 from ._run import Asked, Planned, Run, vars_of
+from ._steadiness import depends_on_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,11 +64,12 @@ def ask(
     **options
         Passed to `ReferenceModels`.
     """
-    agreement, doubt, references = None, "", None
+    agreement, doubt, unsteady, references = None, "", "", None
     if planned.access is None:
         # Before any reference is trained; another access may ask all models what depends on them.
         with planned.timed("target"):
             answers, agreement = _ask_posteriors(planned)
+            unsteady = depends_on_call(planned, answers)
     if n_references:
         with planned.timed("references"):
             references = _train_references(
@@ -76,11 +78,14 @@ def ask(
     if planned.access is not None:
         with planned.timed("target"):
             answers, doubt = _ask_signal(planned, planned.access, references)
+            if planned.pool.labelled:
+                unsteady = depends_on_call(planned, answers)
     return Asked(
         **vars_of(planned),
         references=references,
         answers=answers,
         doubt=doubt,
+        unsteady=unsteady,
         agreement=agreement,
     )
 

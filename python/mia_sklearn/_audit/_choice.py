@@ -190,10 +190,11 @@ def _named(entry: Any, known: dict[str, AttackInfo]) -> tuple[str, Any]:
         name, attack = entry
         return str(name), _checked_attack(attack)
     if isinstance(entry, str):
-        if entry not in known:
+        meant = entry if entry in known else entry.lower()
+        if meant not in known:
             names = ", ".join(known)
             raise ValueError(f"Unknown attack {entry!r} in attacks; choose from {names}.")
-        return entry, _checked_attack(known[entry].make())
+        return meant, _checked_attack(known[meant].make())
     attack = _checked_attack(entry)
     mine = (name for name, info in known.items() if info.is_of(attack))
     return next(mine, type(attack).__name__), attack

@@ -50,7 +50,8 @@ ARROWS = {
     "defenses metrics references report signals stats",
     "torch": "_models _observations _process _records access base disclosure metrics references "
     "signals",
-    "cli": "_audit _models _process _version attacks conditions disclosure references report",
+    "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
+    "report selection",
     "": "_audit _models _observe _synthesis _version references report",
 }
 LARGEST, MEDIAN, LONGEST = 450, 170, 80

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._process._printable import one_line, told
-from .._process._terminal import complain
+from .._process._printable import one_line
+from .._process._progress import tell
 from ._gate import FINE, Judged, gate_of
 from ._inputs import check_writable, inputs_of
 
@@ -19,7 +22,6 @@ __all__ = ["audit_model", "demo", "shown"]
 
 def audit_model(args: argparse.Namespace) -> int:
     """Audit a model, write the report, judge it by the gate; return the exit code."""
-    from .._audit import audit
     from ..attacks import all_attacks
     from ..attacks._registry import variants
 
@@ -29,7 +31,30 @@ def audit_model(args: argparse.Namespace) -> int:
         check_writable(args.output)
     if args.junit is not None:
         check_writable(args.junit.parent, "--junit")
-    report = audit(
+    with logged(args.verbose):
+        report = _audited(args)
+    judged = gate.judge(report)
+    if judged.results:
+        report.info["gate"] = judged.outcomes
+    page, unsaved = None, None
+    try:
+        if args.junit is not None:
+            judged.write_junit(args.junit, report)
+        if args.output is not None:
+            page = report.save(args.output, records=not args.no_records)
+    except OSError as error:
+        # The verdict is given all the same.
+        unsaved = error
+    print(shown(report, judged, page, quiet=args.quiet, verbose=args.verbose))
+    if unsaved is not None:
+        raise unsaved
+    return judged.code
+
+
+def _audited(args: argparse.Namespace) -> AuditReport:
+    from .._audit import audit
+
+    return audit(
         **inputs_of(args),
         n_references=args.references,
         n_queries=args.queries,
@@ -44,27 +69,30 @@ def audit_model(args: argparse.Namespace) -> int:
         progress=not args.quiet,
         title=args.title,
     )
-    judged = gate.judge(report)
-    if judged.results:
-        report.info["gate"] = judged.outcomes
-    page, unsaved = None, []
-    if args.output is not None:
-        # The verdict is given all the same.
-        try:
-            page = report.save(args.output, records=not args.no_records)
-        except OSError as error:
-            unsaved.append(error)
-    if args.junit is not None:
-        try:
-            judged.write_junit(args.junit, report)
-        except OSError as error:
-            unsaved.append(error)
-    print(shown(report, judged, page, quiet=args.quiet, verbose=args.verbose))
-    for error in unsaved[:-1]:
-        complain(f"mia-sklearn: error: {one_line(told(error))}")
-    if unsaved:
-        raise unsaved[-1]
-    return judged.code
+
+
+@contextmanager
+def logged(shown: bool) -> Iterator[None]:
+    """Print on standard error what is decided and why, where it is asked for."""
+    if not shown:
+        yield
+        return
+    logger = logging.getLogger("mia_sklearn")
+    handler, level = _OneLine(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _OneLine(logging.Handler):
+    """Names of data and models may be anything: each message stays on its line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(one_line(f"mia-sklearn: {record.getMessage()}"))
 
 
 def shown(

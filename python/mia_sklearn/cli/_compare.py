@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from ._gate import FINE
@@ -101,4 +102,9 @@ def _table(frame: pd.DataFrame) -> str:
 
 def _with_interval(frame: pd.DataFrame, name: str) -> list[str]:
     numbers = zip(frame[name], frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
-    return [f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in numbers]
+    return [
+        f"{value:.3f} (interval withheld)"
+        if isnan(low)
+        else f"{value:.3f} ({low:.3f} to {high:.3f})"
+        for value, low, high in numbers
+    ]

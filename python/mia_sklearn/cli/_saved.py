@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from ..report import AuditReport
 from ._audits import shown
@@ -50,4 +51,4 @@ def _html(report: AuditReport) -> str:
     return render_html(report)
 
 
-_FORMATS = {"text": str, "html": _html}
+_FORMATS: dict[str, Callable[[AuditReport], str]] = {"text": str, "html": _html}

@@ -199,6 +199,29 @@ class AnswersDiffer(BaseFinder):
         )
 
 
+class UnsteadyAnswers(BaseFinder):
+    code = "UNSTEADY_ANSWERS"
+    severities = ("serious",)
+    qualifies = True
+    summary = (
+        "the model answers a record otherwise in another call: by statistics of the batch, or by "
+        "what it was asked before"
+    )
+
+    def find(self, context: Context) -> Finding | None:
+        unsteady = context.run.unsteady
+        if not unsteady:
+            return None
+        return self.found(
+            "What the model answers for a record depends on the call",
+            f"{unsteady} Members and others are asked in calls of their own, so that attacks may "
+            "tell these calls apart in place of the training records.",
+            "Make each answer one of its record alone: call model.eval() on a torch module whose "
+            "function is given, use what the training set taught (means, scales, vocabularies) in "
+            "place of the batch's, keep no state in predict_proba. Then audit again.",
+        )
+
+
 def _what_differs(differing: list[Trait]) -> str:
     said = []
     for trait in differing:

@@ -30,7 +30,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "api_pages",
     "gallery",
-    "plain_math",
+    "typesetting",
 ]
 exclude_patterns = ["_build", "_examples", "kept"]
 templates_path = ["_templates"]
@@ -60,6 +60,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "plot_gallery": True,
     "capture_repr": (),
+    "default_thumb_file": str(Path(__file__).parent / "pictures" / "report.png"),
     "reference_url": {"mia_sklearn": None},
 }
 

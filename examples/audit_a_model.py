@@ -22,3 +22,6 @@ report = audit(
 print(report)
 print(report.most_exposed(5)[["row", "label", "p_value", "q_value"]])
 print("The page for people:", report.save("audit-report"))
+
+# The ROC curve of each attack: what happens at few false alarms is what matters.
+report.plot()

@@ -2,7 +2,7 @@
 In a notebook
 =============
 
-What an audit gives in a notebook, cell by cell: the report, its tables as data frames, its pictures.
+What an audit gives in a notebook, cell by cell: the report, its tables, its pictures.
 Download this page as a Jupyter notebook at its end.
 """
 

@@ -129,6 +129,8 @@ def test_code_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if "import torch" in TEXTS[name]:
         pytest.importorskip("skorch")
+    if any("pytest_plugin" in block for block in blocks(TEXTS[name])):
+        pytest.importorskip("mia_sklearn.pytest_plugin")
     scope = {"__name__": "page"}
     shown = {}
     for block in blocks(TEXTS[name]):

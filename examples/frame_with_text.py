@@ -35,7 +35,7 @@ X = pd.DataFrame(
 X.loc[rng.random(n) < 0.1, "income"] = np.nan
 risk = (X["age"] < 35).astype(int) + X["note"].str.contains("late") + rng.normal(0, 0.7, n)
 y = np.where(risk > 0.9, "default", "paid")
-X.head()
+print(X.head(3))
 
 # %%
 # The model is a Pipeline on that frame.

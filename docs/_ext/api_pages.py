@@ -6,8 +6,12 @@ Which names there are is read from the sources, so that a test knows without Sph
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from docutils import nodes
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "python" / "mia_sklearn"
@@ -123,8 +127,34 @@ def _of_others(*event: Any) -> bool | None:
     return None
 
 
+def _link(app: Any, doctree: nodes.document) -> None:
+    """Link public names where pages of the guide write them as code.
+
+    A name alone is one of ours where no word looks like it: capitals, or parts with a line between.
+    """
+    from docutils import nodes
+    from sphinx.addnodes import pending_xref
+
+    names = {name: f"{module}.{name}" for name, module in homes().items()}
+    telling = {name: full for name, full in names.items() if re.search("_[a-z]|[A-Z]", name)}
+    known = telling | {full: full for full in names.values()}
+    known |= {name: names[name] for name in ("audit", "observe")}
+    docname = app.env.docname
+    if "/" in docname:
+        return
+    for literal in list(doctree.findall(nodes.literal)):
+        target = known.get(literal.astext())
+        if target and not isinstance(literal.parent, (nodes.reference, nodes.title)):
+            asked = pending_xref(
+                "", refdomain="py", reftype="obj", reftarget=target, refdoc=docname, refwarn=True
+            )
+            literal.replace_self(asked)
+            asked += literal
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Write the pages before Sphinx looks for sources."""
     app.connect("config-inited", lambda app, config: _write(app))
     app.connect("autodoc-skip-member", _of_others)
+    app.connect("doctree-read", _link)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

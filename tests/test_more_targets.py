@@ -383,6 +383,41 @@ def test_early_stopping_needs_the_records_to_stop_by():
     assert report.info["target_train_accuracy"] == right(model, BINARY)
 
 
+def test_boosting_that_goes_on_from_another_model_is_trained_from_scratch_by_a_function():
+    kinds = {
+        "xgboost": ("XGBClassifier", "xgb_model", {"verbosity": 0}),
+        "lightgbm": ("LGBMClassifier", "init_model", {"verbose": -1}),
+        "catboost": ("CatBoostClassifier", "init_model", {"verbose": 0}),
+    }
+    for library, (kind, argument, quiet) in kinds.items():
+        estimator = getattr(pytest.importorskip(library), kind)(n_estimators=2, **quiet)
+        first = clone(estimator).fit(X[TRAIN], BINARY[TRAIN])
+        inside = getattr(first, "get_booster", lambda first=first: first)()
+        way_out = r" hands on .*estimator= a function \(X, y, seed\) that trains from scratch"
+        for given in (first, inside, "model.bin"):
+            with pytest.raises(ValueError, match=rf"fit_params\['{argument}'\]{way_out}"):
+                run(first, BINARY, fit_params={argument: given})
+        step = f"{kind.lower()}__{argument}"
+        with pytest.raises(ValueError, match=rf"fit_params\['{step}'\]{way_out}"):
+            run(make_pipeline(first), BINARY, fit_params={step: first})
+
+
+def test_arguments_of_fit_hand_on_nothing_that_was_learned():
+    class Taught(GaussianNB):
+        def fit(self, X, y, teacher=None):
+            return super().fit(X, y)
+
+    model = fitted(TREE)
+    for given in (model, [make_pipeline(model)], {"first": model.predict}):
+        with pytest.raises(ValueError, match=r"fit_params\['teacher'\] hands on a fitted"):
+            run(fitted(Taught()), fit_params={"teacher": given})
+    report = run(fitted(Taught()), fit_params={"teacher": clone(TREE)})
+    assert "REFERENCES_DIFFER" not in codes(report)
+    linear = SGDClassifier(loss="log_loss").fit(X[TRAIN], BINARY[TRAIN])
+    with pytest.raises(ValueError, match=r"fit_params\['coef_init'\] hands on"):
+        run(linear, BINARY, fit_params={"coef_init": linear.coef_})
+
+
 def test_boosting_with_a_model_of_each_class():
     lightgbm = pytest.importorskip("lightgbm")
     estimator = lightgbm.LGBMClassifier(n_estimators=3, objective="multiclassova", verbose=-1)

@@ -9,18 +9,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from ._backend import backend_of
-from ._kinds import (
-    is_generator,
-    is_net,
-    last_step,
-    may_classify,
-    nested,
-    tags_of,
-)
+from ._fitted_before import check_starts_anew, check_unfitted
+from ._kinds import is_generator, last_step, may_classify, nested
 from ._side_effects import without_side_effects
 
 __all__ = ["check_fit_takes", "check_trainable", "configured", "prefers_threads", "unfitted"]
@@ -155,6 +147,7 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             f"sample or score_samples), got {type(estimator).__name__}."
         )
     check_fit_takes(estimator, fit_params or {})
+    check_starts_anew(fit_params or {})
     try:
         copied = unfitted(estimator)
     except RuntimeError as error:
@@ -167,13 +160,7 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
         backend = backend_of(part) if part is last_step(part) else None
         if backend is not None:
             backend.check_net(part)
-        if _stays_fitted(part):
-            raise ValueError(
-                f"{type(part).__name__} stays fitted when it is cloned, so that every reference "
-                "model would know what it was fitted on. Pass an estimator that trains from "
-                "scratch as estimator=; or, where none of X_train is in what it was fitted on, "
-                "estimator=lambda X, y, seed: clone(model).fit(X, y), which keeps it."
-            )
+    check_unfitted(estimator, copied)
 
 
 def check_early_stopping(estimator: Any, fit_params: Mapping[str, Any]) -> None:
@@ -204,38 +191,3 @@ def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:
             f"{unknown[0]} is to be passed to fit of {type(estimator).__name__}, which does not "
             f"take it; it takes {', '.join(taken)}."
         )
-
-
-def _stays_fitted(part: Any) -> bool:
-    from sklearn.frozen import FrozenEstimator
-
-    if is_net(part) and not hasattr(part, "steps"):
-        # What its module has learned is drawn anew, see `configured`.
-        return False
-    params = part.get_params(deep=False)
-    asks_for_it = params.get("prefit") is True or str(params.get("cv")) == "prefit"
-    learned = [
-        value
-        for name, value in vars(part).items()
-        if name.endswith("_") and not name.startswith("__")
-    ]
-    has_learned = any(value is not None for value in learned)
-    if isinstance(part, FrozenEstimator) or asks_for_it or has_learned:
-        return True
-    owners = [getattr(value, "__self__", None) for value in params.values()]
-    if any(hasattr(owner, "get_params") and _stays_fitted(owner) for owner in owners):
-        return True
-    # A composite of transformers without a state calls itself fitted, and so does an estimator
-    # that names in advance what it will learn.
-    if learned or len(nested(part)) > 1 or not hasattr(part, "fit"):
-        return False
-    tags = tags_of(part)
-    return tags is not None and tags.requires_fit and _calls_itself_fitted(part)
-
-
-def _calls_itself_fitted(part: Any) -> bool:
-    try:
-        check_is_fitted(part)
-    except NotFittedError:
-        return False
-    return True

@@ -5,8 +5,12 @@ Each is audited with few references: it works, or is refused in a sentence that 
 
 from __future__ import annotations
 
+import threading
+import warnings
+
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn.base import ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
@@ -40,7 +44,9 @@ from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
+from mia_sklearn._models._trainable import check_trainable
 from mia_sklearn.defenses import DistinctTraining, RoundedPosterior
+from mia_sklearn.references import ReferenceModels
 from mia_sklearn.selection import compare_defenses
 from mia_sklearn.signals import log_posteriors
 from small_targets import (
@@ -381,6 +387,122 @@ def test_early_stopping_needs_the_records_to_stop_by():
         run(model, BINARY)
     report = run(model, BINARY, fit_params=stop)
     assert report.info["target_train_accuracy"] == right(model, BINARY)
+
+
+def outputs(estimator, *, n_jobs=1, **params):
+    references = ReferenceModels(estimator, 4, n_jobs=n_jobs, random_state=0, progress=False)
+    return references.fit(X, BINARY, fit_params=params).outputs_
+
+
+class _Budget:
+    """Stops after a few rounds of all trainings that it has seen."""
+
+    def __init__(self, rounds):
+        self.rounds = rounds
+        self.seen = []
+
+    def __call__(self, env):
+        import lightgbm
+
+        self.seen.append(env.iteration)
+        if len(self.seen) >= self.rounds:
+            raise lightgbm.callback.EarlyStopException(env.iteration, env.evaluation_result_list)
+
+
+def _enclosed_budget(rounds):
+    seen = _Budget(rounds)
+    return lambda env: seen(env)  # noqa: PLW0108
+
+
+def test_callbacks_of_fit_are_each_reference_models_own():
+    lightgbm = pytest.importorskip("lightgbm")
+    model = lightgbm.LGBMClassifier(n_estimators=6, verbose=-1, min_child_samples=2)
+    expected = outputs(clone(model).set_params(n_estimators=3))
+    for budget in (_Budget(3), _Budget(3).__call__, _enclosed_budget(3)):
+        for n_jobs in (1, 2):
+            assert_array_equal(outputs(model, n_jobs=n_jobs, callbacks=[budget]), expected)
+    used = _Budget(3)
+    model.fit(X[TRAIN], BINARY[TRAIN], callbacks=[used])
+    assert len(used.seen) == 3
+    assert_array_equal(outputs(model, callbacks=[used]), expected)
+    assert len(used.seen) == 3
+
+
+def test_callbacks_that_cannot_be_made_anew_are_refused():
+    lightgbm = pytest.importorskip("lightgbm")
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(X[TRAIN], BINARY[TRAIN])
+    count = 0
+
+    def counting(env):
+        nonlocal count
+        count += 1
+
+    class Renamed:
+        def __init__(self, rounds):
+            self.left = rounds
+
+        def __call__(self, env):
+            self.left -= 1
+
+    for callback, why in (
+        (counting, "counting changes names outside itself"),
+        (Renamed(3), r"Renamed .*each argument of its constructor as an attribute"),
+        (_Budget(threading.Lock()), "cannot pickle"),
+    ):
+        message = rf"fit_params\['callbacks'\] cannot be copied .*{why}.*estimator= a function"
+        with pytest.raises(ValueError, match=message):
+            run(model, BINARY, fit_params={"callbacks": [callback]})
+
+
+@pytest.mark.parametrize("save_best", [False, True])
+def test_copies_of_a_callback_have_seen_no_training(save_best):
+    xgboost = pytest.importorskip("xgboost")
+
+    def unfitted():
+        stop = xgboost.callback.EarlyStopping(rounds=3, save_best=save_best)
+        return xgboost.XGBClassifier(n_estimators=30, max_depth=3, callbacks=[stop])
+
+    records = {"eval_set": [(X[TEST], BINARY[TEST])], "verbose": False}
+    model = unfitted().fit(X[TRAIN], BINARY[TRAIN], **records)
+    assert_array_equal(outputs(model, **records), outputs(unfitted(), **records))
+    with pytest.raises(ValueError, match=r"EarlyStopping in callbacks .*fit_params=.*eval_set"):
+        run(model, BINARY)
+
+
+def test_boosting_that_was_stopped_early_needs_the_records_to_stop_by():
+    lightgbm, catboost = map(pytest.importorskip, ("lightgbm", "catboost"))
+    validation = {"eval_set": [(X[TEST], BINARY[TEST])]}
+    stop = {"callbacks": [lightgbm.early_stopping(1, verbose=False)]}
+    light = lightgbm.LGBMClassifier(n_estimators=30, min_child_samples=2, verbose=-1)
+    quiet = {"verbose": 0, "allow_writing_files": False}
+    cat = catboost.CatBoostClassifier(iterations=30, learning_rate=0.5, **quiet)
+    waiting = clone(cat).set_params(od_wait=2)
+    needed = r"needs records to stop by: give them as fit_params=.*eval_set"
+    stopped = r", which was stopped early, " + needed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        light.fit(X[TRAIN], BINARY[TRAIN], **validation, **stop)
+        cat.fit(X[TRAIN], BINARY[TRAIN], **validation)
+    for model, given, message in (
+        (light, {}, "LGBMClassifier" + stopped),
+        (light, stop, "Early stopping in fit_params " + needed),
+        (light, stop | {"eval_set": None}, "Early stopping in fit_params " + needed),
+        (light, validation, r"fit_params say not how: give .*callbacks="),
+        (clone(light).set_params(n_iter_no_change=3), {}, "n_iter_no_change=3 .*" + needed),
+        (cat, {}, "CatBoostClassifier" + stopped),
+        (cat, {"early_stopping_rounds": 3}, "Early stopping in fit_params " + needed),
+        (waiting, {}, "od_wait=2 of CatBoostClassifier " + needed),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_trainable(model, given)
+    for model, given in (
+        (light, validation | stop),
+        (cat, validation),
+        (waiting, validation),
+        # CatBoost trains all rounds where there is nothing to stop by.
+        (waiting.fit(X[TRAIN], BINARY[TRAIN]), {}),
+    ):
+        check_trainable(model, given)
 
 
 def test_boosting_that_goes_on_from_another_model_is_trained_from_scratch_by_a_function():

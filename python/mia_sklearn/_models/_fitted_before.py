@@ -125,7 +125,8 @@ def _fitted_beside(part: Any, apart: Set[int]) -> tuple[str, Any]:
 
 def _fitted_within(value: Any, apart: Set[int] = frozenset()) -> Any:
     """Return the first fitted model that is met in an object or is reached by a function."""
-    queue, met = deque([value]), {}
+    queue = deque([value])
+    met: dict[int, Any] = {}
     while queue and len(met) < _MOST_LOOKED_AT:
         held = queue.popleft()
         if id(held) in met or id(held) in apart or _is_plain(held):

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["enclosed", "globals_of", "is_installed", "is_installed_file", "parts_of"]
+__all__ = ["enclosed", "globals_of", "is_installed", "is_installed_file", "is_library", "parts_of"]
 
 _MOST_ENTRIES = 1000
 
@@ -31,7 +31,7 @@ def parts_of(value: Any) -> list[Any]:
         parts = [*enclosed(value), *(value.__defaults__ or ())]
         parts += [*(value.__kwdefaults__ or {}).values(), *vars(value).values(), *_named_by(value)]
     elif isinstance(value, type):
-        own = [] if _is_library(value) else [*value.__bases__, *vars(value).values()]
+        own = [] if is_library(value) else [*value.__bases__, *vars(value).values()]
         parts = [getattr(held, "__func__", held) for held in own]
         parts += [part.fget for part in own if isinstance(part, property)]
     elif hasattr(value, "__self__"):
@@ -98,7 +98,8 @@ def _inner(code: CodeType) -> list[CodeType]:
     return [const for const in code.co_consts if isinstance(const, CodeType)]
 
 
-def _is_library(kind: type) -> bool:
+def is_library(kind: type) -> bool:
+    """Tell whether Python or an installed package defines a class."""
     module = sys.modules.get(kind.__module__)
     return kind.__module__ == "builtins" or is_installed(module)
 

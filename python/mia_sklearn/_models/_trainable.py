@@ -11,6 +11,8 @@ import numpy as np
 from sklearn.base import clone
 
 from ._backend import backend_of
+from ._callbacks import as_new_arguments, renew_callbacks
+from ._early_stopping import check_early_stopping
 from ._fitted_before import check_starts_anew, check_unfitted
 from ._kinds import is_generator, last_step, may_classify, nested
 from ._side_effects import without_side_effects
@@ -91,6 +93,7 @@ def configured(estimator: Any, seed: int) -> Any:
         if cores:
             # None stands for what joblib is told, which is 1; in other libraries for all cores.
             part.set_params(**{cores: None if _is_sklearn(part) else 1})
+        renew_callbacks(part)
         backend = backend_of(part) if part is last_step(part) else None
         if backend is not None:
             backend.make_fresh(part, seed)
@@ -148,6 +151,8 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
         )
     check_fit_takes(estimator, fit_params or {})
     check_starts_anew(fit_params or {})
+    check_early_stopping(estimator, fit_params or {})
+    as_new_arguments(fit_params or {})
     try:
         copied = unfitted(estimator)
     except RuntimeError as error:
@@ -155,29 +160,12 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             f"{type(estimator).__name__} cannot be copied: {error} Pass a function (X, y, seed) "
             "that returns a fitted model as estimator=."
         ) from error
-    check_early_stopping(copied, fit_params or {})
     for part in nested(copied):
+        renew_callbacks(part)
         backend = backend_of(part) if part is last_step(part) else None
         if backend is not None:
             backend.check_net(part)
     check_unfitted(estimator, copied)
-
-
-def check_early_stopping(estimator: Any, fit_params: Mapping[str, Any]) -> None:
-    """Refuse boosting that would stop early by records that nobody gave."""
-    if any(name.endswith(("eval_set", "eval_X")) for name in fit_params):
-        return
-    for part in nested(estimator):
-        library = type(part).__module__.partition(".")[0]
-        known = part.get_params(deep=False)
-        for name in ("early_stopping_rounds", "early_stopping_round"):
-            if library in ("xgboost", "lightgbm") and known.get(name):
-                raise ValueError(
-                    f"{name}={known[name]} of {type(part).__name__} needs records to stop by: give "
-                    'them as fit_params={"eval_set": [(X_val, y_val)]} (in a Pipeline with the '
-                    f"step's name in front), or pass estimator= with {name}=None and as many "
-                    "rounds as the model has."
-                )
 
 
 def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:

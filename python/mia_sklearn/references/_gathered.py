@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._models._callbacks import as_new_arguments
 from .._models._own_records import check_own_records
 from .._records._checked import Records, gather
 from .._records._groups import check_apart, group_codes
@@ -77,7 +78,7 @@ def gather_pool(
     groups = in_order_of("groups", groups, *tables)
     trained = tables[1:] if records.n_population else tables
     n_trainable = len(records.labels) - records.first
-    params = params_in_order(fit_params or {}, n_trainable, *trained)
+    params = params_in_order(as_new_arguments(fit_params or {}), n_trainable, *trained)
     check_own_records(estimator, records.table, {len(records.labels), records.n_pool})
     codes, names = _groups_of(records, groups)
     unlabelled = y is None

@@ -9,9 +9,10 @@ import threading
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
@@ -249,6 +250,73 @@ def test_columns_of_a_frame():
         assert run(model, WORDS, FRAME).info["target_train_accuracy"] == pytest.approx(
             right(model, WORDS, FRAME)
         )
+
+
+class _OfValues(ClassifierMixin, BaseEstimator):
+    """Reads labels as a column of a data frame, whose index is that of the records."""
+
+    def fit(self, X, y):
+        self.kind_ = (type(y), getattr(y, "name", None), str(getattr(y, "dtype", "")))
+        if hasattr(y, "values"):
+            assert y.index.equals(X.index)
+            assert y.values.ndim == len(y.shape)
+        y = np.asarray(y if hasattr(y, "values") or len(y.shape) == 1 else y.to_numpy()).ravel()
+        self.tree_ = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X[["a", "b"]], y)
+        self.classes_ = self.tree_.classes_
+        return self
+
+    def predict_proba(self, X):
+        KINDS_OF_LABELS.append(self.kind_)
+        return self.tree_.predict_proba(X[["a", "b"]])
+
+    def predict(self, X):
+        return self.tree_.predict(X[["a", "b"]])
+
+
+KINDS_OF_LABELS = []
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(WORDS, name="level"),
+        pd.Series(WORDS, name="level", dtype="category"),
+        pd.Series(Y == 1, name=3),
+        pd.Series(Y, name="level", dtype="Int64"),
+        pd.DataFrame({"level": Y}),
+    ],
+    ids=["text", "categories", "truth", "nullable", "frame"],
+)
+def test_references_get_labels_of_the_kind_that_the_target_was_given(column):
+    frame = FRAME.set_axis(np.random.default_rng(1).permutation(120), axis=0)
+    y = column.set_axis(frame.index, axis=0)
+    model = _OfValues().fit(frame[TRAIN], y[TRAIN])
+    KINDS_OF_LABELS.clear()
+    run(model, y, frame)
+    assert set(KINDS_OF_LABELS) == {model.kind_}
+
+
+def test_references_get_arrays_of_labels_where_they_were_given():
+    KINDS_OF_LABELS.clear()
+    ReferenceModels(_OfValues(), 2, random_state=0, progress=False).fit(FRAME, Y)
+    assert set(KINDS_OF_LABELS) == {(np.ndarray, None, "int64")}
+
+
+def test_references_get_labels_in_columns_of_other_libraries():
+    polars = pytest.importorskip("polars")
+    seen = []
+
+    class OfPolars(GaussianNB):
+        def fit(self, X, y):
+            seen.append((type(y), y.schema if hasattr(y, "schema") else (y.name, y.dtype)))
+            return super().fit(X, np.ravel(y))
+
+    series = polars.Series("level", WORDS.tolist())
+    for y in (series, series.cast(polars.Categorical), series.to_frame()):
+        seen.clear()
+        ReferenceModels(OfPolars(), 2, random_state=0, progress=False).fit(X, y)
+        kind = y.schema if hasattr(y, "schema") else (y.name, y.dtype)
+        assert seen == [(type(y), kind)] * 4
 
 
 # -- What is refused ---------------------------------------------------------------------------

@@ -306,20 +306,21 @@ def from_pandas(frame: Any, like: Any) -> Any:
             import pandas as pd
 
             return pd.Series(texts, index=frame.index, name=like.name, dtype=like.dtype)
-        return _narwhals_series(like.name, texts, through_narwhals(like)).to_native()
+        return narwhals_series(like.name, texts, through_narwhals(like)).to_native()
     seen = None if is_frame(like) else through_narwhals(like)
     if seen is None:
         return frame
     import narwhals as nw
 
     columns = [
-        _narwhals_series(name, frame.iloc[:, place].to_numpy(), seen[name])
+        narwhals_series(name, frame.iloc[:, place].to_numpy(), seen[name])
         for place, name in enumerate(seen.columns)
     ]
     return nw.concat([column.to_frame() for column in columns], how="horizontal").to_native()
 
 
-def _narwhals_series(name: str, values: np.ndarray, like: Any) -> Any:
+def narwhals_series(name: str, values: np.ndarray, like: Any) -> Any:
+    """Return values as a Series of narwhals, of the library and the dtype of another."""
     import narwhals as nw
     import pandas as pd
 

@@ -300,7 +300,8 @@ class ReferenceModels(AnsweredModels):
             The records under audit: an array, a data frame (of pandas, Polars, pyarrow), a sparse
             matrix, or a list, Series or array of texts. Models get copies of its rows.
         y : array-like of shape (n_pool,)
-            Their labels; generators are trained without.
+            Their labels; generators are trained without. Estimators get them as they are given,
+            a Series as a Series with the index of its records; functions get an array.
         population : tuple (X, y), default=None
             Other records of the same kind, on which alone the models train. For generators a
             table alone.

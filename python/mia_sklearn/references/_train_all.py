@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -130,6 +131,8 @@ class _Run:
             for m in itertools.takewhile(lambda _: not self._is_hopeless(), models)
         )
         with settled_warnings(), threadpool_limits(1), _stopping(parallel(tasks)) as results:
+            # Of labels in a frame, as the target was given them too.
+            warnings.simplefilter("ignore", DataConversionWarning)
             shown = _with_progress(results, models, self.seeds) if self.progress else results
             try:
                 for model, answer in shown:

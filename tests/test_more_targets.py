@@ -46,6 +46,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
 from mia_sklearn._models._trainable import check_trainable
+from mia_sklearn._records._checked import as_labels
 from mia_sklearn.defenses import DistinctTraining, RoundedPosterior
 from mia_sklearn.references import ReferenceModels
 from mia_sklearn.selection import compare_defenses
@@ -260,8 +261,8 @@ class _OfValues(ClassifierMixin, BaseEstimator):
         if hasattr(y, "values"):
             assert y.index.equals(X.index)
             assert y.values.ndim == len(y.shape)
-        y = np.asarray(y if hasattr(y, "values") or len(y.shape) == 1 else y.to_numpy()).ravel()
-        self.tree_ = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X[["a", "b"]], y)
+        tree = DecisionTreeClassifier(max_depth=3, random_state=0)
+        self.tree_ = tree.fit(X[["a", "b"]], as_labels(y))
         self.classes_ = self.tree_.classes_
         return self
 

@@ -76,11 +76,12 @@ def _scaled(values: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 def _tamed(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     """Return numbers that can be squared: cut, or ranks where `like` holds what cannot."""
-    tamed = np.clip(values.astype(np.float64), -_LARGEST, _LARGEST)
+    values, like = (table.astype(np.float64, copy=False) for table in (values, like))
+    tamed = np.clip(values, -_LARGEST, _LARGEST)
     for place in np.flatnonzero((np.abs(like) > _LARGEST).any(axis=0)):
         known = np.unique(like[:, place])
         known = known[~np.isnan(known)]
-        column = values[:, place].astype(np.float64)
+        column = values[:, place]
         tamed[:, place] = np.where(np.isnan(column), np.nan, np.searchsorted(known, column))
     return tamed
 

@@ -313,7 +313,8 @@ class ReferenceModels(AnsweredModels):
             trained on (those of the pool, or of the population when there is one, then those
             of the core) are sliced to each training set; a pandas Series goes with the labels of
             its index, where the records have one. A defense's `X_reference` and `y_reference` go
-            whole to each.
+            whole to each. Each model gets a copy of callbacks as they were before training; a
+            fitted model is refused, since all models would know what it was fitted on.
         classes : array-like of shape (n_classes,), default=None
             Labels to which answers are aligned, all that models train on and perhaps others; by
             default all labels in the data.

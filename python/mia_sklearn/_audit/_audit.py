@@ -117,7 +117,8 @@ def audit(
         the training records' entries, then those of the test records, on which references
         train too; a pandas Series goes with the labels of its index, where they are those of
         `X_train` and `X_test`. The same holds for `slices` and `groups`. A defense's
-        `X_reference` and `y_reference` go whole to each.
+        `X_reference` and `y_reference` go whole to each. Each reference gets a copy of callbacks
+        as they were before training; a fitted model is refused, since it knows the members.
     split : {"random", "other", None}, default=None
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.

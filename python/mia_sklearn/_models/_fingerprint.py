@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copyreg
-import dis
 import enum
 import functools
 import hashlib
 import sys
-import sysconfig
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from logging import Logger
@@ -22,6 +20,7 @@ from scipy import sparse
 
 from .._records._rows import is_frame, through_narwhals
 from ._kinds import is_module
+from ._reach import enclosed, globals_of, is_installed, is_installed_file
 
 __all__ = ["fingerprint"]
 
@@ -179,7 +178,7 @@ class _Describer:
 
     def _class(self, cls: type, name: str) -> bytes:
         where = [cls.__module__, cls.__qualname__, _version(cls.__module__)]
-        if _is_installed(sys.modules.get(cls.__module__)):
+        if is_installed(sys.modules.get(cls.__module__)):
             return _hash("class", *where)
         behaviour = {
             key: self.digest(value, f"{name}.{key}")
@@ -196,15 +195,14 @@ class _Describer:
         if isinstance(registry, MappingProxyType):
             # Of `functools.singledispatch`, whose code says nothing.
             return self.digest(registry, name)
-        cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-        held = [function.__defaults__, function.__kwdefaults__, vars(function), cells]
+        held = [function.__defaults__, function.__kwdefaults__, vars(function), enclosed(function)]
         state = self._items("state", held, name)
         where = [function.__module__, function.__qualname__, _version(function.__module__)]
         parts = [self.digest(code, name)]
-        if not _is_installed_file(code.co_filename):
+        if not is_installed_file(code.co_filename):
             parts += [
                 _hash(used, self.digest(function.__globals__[used], f"{name}.{used}"))
-                for used in sorted(_globals_of(code))
+                for used in sorted(globals_of(code))
                 if used in function.__globals__
             ]
         return _hash("function", *where, state, *parts)
@@ -262,7 +260,7 @@ def _body(cls: type) -> dict[str, Any]:
         name: value
         for name, value in others.items()
         if not name.startswith("_")
-        or (isinstance(value, FunctionType) and not _is_installed_file(value.__code__.co_filename))
+        or (isinstance(value, FunctionType) and not is_installed_file(value.__code__.co_filename))
     }
 
 
@@ -279,24 +277,6 @@ def _hash(*parts: Any) -> bytes:
     return sha.digest()
 
 
-def _globals_of(code: CodeType) -> set[str]:
-    used = {
-        instruction.argval
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    }
-    inner = [const for const in code.co_consts if isinstance(const, CodeType)]
-    return used.union(*map(_globals_of, inner))
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
-
-
 @functools.cache
 def _version(module: str | None) -> str:
     top = sys.modules.get((module or "").partition(".")[0])
@@ -305,28 +285,8 @@ def _version(module: str | None) -> str:
 
 def _source(module: ModuleType) -> bytes:
     """Return what tells a module from a changed one: its package's version, or its text."""
-    if _is_installed(module):
+    if is_installed(module):
         return _version(module.__name__).encode()
     file = Path(getattr(module, "__file__", None) or "")
     files = sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]
     return _hash(*(path.read_bytes() for path in files if path.is_file()))
-
-
-def _is_installed(module: ModuleType | None) -> bool:
-    """Tell whether Python or an installed package holds a module, so that its version tells it."""
-    if module is None or module.__name__ == "__main__":
-        return False
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return module.__name__.partition(".")[0] in sys.stdlib_module_names
-    return _is_installed_file(file)
-
-
-@functools.cache
-def _is_installed_file(file: str) -> bool:
-    if file.startswith("<frozen "):
-        return True
-    # This package too, wherever it lies: its version tells its code.
-    roots = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    roots.append(str(Path(__file__).parent))
-    return any(Path(file).is_relative_to(root) for root in roots) or "site-packages" in file

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ._own_copy import own_copy
+
 MAX_CATEGORIES = 64
 _VALUES_PER_CHUNK = 2**24
 # What a text counts for: some have more words, many share them.
@@ -248,14 +250,16 @@ def concat_rows(*tables: Any) -> Any:
 def take_params(params: dict[str, Any], rows: Any, n: int) -> dict[str, Any]:
     """Select rows of those arguments of `fit` that have one entry for each of `n` records.
 
-    Other tables are copied: what `fit` is given it may write to.
+    Others are copied: what `fit` is given it may write to, and callbacks keep count.
     """
-    taken = {}
+    taken: dict[str, Any] = {}
+    made: dict[int, Any] = {}
     for name, value in params.items():
         if has_entries(name, value) and n_rows(value) == n:
             taken[name] = take_rows(value, rows)
         else:
-            taken[name] = copied(value) if getattr(value, "shape", ()) else value
+            is_table = getattr(value, "shape", ())
+            taken[name] = copied(value) if is_table else own_copy(value, made)
     return taken
 
 
@@ -302,20 +306,21 @@ def from_pandas(frame: Any, like: Any) -> Any:
             import pandas as pd
 
             return pd.Series(texts, index=frame.index, name=like.name, dtype=like.dtype)
-        return _narwhals_series(like.name, texts, through_narwhals(like)).to_native()
+        return narwhals_series(like.name, texts, through_narwhals(like)).to_native()
     seen = None if is_frame(like) else through_narwhals(like)
     if seen is None:
         return frame
     import narwhals as nw
 
     columns = [
-        _narwhals_series(name, frame.iloc[:, place].to_numpy(), seen[name])
+        narwhals_series(name, frame.iloc[:, place].to_numpy(), seen[name])
         for place, name in enumerate(seen.columns)
     ]
     return nw.concat([column.to_frame() for column in columns], how="horizontal").to_native()
 
 
-def _narwhals_series(name: str, values: np.ndarray, like: Any) -> Any:
+def narwhals_series(name: str, values: np.ndarray, like: Any) -> Any:
+    """Return values as a Series of narwhals, of the library and the dtype of another."""
     import narwhals as nw
     import pandas as pd
 

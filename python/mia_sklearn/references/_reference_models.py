@@ -300,7 +300,7 @@ class ReferenceModels(AnsweredModels):
             The records under audit: an array, a data frame (of pandas, Polars, pyarrow), a sparse
             matrix, or a list, Series or array of texts. Models get copies of its rows.
         y : array-like of shape (n_pool,)
-            Their labels; generators are trained without.
+            Their labels; generators are trained without. Of a Series estimators get one too.
         population : tuple (X, y), default=None
             Other records of the same kind, on which alone the models train. For generators a
             table alone.
@@ -312,7 +312,7 @@ class ReferenceModels(AnsweredModels):
             trained on (those of the pool, or of the population when there is one, then those
             of the core) are sliced to each training set; a pandas Series goes with the labels of
             its index, where the records have one. A defense's `X_reference` and `y_reference` go
-            whole to each.
+            whole to each. Callbacks are copied, as they were before training.
         classes : array-like of shape (n_classes,), default=None
             Labels to which answers are aligned, all that models train on and perhaps others; by
             default all labels in the data.

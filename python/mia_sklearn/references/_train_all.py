@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -154,6 +155,8 @@ class _Run:
                 disable=not self.progress,
                 at_once=effective_n_jobs(n_jobs),
             )
+            # Of labels in a frame, as the target was given them too.
+            warnings.simplefilter("ignore", DataConversionWarning)
             try:
                 for model, answer in shown:
                     self._done(model, answer)

@@ -199,6 +199,12 @@ CASES = {
     # Slices.
     "unknown slice": (on_frames(slices="planet"), "slices names the column 'planet'.*age"),
     "slice of an array": ({"slices": "age"}, "slices names the column 'age'.*Give a dict"),
+    "slices in a generator": ({"slices": (k for k in "ab")}, "slices must be the name of a column"),
+    "slices by a function": (
+        {"slices": len},
+        "a dict from a name to one value per record, got a b",
+    ),
+    "slices in a table": ({"slices": np.zeros((80, 2))}, "slices must be the name of a column"),
     "short slice": ({"slices": {"sex": ["f"] * 40}}, r"slices\['sex'\] has 40 values; .*: 80"),
     "slices of one": (
         {"slices": {"name": [f"name {k}" for k in range(80)]}},

@@ -166,8 +166,8 @@ def audit(
     Raises
     ------
     ValueError
-        If an argument is wrong, or too few records of a side occur once, before any model is
-        trained.
+        If an argument is wrong, or a side has less than 10 records that occur once (with
+        `groups`, people who have a record of their own), before any model is trained.
 
     See Also
     --------
@@ -198,7 +198,11 @@ def audit(
     With `groups` the unit of privacy is a person: references train on all of a person's records
     or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken
     unless another one is given), and rates, intervals, p-values, epsilon, controls and
-    `records` count each person once. `split="random"` then says that people were split at
+    `records` count each person once. People are told apart by value: numbers by theirs,
+    whatever type holds them (1, 1.0 and Decimal("1.00") are one person), texts by all of their
+    characters. A number beside a text that reads like it (0 and "0") is refused, and so are
+    numbers so large that floating point holds one for several; the same holds for values of
+    `slices`. `split="random"` then says that people were split at
     random. p-values are those of the mean signal of a person's records. Vulnerable records are
     not marked, and the shift is looked for on one record of each person. Equal records of one
     person are no repetition; a person all of whose records are other people's too is not

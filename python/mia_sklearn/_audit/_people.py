@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._records._groups import Grouping, check_apart, group_codes
+from .._records._groups import Grouping, check_apart, group_codes, identifiers
 from .._records._index import in_order_of
 from .._records._rows import column_names, column_of, n_rows, without_column
 from ..attacks import GroupAttack
@@ -31,7 +31,8 @@ def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, 
                 f"groups names the column {groups!r}, which {name} does not have; it has "
                 f"{columns}. Give one value per record for anything else."
             )
-    values = np.concatenate([column_of(X, groups).astype(object) for X in (X_train, X_test)])
+    columns = (identifiers(column_of(X, groups), groups) for X in (X_train, X_test))
+    values = np.concatenate([np.asarray(column).astype(object) for column in columns])
     if is_feature(groups, model, X_train.shape[1]):
         return values, X_train, X_test
     return values, without_column(X_train, groups), without_column(X_test, groups)

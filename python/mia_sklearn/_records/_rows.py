@@ -154,9 +154,19 @@ def column_names(X: Any) -> list[Any]:
     return list(through_narwhals(X).columns) if is_foreign(X) else []
 
 
-def column_of(X: Any, name: Any) -> np.ndarray:
-    """Return a column of a frame by its name."""
-    return X[name].to_numpy() if is_frame(X) else through_narwhals(X)[name].to_numpy()
+def column_of(X: Any, name: Any) -> Any:
+    """Return a column of a frame by its name, as its library's Series.
+
+    Raises
+    ------
+    ValueError
+        If several columns have the name.
+    """
+    if not is_frame(X):
+        return through_narwhals(X)[name].to_native()
+    if list(X.columns).count(name) > 1:
+        raise ValueError(f"The records have several columns named {name!r}: rename all but one.")
+    return X[name]
 
 
 def without_column(X: Any, name: Any) -> Any:

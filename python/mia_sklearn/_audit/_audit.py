@@ -166,8 +166,8 @@ def audit(
     Raises
     ------
     ValueError
-        If an argument is wrong, or a side has less than 10 records that occur once (with
-        `groups`, people who have a record of their own), before any model is trained.
+        If an argument is wrong, or a side has less than 10 people (of records, where some are
+        left out since they occur more than once), before any model is trained.
 
     See Also
     --------

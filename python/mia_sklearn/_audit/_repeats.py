@@ -90,7 +90,8 @@ def find_repeats(
     alone = ~units.least(shared)
     of_train = train[units.first]
     left = [(int((alone & side).sum()), int(side.sum())) for side in (of_train, ~of_train)]
-    _check_enough(left, of_people=people is not None)
+    if shared.any() or people is not None:
+        _check_enough(left, of_people=people is not None)
     lost = [n_all - n for n, n_all in left] if people is not None else [0, 0]
     counts = [int((mask & side).sum()) for mask in (shared, both) for side in (train, ~train)]
     return alone[units.of_row], Repeats(*counts, *lost)
@@ -108,7 +109,7 @@ def _check_enough(left: list[tuple[int, int]], *, of_people: bool) -> None:
     if min(n_train, n_test) >= FEWEST:
         return
     if (n_train, n_test) == (all_train, all_test):
-        what, why, fix = "people" if of_people else "records", "", "Give more."
+        what, why, fix = "people", "", "Give more."
     else:
         what = "people have a record of their own" if of_people else "records occur once"
         why = (

@@ -671,6 +671,10 @@ def test_each_row_has_objects_of_its_own():
         one, two = np.asarray(cells).ravel()
         one.append(2)
         assert (two, late[200]) == ([1], [1])
+        # Behind many cells into which nothing can be written.
+        whole = take_rows(X, slice(None))
+        np.asarray(whole["a"] if hasattr(whole, "columns") else whole).ravel()[200].append(3)
+        assert late[200] == [1]
     frame = pd.DataFrame({"a": late}, index=np.arange(201) + 5)
     assert take_rows(frame, [200]).index.tolist() == [205]
     assert take_rows(pd.Series([["a", "b"], ["c", "d"]]), slice(None)).tolist()[1] == ["c", "d"]

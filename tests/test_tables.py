@@ -27,6 +27,7 @@ from mia_sklearn._records._index import in_order_of
 from mia_sklearn._records._numeric import numeric_features
 from mia_sklearn._records._perturbation import Perturbation
 from mia_sklearn._records._rows import (
+    as_table,
     concat_rows,
     from_pandas,
     take_rows,
@@ -242,6 +243,14 @@ def test_swapped_columns_of_a_polars_frame_are_refused():
         audit(model, pl.LazyFrame(train), y_train, test, y_test, **K)
     with pytest.raises(ValueError, match="must be tables of one kind"):
         audit(model, train, y_train, to_pandas(test), y_test, **K)
+
+
+def test_two_columns_of_a_name_are_refused():
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table([[1, 2], [3, 4]], names=["a", "a"])
+    for X in (table, pd.DataFrame([[1, 3], [2, 4]], columns=["a", "a"])):
+        with pytest.raises(ValueError, match="has several columns named 'a': rename all but one"):
+            as_table(X, "X_train")
 
 
 def test_enums_of_polars_frames_are_united():

@@ -244,6 +244,7 @@ def audit(
         classes=classes,
         query_budget=query_budget,
         comparison=comparison,
+        n_jobs=n_jobs,
         seed=seed_of(random_state, cache),
     )
     asked = ask(
@@ -289,6 +290,7 @@ def _planned(
     classes: Any,
     query_budget: int | None,
     comparison: pd.DataFrame | None,
+    n_jobs: int | None,
     seed: int,
 ) -> tuple[Planned, int]:
     """Check what was asked for, and lay out what is to be done; count the references."""
@@ -310,6 +312,7 @@ def _planned(
         n_references=n_references,
         max_records=max_records,
         n_queries=n_queries,
+        n_jobs=n_jobs,
     )
     compared = None if comparison is None else read_comparison(comparison)
     target = model if generates else classifier_of(model, X_train, y_train, classes, query_budget)

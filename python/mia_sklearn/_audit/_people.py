@@ -8,7 +8,7 @@ import numpy as np
 
 from .._records._groups import Grouping, check_apart, group_codes, identifiers
 from .._records._index import in_order_of
-from .._records._rows import column_names, column_of, n_rows, without_column
+from .._records._rows import as_table, column_names, column_of, n_rows, without_column
 from ..attacks import GroupAttack
 from ..stats import pooled_p_values
 
@@ -24,7 +24,7 @@ def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, 
     if not isinstance(groups, str):
         return groups, X_train, X_test
     for name, X in (("X_train", X_train), ("X_test", X_test)):
-        names = column_names(X)
+        names = column_names(as_table(X, name))
         if groups not in names:
             columns = ", ".join(map(str, names[:20])) or "no names"
             raise ValueError(

@@ -56,7 +56,7 @@ def in_order_of(name: str, values: Any, *tables: Any) -> Any:
         return _without_index(values)
     raise ValueError(
         f"The index of {name} holds other labels than the records, the first of which is "
-        f"{labels[0]!r}: give {name} with the labels of its records, or without its index "
+        f"{labels.tolist()[0]!r}: give {name} with the labels of its records, or without its index "
         "(.to_numpy()) in their order."
     )
 
@@ -104,8 +104,8 @@ def in_order_asked(name: str, answer: Any, labels: Any) -> Any:
             return _without_index(answer.iloc[places])
     raise ValueError(
         f"{name} answered with other labels in the index than those of the records asked about, "
-        f"first {index[0]!r} in place of {labels[0]!r}: return one row per record with their "
-        "index, or an array (.to_numpy()) in their order."
+        f"first {index.tolist()[0]!r} in place of {labels.tolist()[0]!r}: return one row per "
+        "record with their index, or an array (.to_numpy()) in their order."
     )
 
 

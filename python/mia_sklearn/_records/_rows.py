@@ -8,7 +8,7 @@ values looks at `to_pandas` of it, and `from_pandas` turns what was drawn or cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ def through_narwhals(X: Any) -> Any:
         return None
     import narwhals as nw
 
+    # Of pyarrow, whose tables may have several columns of one name, as narwhals' may not.
+    _check_names(getattr(X, "column_names", ()), "A table")
     seen = nw.from_native(X, eager_only=True, allow_series=True, pass_through=True)
     return seen if isinstance(seen, (nw.DataFrame, nw.Series)) else None
 
@@ -63,7 +65,10 @@ def as_table(X: Any, name: str = "X") -> Any:
     ValueError
         If it is none.
     """
-    if is_frame(X) or is_foreign(X):
+    if is_frame(X):
+        _check_names(X.columns.tolist(), name)
+        return X
+    if is_foreign(X):
         return X
     if sparse.issparse(X):
         return X.tocsr()
@@ -96,6 +101,12 @@ def as_table(X: Any, name: str = "X") -> Any:
             f"Reshape your data, a single feature with {name}.reshape(-1, 1)."
         )
     return X
+
+
+def _check_names(columns: Sequence[Any], name: str) -> None:
+    if len(set(columns)) < len(columns):
+        twice = next(column for column in columns if columns.count(column) > 1)
+        raise ValueError(f"{name} has several columns named {twice!r}: rename all but one.")
 
 
 def _as_documents(X: Any) -> Any:
@@ -155,18 +166,8 @@ def column_names(X: Any) -> list[Any]:
 
 
 def column_of(X: Any, name: Any) -> Any:
-    """Return a column of a frame by its name, as its library's Series.
-
-    Raises
-    ------
-    ValueError
-        If several columns have the name.
-    """
-    if not is_frame(X):
-        return through_narwhals(X)[name].to_native()
-    if list(X.columns).count(name) > 1:
-        raise ValueError(f"The records have several columns named {name!r}: rename all but one.")
-    return X[name]
+    """Return a column of a frame by its name, as its library's Series."""
+    return X[name] if is_frame(X) else through_narwhals(X)[name].to_native()
 
 
 def without_column(X: Any, name: Any) -> Any:

@@ -314,6 +314,8 @@ class TextFile:
                 hint = " Where decimals follow a comma, add --decimal ','."
             elif re.fullmatch(r"\s*[+-]?[\d.,]+\s*%\s*", cell):
                 hint = " Write percentages as numbers, as the model was fitted on them."
+            elif re.fullmatch(r"\s*[^\d\s.,+-]*\s*[+-]?[.,]?\d[\d.,]*\s*[^\d\s.,]*\s*", cell):
+                hint = " Write numbers without units or signs of currency."
             else:
                 hint = f" If it means that nothing is known, add --na-values {cell!r}."
         if name == self.reading.target:

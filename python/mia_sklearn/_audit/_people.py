@@ -31,8 +31,8 @@ def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, 
                 f"groups names the column {groups!r}, which {name} does not have; it has "
                 f"{columns}. Give one value per record for anything else."
             )
-    columns = (identifiers(column_of(X, groups), groups) for X in (X_train, X_test))
-    values = np.concatenate([np.asarray(column).astype(object) for column in columns])
+    sides = [identifiers(column_of(X, groups), groups) for X in (X_train, X_test)]
+    values = np.concatenate([np.asarray(side).astype(object) for side in sides])
     if is_feature(groups, model, X_train.shape[1]):
         return values, X_train, X_test
     return values, without_column(X_train, groups), without_column(X_test, groups)

@@ -244,10 +244,12 @@ class TextFile:
             cells = columns[name].dropna().astype(object)
             unseen = cells[~cells.isin(values)]
             if len(unseen) >= max(1, _UNSEEN * len(cells)):
+                whole = unseen.astype(str).str.removesuffix(".0")
+                hint = " without '.0'" if whole.isin(list(map(str, values))).any() else ""
                 warnings.warn(
                     f"{self.path}: column {name!r}: {len(unseen)} of {len(cells)} cells hold "
                     f"values that the model never saw, such as {unseen.iloc[0]!r}; it knows "
-                    f"{shortened(values, 5)}. Write them as in the data that it was fitted on.",
+                    f"{shortened(values, 5)}. Write them{hint} as in the data that it was fitted on.",
                     stacklevel=5,
                 )
 

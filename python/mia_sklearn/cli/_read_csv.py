@@ -249,7 +249,8 @@ class TextFile:
                 warnings.warn(
                     f"{self.path}: column {name!r}: {len(unseen)} of {len(cells)} cells hold "
                     f"values that the model never saw, such as {unseen.iloc[0]!r}; it knows "
-                    f"{shortened(values, 5)}. Write them{hint} as in the data that it was fitted on.",
+                    f"{shortened(values, 5)}. Write them{hint} as in the data that it was fitted "
+                    "on.",
                     stacklevel=5,
                 )
 

@@ -38,7 +38,7 @@ from mia_sklearn._records._groups import Grouping
 from mia_sklearn.access import LabelAccess
 from mia_sklearn.attacks import ThresholdAttack
 from mia_sklearn.cli import main
-from mia_sklearn.cli._main import _judge
+from mia_sklearn.cli._gate import Gate
 from mia_sklearn.conditions import parse
 from mia_sklearn.metrics import Estimate, compute, roc_auc
 from mia_sklearn.stats import nonmembers_needed
@@ -331,10 +331,11 @@ def test_every_option_reaches_the_audit(monkeypatch, tmp_path, capsys):
     assert {name: given[name] for name in expected} == expected
 
 
-def test_a_gate_that_fails_is_not_undecided(make_report, capsys):
+def test_a_gate_that_fails_is_not_undecided(make_report):
     conditions = [parse("tpr@0.001 > 0.5"), parse("auc > 0.6"), parse("auc < 0.6")]
-    assert _judge(conditions, make_report(), strict=True) == 1
-    lines = capsys.readouterr().out.splitlines()
+    judged = Gate(conditions, strict=True, where="").judge(make_report())
+    assert judged.code == 1
+    lines = judged.lines()
     assert [line.partition(" ")[0] for line in lines] == ["UNDECIDED", "FAILED", "PASSED", "gate:"]
     assert lines[-1] == "gate: FAILED (exit 1)"
     assert "98.33 % interval" in lines[1]  # Three conditions share the error of one.

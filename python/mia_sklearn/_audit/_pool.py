@@ -129,8 +129,8 @@ def make_pool(
     tables = united(*given, "X_train", "X_test")
     if labelled and len(np.unique(labels[0])) < 2:
         raise ValueError(
-            f"y_train holds one class only, {labels[0][0]!r}: nothing was learned that could be "
-            "told apart."
+            f"y_train holds one class only, {labels[0].tolist()[0]!r}: nothing was learned that "
+            "could be told apart."
         )
     n_train, n_test = len(labels[0]), len(labels[1])
     people, names = None, np.empty(0)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dis
-import functools
 import sys
-import sysconfig
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["enclosed", "globals_of", "is_installed", "is_installed_file", "is_library", "parts_of"]
+from ._code import globals_of, is_installed, is_installed_file, names_in
+
+__all__ = ["enclosed", "is_library", "parts_of"]
 
 _MOST_ENTRIES = 1000
 
@@ -75,51 +73,12 @@ def _named_by(function: FunctionType) -> list[Any]:
     known = function.__globals__
     held = [known[name] for name in sorted(globals_of(code)) if name in known]
     modules = [value for value in held if isinstance(value, ModuleType) and not is_installed(value)]
-    attributes = _attributes_of(code) if modules else set()
+    attributes = names_in(code) if modules else frozenset()
     inside = [vars(module)[name] for module in modules for name in attributes & vars(module).keys()]
     return [value for value in held if not isinstance(value, ModuleType)] + inside
-
-
-def globals_of(code: CodeType) -> set[str]:
-    """Return the names of globals that code reads, functions in it included."""
-    used = {
-        instruction.argval
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    }
-    return used.union(*map(globals_of, _inner(code)))
-
-
-def _attributes_of(code: CodeType) -> set[str]:
-    return set(code.co_names).union(*map(_attributes_of, _inner(code)))
-
-
-def _inner(code: CodeType) -> list[CodeType]:
-    return [const for const in code.co_consts if isinstance(const, CodeType)]
 
 
 def is_library(kind: type) -> bool:
     """Tell whether Python or an installed package defines a class."""
     module = sys.modules.get(kind.__module__)
     return kind.__module__ == "builtins" or is_installed(module)
-
-
-def is_installed(module: ModuleType | None) -> bool:
-    """Tell whether Python or an installed package holds a module, so that its version tells it."""
-    if module is None or module.__name__ == "__main__":
-        return False
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return module.__name__.partition(".")[0] in sys.stdlib_module_names
-    return is_installed_file(file)
-
-
-@functools.cache
-def is_installed_file(file: str) -> bool:
-    """Tell whether a file is Python's own or of an installed package."""
-    if file.startswith("<frozen "):
-        return True
-    # This package too, wherever it lies: its version tells its code.
-    roots = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    roots.append(str(Path(__file__).parents[1]))
-    return any(Path(file).is_relative_to(root) for root in roots) or "site-packages" in file

@@ -22,6 +22,8 @@ from ..access import BaseAccess, Question
 
 # Of the stored answers; answers of another layout are made anew.
 _LAYOUT = 2
+# Settings of scikit-learn that decide what a model is trained on.
+_SETTINGS = ("enable_metadata_routing", "transform_output")
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def _name(job: Job) -> bytes:
         # Seeds and cores are set for each model: what the user gave does not matter.
         estimator = configured(estimator, 0)
     parts = {
+        "settings": [sklearn.get_config().get(name) for name in _SETTINGS],
         "versions": (_LAYOUT, __version__, sklearn.__version__, np.__version__, scipy.__version__),
         "estimator": estimator,
         "X": job.table,

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from .._models._kinds import is_generator, tags_of
+from .._models._random import random_state_of
 from .._models._trainable import check_trainable
 from .._observations._neighborhood import perturbed_copies
 from .._records._checked import note_features
@@ -427,7 +427,7 @@ class ReferenceModels(AnsweredModels):
     def _entropy(self, job: Job) -> int:
         if self.cache is not None and self.random_state is None:
             return int.from_bytes(job.name[:4], "little") % _LARGEST_SEED
-        return int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+        return int(random_state_of(self.random_state).randint(_LARGEST_SEED))
 
     def _check_parameters(self) -> None:
         if self.n_models < 2:

@@ -23,7 +23,7 @@ from .._models._backend import Backend, backend_of
 from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
-from .._process._parallel import at_most, settled_warnings
+from .._process._parallel import at_most, check_n_jobs, settled_warnings
 from .._process._progress import progress_bar
 from .._records._rows import positions
 from ._job import Job
@@ -55,6 +55,7 @@ def train_all(
     n_columns) and are NaN for a lost model. If none of the first few models can be trained, the
     first of them and its error are raised.
     """
+    check_n_jobs(n_jobs)
     options: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress}
     if store is not None:
         return _stored(job, membership, seeds, store, options)

@@ -227,3 +227,10 @@ def test_links_of_a_site_are_checked(tmp_path):
         "utf-8",
     )
     assert len(faults(tmp_path)) == 3
+
+
+def test_what_changed_lately_is_shown():
+    changes = runpy.run_path(str(DOCS / "_ext" / "changes.py"))
+    noted = [path for path in (ROOT / "changes").glob("*.*.md") if path.name != "README.md"]
+    assert changes["lately"]().count("\n- ") == len(noted)
+    assert "<!-- lately -->\n" in PAGES["changelog"]

@@ -121,6 +121,11 @@ class ConditionResult:
         NaN where withheld.
     confidence : float
         The confidence at which the interval was read.
+    n_members, n_nonmembers : int
+        Records, or people, behind the estimate.
+    n_identified, n_false_alarms : int or None
+        Members, and non-members, called members where the metric is read; None where it is read
+        at no false-positive rate.
     """
 
     condition: Condition
@@ -130,6 +135,22 @@ class ConditionResult:
     low: float
     high: float
     confidence: float
+    n_members: int = 0
+    n_nonmembers: int = 0
+    n_identified: int | None = None
+    n_false_alarms: int | None = None
+
+    @property
+    def explanation(self) -> str:
+        """The reason, and how many records or people it rests on."""
+        counts = f"{self.n_members:,} members", f"{self.n_nonmembers:,} others"
+        if self.n_identified is not None and self.n_false_alarms is not None:
+            named = f"named {self.n_identified:,}", f"{self.n_false_alarms:,}"
+            counts = f"{named[0]} of {counts[0]}", f"{named[1]} of {counts[1]}"
+        return f"{self.reason.removesuffix('.')}; {', '.join(counts)}."
+
+    def __str__(self) -> str:
+        return f"{_RESULTS[self.outcome]} {self.condition}: {self.explanation}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,7 +177,7 @@ class CheckOutcome:
         return self.outcome == "pass"
 
     def __str__(self) -> str:
-        return "\n  ".join([_OUTCOMES[self.outcome], *map(_told, self.results)])
+        return "\n  ".join([_OUTCOMES[self.outcome], *map(str, self.results)])
 
     def __repr__(self) -> str:
         # A failed assertion shows its beginning on one line: what made it fail comes first.
@@ -328,7 +349,8 @@ def evaluate(
         withheld = f"The audit's numbers decide nothing: {'; '.join(report.doubts)}."
     if withheld:
         nan = math.nan
-        return ConditionResult(condition, "open", withheld, nan, nan, nan, confidence)
+        sizes = report.info["n_members"], report.info["n_nonmembers"]
+        return ConditionResult(condition, "open", withheld, nan, nan, nan, confidence, *sizes)
     estimate = metrics.compute(
         condition.measure,
         report.records["member"].to_numpy(),
@@ -403,4 +425,16 @@ def _decide(
     note = estimate.note.removeprefix("interval withheld: ") if outcome == "open" else ""
     note = f" ({note})" if note else ""
     reason = f"{measured}, {interval}{note}."
-    return ConditionResult(condition, outcome, reason, float(estimate.value), low, high, confidence)
+    counts = estimate.n_identified, estimate.n_false_alarms
+    return ConditionResult(
+        condition,
+        outcome,
+        reason,
+        float(estimate.value),
+        low,
+        high,
+        confidence,
+        estimate.n_members,
+        estimate.n_nonmembers,
+        *(None if count is None else int(count) for count in counts),
+    )

@@ -93,6 +93,7 @@ def _audit(args: argparse.Namespace) -> int:
     from .._audit import audit
 
     conditions = _conditions(args)
+    baseline = None if args.baseline is None else _baseline(args)
     if args.output is not None:
         _check_writable(args.output)
     inputs = _inputs(args)
@@ -122,7 +123,7 @@ def _audit(args: argparse.Namespace) -> int:
         else:
             if not args.quiet:
                 print(f"\nThe whole report: {page}")
-    code = _judge(conditions, report, strict=args.strict)
+    code = _judge(conditions, report, baseline, strict=args.strict)
     if unsaved is not None:
         raise unsaved
     return code
@@ -186,7 +187,7 @@ def _conditions(args: argparse.Namespace) -> list[Condition]:
     from ..attacks._registry import variants
     from ..conditions import parse
 
-    if args.strict and not args.fail_if:
+    if args.strict and not args.fail_if and args.baseline is None:
         raise ValueError(
             "--strict needs a condition: add --fail-if, such as --fail-if 'auc > 0.6'."
         )
@@ -195,11 +196,32 @@ def _conditions(args: argparse.Namespace) -> list[Condition]:
     return [parse(text, known) for text in args.fail_if]
 
 
-def _judge(conditions: list[Condition], report: AuditReport, *, strict: bool) -> int:
+def _baseline(args: argparse.Namespace) -> AuditReport:
+    """Read the earlier audit, and refuse one with which this audit has no attack in common."""
+    from ..attacks._registry import headline_of
+    from ..report import AuditReport
+
+    baseline = AuditReport.load(args.baseline)
+    if args.attacks and headline_of(args.attacks) not in baseline.attacks:
+        raise ValueError(
+            f"--baseline {args.baseline} has no numbers of {headline_of(args.attacks)!r}, which "
+            f"would make the verdict; it has {', '.join(baseline.attacks)}. Name these by "
+            "--attacks, or make another baseline."
+        )
+    return baseline
+
+
+def _judge(
+    conditions: list[Condition],
+    report: AuditReport,
+    baseline: AuditReport | None,
+    *,
+    strict: bool,
+) -> int:
     """Print what the report says of each condition to fail on; return the exit code."""
     from ..conditions import evaluate
 
-    if not conditions:
+    if not conditions and baseline is None:
         return FINE
     # A gate fails where its condition surely holds.
     words = {"holds": "FAILED", "violated": "PASSED", "open": "UNDECIDED"}
@@ -207,7 +229,12 @@ def _judge(conditions: list[Condition], report: AuditReport, *, strict: bool) ->
     for condition in conditions:
         result = evaluate(condition, report, n_conditions=len(conditions))
         said.add(words[result.outcome])
-        print(f"{words[result.outcome]} --fail-if {condition}: {result.reason}")
+        print(f"{words[result.outcome]} --fail-if {condition}: {result.explanation}")
+    if baseline is not None:
+        compared = report.compare(baseline)
+        word = "PASSED" if compared else "FAILED"
+        said.add("UNDECIDED" if compared.doubts else word)
+        print(f"{'UNDECIDED' if compared.doubts else word} --baseline: {compared}")
     worst = next(word for word in ("FAILED", "UNDECIDED", "PASSED") if word in said)
     code = {"FAILED": FAILS, "UNDECIDED": OPEN if strict else FINE, "PASSED": FINE}[worst]
     hint = "; --strict makes it 3" if worst == "UNDECIDED" and not strict else ""

@@ -125,7 +125,7 @@ bench-peers: $(VENV)/.package $(PEERS)/.installed
 
 # The reference, from the docstrings, into site/.
 DOCUMENTED := access attacks base cluster conditions datasets defenses disclosure metrics neighbors plots \
-	references report selection signals stats torch vulnerability
+	pytest_plugin references report selection signals stats torch vulnerability
 # pdoc reads what a module holds, and the public names are loaded at first use only.
 LOADED := import mia_sklearn as m, mia_sklearn.plots as d, pdoc.__main__ as p; \
 	[vars(x).update({name: getattr(x, name) for name in x.__all__}) for x in (m, d)]; p.cli()

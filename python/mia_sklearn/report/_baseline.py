@@ -153,7 +153,7 @@ def compare_reports(
         for measure, estimates, difference in zip(_MEASURES, *found, strict=True)
     )
     outcomes = {each.outcome for each in differences}
-    outcome: Outcome = next((o for o in ("worse", "better") if o in outcomes), "open")  # type: ignore[misc]
+    outcome: Outcome = next((o for o in ("worse", "better") if o in outcomes), "open")
     return BaselineComparison(outcome, differences, attack, paired, reason, doubts, confidence)
 
 

@@ -84,28 +84,30 @@ class AttackBenchmark:
             table, membership = references.shadow_observations(**{"random_state": 0, **options})
         else:
             table, membership = references
-        fitted = clone(attack).fit(table, membership)
-        scores = fitted.decision_function(observations)
+        self._benchmark.group = f"attacks: {self.step}"
+        run = self._timed(rounds)
+        fitted = run["fit"](lambda: clone(attack).fit(table, membership))
+        scores = run["scoring"](lambda: fitted.decision_function(observations))
         found = {each: compute(each, member, scores, confidence=confidence) for each in _MEASURES}
         extra = _extra(found, fitted, references, table) | {
             "attack": name,
+            "parameters": repr(attack),
             "step": self.step,
             "confidence": confidence,
         }
-        self._benchmark.group = f"attacks: {self.step}"
         self._benchmark.extra_info.update(extra)
-        if self.step == "fit":
-            self._time(lambda: clone(attack).fit(table, membership), rounds)
-        else:
-            self._time(lambda: fitted.decision_function(observations), rounds)
         self._note(name, found)
         return found
 
-    def _time(self, run: Any, rounds: int | None) -> None:
-        if rounds is None:
-            self._benchmark(run)
-        else:
-            self._benchmark.pedantic(run, rounds=rounds)
+    def _timed(self, rounds: int | None) -> dict[str, Any]:
+        """Return what runs each step, and gives its result: the one in question is timed."""
+
+        def time(step: Any) -> Any:
+            if rounds is None:
+                return self._benchmark(step)
+            return self._benchmark.pedantic(step, rounds=rounds)
+
+        return {step: time if step == self.step else (lambda step: step()) for step in _STEPS}
 
     def _note(self, name: str, found: dict[str, Estimate]) -> None:
         """Put what was measured into the row of this test's table, which both steps share."""
@@ -126,13 +128,14 @@ def _made(attack: Any) -> tuple[str, Any]:
 
     from ..attacks import all_attacks
 
+    listed = {info.name: info for info in all_attacks()}
     if isinstance(attack, str):
-        listed = {info.name: info for info in all_attacks()}
         if attack not in listed:
             raise ValueError(f"Unknown attack {attack!r}; choose from {', '.join(listed)}.")
         name, attack = attack, listed[attack].make()
     else:
-        name, attack = type(attack).__name__, clone(attack)
+        own = (info.name for info in listed.values() if info.is_of(attack))
+        name, attack = next(own, type(attack).__name__), clone(attack)
     if "random_state" in attack.get_params(deep=False) and attack.random_state is None:
         attack.set_params(random_state=0)
     return name, attack

@@ -20,6 +20,9 @@ class PrivacyAudit:
     def __init__(self, session: PrivacySession) -> None:
         self._session = session
 
+    def __repr__(self) -> str:
+        return "<privacy_audit>"
+
     def __call__(self, model: Any, *records: Any, **options: Any) -> AuditReport:
         """Audit a model.
 

@@ -35,6 +35,9 @@ class AttackBenchmark:
         self.step = step
         self._benchmark, self._session = benchmark, session
 
+    def __repr__(self) -> str:
+        return f"<benchmark_attack, {self.step}>"
+
     def __call__(
         self,
         attack: Any,

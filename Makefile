@@ -114,7 +114,7 @@ bench: $(VENV)/.test
 	$(BIN)/pytest benchmarks/test_boundary.py -q --benchmark-enable --benchmark-max-time=0.5 \
 		--benchmark-columns=min,median,rounds --benchmark-sort=name
 	OMP_NUM_THREADS=1 $(BIN)/pytest benchmarks/attacks -q -rs --benchmark-enable --benchmark-max-time=0.5 \
-		--benchmark-min-rounds=3 --benchmark-columns=min,median,rounds --benchmark-sort=mean
+		--benchmark-min-rounds=1 --benchmark-columns=min,median,rounds --benchmark-sort=mean
 
 # Its own environment: the peers bring torch, several GB, and pin older versions.
 $(PEERS)/.installed: $(UV) pyproject.toml

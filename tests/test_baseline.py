@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 import skops.io
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
+from mia_sklearn import audit
 from mia_sklearn.cli import main
 from mia_sklearn.stats import auc_interval, paired_auc_difference, tpr_interval
 from small_targets import FRAME, TEST, TRAIN, TREE, Y, fitted, run
@@ -110,6 +112,12 @@ def test_the_digest_is_of_the_records_and_of_who_is_a_member():
     assert digest(model=LogisticRegression(max_iter=1000), random_state=1) == first
     swapped = np.r_[60:120, 0:60]
     assert digest(FRAME.iloc[swapped], Y[swapped]) != first
+    # The same records in the same order, one more of which was trained on.
+    plain = FRAME.drop(columns="city")
+    halves = plain[:61], Y[:61], plain[61:], Y[61:]
+    options = {"n_references": 2, "attacks": "threshold", "controls": False, "progress": False}
+    more = audit(clone(TREE).fit(*halves[:2]), *halves, **options, n_jobs=1, random_state=0)
+    assert more.info["records_digest"] != first
     assert digest(FRAME.assign(a=FRAME["a"] + 1e-9)) != first
     assert digest(y=(Y + 1) % 3) != first
     whose = np.arange(120) // 2

@@ -12,6 +12,7 @@ from sklearn.datasets import make_classification
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels
+from mia_sklearn._process import _locks
 from mia_sklearn._process._locks import one_at_a_time
 
 HOLD = """
@@ -83,6 +84,21 @@ def test_a_run_that_was_killed_holds_nobody_up(tmp_path):
         with one_at_a_time(path, waited.set):
             assert process.wait(timeout=10) != 0
     assert waited.is_set()
+
+
+def test_a_file_that_was_taken_away_meanwhile_is_no_lock(tmp_path, monkeypatch):
+    path, lock, n_tries = tmp_path / "lock", _locks._lock, []
+
+    def lock_late(handle):
+        if not n_tries:
+            path.unlink()
+        n_tries.append(1)
+        lock(handle)
+
+    monkeypatch.setattr(_locks, "_lock", lock_late)
+    with one_at_a_time(path, pytest.fail):
+        assert path.exists()
+    assert len(n_tries) == 2
 
 
 @pytest.mark.parametrize("there", ["folder", "link", "nothing"])

@@ -16,7 +16,7 @@ FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tes
 	inversion inversion_contrast label_access cache enhancing large conditions plots plots_inversion \
 	plots_risk plots_uncertainty defenses_selena defenses_adversarial defended_nets sample_access access \
 	attack_details doubts exposed feature_space gmia leak lira_one_sided metrics private_labels \
-	published_thresholds scale stratified vulnerability docs notices)) \
+	published_thresholds scale stratified vulnerability docs notices baseline locks)) \
 	-m 'not slow and not gpu and not thorough' \
 	-k 'not demo and not (test_defenses_common and scikit_learn)'
 export UV_LINK_MODE := copy

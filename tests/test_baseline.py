@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,6 +156,15 @@ def test_the_text_begins_with_the_outcome(make_report):
     assert repr(compared).startswith("SURELY WORSE. SURELY WORSE auc of stacked is 0.9")
     assert "\n" not in repr(compared)
     assert str(now.compare(now)).startswith("CANNOT TELL from the baseline: ")
+
+
+def test_one_end_of_a_difference_may_be_withheld(make_report):
+    now, before = simulated(make_report, gap=3), simulated(make_report, "other", gap=0)
+    compared = now.compare(before)
+    half = replace(compared.differences[1], outcome="worse", low=0.1, high=math.nan)
+    shown = repr(replace(compared, differences=(half,)))
+    assert "SURELY WORSE tpr@0.01 of stacked is " in shown
+    assert shown.endswith("at 95 % confidence at least +0.1000.")
 
 
 @pytest.fixture(scope="module")

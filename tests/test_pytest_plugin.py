@@ -109,9 +109,9 @@ def test_a_gate_passes_fails_or_is_undecided(suite, pytester, tmp_path):
     assert "What is undecided fails, unless allow_undecided=True." in result.text
     # Kept beside the report, in JUnit XML, and at the end of the run.
     assert AuditReport.load(folder).info["gate"] == {
-        "auc <= 0.99": "PASSED",
-        "auc <= 0.5": "FAILED",
-        "tpr@0.01 <= 0.5": "UNDECIDED",
+        "auc <= 0.99": "holds",
+        "auc <= 0.5": "violated",
+        "tpr@0.01 <= 0.5": "open",
     }
     found = properties(pytester.path / "junit.xml")
     assert found["test_passes"]["privacy: auc <= 0.95"].startswith("PASSED: auc of threshold is 0.")
@@ -316,8 +316,12 @@ def test_what_is_no_gate_is_an_error():
         assert_private(report)
     with pytest.raises(TypeError, match=r"report must be an AuditReport, .* got dict"):
         assert_private({}, "auc <= 0.6")
-    with pytest.raises(ValueError, match="unknown metric 'auk'"):
+    with pytest.raises(ValueError, match="unknown metric 'auk'") as raised:
         assert_private(report, "auk <= 0.6")
+    # Of the way to it, the test's own line and ours, which is hidden.
+    assert [entry.name for entry in raised.traceback][1:] == ["assert_private"]
+    with pytest.raises(FileNotFoundError, match=r"No audit\.json"):
+        assert_private(report, baseline="nowhere")
 
 
 def test_the_assertion_works_without_the_plugin(monkeypatch):

@@ -16,9 +16,8 @@ turns it off. Its own assertions are not rewritten: PYTEST_DONT_REWRITE.
 
 from ._assertion import assert_private
 from ._audits import privacy_audit
-from ._options import pytest_addoption, pytest_configure, pytest_unconfigure
+from ._options import pytest_addoption as pytest_addoption
+from ._options import pytest_configure as pytest_configure
+from ._options import pytest_unconfigure as pytest_unconfigure
 
 __all__ = ["assert_private", "privacy_audit"]
-
-# Those of pytest, which looks for them here.
-_HOOKS = (pytest_addoption, pytest_configure, pytest_unconfigure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._session import RUNNING, Kept
 
@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["assert_private"]
 
+
 _WORDS = {"holds": "PASSED", "violated": "FAILED", "open": "UNDECIDED"}
+
+
+class Answer(NamedTuple):
+    """What was found of one condition."""
+
+    condition: str
+    #: PASSED, FAILED, UNDECIDED, or NEW where there is no baseline yet.
+    word: str
+    reason: str
+    #: As `ConditionResult` and `BaselineComparison` have it.
+    outcome: str
 
 
 def assert_private(
@@ -60,21 +72,26 @@ def assert_private(
     _check_report(report)
     session = RUNNING[-1] if RUNNING else None
     kept = Kept() if session is None else session.kept.get(report, Kept())
-    told = _answers(report, conditions, kept.baseline if baseline is None else baseline)
+    try:
+        told = _answers(report, conditions, kept.baseline if baseline is None else baseline)
+    except (ValueError, OSError) as error:
+        # Where it arose says nothing: what was asked for is wrong.
+        raise error.with_traceback(None) from None
     if baseline is None and kept.awaited is not None:
-        told.append(("baseline", "NEW", f"there is none of this test in {kept.awaited} yet."))
+        reason = f"there is none of this test in {kept.awaited} yet."
+        told.append(Answer("baseline", "NEW", reason, "none"))
     if not told:
         raise ValueError("Give at least one condition, for example 'auc <= 0.6', or a baseline.")
     if session is not None:
-        for condition, word, reason in told:
-            session.tell(condition, f"{word}: {reason}")
+        for each in told:
+            session.tell(each.condition, f"{each.word}: {each.reason}")
         if kept.folder is not None:
-            gate = {condition: word for condition, word, _ in told}
+            gate = {each.condition: each.outcome for each in told}
             report.info["gate"] = report.info.get("gate", {}) | gate
             report.save(kept.folder, records=session.options.records)
             session.tell_folder(kept.folder)
     failing = ("FAILED",) if allow_undecided else ("FAILED", "UNDECIDED")
-    words = {word for _, word, _ in told}
+    words = {each.word for each in told}
     if words & set(failing):
         raise AssertionError(_text(told, kept.folder))
 
@@ -88,25 +105,25 @@ def _check_report(report: Any) -> None:
         )
 
 
-def _answers(report: AuditReport, conditions: Any, baseline: Any) -> list[tuple[str, str, str]]:
-    """Return each condition, PASSED, FAILED or UNDECIDED, and why."""
+def _answers(report: AuditReport, conditions: Any, baseline: Any) -> list[Answer]:
     told = []
     if conditions:
         for each in report.check(*conditions).results:
-            told.append((str(each.condition), _WORDS[each.outcome], each.explanation))
+            word = _WORDS[each.outcome]
+            told.append(Answer(str(each.condition), word, each.explanation, each.outcome))
     if baseline is not None:
         compared = report.compare(baseline)
         word = "UNDECIDED" if compared.doubts else "PASSED" if compared else "FAILED"
-        told.append(("baseline", word, str(compared).replace("\n", " ")))
+        reason = " ".join(str(compared).split())
+        told.append(Answer("baseline", word, reason, compared.outcome))
     return told
 
 
-def _text(told: list[tuple[str, str, str]], folder: Path | None) -> str:
-    words = [word for _, word, _ in told]
-    worst = "FAILED" if "FAILED" in words else "UNDECIDED"
-    named = ", ".join(condition for condition, word, _ in told if word == worst)
+def _text(told: list[Answer], folder: Path | None) -> str:
+    worst = "FAILED" if any(each.word == "FAILED" for each in told) else "UNDECIDED"
+    named = ", ".join(each.condition for each in told if each.word == worst)
     lines = [f"privacy {worst}: {named}"]
-    lines += [f"  {word} {condition}: {reason}" for condition, word, reason in told]
+    lines += [f"  {each.word} {each.condition}: {each.reason}" for each in told]
     if worst == "UNDECIDED":
         lines.append("  What is undecided fails, unless allow_undecided=True.")
     where = "not saved; --privacy-report DIR saves it"

@@ -95,12 +95,14 @@ class BaselineComparison:
 
     def _told(self, each: BaselineDifference) -> str:
         by = f"{each.measure} of {self.attack} is {each.now:.4g}, was {each.before:.4g}"
-        ends = [each.low, each.high]
-        if any(map(math.isnan, ends)):
+        ends = {"at least": each.low, "at most": each.high}
+        if all(map(math.isnan, ends.values())):
             return f"{_WORDS[each.outcome]} {by}, the interval of the difference is withheld."
-        low, high = (f"{end:+.4f}" for end in ends)
         alone = 1 - (1 - self.confidence) / len(self.differences)
-        span = f"{100 * alone:.4g} % interval {low} to {high}"
+        known = [f"{end} {value:+.4f}" for end, value in ends.items() if not math.isnan(value)]
+        span = f"at {100 * alone:.4g} % confidence {known[0]}"
+        if len(known) == len(ends):
+            span = f"{100 * alone:.4g} % interval {each.low:+.4f} to {each.high:+.4f}"
         return f"{_WORDS[each.outcome]} {by}: {each.difference:+.4f}, {span}."
 
 

@@ -214,7 +214,7 @@ def _baseline(args: argparse.Namespace) -> AuditReport:
 def _judge(
     conditions: list[Condition],
     report: AuditReport,
-    baseline: AuditReport | None,
+    baseline: AuditReport | None = None,
     *,
     strict: bool,
 ) -> int:

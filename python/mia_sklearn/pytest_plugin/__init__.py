@@ -15,9 +15,10 @@ turns it off. Its own assertions are not rewritten: PYTEST_DONT_REWRITE.
 """
 
 from ._assertion import assert_private
-from ._audits import privacy_audit
+from ._audits import PrivacyAudit, privacy_audit
+from ._benchmark import AttackBenchmark
 from ._options import pytest_addoption as pytest_addoption
 from ._options import pytest_configure as pytest_configure
 from ._options import pytest_unconfigure as pytest_unconfigure
 
-__all__ = ["assert_private", "privacy_audit"]
+__all__ = ["AttackBenchmark", "PrivacyAudit", "assert_private", "privacy_audit"]

@@ -15,7 +15,23 @@ __all__ = ["PrivacyAudit", "privacy_audit"]
 
 
 class PrivacyAudit:
-    """`mia_sklearn.audit`, as the fixture ``privacy_audit`` gives it; see there."""
+    """What the fixture ``privacy_audit`` gives: `mia_sklearn.audit`, as a test suite needs it.
+
+    Parameters
+    ----------
+    session : PrivacySession
+        The run of pytest, whose options and cache of references all audits share.
+
+    See Also
+    --------
+    assert_private : Fails a test unless what was found is within bounds.
+
+    Examples
+    --------
+    >>> def test_members_are_hard_to_tell(privacy_audit: PrivacyAudit):
+    ...     report = privacy_audit(model, X_train, y_train, X_test, y_test)
+    ...     assert_private(report, "auc <= 0.6")
+    """
 
     def __init__(self, session: PrivacySession) -> None:
         self._session = session

@@ -20,7 +20,9 @@ _STEPS = ("fit", "scoring")
 
 
 class AttackBenchmark:
-    """What the fixture ``benchmark_attack`` gives; see there.
+    """What the fixture ``benchmark_attack`` gives: it times an attack, and notes its strength.
+
+    Each test that uses the fixture runs twice, timing how the attack is fitted and how it scores.
 
     Parameters
     ----------
@@ -29,6 +31,13 @@ class AttackBenchmark:
     benchmark : BenchmarkFixture
         That of pytest-benchmark.
     session : PrivacySession
+        The run of pytest, at whose end the table is printed.
+
+    Examples
+    --------
+    >>> def test_lira(benchmark_attack: AttackBenchmark, references, observations, member):
+    ...     found = benchmark_attack("lira", references, observations, member)
+    ...     assert found["auc"].low > 0.5
     """
 
     def __init__(self, step: str, benchmark: Any, session: PrivacySession) -> None:

@@ -173,7 +173,7 @@ def _unlike(now: AuditContents, before: AuditContents) -> str:
         which = "this report" if marks[0] is None else "the baseline"
         return f"{which} has no digest of its records, by which they are held together"
     if marks[0] != marks[1]:
-        return "it is of other records, or other ones of them were trained on"
+        return "it is of other records, of the same in another order, or others were trained on"
     return ""
 
 

@@ -374,3 +374,83 @@ def test_null_a_reference_that_plays_the_target_is_like_the_others(model, share,
         alarms += any(trait.p_value <= _ALARM / len(found) for trait in found)
     # 1 of 1,000, with three standard errors and the few models that recur.
     assert alarms <= 8
+
+
+class Centred(LogisticRegression):
+    """Answers by the records' distance from the mean of those that are asked together."""
+
+    def predict_proba(self, X):
+        return super().predict_proba(X - X.mean(axis=0))
+
+    def decision_function(self, X):
+        return super().decision_function(X - X.mean(axis=0))
+
+
+class Counting(LogisticRegression):
+    """Grows surer with each call."""
+
+    def predict_proba(self, X):
+        self.n_calls_ = getattr(self, "n_calls_", 0) + 1
+        odds = super().decision_function(X) * self.n_calls_
+        return np.stack([1 / (1 + np.exp(odds)), 1 / (1 + np.exp(-odds))], axis=1)
+
+
+class Noisy(LogisticRegression):
+    """Adds fresh noise to each answer, as a defense may."""
+
+    def predict_proba(self, X):
+        odds = super().decision_function(X) + np.random.default_rng().normal(size=len(X))
+        return np.stack([1 / (1 + np.exp(odds)), 1 / (1 + np.exp(-odds))], axis=1)
+
+
+@pytest.mark.parametrize("kind", [Centred, Counting])
+def test_answers_that_depend_on_the_call_leave_all_in_doubt(kind, halves):
+    X, y, X_test, y_test = halves
+    halves = X, y, X_test + 0.2, y_test
+    report = run(kind().fit(X, y), halves, n_references=0, attacks=["threshold"])
+    finding = doubt(report, "UNSTEADY_ANSWERS")
+    assert "in one call" in finding.explanation
+
+
+def test_labels_that_depend_on_the_call_leave_all_in_doubt(halves):
+    X, y, X_test, y_test = halves
+
+    def by_batch(X):
+        return (X[:, 0] > np.quantile(X[:, 0], 0.5 + 0.4 * (len(X) % 2))).astype(int)
+
+    given = X[:299], y[:299], X_test, y_test
+    report = run(
+        by_batch,
+        given,
+        n_references=0,
+        attacks=["gap"],
+        classes=[0, 1],
+        release="labels",
+        n_queries=1,
+    )
+    assert "UNSTEADY_ANSWERS" in codes(report)
+
+
+@pytest.mark.parametrize("model", [Noisy(), LogisticRegression(), FOREST, KNeighborsClassifier(3)])
+def test_noise_of_each_answer_is_no_doubt(model, halves):
+    X, y, *_ = halves
+    for _ in range(5):
+        report = run(model.fit(X, y), halves, n_references=0, attacks=["threshold"])
+        assert "UNSTEADY_ANSWERS" not in codes(report)
+
+
+def test_a_query_budget_is_kept_for_the_audit(halves):
+    X, y, *_ = halves
+    model = LogisticRegression().fit(X, y)
+    asked = []
+
+    def answers(X):
+        asked.append(len(X))
+        return model.predict_proba(X)
+
+    options = {"n_references": 0, "attacks": ["threshold"], "classes": [0, 1]}
+    run(answers, halves, query_budget=600, **options)
+    assert sum(asked) == 600
+    asked.clear()
+    run(answers, halves, **options)
+    assert sum(asked) == 600 + 256

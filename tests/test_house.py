@@ -51,7 +51,9 @@ ARROWS = {
     "torch": "_models _observations _process _records access base disclosure metrics references "
     "signals",
     "pytest_plugin": "_audit _models _process attacks conditions metrics report",
-    "cli": "_audit _models _process _version attacks conditions disclosure references report",
+    "skore_checks": "_audit _models metrics report signals",
+    "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
+    "report selection",
     "": "_audit _models _observe _synthesis _version references report",
 }
 LARGEST, MEDIAN, LONGEST = 450, 170, 80

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._process._progress import enter
 from .._records._groups import Grouping
 from .._records._rows import take_rows
 from ._plan import Plan
@@ -72,6 +73,7 @@ class Planned:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
+        enter(phase.replace("_", "-"))
         start = time.perf_counter()
         yield
         self.seconds[phase] = round(time.perf_counter() - start, 4)
@@ -128,6 +130,8 @@ class Asked(Planned):
         The target's answers: its log-posteriors, or what the access asks for.
     doubt : str
         What makes these answers worthless, where something does.
+    unsteady : str
+        How these answers depend on the call that they were asked in, where they do.
     agreement : Agreement or None
         How posteriors agree with the target's own `predict`; None where that is nothing else.
     """
@@ -135,6 +139,7 @@ class Asked(Planned):
     references: ReferenceModels | None
     answers: np.ndarray
     doubt: str = ""
+    unsteady: str = ""
     agreement: Agreement | None = None
 
     def accuracy(self, member: bool) -> float | None:

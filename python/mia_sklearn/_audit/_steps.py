@@ -20,6 +20,8 @@ from .._observations._layout import (
 from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_as_references, ask_copies, ask_target
 from .._process._printable import in_words
+from .._process._progress import steps
+from .._records._labels import labels_like
 from .._records._rows import take_rows
 from ..access import AskedRecords, BaseAccess
 from ..metrics import Estimate
@@ -38,6 +40,7 @@ from ._controls import (
 from ._people import of_single_records, their_p_values
 from ._pool import in_pool_order
 from ._run import Asked, Planned, Run, vars_of
+from ._steadiness import depends_on_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,11 +66,12 @@ def ask(
     **options
         Passed to `ReferenceModels`.
     """
-    agreement, doubt, references = None, "", None
+    agreement, doubt, unsteady, references = None, "", "", None
     if planned.access is None:
         # Before any reference is trained; another access may ask all models what depends on them.
         with planned.timed("target"):
             answers, agreement = _ask_posteriors(planned)
+            unsteady = depends_on_call(planned, answers)
     if n_references:
         with planned.timed("references"):
             references = _train_references(
@@ -76,11 +80,14 @@ def ask(
     if planned.access is not None:
         with planned.timed("target"):
             answers, doubt = _ask_signal(planned, planned.access, references)
+            if planned.pool.labelled:
+                unsteady = depends_on_call(planned, answers)
     return Asked(
         **vars_of(planned),
         references=references,
         answers=answers,
         doubt=doubt,
+        unsteady=unsteady,
         agreement=agreement,
     )
 
@@ -159,7 +166,7 @@ def _train_references(
     )
     return references.fit(
         run.X,
-        run.y if pool.labelled else None,
+        labels_like(run.y, pool.kind_of_labels, run.X) if pool.labelled else None,
         core=core,
         fit_params=params or None,
         classes=run.classes if pool.labelled else None,
@@ -193,7 +200,7 @@ def _attack(
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
     observations = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
     shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
-    for name, attack in outside.items():
+    for name, attack in steps(outside.items(), len(outside)):
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
     return table, observations, scores | _look_inside(run, observations)

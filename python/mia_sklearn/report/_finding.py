@@ -15,6 +15,7 @@ Severity = Literal["info", "warning", "serious"]
 QUALIFYING = (
     "CLASSES_PERMUTED",
     "ANSWERS_DIFFER",
+    "UNSTEADY_ANSWERS",
     "REFERENCES_DIFFER",
     "BELOW_CHANCE",
     "LOST_REFERENCES",

@@ -104,7 +104,8 @@ def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
     except OSError:
         raise
     except Exception as error:  # Anything may lie there, nested to any depth.
-        raise ValueError(f"{name} is not a saved audit report.") from error
+        which = "" if path.name == "audit.json" else ": give its folder, or the audit.json in it"
+        raise ValueError(f"{name} is not a saved audit report{which}.") from error
     if not known:
         later = type(version) is int and version > FORMAT
         way_out = "Read it with the later version that wrote it, or upgrade." if later else ""

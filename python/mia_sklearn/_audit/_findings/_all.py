@@ -11,6 +11,7 @@ from ._in_doubt import (
     LostReferences,
     NoSignal,
     ReferencesDiffer,
+    UnsteadyAnswers,
 )
 from ._of_audit import HeldAside, PipelineControl, ReferenceControl, Search, Shift
 from ._of_leak import ExposedRecords, NotShown, SingledOut, TellsApart
@@ -47,6 +48,7 @@ FINDERS: tuple[type[BaseFinder], ...] = (
     Duplicates,
     LostReferences,
     AnswersDiffer,
+    UnsteadyAnswers,
     Saturated,
     TooFewRecords,
     FewReferences,

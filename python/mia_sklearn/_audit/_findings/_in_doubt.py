@@ -79,8 +79,9 @@ class ReferencesDiffer(BaseFinder):
             + f"{_what_differs(differing)} Chance alone explains so much in at most 1 of 1,000 "
             "audits. Attacks learned from the references may miss what this model gives away, or "
             "invent it: no condition is decided, in either direction.",
-            "Give estimator= (and fit_params=) that trains as the model was trained, and check "
-            "that X_train, y_train are its training records.",
+            "Give estimator= (and fit_params=) that trains from scratch as the model was trained, "
+            "a function (X, y, seed) where it went on from another model, and check that X_train, "
+            "y_train are its training records.",
         )
 
 
@@ -196,6 +197,29 @@ class AnswersDiffer(BaseFinder):
             "predict is meant to decide otherwise; audit release='labels' if predictions are what "
             "is released.",
             "serious" if held.order < _ORDER_OF_STRANGERS else "warning",
+        )
+
+
+class UnsteadyAnswers(BaseFinder):
+    code = "UNSTEADY_ANSWERS"
+    severities = ("serious",)
+    qualifies = True
+    summary = (
+        "the model answers a record otherwise in another call: by statistics of the batch, or by "
+        "what it was asked before"
+    )
+
+    def find(self, context: Context) -> Finding | None:
+        unsteady = context.run.unsteady
+        if not unsteady:
+            return None
+        return self.found(
+            "What the model answers for a record depends on the call",
+            f"{unsteady} Members and others are asked in calls of their own, so that attacks may "
+            "tell these calls apart in place of the training records.",
+            "Make each answer one of its record alone: call model.eval() on a torch module whose "
+            "function is given, use what the training set taught (means, scales, vocabularies) in "
+            "place of the batch's, keep no state in predict_proba. Then audit again.",
         )
 
 

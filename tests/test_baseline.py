@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -188,6 +189,32 @@ def test_the_command_line_fails_where_more_is_given_away(command, leaky, tight, 
         lines = capsys.readouterr().out.splitlines()
         assert any(line.startswith(f"{word} --baseline: ") for line in lines)
         assert lines[-1] == f"gate: {word} (exit {code})"
+
+
+def test_saved_reports_are_held_against_a_baseline(leaky, tight, tmp_path, capsys):
+    for name, report in (("now", leaky), ("before", tight)):
+        report.save(tmp_path / name)
+    junit = tmp_path / "junit.xml"
+    asked = ["check", str(tmp_path / "now"), "--baseline", str(tmp_path / "before")]
+    assert main([*asked, "--junit", str(junit)]) == 1
+    assert "FAILED --baseline: SURELY WORSE than the baseline" in capsys.readouterr().out
+    [case] = ElementTree.parse(junit).iter("testcase")
+    assert case.get("name") == "baseline"
+    assert case.find("failure").get("message").startswith("FAILED: SURELY WORSE")
+
+
+def test_a_baseline_that_turns_out_to_be_of_another_kind_loses_no_report(
+    command, make_report, tmp_path, capsys
+):
+    before = simulated(make_report, unit="person")
+    before.records = before.records.rename(columns={"row": "group"}).assign(n_rows=1)
+    before.save(tmp_path / "before")
+    asked = ["--baseline", str(tmp_path / "before"), "--output", str(tmp_path / "now")]
+    assert main([*command, *asked, "--fail-if", "auc > 0.99"]) == 2
+    printed = capsys.readouterr()
+    assert "each record once and the baseline each person" in printed.err
+    assert "PASSED --fail-if auc > 0.99" in printed.out
+    assert (tmp_path / "now" / "index.html").exists()
 
 
 def test_the_command_line_refuses_a_baseline_before_it_trains(

@@ -16,7 +16,7 @@ FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tes
 	inversion inversion_contrast label_access cache enhancing large conditions plots plots_inversion \
 	plots_risk plots_uncertainty defenses_selena defenses_adversarial defended_nets sample_access access \
 	attack_details doubts exposed feature_space gmia leak lira_one_sided metrics private_labels \
-	published_thresholds scale stratified vulnerability docs guide notices)) \
+	published_thresholds scale stratified vulnerability docs guide notices baseline locks)) \
 	-m 'not slow and not gpu and not thorough' \
 	-k 'not demo and not (test_defenses_common and scikit_learn)'
 export UV_LINK_MODE := copy
@@ -113,6 +113,8 @@ bench: $(VENV)/.test
 	cargo bench --quiet -- --noplot
 	$(BIN)/pytest benchmarks/test_boundary.py -q --benchmark-enable --benchmark-max-time=0.5 \
 		--benchmark-columns=min,median,rounds --benchmark-sort=name
+	OMP_NUM_THREADS=1 $(BIN)/pytest benchmarks/attacks -q -rs --benchmark-enable --benchmark-max-time=0.5 \
+		--benchmark-min-rounds=1 --benchmark-columns=min,median,rounds --benchmark-sort=mean
 
 # Its own environment: the peers bring torch, several GB, and pin older versions.
 $(PEERS)/.installed: $(UV) pyproject.toml

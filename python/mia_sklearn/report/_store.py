@@ -88,23 +88,30 @@ def _unwritten(error: OSError, what: str, folder: Path) -> OSError:
 
 
 def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
-    """Read a report of a kind from the folder that `save` wrote."""
-    path = path_of("folder", folder) / "audit.json"
+    """Read a report of a kind from the folder that `save` wrote, or its ``audit.json``."""
+    path = path_of("folder", folder)
+    if not path.is_file():
+        path = path / "audit.json"
     if not path.is_file():
         raise FileNotFoundError(f"No audit.json in {str(folder)!r}: not a folder made by save().")
     name = repr(str(path))
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-        version, mark = content.pop("format"), content.pop("fingerprint")
+        version = content.pop("format")
         # Python counts True and 1.0 among the equals of 1.
         known = type(version) is int and version == FORMAT
+        mark = content.pop("fingerprint") if known else None
     except OSError:
         raise
     except Exception as error:  # Anything may lie there, nested to any depth.
-        raise ValueError(f"{name} is not a saved audit report.") from error
+        which = "" if path.name == "audit.json" else ": give its folder, or the audit.json in it"
+        raise ValueError(f"{name} is not a saved audit report{which}.") from error
     if not known:
+        later = type(version) is int and version > FORMAT
+        way_out = "Read it with the later version that wrote it, or upgrade." if later else ""
         raise ValueError(
-            f"{name} has format {version!r:.40}, this version of mia-sklearn reads {FORMAT}."
+            f"{name} has format {version!r:.40}, this version of mia-sklearn reads {FORMAT}. "
+            f"{way_out}".rstrip()
         )
     try:
         if mark == fingerprint(content):

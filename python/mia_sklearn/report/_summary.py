@@ -47,6 +47,7 @@ _FACTS = {
     "answers_are": "Posteriors are",
     "confidence": "Confidence of each interval",
     "random_state": "Random seed",
+    "records_digest": "Digest of the audited records",
     "timings": "Seconds spent",
     "versions": "Versions",
 }

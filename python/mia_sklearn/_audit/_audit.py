@@ -10,8 +10,10 @@ from .._observations._inside import has_gradients
 from .._records._rows import as_table
 from ..attacks._registry import headline_of
 from ..report import AuditReport
+from ..report._exposed import N_SHOWN
 from ._choice import Means, access_of, choose_attacks, draws_records
 from ._coverage import coverage
+from ._features import features_table
 from ._findings import Context, findings
 from ._options import (
     check_asked_for,
@@ -257,7 +259,7 @@ def audit(
         metrics = metrics_table(run, run.scores)
     records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
     info = info_of(run, title)
-    return AuditReport(
+    report = AuditReport(
         metrics=metrics,
         records=records,
         findings=findings(Context(run, metrics, records, run.controls, info)),
@@ -265,6 +267,8 @@ def audit(
         controls=controls_table(run.controls),
         info=info,
     )
+    report.features = features_table(run, report.most_exposed(N_SHOWN).index)
+    return report
 
 
 def _planned(

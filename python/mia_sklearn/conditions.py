@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from . import metrics
+from ._process._notebook import Tone, badge, paragraph, shown, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,7 @@ _RANGES = {
     "ppv": (0.0, 1.0),
 }
 _OUTCOMES = {"pass": "PASSED", "fail": "FAILED", "inconclusive": "UNDECIDED"}
+_TONES: dict[str, Tone] = {"pass": "good", "fail": "serious", "inconclusive": "warning"}
 _RESULTS = {"holds": "PASSED", "violated": "FAILED", "open": "UNDECIDED"}
 # What a metric is read at, an example of it.
 _READ_AT = {
@@ -162,6 +164,18 @@ class CheckOutcome:
         # A failed assertion shows its beginning on one line: what made it fail comes first.
         results = sorted(self.results, key=lambda result: result.outcome == "holds")
         return " ".join([f"{_OUTCOMES[self.outcome]}.", *map(_told, results)])
+
+    def _repr_html_(self) -> str:
+        tone = _TONES[self.outcome]
+        rows = [
+            (_RESULTS[result.outcome], str(result.condition), result.reason)
+            for result in self.results
+        ]
+        return shown(
+            "",
+            paragraph("", before=badge(_OUTCOMES[self.outcome], tone)),
+            table("Conditions", ("Result", "Condition", "Measured"), rows),
+        )
 
 
 def _told(result: ConditionResult) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["CLASS_PAGE", "DOCS", "finding_page", "number_page"]
+__all__ = ["DOCS", "Documented", "finding_page", "number_page"]
 
 DOCS = "https://mia-sklearn.readthedocs.io/en/stable/"
-#: Of a public class; scikit-learn's diagrams fill it in.
-CLASS_PAGE = DOCS + "api/generated/{estimator_module}.{estimator_name}.html"
 
 
 def finding_page(code: str) -> str:
@@ -17,3 +15,15 @@ def finding_page(code: str) -> str:
 def number_page(name: str) -> str:
     """Return the address of what is said of a number: a metric, p or q, an interval."""
     return f"{DOCS}numbers.html#{name}"
+
+
+class Documented:
+    """Mixin of estimators: scikit-learn's diagrams link to their pages. Stands before its base."""
+
+    _doc_link_module = "mia_sklearn"
+    _doc_link_template = DOCS + "api/generated/{module}.{name}.html"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        kind = type(self)
+        # Public names are listed by the package below the root, wherever their files lie.
+        return {"module": ".".join(kind.__module__.split(".")[:2]), "name": kind.__name__}

@@ -31,7 +31,8 @@ _STYLE = """
   background: none; border: 0; border-bottom: 1px solid rgba(128, 140, 160, 0.35); }
 .mia-sklearn .mia-number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
-.mia-sklearn summary { cursor: pointer; }
+.mia-sklearn summary { cursor: pointer; padding: 0.1rem 0; }
+.mia-sklearn details > p { margin-left: 1.1rem; }
 """
 _CODE = re.compile(r"`([^`\n]+)`")
 
@@ -56,9 +57,10 @@ def badge(text: str, tone: Tone = "quiet") -> str:
     return f'<span class="mia-badge mia-{tone}">{marked(text)}</span>'
 
 
-def folded(title: str, *parts: str) -> str:
-    """Return pieces of HTML that unfold below a title."""
-    return f"<details><summary>{marked(title)}</summary>{''.join(parts)}</details>"
+def folded(title: str, *parts: str, before: str = "") -> str:
+    """Return pieces of HTML that unfold below a title; what comes before it is HTML."""
+    head = f"{before}{' ' if before else ''}{marked(title)}"
+    return f"<details><summary>{head}</summary>{''.join(parts)}</details>"
 
 
 def table(

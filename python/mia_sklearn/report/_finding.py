@@ -91,11 +91,13 @@ def in_html(findings: Iterable[Finding]) -> str:
     pieces = []
     for finding in findings:
         tone: Tone = "quiet" if finding.severity == "info" else finding.severity
-        more = [paragraph(finding.explanation)]
+        more = [finding.explanation]
         if finding.remedy:
-            more.append(paragraph(f"What to do next: {finding.remedy}"))
-        pieces.append(paragraph(finding.title, before=badge(finding.severity, tone)))
-        pieces.append(folded(finding.code, *more))
+            more.append(f"What to do next: {finding.remedy}")
+        more.append(f"`{finding.code}`")
+        pieces.append(
+            folded(finding.title, *map(paragraph, more), before=badge(finding.severity, tone))
+        )
     return "".join(pieces) or paragraph("No findings.")
 
 

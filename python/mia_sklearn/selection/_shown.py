@@ -19,7 +19,12 @@ class ComparisonFrame(pd.DataFrame):
         except ValueError:  # It was written to: it is a data frame all the same.
             return super()._repr_html_()  # type: ignore[operator, no-any-return]
         auc = f"{comparison.headline}_auc"
-        head = ("Model", "Accuracy on others", f"AUC of {comparison.headline}", "Fit time, relative")
+        head = (
+            "Model",
+            "Accuracy on others",
+            f"AUC of {comparison.headline}",
+            "Fit time, relative",
+        )
         rows = [
             (
                 str(row["defense"]),

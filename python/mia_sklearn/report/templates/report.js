@@ -4,7 +4,7 @@
   // Rows are laid out as blocks on narrow screens, where some readers forget that they are a table.
   const roles = {
     TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell",
-    col: "columnheader", row: "rowheader", rowgroup: "rowheader",
+    col: "columnheader", row: "rowheader",
   };
   for (const part of document.querySelectorAll("table, thead, tbody, tr, td, th")) {
     part.setAttribute("role", roles[part.getAttribute("scope")] || roles[part.tagName]);
@@ -33,37 +33,40 @@
     typeof one === "number" ? one - other : order.compare(one, other);
 
   const heads = [...table.tHead.rows[0].cells];
-  const feature = document.getElementById("feature");
+  const by = document.getElementById("by");
   const arrange = (of, sign, head) => {
     for (const each of heads) each.removeAttribute("aria-sort");
-    if (head) {
-      head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
-      if (feature) feature.value = "";
-    }
+    if (head) head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
     const keys = new Map(rows.map((row) => [row, of(row)]));
     rows.sort((a, b) => sign * compare(keys.get(a), keys.get(b)));
     body.append(...rows);
   };
-  const sort = (column) => {
-    const sign = heads[column].getAttribute("aria-sort") === "ascending" ? -1 : 1;
-    arrange((row) => key(row, column), sign, heads[column]);
+  // By column, in their heads and, since narrow screens show none, in a list; by feature there too.
+  const offer = (name, choose) => {
+    by.append(new Option(name, by.length));
+    choices.push(choose);
   };
+  const choices = [];
   heads.forEach((head, column) => {
     if (head.classList.contains("unsorted")) return;
+    const place = choices.length;
+    const sort = (sign) => arrange((row) => key(row, column), sign, head);
+    offer(head.textContent, () => sort(1));
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);
-    button.addEventListener("click", () => sort(column));
+    button.addEventListener("click", () => {
+      sort(head.getAttribute("aria-sort") === "ascending" ? -1 : 1);
+      by.value = place;
+    });
     head.append(button);
   });
+  rows[0].querySelectorAll(".key").forEach((name, place) => {
+    const told = (row) => row.querySelectorAll(".told")[place];
+    offer(name.textContent, () => arrange((row) => told(row)?.textContent ?? "", 1));
+  });
+  by.addEventListener("change", () => choices[by.value]());
   heads[0].setAttribute("aria-sort", "ascending");
-  if (feature) {
-    feature.addEventListener("change", () => {
-      if (feature.value === "") return sort(0);
-      const told = (row) => row.querySelectorAll(".told")[Number(feature.value)];
-      arrange((row) => told(row)?.textContent ?? "", 1);
-    });
-  }
 
   const filter = document.getElementById("filter");
   const only = document.getElementById("only");

@@ -34,12 +34,13 @@ _STYLE = """
 .mia-sklearn summary { cursor: pointer; padding: 0.1rem 0; }
 .mia-sklearn details > p { margin-left: 1.1rem; }
 """
-_CODE = re.compile(r"`([^`\n]+)`")
+# Between backticks, or a parameter with its value, said before what to do with it.
+_CODE = re.compile(r"`([^`\n]+)`|\b([a-zA-Z_]\w*=[^\s()`]+)(?= \()")
 
 
 def marked(text: str) -> str:
-    """Return a text as HTML in which what stands between backticks is code."""
-    return _CODE.sub(r"<code>\1</code>", html.escape(printable(str(text), keep="\n")))
+    """Return a text as HTML in which code is shown as such."""
+    return _CODE.sub(r"<code>\1\2</code>", html.escape(printable(str(text), keep="\n")))
 
 
 def shown(title: str, *parts: str) -> str:

@@ -80,7 +80,7 @@ def scale_of(leak: Leak, *, decided: bool) -> Scale:
     if leak.degree == "open":
         return Scale("open", "There are too few records to say.", bars)
     text = {
-        "info": "No interval lies above guessing. That is no proof of protection.",
+        "info": "Neither interval lies above guessing. That is no proof of protection.",
         "warning": "An interval lies above guessing, and none is surely in the serious range.",
         "serious": (
             f"At {wording.percent(SINGLED_OUT_AT)} false alarms or fewer members are surely named "

@@ -239,6 +239,9 @@ def test_evidence_without_records_names_nobody(make_report, tmp_path):
         assert "of a person" not in text
     assert 'id="records"' not in page
     assert "names members" not in page
+    bare = report.without_records()
+    assert bare.features is None and bare.records.empty
+    assert report.features is not None and len(report.records) == 120
 
 
 def test_notebooks_name_nobody(make_report):

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["render_notebook"]
 
-_TONES: dict[str, Tone] = {"info": "quiet", "open": "warning"}
+_TONES: dict[str, Tone] = {
+    "info": "quiet",
+    "open": "warning",
+    "warning": "warning",
+    "serious": "serious",
+}
 
 
 def render_notebook(report: AuditContents) -> str:
@@ -24,7 +29,7 @@ def render_notebook(report: AuditContents) -> str:
     """
     summary = summarize(report.without_records())
     first, *others = summary.metrics
-    level = badge(summary.scale.name, _TONES.get(summary.scale.level, summary.scale.level))
+    level = badge(summary.scale.name, _TONES[summary.scale.level])
     head = ("Measure", "Estimate", f"{summary.confidence} interval", "By chance")
     tables = [
         table(

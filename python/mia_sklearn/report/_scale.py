@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from . import _wording as wording
@@ -100,16 +101,8 @@ def _rate(rate: Any | None) -> Bar | None:
         return 100 * math.log(max(share, least) / least) / -math.log(least)
 
     serious = SERIOUS_GAIN * rate.at if rate.at <= SINGLED_OUT_AT else None
-    return Bar(
-        f"Members identified at {wording.percent(rate.at)} false alarms",
-        _told("tpr", rate),
-        place(rate.estimate),
-        *(None if wording.missing(end) else place(end) for end in (rate.low, rate.high)),
-        place(rate.at),
-        f"{wording.percent(rate.at)} guessing",
-        None if serious is None else place(serious),
-        "" if serious is None else f"{wording.percent(serious)} serious",
-    )
+    name = f"Members identified at {wording.percent(rate.at)} false alarms"
+    return _bar("tpr", name, rate, place, guess=rate.at, serious=serious)
 
 
 def _auc(auc: Any | None) -> Bar | None:
@@ -119,19 +112,30 @@ def _auc(auc: Any | None) -> Bar | None:
     def place(value: float) -> float:
         return 100 * (max(value, _LEAST_AUC) - _LEAST_AUC) / (1 - _LEAST_AUC)
 
+    return _bar("auc", "AUC", auc, place, guess=0.5, serious=SERIOUS_AUC)
+
+
+def _bar(
+    metric: str,
+    name: str,
+    row: Any,
+    place: Callable[[float], float],
+    *,
+    guess: float,
+    serious: float | None,
+) -> Bar:
+    def told(value: float) -> str:
+        return wording.percent(value) if metric == "tpr" else f"{value:g}"
+
+    estimate = wording.measured(metric, row.estimate)
     return Bar(
-        "AUC",
-        _told("auc", auc),
-        place(auc.estimate),
-        *(None if wording.missing(end) else place(end) for end in (auc.low, auc.high)),
-        place(0.5),
-        "0.5 guessing",
-        place(SERIOUS_AUC),
-        f"{SERIOUS_AUC:g} serious",
-    )
-
-
-def _told(metric: str, row: Any) -> str:
-    return (
-        f"{wording.measured(metric, row.estimate)} ({wording.interval(metric, row.low, row.high)})"
+        name=name,
+        value=f"{estimate} ({wording.interval(metric, row.low, row.high)})",
+        point=place(row.estimate),
+        low=None if wording.missing(row.low) else place(row.low),
+        high=None if wording.missing(row.high) else place(row.high),
+        guess=place(guess),
+        guess_text=f"{told(guess)} guessing",
+        serious=None if serious is None else place(serious),
+        serious_text="" if serious is None else f"{told(serious)} serious",
     )

@@ -17,7 +17,7 @@ class ComparisonFrame(pd.DataFrame):
         try:
             comparison = read_comparison(self)
         except ValueError:  # It was written to: it is a data frame all the same.
-            return super()._repr_html_()  # type: ignore[operator, no-any-return]
+            return super()._repr_html_()  # type: ignore[misc]
         auc = f"{comparison.headline}_auc"
         head = (
             "Model",
@@ -41,7 +41,7 @@ class ComparisonFrame(pd.DataFrame):
             paragraph(_in_words(comparison)),
             table("Defenses compared", head, rows, numbers=(1, 2, 3)),
             *lost,
-            folded("All columns", super()._repr_html_()),  # type: ignore[operator]
+            folded("All columns", super()._repr_html_()),  # type: ignore[misc]
         )
 
 

@@ -164,6 +164,38 @@ def test_many_records_make_no_large_page(make_report):
     assert "All 40 members are listed." in render_html(make_report(n=40))
 
 
+def test_an_earlier_report_stands_beside(make_report):
+    report, before = make_report(n=200), make_report(n=200, seed=1, title="Release 1")
+    before.metrics = before.metrics[before.metrics["metric"] != "advantage"]
+    page = render_html(report, before=before)
+    for attack in summarize(before).metrics:
+        for row in attack["rows"]:
+            assert f">{row['estimate']} ({row['interval']})</td>" in page
+    assert "Before: the numbers of Release 1" in " ".join(Page(page).text.split())
+    assert page.count('<th scope="col" class="number">Before</th>') == 4
+    # What the earlier report lacks is left empty.
+    assert page.count('<td data-label="Before" class="number empty">–</td>') == 2
+    assert "Before" not in render_html(report)
+
+
+def test_conditions_agreed_in_advance_come_with_the_verdict(make_report):
+    report = make_report(n=200)
+    assert "Conditions agreed" not in render_html(report)
+    gate = [
+        {"condition": "auc <= 0.6", "fails_if": False, "outcome": "failed", "reason": "It is 0.8."},
+        {"condition": "auc > 0.9", "fails_if": True, "outcome": "undecided", "reason": None},
+        "damaged",
+    ]
+    report.info["gate"] = {"outcome": "failed", "conditions": gate}
+    page = render_html(report)
+    assert '<a href="#gate">' in page
+    text = "".join(Page(page).text.split())
+    assert "auc<=0.6mustholdfailedItis0.8.auc>0.9mustnotholdundecided" in text
+    assert page.index("Conditions agreed") < page.index("What was found")
+    report.info["gate"] = {"auc > 0.6": "holds"}
+    assert "Conditions agreed" not in render_html(report)
+
+
 # The scale of risk.
 
 

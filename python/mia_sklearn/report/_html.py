@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_html(report: AuditContents, fingerprint: str = "", *, records: bool = True) -> str:
+def render_html(
+    report: AuditContents,
+    fingerprint: str = "",
+    *,
+    records: bool = True,
+    before: AuditContents | None = None,
+) -> str:
     """Return the report as an HTML document.
 
     Parameters
@@ -38,6 +44,8 @@ def render_html(report: AuditContents, fingerprint: str = "", *, records: bool =
         Printed at the end, to tell which file of numbers the page belongs to.
     records : bool, default=True
         Whether the page may name records. Curves, which name none, are drawn all the same.
+    before : AuditContents, default=None
+        An earlier report, whose numbers stand beside these where it has them.
 
     Returns
     -------
@@ -52,6 +60,9 @@ def render_html(report: AuditContents, fingerprint: str = "", *, records: bool =
     return _template().render(
         summary=summary,
         groups=_groups(summary),
+        gate=_gate(report),
+        earlier={} if before is None else _numbers(summarize(before.without_records())),
+        before=None if before is None else before.info,
         glossary=glossary(summary.unit),
         style=Markup(style),
         script=Markup(script),
@@ -63,6 +74,29 @@ def render_html(report: AuditContents, fingerprint: str = "", *, records: bool =
         scores=_scores(report) if len(report.records) else "",
         fingerprint=fingerprint,
     )
+
+
+def _numbers(summary: Summary) -> dict[tuple[str, str], str]:
+    """Return the numbers of a report by attack, or slice, and measure."""
+    rows = [(row["slice"], row) for row in summary.slices]
+    rows += [(attack["attack"], row) for attack in summary.metrics for row in attack["rows"]]
+    return {(name, row["measure"]): f"{row['estimate']} ({row['interval']})" for name, row in rows}
+
+
+def _gate(report: AuditContents) -> list[dict[str, str]]:
+    """Return what conditions agreed in advance came to, where they were kept in full."""
+    gate = report.info.get("gate")
+    kept = gate.get("conditions") if isinstance(gate, dict) else None
+    return [
+        {
+            "condition": str(each.get("condition", "")),
+            "asked": "must not hold" if each.get("fails_if") else "must hold",
+            "outcome": str(each.get("outcome", "")),
+            "reason": str(each.get("reason") or ""),
+        }
+        for each in (kept if isinstance(kept, list) else [])
+        if isinstance(each, dict)
+    ]
 
 
 def _groups(summary: Summary) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +11,6 @@ __all__ = ["Listing", "list_members"]
 
 _N_PERMUTATIONS = 1999
 _SURE_AT = 0.01
-# Lists made before, by a digest of what they were made of.
-_KNOWN: dict[tuple[bytes, float, int], Listing] = {}
-_N_KNOWN = 16
 
 
 class Listing(NamedTuple):
@@ -64,24 +60,8 @@ def list_members(
     random_state : int, RandomState instance or None, default=None
         Draws 1,999 permutations.
     """
-    member = np.asarray(member, dtype=bool)
-    if not isinstance(random_state, (int, np.integer)):
-        return _list_members(p_values, member, q, random_state)
-    # An audit, its text, its page and its file ask for the same list; of a million records the
-    # test takes the better part of a minute.
-    content = hashlib.sha256(np.ascontiguousarray(p_values, dtype=np.float64).tobytes())
-    content.update(member.tobytes())
-    key = (content.digest(), q, int(random_state))
-    if key not in _KNOWN:
-        while len(_KNOWN) >= _N_KNOWN:
-            del _KNOWN[next(iter(_KNOWN))]
-        _KNOWN[key] = _list_members(p_values, member, q, random_state)
-    return _KNOWN[key]
-
-
-def _list_members(p_values: np.ndarray, member: np.ndarray, q: float, random_state: Any) -> Listing:
     known = np.isfinite(p_values)
-    inside = member[known]
+    inside = np.asarray(member, dtype=bool)[known]
     n, of_members = len(inside), int(inside.sum())
     # No cut-off lies above q.
     head = np.flatnonzero(p_values[known] <= q)

@@ -80,11 +80,16 @@ def page(make_report):
     report.records["expected_neighbors"] = 0.5
     report.info["vulnerable_records"] = {"delta": 0.2, "beta": 0.1, "train_size": 500}
     report.info |= {"target_train_accuracy": 0.9, "target_test_accuracy": 0.88}
+    conditions = [
+        {"condition": f"{LONG}:auc <= 0.6", "fails_if": kind, "outcome": outcome, "reason": LONG}
+        for kind, outcome in ((True, "failed"), (False, "passed"), (False, "undecided"))
+    ]
+    report.info["gate"] = {"outcome": "failed", "conditions": conditions}
     places = report.most_exposed(100).index
     report.features = pd.DataFrame(
         {"age": [str(20 + place % 50) for place in places], LONG: LONG}, index=places, dtype=object
     )
-    return render_html(report, "f" * 64)
+    return render_html(report, "f" * 64, before=make_report(n=300, title=LONG))
 
 
 @pytest.mark.parametrize("width", [1400, 800, 400])

@@ -211,6 +211,11 @@ def test_scale_of_what_is_shown(make_report):
     nothing = make_report(n=1000, gap=0.0, stand_out=0.0, seed=3)
     assert scale(nothing).level == "info"
     assert "no proof of protection" in scale(nothing).text
+    # A few who surely stand out are serious, however little it is for all.
+    named = make_report(n=1000, gap=0.0, stand_out=0.02)
+    assert named.metrics.query("attack == 'stacked' and metric == 'auc'")["low"].iloc[0] < 0.6
+    assert scale(named).level == "serious"
+    assert scale(named).text.startswith(f"{summarize(named).tiles[-1]['value']} stand out one by")
     few = make_report(n=10, gap=0.0, stand_out=0.0)
     assert (scale(few).level, scale(few).name) == ("open", "Not decided")
 

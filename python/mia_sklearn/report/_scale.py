@@ -66,7 +66,7 @@ class Scale(NamedTuple):
         return STEPS.get(self.level, "Not decided")
 
 
-def scale_of(leak: Leak, *, decided: bool) -> Scale:
+def scale_of(leak: Leak, *, decided: bool, n_listed: int | None = None) -> Scale:
     """Place a leak on the scale.
 
     Parameters
@@ -74,10 +74,15 @@ def scale_of(leak: Leak, *, decided: bool) -> Scale:
     leak : Leak
     decided : bool
         Whether its numbers may be read: with a doubt, none is placed.
+    n_listed : int, default=None
+        How many surely stand out one by one: to name somebody is serious at any rate.
     """
     if not decided:
         return Scale("open", "Its numbers cannot be read until the doubt is cleared.", [])
     bars = [bar for bar in (_rate(leak.rate), _auc(leak.auc)) if bar is not None]
+    if n_listed and leak.severity != "serious":
+        text = f"{n_listed:,} stand out one by one, whatever the rates below are for all."
+        return Scale("serious", text, bars)
     if leak.degree == "open":
         return Scale("open", "There are too few records to say.", bars)
     text = {

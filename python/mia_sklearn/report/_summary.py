@@ -113,7 +113,7 @@ def summarize(report: AuditContents) -> Summary:
         created=str(info.get("created") or ""),
         verdict=verdict,
         tone=tone,
-        scale=scale_of(leak, decided=not report.doubts),
+        scale=scale_of(leak, decided=not report.doubts, n_listed=listed),
         attacker=_attacker(report, info["headline"]),
         tiles=_tiles(report, leak, listed),
         findings=sorted(

@@ -188,6 +188,7 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
     Parameters
     ----------
     text : str
+        Metrics, and the attack where `attacks` is given, in upper or lower case.
     attacks : iterable of str, default=None
         Names that the attack may have; not checked by default.
 
@@ -215,6 +216,7 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
     if reader.next_is(":"):
         attack = metric
         metric = reader.take("name", "the name of a metric")
+    metric = metric.lower()
     if metric not in _RANGES:
         raise reader.error(f"unknown metric {metric!r}; choose one of {', '.join(_RANGES)}")
     level = prior = None
@@ -238,11 +240,15 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
     reader.end()
     if attack is not None and attacks is not None:
         known = list(attacks)
-        if attack not in known:
+        meant = [name for name in known if name == attack] or [
+            name for name in known if name.lower() == attack.lower()
+        ]
+        if len(meant) != 1:
             raise ValueError(
                 f"Condition {text!r}: the attack {attack!r} is not part of this audit; it has "
                 f"{', '.join(known)}."
             )
+        attack = meant[0]
     return Condition(metric, comparison, bound, level, attack, prior)
 
 
@@ -372,6 +378,12 @@ def check(conditions: Iterable[str | Condition], report: Results) -> CheckOutcom
     conditions = list(conditions)
     if not conditions:
         raise ValueError("Give at least one condition, for example 'auc <= 0.6'.")
+    for given in conditions:
+        if not isinstance(given, (str, Condition)):
+            raise TypeError(
+                f"A condition must be a text such as 'auc <= 0.6', got a {type(given).__name__}. "
+                "Give several one after the other, of a list report.check(*conditions)."
+            )
     results = tuple(evaluate(c, report, n_conditions=len(conditions)) for c in conditions)
     outcomes = {result.outcome for result in results}
     if "violated" in outcomes:
@@ -405,7 +417,8 @@ def _decide(
         outcome = "holds"
     elif not math.isnan(easiest) and not compare(easiest, bound):
         outcome = "violated"
-    measured = f"{condition.measure} of {attack} is {estimate.value:.4g}"
+    value = "unknown" if math.isnan(estimate.value) else f"{estimate.value:.4g}"
+    measured = f"{condition.measure} of {attack} is {value}"
     percent = f"{100 * confidence:.4g} %"
     if math.isnan(low):
         interval = "its interval is withheld"
@@ -414,7 +427,7 @@ def _decide(
     else:
         interval = f"{percent} interval {low:.4g} to {high:.4g}"
     # That it is withheld has been said.
-    note = estimate.note.removeprefix("interval withheld: ") if outcome == "open" else ""
+    note = estimate.note.replace("interval withheld: ", "") if outcome == "open" else ""
     note = f" ({note})" if note else ""
     reason = f"{measured}, {interval}{note}."
     return ConditionResult(condition, outcome, reason, float(estimate.value), low, high, confidence)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from .._comparisons._comparison import read_comparison
+from .._models._answers import name_of
 from .._models._targets import FunctionTarget
 from .._observations._inside import has_gradients
+from .._process._progress import phases
 from .._records._rows import as_table
 from ..attacks._registry import headline_of
 from ..report import AuditReport
@@ -38,8 +41,11 @@ from ._tables import controls_table, info_of, metrics_table, records_table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ._controls import Control
+
 __all__ = ["audit"]
 
+_LOG = logging.getLogger(__name__)
 _N_REFERENCES = 16
 
 
@@ -113,7 +119,8 @@ def audit(
         the training records' entries, then those of the test records, on which references
         train too; a pandas Series goes with the labels of its index, where they are those of
         `X_train` and `X_test`. The same holds for `slices` and `groups`. A defense's
-        `X_reference` and `y_reference` go whole to each.
+        `X_reference` and `y_reference` go whole to each. Each reference gets a copy of callbacks
+        as they were before training; a fitted model is refused, since it knows the members.
     split : {"random", "other", None}, default=None
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.
@@ -158,7 +165,8 @@ def audit(
         References trained at a time, see `ReferenceModels`.
     random_state : int, RandomState instance or None, default=None
     progress : bool, default=True
-        Show the training of the references on standard error.
+        Show on standard error, or in the notebook, how far the audit is; a long one says after
+        the first reference how long all will take.
     title : str, default=None
         Title of the report.
 
@@ -169,8 +177,8 @@ def audit(
     Raises
     ------
     ValueError
-        If an argument is wrong, or too few records of a side occur once, before any model is
-        trained.
+        If an argument is wrong, or a side has less than 10 people (of records, where some are
+        left out since they occur more than once), before any model is trained.
 
     See Also
     --------
@@ -201,7 +209,11 @@ def audit(
     With `groups` the unit of privacy is a person: references train on all of a person's records
     or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken
     unless another one is given), and rates, intervals, p-values, epsilon, controls and
-    `records` count each person once. `split="random"` then says that people were split at
+    `records` count each person once. People are told apart by value: numbers by theirs,
+    whatever type holds them (1, 1.0 and Decimal("1.00") are one person), texts by all of their
+    characters. A number beside a text that reads like it (0 and "0") is refused, and so are
+    numbers so large that floating point holds one for several; the same holds for values of
+    `slices`. `split="random"` then says that people were split at
     random. p-values are those of the mean signal of a person's records. Vulnerable records are
     not marked, and the shift is looked for on one record of each person. Equal records of one
     person are no repetition; a person all of whose records are other people's too is not
@@ -243,22 +255,25 @@ def audit(
         classes=classes,
         query_budget=query_budget,
         comparison=comparison,
+        n_jobs=n_jobs,
         seed=seed_of(random_state, cache),
     )
-    asked = ask(
-        planned,
-        fit_params,
-        n_references,
-        n_jobs=n_jobs,
-        cache=cache,
-        random_state=None if random_state is None and cache is not None else planned.seed,
-        progress=progress,
-    )
-    run = score(asked, controls=controls)
-    with run.timed("metrics"):
-        metrics = metrics_table(run, run.scores)
-    records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
-    info = info_of(run, title)
+    _log_plan(planned, n_references)
+    with phases(_phases(planned, n_references, controls), shown=progress):
+        asked = ask(
+            planned,
+            fit_params,
+            n_references,
+            n_jobs=n_jobs,
+            cache=cache,
+            random_state=None if random_state is None and cache is not None else planned.seed,
+            progress=progress,
+        )
+        run = score(asked, controls=controls)
+        with run.timed("metrics"):
+            metrics = metrics_table(run, run.scores)
+        records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
+        info = info_of(run, title)
     report = AuditReport(
         metrics=metrics,
         records=records,
@@ -268,7 +283,42 @@ def audit(
         info=info,
     )
     report.features = features_table(run, report.most_exposed(N_SHOWN).index)
+    _log_end(report, run.controls)
     return report
+
+
+def _phases(planned: Planned, n_references: int, controls: bool) -> dict[str, int]:
+    """Return the phases of an audit, and about how much of its time each takes."""
+    return {
+        "target": 1,
+        "references": n_references,
+        "attacks": len(planned.attacks),
+        "p-values": 1,
+        "controls": 2 if controls else 0,
+        "metrics": 1,
+    }
+
+
+def _log_plan(planned: Planned, n_references: int) -> None:
+    n_members = int(planned.member.sum())
+    _LOG.info(
+        "audit of %s: %d members and %d non-members, %d reference models of %d records, seed %d",
+        *(name_of(planned.target), n_members, len(planned.member) - n_members),
+        *(n_references, planned.plan.n_trained, planned.seed),
+    )
+    _LOG.info(
+        "the verdict is that of %s; attacks: %s; the model is released as %s",
+        *(planned.headline, ", ".join(planned.attacks), planned.release),
+    )
+
+
+def _log_end(report: AuditReport, controls: list[Control]) -> None:
+    verdicts = {None: "no verdict", True: "passed", False: "failed"}
+    for control in controls:
+        _LOG.info("control %s: %s", control.control, verdicts[control.passed])
+    for finding in report.findings:
+        _LOG.info("finding %s (%s): %s", finding.code, finding.severity, finding.title)
+    _LOG.info("seconds: %s", report.info.get("timings"))
 
 
 def _planned(
@@ -290,6 +340,7 @@ def _planned(
     classes: Any,
     query_budget: int | None,
     comparison: pd.DataFrame | None,
+    n_jobs: int | None,
     seed: int,
 ) -> tuple[Planned, int]:
     """Check what was asked for, and lay out what is to be done; count the references."""
@@ -311,6 +362,7 @@ def _planned(
         n_references=n_references,
         max_records=max_records,
         n_queries=n_queries,
+        n_jobs=n_jobs,
     )
     compared = None if comparison is None else read_comparison(comparison)
     target = model if generates else classifier_of(model, X_train, y_train, classes, query_budget)

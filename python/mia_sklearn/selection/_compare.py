@@ -167,6 +167,7 @@ def compare_defenses(
         n_references=n_references,
         max_records=max_records,
         n_queries=0,
+        n_jobs=n_jobs,
     )
     check_release(release)
     asked = access_released_as(release)
@@ -211,7 +212,7 @@ def _measure_all(
     named: dict[str, Any], data: _Data, options: dict[str, Any], progress: bool
 ) -> tuple[list[dict[str, Any]], AuditReport]:
     """Return a row for each model, and the report of the last that did not fail."""
-    from .._process._terminal import progress_bar
+    from .._process._progress import progress_bar
 
     rows: list[dict[str, Any]] = []
     last, failures = None, []

@@ -109,6 +109,14 @@
     }
   }
 
+  // Texts of one picture do not lie on each other.
+  for (const picture of all("svg")) {
+    const places = [...picture.querySelectorAll("text")].map(box).sort((a, b) => a.left - b.left);
+    places.forEach((place, i) => {
+      if (i && place.left < places[i - 1].right + 4) say("texts that meet", picture);
+    });
+  }
+
   // Nothing to scroll for sideways, no cell so narrow that words stand letter below letter.
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth > width) say("sideways", null, width);

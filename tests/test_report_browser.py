@@ -111,7 +111,7 @@ def test_colours_follow_the_reader(ask, page, scheme):
     assert ask(page, ground, *options) == expected
 
 
-@pytest.mark.parametrize("kind", [{"n": 10}, {"n": 1000, "gap": 0.0, "stand_out": 0.0}])
+@pytest.mark.parametrize("kind", [{"n": 10}, {"n": 5000, "gap": 0.0, "stand_out": 0.0}])
 def test_rules_of_accessibility_of_other_reports(ask, make_report, kind):
     report = make_report(**kind)
     for records in (True, False):

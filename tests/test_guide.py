@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from mia_sklearn._audit._findings import FINDERS
+from mia_sklearn._process._docs import finding_page, number_page
 from mia_sklearn.cli import main
+from mia_sklearn.report._glossary import _TERMS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -215,6 +217,15 @@ def test_links_between_pages_lead_somewhere(name):
             there = PAGES[Path(page).stem if page else name]
             known = headings(there) | marks(there if page else "\n".join(PAGES.values()))
             assert not place or place in known, target
+
+
+def test_addresses_that_reports_link_to_are_those_of_the_guide():
+    for term in _TERMS:
+        assert number_page(term).endswith(f"/numbers.html#{term}")
+        assert term in marks(PAGES["numbers"])
+    for finder in FINDERS:
+        place = finder.code.lower().replace("_", "-")
+        assert finding_page(finder.code).endswith(f"/findings.html#{place}")
 
 
 def test_links_of_a_site_are_checked(tmp_path):

@@ -41,7 +41,6 @@ add_module_names = False
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
-autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 

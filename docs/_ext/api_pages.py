@@ -103,8 +103,10 @@ def _place(module: str) -> tuple[int, str]:
     return (_FIRST.index(own) if own in _FIRST else len(_FIRST)), own
 
 
-def _write(app: Any) -> None:
+def _write(app: Any, config: Any) -> None:
     API.mkdir(exist_ok=True)
+    # By name: of pages that a build has not met before it would make none.
+    config.autosummary_generate = [f"api/{module}.rst" for module in public_names()]
     for name, text in pages().items():
         path = API / f"{name}.rst"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -154,7 +156,7 @@ def _link(app: Any, doctree: nodes.document) -> None:
 
 def setup(app: Any) -> dict[str, bool]:
     """Write the pages before Sphinx looks for sources."""
-    app.connect("config-inited", lambda app, config: _write(app))
+    app.connect("config-inited", _write)
     app.connect("autodoc-skip-member", _of_others)
     app.connect("doctree-read", _link)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

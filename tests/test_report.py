@@ -613,8 +613,9 @@ def test_load_notices_changes(folder, tmp_path):
 
 def test_load_of_a_later_format(folder, tmp_path):
     text = (folder / "audit.json").read_text()
-    (tmp_path / "audit.json").write_text(text.replace('"format":1', '"format":2', 1))
-    with pytest.raises(ValueError, match="has format 2, this version of mia-sklearn reads 1"):
+    (tmp_path / "audit.json").write_text(text.replace('"format":2', '"format":3', 1))
+    said = r"has format 3, this version of mia-sklearn reads 1 and 2\. .*upgrade to read it\."
+    with pytest.raises(ValueError, match=said):
         AuditReport.load(tmp_path)
 
 

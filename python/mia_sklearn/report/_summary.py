@@ -155,7 +155,8 @@ def summarize(report: AuditContents) -> Summary:
 
 def verdict_of(report: AuditContents) -> str:
     """Return the headline attack's result in plain words, with what leaves it in doubt first."""
-    return printable(summarize(report).verdict)
+    rows = _rows(report, report.info["headline"])
+    return printable(_verdict(report, rows, read_leak(rows))[1])
 
 
 def _unit(report: AuditContents) -> Unit:

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import logging
 import os
 import stat
 import subprocess
@@ -20,6 +21,7 @@ import time
 import types
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
@@ -500,6 +502,8 @@ class Pair(NamedTuple):
 
 class Lazy:
     lock = threading.Lock()
+    log = logging.getLogger("of.somebody")
+    current = ContextVar("current")
 
     def __init__(self, value):
         self.value = value

@@ -50,7 +50,9 @@ ARROWS = {
     "defenses metrics references report signals stats",
     "torch": "_models _observations _process _records access base disclosure metrics references "
     "signals",
-    "cli": "_audit _models _process _version attacks conditions disclosure references report",
+    "skore_checks": "_audit _models metrics report signals",
+    "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
+    "report selection",
     "": "_audit _models _observe _synthesis _version references report",
 }
 LARGEST, MEDIAN, LONGEST = 450, 170, 80

@@ -1,5 +1,6 @@
 """The membership-inference privacy audit for scikit-learn models."""
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,10 @@ __all__ = [
     "synthesize",
     "top_posteriors",
 ]
+
+
+# What is decided and why is logged below this name; nothing is shown unless the user asks for it.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -174,6 +174,7 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
     Parameters
     ----------
     text : str
+        Metrics, and the attack where `attacks` is given, in upper or lower case.
     attacks : iterable of str, default=None
         Names that the attack may have; not checked by default.
 
@@ -201,6 +202,7 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
     if reader.next_is(":"):
         attack = metric
         metric = reader.take("name", "the name of a metric")
+    metric = metric.lower()
     if metric not in _RANGES:
         raise reader.error(f"unknown metric {metric!r}; choose one of {', '.join(_RANGES)}")
     level = prior = None
@@ -224,11 +226,15 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
     reader.end()
     if attack is not None and attacks is not None:
         known = list(attacks)
-        if attack not in known:
+        meant = [name for name in known if name == attack] or [
+            name for name in known if name.lower() == attack.lower()
+        ]
+        if len(meant) != 1:
             raise ValueError(
                 f"Condition {text!r}: the attack {attack!r} is not part of this audit; it has "
                 f"{', '.join(known)}."
             )
+        attack = meant[0]
     return Condition(metric, comparison, bound, level, attack, prior)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from .._comparisons._comparison import read_comparison
+from .._models._answers import name_of
 from .._models._targets import FunctionTarget
 from .._observations._inside import has_gradients
+from .._process._progress import phases
 from .._records._rows import as_table
 from ..attacks._registry import headline_of
 from ..report import AuditReport
@@ -36,8 +39,11 @@ from ._tables import controls_table, info_of, metrics_table, records_table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ._controls import Control
+
 __all__ = ["audit"]
 
+_LOG = logging.getLogger(__name__)
 _N_REFERENCES = 16
 
 
@@ -156,7 +162,8 @@ def audit(
         References trained at a time, see `ReferenceModels`.
     random_state : int, RandomState instance or None, default=None
     progress : bool, default=True
-        Show the training of the references on standard error.
+        Show on standard error, or in the notebook, how far the audit is; a long one says after
+        the first reference how long all will take.
     title : str, default=None
         Title of the report.
 
@@ -243,21 +250,23 @@ def audit(
         comparison=comparison,
         seed=seed_of(random_state, cache),
     )
-    asked = ask(
-        planned,
-        fit_params,
-        n_references,
-        n_jobs=n_jobs,
-        cache=cache,
-        random_state=None if random_state is None and cache is not None else planned.seed,
-        progress=progress,
-    )
-    run = score(asked, controls=controls)
-    with run.timed("metrics"):
-        metrics = metrics_table(run, run.scores)
-    records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
-    info = info_of(run, title)
-    return AuditReport(
+    _log_plan(planned, n_references)
+    with phases(_phases(planned, n_references, controls), shown=progress):
+        asked = ask(
+            planned,
+            fit_params,
+            n_references,
+            n_jobs=n_jobs,
+            cache=cache,
+            random_state=None if random_state is None and cache is not None else planned.seed,
+            progress=progress,
+        )
+        run = score(asked, controls=controls)
+        with run.timed("metrics"):
+            metrics = metrics_table(run, run.scores)
+        records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
+        info = info_of(run, title)
+    report = AuditReport(
         metrics=metrics,
         records=records,
         findings=findings(Context(run, metrics, records, run.controls, info)),
@@ -265,6 +274,42 @@ def audit(
         controls=controls_table(run.controls),
         info=info,
     )
+    _log_end(report, run.controls)
+    return report
+
+
+def _phases(planned: Planned, n_references: int, controls: bool) -> dict[str, int]:
+    """Return the phases of an audit, and about how much of its time each takes."""
+    return {
+        "target": 1,
+        "references": n_references,
+        "attacks": len(planned.attacks),
+        "p-values": 1,
+        "controls": 2 if controls else 0,
+        "metrics": 1,
+    }
+
+
+def _log_plan(planned: Planned, n_references: int) -> None:
+    n_members = int(planned.member.sum())
+    _LOG.info(
+        "audit of %s: %d members and %d non-members, %d reference models of %d records, seed %d",
+        *(name_of(planned.target), n_members, len(planned.member) - n_members),
+        *(n_references, planned.plan.n_trained, planned.seed),
+    )
+    _LOG.info(
+        "the verdict is that of %s; attacks: %s; the model is released as %s",
+        *(planned.headline, ", ".join(planned.attacks), planned.release),
+    )
+
+
+def _log_end(report: AuditReport, controls: list[Control]) -> None:
+    verdicts = {None: "no verdict", True: "passed", False: "failed"}
+    for control in controls:
+        _LOG.info("control %s: %s", control.control, verdicts[control.passed])
+    for finding in report.findings:
+        _LOG.info("finding %s (%s): %s", finding.code, finding.severity, finding.title)
+    _LOG.info("seconds: %s", report.info.get("timings"))
 
 
 def _planned(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from ..access._choice import access_named, access_released_as
 from ..attacks import AttackInfo, all_attacks
 from ..attacks._registry import run_by_default, variants
 from ..base import THREAT_MODELS, BaseAttack
+
+_LOG = logging.getLogger(__name__)
 
 RELEASES = ("labels", "posteriors", "weights")
 RELEASES_OF_GENERATORS = ("samples", "weights")
@@ -118,11 +121,14 @@ def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
 
 
 def _fixed_in_advance(means: Means) -> list[str]:
-    return [
-        info.name
-        for info in run_by_default(means.answers())
-        if not any(_refusals(info.name, info.make(), means))
-    ]
+    chosen = []
+    for info in run_by_default(means.answers()):
+        refusal = next(_refusals(info.name, info.make(), means), None)
+        if refusal is None:
+            chosen.append(info.name)
+        else:
+            _LOG.info("not run: %s. %s", info.name, refusal)
+    return chosen
 
 
 def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
@@ -190,10 +196,11 @@ def _named(entry: Any, known: dict[str, AttackInfo]) -> tuple[str, Any]:
         name, attack = entry
         return str(name), _checked_attack(attack)
     if isinstance(entry, str):
-        if entry not in known:
+        meant = entry if entry in known else entry.lower()
+        if meant not in known:
             names = ", ".join(known)
             raise ValueError(f"Unknown attack {entry!r} in attacks; choose from {names}.")
-        return entry, _checked_attack(known[entry].make())
+        return meant, _checked_attack(known[meant].make())
     attack = _checked_attack(entry)
     mine = (name for name, info in known.items() if info.is_of(attack))
     return next(mine, type(attack).__name__), attack

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._process._progress import enter
 from .._records._groups import Grouping
 from .._records._rows import take_rows
 from ._plan import Plan
@@ -72,6 +73,7 @@ class Planned:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
+        enter(phase.replace("_", "-"))
         start = time.perf_counter()
         yield
         self.seconds[phase] = round(time.perf_counter() - start, 4)

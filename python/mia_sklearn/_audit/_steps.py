@@ -20,6 +20,7 @@ from .._observations._layout import (
 from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_as_references, ask_copies, ask_target
 from .._process._printable import in_words
+from .._process._progress import steps
 from .._records._rows import take_rows
 from ..access import AskedRecords, BaseAccess
 from ..metrics import Estimate
@@ -198,7 +199,7 @@ def _attack(
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
     observations = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
     shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
-    for name, attack in outside.items():
+    for name, attack in steps(outside.items(), len(outside)):
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
     return table, observations, scores | _look_inside(run, observations)

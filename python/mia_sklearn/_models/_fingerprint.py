@@ -10,6 +10,8 @@ import hashlib
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from logging import Logger
 from pathlib import Path
 from threading import Lock, RLock
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
@@ -79,6 +81,8 @@ class _Describer:
             (functools.cached_property, self._attributes("func", "attrname")),
             # Whether somebody holds it changes nothing that is computed.
             ((type(Lock()), type(RLock())), lambda value, name: _hash("lock", _kind(value))),
+            # What is logged, and where, changes nothing either.
+            ((ContextVar, Logger), lambda value, name: _hash(_kind(value), value.name)),
         )
 
     def digest(self, value: Any, name: str) -> bytes:

@@ -15,9 +15,9 @@ from ._printable import one_line, printable
 
 __all__ = [
     "Terminal",
+    "bar_stream",
     "complain",
     "guarded",
-    "progress_bar",
     "raising_method",
     "traced",
     "turn_away",
@@ -69,14 +69,9 @@ def _show_warning(message: Any, category: Any, filename: Any, lineno: Any, *_: A
     complain(one_line(f"{filename}:{lineno}: {category.__name__}: {message}"))
 
 
-def progress_bar(*args: Any, **options: Any) -> Any:
-    """Return a bar of tqdm on standard error."""
-    from tqdm import tqdm
-
-    stream: Any = sys.stderr
-    if isinstance(stream, Terminal):
-        stream = _Bar(stream._stream)
-    return tqdm(*args, file=stream, **options)
+def bar_stream(stream: Any) -> Any:
+    """Return a stream on which a bar of ours may return to the start of its line."""
+    return _Bar(stream._stream) if isinstance(stream, Terminal) else stream
 
 
 def traced(error: BaseException) -> list[str]:

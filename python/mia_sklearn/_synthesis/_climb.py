@@ -137,7 +137,7 @@ def climb(
     success : float
         Share of the chains begun that found one.
     """
-    from .._process._terminal import progress_bar
+    from .._process._progress import progress_bar
 
     rows, codes, n_started = [], [], 0
     size = max(1, _MOST_AT_A_TIME // source.n_features)

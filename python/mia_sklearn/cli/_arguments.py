@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .._process._folders import path_of
 from .._version import __version__
 
-__all__ = ["parser_of"]
+__all__ = ["FORMATS", "parser_of"]
+
+# In which a saved report is printed.
+FORMATS = ("text", "html")
 
 _EPILOG = """\
 exit codes:
@@ -29,24 +32,17 @@ are members, where half of the candidates are.
 Command = Callable[[argparse.Namespace], int]
 
 
-def parser_of(audit: Command, attacks: Command, demo: Command) -> argparse.ArgumentParser:
+def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     """Return the parser of the command line; `run` of what it parses is one of the commands."""
     parser = argparse.ArgumentParser(
         prog="mia-sklearn",
         description="Can someone tell who was in the training set of a model? Attack it and see.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_audit(commands).set_defaults(run=audit)
-
-    listing = commands.add_parser("attacks", help="list the attacks and what each needs")
-    listing.set_defaults(run=attacks)
-
-    shown = commands.add_parser("demo", help="audit a model of handwritten digits")
-    shown.add_argument("--output", type=_path, default=Path("audit-report"), metavar="FOLDER")
-    shown.set_defaults(run=demo)
-
-    for command in commands.choices.values():
+    added = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, adds in _COMMANDS.items():
+        adds(added).set_defaults(run=commands[name])
+    for command in added.choices.values():
         command.add_argument("--traceback", action="store_true", help="show where an error arose")
     return parser
 
@@ -60,11 +56,107 @@ def _add_audit(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_what(audit.add_argument_group("what is audited").add_argument)
+    _add_only_audited(audit.add_argument_group("what is audited, besides").add_argument)
     _add_reading(audit.add_argument_group("how files are read").add_argument)
     _add_how(audit.add_argument_group("how").add_argument)
     _add_result(audit.add_argument_group("result").add_argument)
+    _add_gate(audit.add_argument_group("gate").add_argument)
     _add_trust(audit.add_argument_group("trust").add_argument)
     return audit
+
+
+def _add_check(commands: Any) -> argparse.ArgumentParser:
+    check = commands.add_parser(
+        "check",
+        help="hold a saved report against conditions",
+        allow_abbrev=False,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_saved(check.add_argument)
+    _add_gate(check.add_argument)
+    return check
+
+
+def _add_compare(commands: Any) -> argparse.ArgumentParser:
+    compared = commands.add_parser(
+        "compare",
+        help="compare defenses of a model, trained anew: what each costs and hides",
+        allow_abbrev=False,
+    )
+    _add_what(compared.add_argument_group("what is compared").add_argument)
+    compared.add_argument(
+        "--defenses",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="those of `mia-sklearn defenses`; default: all that fit the model and cost little",
+    )
+    _add_reading(compared.add_argument_group("how files are read").add_argument)
+    _add_how(compared.add_argument_group("how").add_argument)
+    compared.add_argument("--output", type=_path, metavar="FILE", help="write all numbers as CSV")
+    compared.add_argument("--quiet", action="store_true", help="show no progress")
+    _add_trust(compared.add_argument_group("trust").add_argument)
+    return compared
+
+
+def _add_report(commands: Any) -> argparse.ArgumentParser:
+    shown = commands.add_parser("report", help="print a saved report, or write it anew")
+    _add_saved(shown.add_argument)
+    shown.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    shown.add_argument(
+        "--output", type=_path, metavar="FOLDER", help="write all files of a report here"
+    )
+    shown.add_argument("--title", metavar="TEXT", help="another title")
+    shown.add_argument(
+        "--no-records", action="store_true", help="with --output: evidence that names nobody"
+    )
+    return shown
+
+
+def _add_attacks(commands: Any) -> argparse.ArgumentParser:
+    return commands.add_parser("attacks", help="list the attacks and what each needs")
+
+
+def _add_defenses(commands: Any) -> argparse.ArgumentParser:
+    return commands.add_parser("defenses", help="list the defenses and what each alters")
+
+
+def _add_explain(commands: Any) -> argparse.ArgumentParser:
+    explained = commands.add_parser(
+        "explain", help="say what a finding, a metric, an attack or a defense means"
+    )
+    explained.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a code such as REFERENCES_DIFFER, a metric such as auc, an attack or defense; none "
+        "lists all",
+    )
+    return explained
+
+
+def _add_demo(commands: Any) -> argparse.ArgumentParser:
+    shown = commands.add_parser("demo", help="audit a model of handwritten digits")
+    shown.add_argument("--output", type=_path, default=Path("audit-report"), metavar="FOLDER")
+    shown.add_argument("--verbose", action="store_true", help="print the whole report")
+    return shown
+
+
+_COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
+    "audit": _add_audit,
+    "check": _add_check,
+    "compare": _add_compare,
+    "report": _add_report,
+    "attacks": _add_attacks,
+    "defenses": _add_defenses,
+    "explain": _add_explain,
+    "demo": _add_demo,
+}
+
+
+def _add_saved(add: Any) -> None:
+    add("report", type=_path, metavar="REPORT", help="folder of a saved report")
 
 
 def _add_what(add: Any) -> None:
@@ -76,6 +168,15 @@ def _add_what(add: Any) -> None:
         metavar="NAME",
         help="column (npz: array, default y) of the labels; generators need none",
     )
+    add(
+        "--release",
+        choices=["labels", "posteriors", "samples", "weights"],
+        help="what users of the model will get (default: posteriors; weights of generators, which "
+        "may release samples alone)",
+    )
+
+
+def _add_only_audited(add: Any) -> None:
     add(
         "--estimator",
         type=_path,
@@ -98,12 +199,6 @@ def _add_what(add: Any) -> None:
         "--split",
         choices=["random", "other"],
         help="how train and test were made; epsilon needs random",
-    )
-    add(
-        "--release",
-        choices=["labels", "posteriors", "samples", "weights"],
-        help="what users of the model will get (default: posteriors; weights of generators, which "
-        "may release samples alone)",
     )
 
 
@@ -151,6 +246,12 @@ def _add_result(add: Any) -> None:
         action="store_true",
         help="write evidence that names nobody: no list of records, no records.csv",
     )
+    add("--title", metavar="TEXT", help="title of the report")
+    add("--verbose", action="store_true", help="print the whole report, and what is decided why")
+    add("--quiet", action="store_true", help="print the verdict and the gate only")
+
+
+def _add_gate(add: Any) -> None:
     add(
         "--fail-if",
         action="append",
@@ -158,8 +259,15 @@ def _add_result(add: Any) -> None:
         metavar="CONDITION",
         help="exit with 1 if it surely holds; may be repeated",
     )
+    add(
+        "--conditions",
+        type=_path,
+        metavar="FILE",
+        help="a TOML or YAML file with fail-if, a list of conditions, and strict; without this "
+        "and --fail-if, [tool.mia-sklearn] of the nearest pyproject.toml",
+    )
     add("--strict", action="store_true", help="exit with 3 if a condition cannot be excluded")
-    add("--quiet", action="store_true", help="print the verdict and the conditions only")
+    add("--junit", type=_path, metavar="FILE", help="write the outcomes as JUnit XML")
 
 
 def _add_trust(add: Any) -> None:

@@ -1,27 +1,30 @@
-"""The command line: ``mia-sklearn audit``, ``mia-sklearn attacks`` and ``mia-sklearn demo``."""
+"""The command line: ``mia-sklearn COMMAND``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from .._process._printable import in_words, one_line, told
 from .._process._terminal import complain, guarded, raising_method, traced, turn_away
+from . import _audits, _compare, _listings, _saved
 from ._arguments import parser_of
-
-if TYPE_CHECKING:
-    from ..conditions import Condition
-    from ..report import AuditReport
+from ._gate import BAD_INPUT
 
 __all__ = ["main"]
 
-# Exit codes. Whatever prevents an audit is BAD_INPUT: Python's own 1 would read as "fails".
-FINE, FAILS, BAD_INPUT, OPEN = 0, 1, 2, 3
 INTERRUPTED = 130
+_COMMANDS = {
+    "audit": _audits.audit_model,
+    "check": _saved.check_report,
+    "compare": _compare.compare,
+    "report": _saved.show_report,
+    "attacks": _listings.list_attacks,
+    "defenses": _listings.list_defenses,
+    "explain": _listings.explain,
+    "demo": _audits.demo,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         made, 3 (strict) such a condition cannot be excluded, 130 interrupted.
     """
     with guarded():
-        args = parser_of(_audit, _attacks, _demo).parse_args(argv)
+        args = parser_of(_COMMANDS).parse_args(argv)
         try:
             code = args.run(args)
             sys.stdout.flush()
@@ -87,193 +90,3 @@ def _explain(error: BaseException, args: argparse.Namespace) -> None:
             f"the program by {type(error).__name__} ({one_line(told(error))}), so that there is no "
             "verdict. A model must not do so when it is trained or asked."
         )
-
-
-def _audit(args: argparse.Namespace) -> int:
-    from .._audit import audit
-
-    conditions = _conditions(args)
-    if args.output is not None:
-        _check_writable(args.output)
-    inputs = _inputs(args)
-    report = audit(
-        **inputs,
-        n_references=args.references,
-        n_queries=args.queries,
-        attacks=args.attacks or "auto",
-        split=args.split,
-        release=args.release,
-        confidence=args.confidence,
-        max_records=args.max_records,
-        cache=args.cache,
-        n_jobs=min(args.jobs, max(1, 16 if args.references is None else args.references)),
-        random_state=args.seed,
-        progress=not args.quiet,
-    )
-    if conditions:
-        report.info["gate"] = _gate(conditions, report)
-    print(report.verdict if args.quiet else report)
-    unsaved = None
-    if args.output is not None:
-        try:
-            page = report.save(args.output, records=not args.no_records)
-        except OSError as error:
-            unsaved = error
-        else:
-            if not args.quiet:
-                print(f"\nThe whole report: {page}")
-    code = _judge(conditions, report, strict=args.strict)
-    if unsaved is not None:
-        raise unsaved
-    return code
-
-
-def _gate(conditions: list[Condition], report: AuditReport) -> dict[str, str]:
-    """Return what the report says of each condition, to be kept beside it."""
-    from ..conditions import evaluate
-
-    n = len(conditions)
-    return {str(each): evaluate(each, report, n_conditions=n).outcome for each in conditions}
-
-
-def _inputs(args: argparse.Namespace) -> dict[str, Any]:
-    """Read the model and the tables that `audit` takes."""
-    from .._audit._people import split_off
-    from .._models._kinds import is_generator
-    from ._files import check_model_file, column_of, features_for, read_model
-    from ._read_tables import check_table_file, read_tables
-    from ._reading import Reading
-
-    # What costs nothing to see comes before what is to be trusted.
-    models = [path for path in (args.model, args.estimator) if path is not None]
-    paths = (args.train, args.test)
-    for path in models:
-        check_model_file(path)
-    for path in paths:
-        check_table_file(path)
-    trust: dict[str, Any] = {"trusted_types": args.trust_type, "trust": args.trust}
-    model = args.loaded = read_model(args.model, **trust)
-    inputs: dict[str, Any] = {"model": model}
-    if args.estimator is not None:
-        inputs["estimator"] = read_model(args.estimator, **trust)
-    slices: dict[str, list[Any]] = {name: [] for name in args.slices}
-    reading = Reading(
-        target=args.target,
-        labelled=not is_generator(model),
-        text=args.text,
-        groups=args.groups,
-        slices=args.slices,
-        dtypes=dict(args.dtype),
-        na_values=args.na_values,
-        default_na=not args.no_default_na,
-        sep=args.sep,
-        decimal=args.decimal,
-    )
-    read, said = read_tables(paths, model, reading)
-    if said and not args.quiet:
-        print(f"mia-sklearn: {said}", file=sys.stderr)
-    tables = [X for X, _ in read]
-    groups, *without = split_off(args.groups, model, *tables)
-    for name, path, (X, y), own in zip(("train", "test"), paths, read, without, strict=True):
-        inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, own, path, reading), y
-        for column, values in slices.items():
-            values.extend(column_of(column, X, y, path))
-    return inputs | {"slices": slices or None, "groups": groups}
-
-
-def _conditions(args: argparse.Namespace) -> list[Condition]:
-    from ..attacks import all_attacks
-    from ..attacks._registry import variants
-    from ..conditions import parse
-
-    if args.strict and not args.fail_if:
-        raise ValueError(
-            "--strict needs a condition: add --fail-if, such as --fail-if 'auc > 0.6'."
-        )
-    listed = [*(second for second in variants() if second.by_default), *all_attacks()]
-    known = args.attacks or [info.name for info in listed]
-    return [parse(text, known) for text in args.fail_if]
-
-
-def _judge(conditions: list[Condition], report: AuditReport, *, strict: bool) -> int:
-    """Print what the report says of each condition to fail on; return the exit code."""
-    from ..conditions import evaluate
-
-    if not conditions:
-        return FINE
-    # A gate fails where its condition surely holds.
-    words = {"holds": "FAILED", "violated": "PASSED", "open": "UNDECIDED"}
-    said = set()
-    for condition in conditions:
-        result = evaluate(condition, report, n_conditions=len(conditions))
-        said.add(words[result.outcome])
-        print(f"{words[result.outcome]} --fail-if {condition}: {result.reason}")
-    worst = next(word for word in ("FAILED", "UNDECIDED", "PASSED") if word in said)
-    code = {"FAILED": FAILS, "UNDECIDED": OPEN if strict else FINE, "PASSED": FINE}[worst]
-    hint = "; --strict makes it 3" if worst == "UNDECIDED" and not strict else ""
-    print(f"gate: {worst} (exit {code}{hint})")
-    return code
-
-
-def _check_writable(folder: Path) -> None:
-    """Fail before any model is trained, not after."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"--output {folder} cannot be written ({error.strerror}). Name a folder that can."
-        ) from error
-
-
-def _attacks(args: argparse.Namespace) -> int:
-    from ..attacks import all_attacks
-    from ..disclosure._registry import INFERENCES
-
-    rows = [("attack", "threat model", "columns it needs", "what it does", "from")]
-    for info in all_attacks():
-        try:
-            summary = info.summary
-        except ImportError as error:
-            summary = str(error)
-        needs = ", ".join(info.requires) or "-"
-        model = info.threat_model or "not known"
-        rows.append((info.name, model, needs, summary, info.source))
-    _print_table(rows)
-    print("\nOther questions than who was in the training set, asked from Python:\n")
-    heads = ("attack", "threat model", "what it asks for", "where")
-    asked = [(i.name, i.threat_model, i.question, i.where) for i in INFERENCES]
-    _print_table([heads, *asked])
-    return FINE
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-
-
-def _demo(args: argparse.Namespace) -> int:
-    from sklearn.datasets import load_digits
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.model_selection import train_test_split
-
-    from .._audit import audit
-
-    _check_writable(args.output)
-    X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
-    model = RandomForestClassifier(random_state=0).fit(X_train, y_train)
-    print(
-        f"A random forest learned {len(X_train)} of scikit-learn's handwritten digits. Could "
-        "someone who asks it for posteriors tell which?\n",
-        flush=True,
-    )
-    report = audit(
-        model, X_train, y_train, X_test, y_test, split="random", n_jobs=-1, random_state=0
-    )
-    print(report)
-    print(f"\nThe whole report: {report.save(args.output)}")
-    return FINE

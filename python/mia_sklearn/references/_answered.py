@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import Any
 
@@ -16,6 +17,8 @@ from ._lost import Lost, check_left, reasons
 from ._scale import PosteriorScale, choose_scale
 
 __all__ = ["AnsweredModels"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class AnsweredModels(BaseEstimator):
@@ -45,6 +48,7 @@ class AnsweredModels(BaseEstimator):
             smoothing = float(self.smoothing)
             self.scale_ = PosteriorScale(smoothing, saturated=smoothing > 1e-6)
         self.smoothing_ = self.scale_.smoothing
+        _LOG.info("answers are read on this scale: %s", self.scale_.text)
 
     @property
     def repeated_(self) -> np.ndarray:

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from .._models._backend import backend_of
 from .._models._trainable import prefers_threads
 from .._process._parallel import at_most, end_with_parent, settled_warnings
-from .._process._terminal import progress_bar
+from .._process._progress import progress_bar
 from .._records._rows import concat_rows, n_rows
 from ..signals import log_posteriors
 from ._job import Job

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -21,6 +23,7 @@ from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
 from .._process._parallel import at_most, settled_warnings
+from .._process._progress import progress_bar
 from .._records._rows import positions
 from ._job import Job
 from ._lost import CannotTrain, Lost, second_seed
@@ -28,6 +31,8 @@ from ._store import ArrayStore
 from ._training import train
 
 __all__ = ["train_all"]
+
+_LOG = logging.getLogger(__name__)
 
 # So many models that fail before any succeeds are no accident.
 _FIRST_FEW = 4
@@ -97,6 +102,9 @@ class _Run:
         self._check_hope()
 
     def _done(self, model: int, answer: np.ndarray | Lost) -> None:
+        _LOG.debug(
+            "reference model %d is %s", model, "lost" if isinstance(answer, Lost) else "done"
+        )
         if not isinstance(answer, Lost):
             self.n_done += 1
             self.keep(model, answer)
@@ -124,13 +132,28 @@ class _Run:
                 stacklevel=6,
             )
             n_jobs = 1
+        _LOG.info(
+            "training %d reference models one by one, %d at a time, in %s: %s",
+            len(models),
+            effective_n_jobs(n_jobs),
+            prefer,
+            name_of(job.estimator),
+        )
         parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
         tasks = (
             delayed(train)(job, m, self.membership[m], int(self.seeds[m]))
             for m in itertools.takewhile(lambda _: not self._is_hopeless(), models)
         )
         with settled_warnings(), threadpool_limits(1), _stopping(parallel(tasks)) as results:
-            shown = _with_progress(results, models, self.seeds) if self.progress else results
+            shown = progress_bar(
+                results,
+                total=len(self.seeds),
+                initial=len(self.seeds) - len(models),
+                desc="reference models",
+                unit="model",
+                disable=not self.progress,
+                at_once=effective_n_jobs(n_jobs),
+            )
             try:
                 for model, answer in shown:
                     self._done(model, answer)
@@ -203,6 +226,12 @@ def _stored(
     if everything is not None:
         return everything, {}
     missing = [model for model, name in enumerate(names) if store.read(name, may_be) is None]
+    _LOG.info(
+        "%d of %d reference models are in the cache %s",
+        len(names) - len(missing),
+        len(names),
+        store.folder,
+    )
     in_memory: dict[int, np.ndarray] = {}
 
     def keep(model: int, answer: np.ndarray) -> None:
@@ -271,15 +300,6 @@ def _stopping(results: Any) -> Iterator[Iterable]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "[0-9]+ tasks (which were still|have been succ)")
             results.close()
-
-
-def _with_progress(results: Iterable, models: Sequence[int], seeds: np.ndarray) -> Iterable:
-    from .._process._terminal import progress_bar
-
-    total, missing = len(seeds), len(models)
-    return progress_bar(
-        results, total=total, initial=total - missing, desc="reference models", unit="model"
-    )
 
 
 def _sha256(*parts: bytes) -> str:

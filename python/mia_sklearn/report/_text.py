@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _N_EXPOSED = 5
+_N_FINDINGS = 7
 
 
 def render_text(report: AuditContents) -> str:
@@ -32,6 +33,27 @@ def render_text(report: AuditContents) -> str:
         _section("Attacks", _coverage(summary)),
         _section("How it was computed", _table(summary.facts)),
         _wrap(summary.limits),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def render_brief(report: AuditContents) -> str:
+    """Return what a page of a terminal holds: verdict, findings by title, the headline's rates."""
+    summary = _printable(summarize(report))
+    titles = [f"[{one.severity}] {one.code}: {one.title}" for one in summary.findings]
+    left = len(titles) - _N_FINDINGS
+    if left > 0:
+        titles = [*titles[:_N_FINDINGS], f"and {left} more."]
+    header = ("attack", "measure", "estimate", "interval", "chance", "counts")
+    rows = [row for attack in summary.metrics[:1] for row in _rows_of(attack)]
+    others = [_rows_of(attack)[0] for attack in summary.metrics[1:] if attack["rows"]]
+    parts = [
+        summary.verdict,
+        "\n".join(textwrap.shorten(title, _WIDTH, placeholder=" ...") for title in titles),
+        _table([*rows, *others], header),
+        textwrap.shorten(summary.exposed_note, 2 * _WIDTH, placeholder=" ...")
+        if summary.exposed
+        else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -111,22 +133,18 @@ def _metrics(summary: Summary) -> str:
     rows = []
     notes: dict[tuple[str, str], None] = {}
     for attack in summary.metrics:
+        rows += _rows_of(attack)
         for row in attack["rows"]:
-            rows.append(
-                (
-                    attack["attack"],
-                    row["measure"],
-                    row["estimate"],
-                    row["interval"],
-                    row["chance"],
-                    row["counts"],
-                )
-            )
             if row["note"]:
                 notes[row["measure"], row["note"]] = None
     table = _table(rows, ("attack", "measure", "estimate", "interval", "chance", "counts"))
     said = [_wrap(f"{measure}: {note}", "  ") for measure, note in notes]
     return "\n".join([table, *said])
+
+
+def _rows_of(attack: dict[str, Any]) -> list[tuple[str, ...]]:
+    columns = ("measure", "estimate", "interval", "chance", "counts")
+    return [(attack["attack"], *(row[name] for name in columns)) for row in attack["rows"]]
 
 
 def _slices(summary: Summary) -> str:

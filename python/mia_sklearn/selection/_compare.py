@@ -209,7 +209,7 @@ def _measure_all(
     named: dict[str, Any], data: _Data, options: dict[str, Any], progress: bool
 ) -> tuple[list[dict[str, Any]], AuditReport]:
     """Return a row for each model, and the report of the last that did not fail."""
-    from .._process._terminal import progress_bar
+    from .._process._progress import progress_bar
 
     rows: list[dict[str, Any]] = []
     last, failures = None, []

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..._models._kinds import is_net, last_step
 from ..._models._targets import as_target
 from ..._models._trainable import check_trainable
-from ..._process._terminal import progress_bar
+from ..._process._progress import progress_bar
 from ..._records._checked import check_records, check_same_features
 from ..._records._digests import row_digests
 from ..._records._feature_space import FeatureSpace

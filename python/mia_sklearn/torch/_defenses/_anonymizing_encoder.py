@@ -233,7 +233,7 @@ class AnonymizingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _epochs(self, networks: _Networks, records: Tensor) -> Iterator[dict[str, float]]:
         """Train, and yield what each epoch came to."""
-        from ..._process._terminal import progress_bar
+        from ..._process._progress import progress_bar
 
         epochs = progress_bar(range(self.max_epochs), desc="encoder", disable=not self.progress)
         for epoch in epochs:

@@ -335,6 +335,6 @@ def _checked_parts(participants: Any, n: int) -> list[np.ndarray]:
 def _with_progress(rounds: Iterable[int], progress: bool) -> Iterable[int]:
     if not progress:
         return rounds
-    from ..._process._terminal import progress_bar
+    from ..._process._progress import progress_bar
 
     return progress_bar(rounds, desc="federated training", unit="round")

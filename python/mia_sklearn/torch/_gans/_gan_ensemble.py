@@ -17,7 +17,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.utils.data import DataLoader
 
 from ..._models._random import seeded
-from ..._process._terminal import progress_bar
+from ..._process._progress import progress_bar
 from .._training._batchable import ELEMENTWISE, LOADING
 from .._training._chunks import draw, shuffled
 from .._training._functions import TrainingFunctions

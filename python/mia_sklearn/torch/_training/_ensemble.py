@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..._models._random import seeded
-from ..._process._terminal import progress_bar
+from ..._process._progress import progress_bar
 from ...access._base import Question
 from ...references._job import Job
 from ...references._lost import Lost, diverged

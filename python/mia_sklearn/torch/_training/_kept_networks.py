@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..._process._terminal import progress_bar
+from ..._process._progress import progress_bar
 from ...references._job import Job
 from .._targets._inputs import as_input
 from ._chunks import Alone, Stacked, shuffled

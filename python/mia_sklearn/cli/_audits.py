@@ -1,0 +1,150 @@
+"""Commands that audit: `audit`, `demo`, and what they print."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._process._printable import one_line
+from .._process._progress import tell
+from ._gate import FINE, Judged, gate_of
+from ._inputs import check_writable, inputs_of
+
+if TYPE_CHECKING:
+    from ..report import AuditReport
+
+__all__ = ["audit_model", "demo", "shown"]
+
+
+def audit_model(args: argparse.Namespace) -> int:
+    """Audit a model, write the report, judge it by the gate; return the exit code."""
+    from ..attacks import all_attacks
+    from ..attacks._registry import variants
+
+    listed = [*(second for second in variants() if second.by_default), *all_attacks()]
+    gate = gate_of(args, args.attacks or [info.name for info in listed])
+    if args.output is not None:
+        check_writable(args.output)
+    if args.junit is not None:
+        check_writable(args.junit.parent, "--junit")
+    with logged(args.verbose):
+        report = _audited(args)
+    judged = gate.judge(report)
+    if judged.results:
+        report.info["gate"] = judged.outcomes
+    page, unsaved = None, None
+    try:
+        if args.junit is not None:
+            judged.write_junit(args.junit, report)
+        if args.output is not None:
+            page = report.save(args.output, records=not args.no_records)
+    except OSError as error:
+        # The verdict is given all the same.
+        unsaved = error
+    print(shown(report, judged, page, quiet=args.quiet, verbose=args.verbose))
+    if unsaved is not None:
+        raise unsaved
+    return judged.code
+
+
+def _audited(args: argparse.Namespace) -> AuditReport:
+    from .._audit import audit
+
+    return audit(
+        **inputs_of(args),
+        n_references=args.references,
+        n_queries=args.queries,
+        attacks=args.attacks or "auto",
+        split=args.split,
+        release=args.release,
+        confidence=args.confidence,
+        max_records=args.max_records,
+        cache=args.cache,
+        n_jobs=min(args.jobs, max(1, 16 if args.references is None else args.references)),
+        random_state=args.seed,
+        progress=not args.quiet,
+        title=args.title,
+    )
+
+
+@contextmanager
+def logged(shown: bool) -> Iterator[None]:
+    """Print on standard error what is decided and why, where it is asked for."""
+    if not shown:
+        yield
+        return
+    logger = logging.getLogger("mia_sklearn")
+    handler, level = _OneLine(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _OneLine(logging.Handler):
+    """Names of data and models may be anything: each message stays on its line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(one_line(f"mia-sklearn: {record.getMessage()}"))
+
+
+def shown(
+    report: AuditReport, judged: Judged, page: Path | None, *, quiet: bool, verbose: bool
+) -> str:
+    """Return what is printed of a report: verdict and gate first, and last.
+
+    Parameters
+    ----------
+    report : AuditReport
+    judged : Judged
+    page : Path or None
+        Where it was written.
+    quiet : bool
+        The verdict and the gate alone.
+    verbose : bool
+        All there is, in place of a page of a terminal.
+    """
+    from ..report._text import render_brief
+
+    gate = "\n".join(judged.lines())
+    if quiet:
+        return "\n".join(part for part in (report.verdict, gate) if part)
+    body = str(report) if verbose else render_brief(report)
+    whole = f"The whole report: {page}" if page else ""
+    if not whole and not verbose:
+        whole = "--verbose prints all of it, --output FOLDER writes a page."
+    last = gate or f"verdict: {report.verdict}"
+    first = [judged.line] if judged.line else []
+    return "\n\n".join(["\n".join([*first, body]), *([whole] if whole else []), last])
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Audit a model of handwritten digits; return the exit code."""
+    from sklearn.datasets import load_digits
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.model_selection import train_test_split
+
+    from .._audit import audit
+
+    check_writable(args.output)
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
+    model = RandomForestClassifier(random_state=0).fit(X_train, y_train)
+    print(
+        f"A random forest learned {len(X_train)} of scikit-learn's handwritten digits. Could "
+        "someone who asks it for posteriors tell which?\n",
+        flush=True,
+    )
+    report = audit(
+        model, X_train, y_train, X_test, y_test, split="random", n_jobs=-1, random_state=0
+    )
+    page = report.save(args.output)
+    print(shown(report, Judged([], False, ""), page, quiet=False, verbose=args.verbose))
+    return FINE

@@ -1,0 +1,174 @@
+"""The gate: conditions to fail on, what a report says of them, and the exit code."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as xml
+
+from .._process._printable import printable
+from ._configured import configured_gate
+
+if TYPE_CHECKING:
+    from ..conditions import Condition, ConditionResult
+    from ..report import AuditReport
+
+__all__ = ["BAD_INPUT", "FAILS", "FINE", "OPEN", "Gate", "Judged", "gate_of"]
+
+# Exit codes. Whatever prevents an audit is BAD_INPUT: Python's own 1 would read as "fails".
+FINE, FAILS, BAD_INPUT, OPEN = 0, 1, 2, 3
+
+# A gate fails where its condition surely holds.
+_WORDS = {"holds": "FAILED", "violated": "PASSED", "open": "UNDECIDED"}
+_WORST_FIRST = ("FAILED", "UNDECIDED", "PASSED")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What is asked of a report.
+
+    Attributes
+    ----------
+    conditions : list of Condition
+        Each fails the gate where it surely holds.
+    strict : bool
+        Whether one that cannot be excluded fails it too.
+    where : str
+        The file that names them; empty where the command line does.
+    """
+
+    conditions: list[Condition]
+    strict: bool
+    where: str
+
+    def judge(self, report: AuditReport) -> Judged:
+        """Read all conditions against a report."""
+        from ..conditions import evaluate
+
+        n = len(self.conditions)
+        results = [evaluate(each, report, n_conditions=n) for each in self.conditions]
+        return Judged(results, self.strict, self.where)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a report says of each condition.
+
+    Attributes
+    ----------
+    results : list of ConditionResult
+    strict : bool
+    where : str
+    """
+
+    results: list[ConditionResult]
+    strict: bool
+    where: str
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """By condition "holds", "violated" or "open": what is kept with the report."""
+        return {str(result.condition): result.outcome for result in self.results}
+
+    @property
+    def worst(self) -> str:
+        said = {_WORDS[result.outcome] for result in self.results}
+        return next((word for word in _WORST_FIRST if word in said), "PASSED")
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        open_code = OPEN if self.strict else FINE
+        return {"FAILED": FAILS, "UNDECIDED": open_code, "PASSED": FINE}[self.worst]
+
+    @property
+    def line(self) -> str:
+        """The whole outcome on one line; empty where nothing is asked."""
+        if not self.results:
+            return ""
+        hint = "; --strict makes it 3" if self.worst == "UNDECIDED" and not self.strict else ""
+        return f"gate: {self.worst} (exit {self.code}{hint})"
+
+    def lines(self) -> list[str]:
+        """Each condition's outcome, then the whole."""
+        if not self.results:
+            return []
+        by = f"the conditions of {self.where}" if self.where else ""
+        told = [
+            f"{_WORDS[result.outcome]} --fail-if {result.condition}: {result.reason}"
+            for result in self.results
+        ]
+        return [*([by] if by else []), *told, self.line]
+
+    def write_junit(self, path: Path, report: AuditReport) -> None:
+        """Write the outcomes as JUnit XML, which build servers show: one test per condition.
+
+        A condition that cannot be excluded counts as skipped, where `strict` as failed.
+        """
+        info = report.info
+        suite = xml.Element("testsuite", name="mia-sklearn", time="0", errors="0")
+        counts = {"failures": 0, "skipped": 0}
+        properties = xml.SubElement(suite, "properties")
+        for name in ("model", "headline", "confidence", "n_members", "n_nonmembers"):
+            if name in info:
+                xml.SubElement(properties, "property", name=name, value=_plain(str(info[name])))
+        xml.SubElement(properties, "property", name="verdict", value=_plain(report.verdict))
+        for result in self.results:
+            name = f"not ({result.condition})"
+            case = xml.SubElement(suite, "testcase", classname="mia_sklearn.gate", name=name)
+            case.set("time", "0")
+            word = _WORDS[result.outcome]
+            if word == "PASSED":
+                continue
+            fails = word == "FAILED" or self.strict
+            counts["failures" if fails else "skipped"] += 1
+            child = xml.SubElement(case, "failure" if fails else "skipped")
+            child.set("message", _plain(f"{word}: {result.reason}"))
+        suite.set("tests", str(len(self.results)))
+        for name, count in counts.items():
+            suite.set(name, str(count))
+        suites = xml.Element("testsuites")
+        suites.append(suite)
+        xml.indent(suites)
+        path.write_bytes(xml.tostring(suites, encoding="utf-8", xml_declaration=True))
+
+
+def _plain(text: str) -> str:
+    # What XML cannot hold, control characters, is never part of a name that is safe to print.
+    return " ".join(printable(text).split())
+
+
+def gate_of(args: argparse.Namespace, known: Iterable[str]) -> Gate:
+    """Return what the command line, or else a file, asks of a report.
+
+    Parameters
+    ----------
+    args : Namespace
+    known : iterable of str
+        Names that attacks may have.
+
+    Raises
+    ------
+    ValueError
+        If a condition is malformed, or nothing is asked where something must be.
+    """
+    from ..conditions import parse
+
+    texts, strict, where = list(args.fail_if), args.strict, ""
+    if args.conditions is not None or not texts:
+        configured = configured_gate(args.conditions)
+        texts += configured.conditions
+        strict, where = strict or configured.strict, configured.where
+        if args.conditions is not None and not configured.conditions:
+            raise ValueError(f"{where} names no condition: give it fail-if = ['auc > 0.6'].")
+    if not texts:
+        asking = {"--strict": strict, "--junit": args.junit is not None}
+        for option in (name for name, given in asking.items() if given):
+            raise ValueError(
+                f"{option} needs a condition: add --fail-if, such as --fail-if 'auc > 0.6'."
+            )
+    names = list(known)
+    return Gate([parse(text, names) for text in texts], strict, where if texts else "")

@@ -1,0 +1,183 @@
+"""Checks for skore: does a report's model answer its training records unlike others?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ._models._kinds import kind_of_estimator
+from ._models._targets import class_indices, own_labels
+from .metrics import roc_auc
+from .signals import log_posteriors
+
+__all__ = ["LossGap", "MembershipInference"]
+
+
+_LEAST = -1e3
+
+
+class _Check:
+    """What both share; `skore.Check` is a protocol, so that nothing of skore is imported here."""
+
+    report_types: ClassVar[list[str]] = ["estimator"]
+    severity = "issue"
+
+    def _records(self, report: Any) -> tuple[Any, Any, Any, Any]:
+        """Return the records that the report's model was trained and tested on."""
+        from skore import CheckNotApplicable
+
+        records = report.X_train, report.y_train, report.X_test, report.y_test
+        if any(part is None for part in records):
+            raise CheckNotApplicable("Training or test records are unavailable.")
+        if kind_of_estimator(report.estimator_) != "classifier":
+            raise CheckNotApplicable("Membership is inferred from classifiers.")
+        return records
+
+
+class LossGap(_Check):
+    """Whether losses alone tell training records from test records: fast.
+
+    Threat model: black-box; the weakest attacker there is, who compares losses (Yeom et al. 2018,
+    "Privacy Risk in Machine Learning", adversary 2). Nothing is trained. That it finds nothing is
+    no evidence: `MembershipInference` attacks with reference models.
+
+    Parameters
+    ----------
+    confidence : float, default=0.95
+        Of the interval of the AUC, which must lie above .5.
+
+    See Also
+    --------
+    MembershipInference : The strong attacks.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from mia_sklearn.skore_checks import LossGap
+    >>> X, y = make_classification(400, flip_y=0.2, random_state=0)
+    >>> import skore  # doctest: +SKIP
+    >>> report = skore.evaluate(DecisionTreeClassifier(), X, y)  # doctest: +SKIP
+    >>> report.checks.add([LossGap()])  # doctest: +SKIP
+    """
+
+    code = "MIA001"
+    title = "Training records have smaller losses"
+    docs_url: str | None = None
+    slow = False
+
+    def __init__(self, confidence: float = 0.95) -> None:
+        self.confidence = confidence
+
+    def check_function(self, report: Any) -> str | None:
+        """Compare the losses of the training records with those of the test records.
+
+        Parameters
+        ----------
+        report : skore.EstimatorReport
+
+        Returns
+        -------
+        str or None
+            What was found; None where the losses do not differ for sure.
+        """
+        X_train, y_train, X_test, y_test = self._records(report)
+        model = report.estimator_
+        losses = [_losses(model, X_train, y_train), _losses(model, X_test, y_test)]
+        member = np.repeat([1, 0], [len(each) for each in losses])
+        auc = roc_auc(member, -np.concatenate(losses), confidence=self.confidence)
+        if not auc.low > 0.5:
+            return None
+        return (
+            f"By its loss alone a training record is told from a test record with an AUC of "
+            f"{auc.value:.3f} ({100 * self.confidence:g} % interval {auc.low:.3f} to "
+            f"{auc.high:.3f}, chance 0.5). Attacks with reference models find more: see MIA002."
+        )
+
+
+class MembershipInference(_Check):
+    """Whether someone can tell who was in the training set, by an audit: slow.
+
+    Parameters
+    ----------
+    n_references : int, default=16
+        Reference models to train, see `mia_sklearn.audit`.
+    random_state : int, default=0
+    **options
+        Passed to `mia_sklearn.audit`: `groups`, `fit_params`, `cache`, ...
+
+    Attributes
+    ----------
+    report_ : mia_sklearn.AuditReport
+        The audit of the report that was checked last.
+
+    See Also
+    --------
+    LossGap : Trains nothing.
+
+    Examples
+    --------
+    >>> from mia_sklearn.skore_checks import LossGap, MembershipInference
+    >>> checks = [LossGap(), MembershipInference(n_references=8)]
+    >>> report.checks.add(checks)  # doctest: +SKIP
+    >>> report.checks.summarize()  # doctest: +SKIP
+    """
+
+    code = "MIA002"
+    title = "Membership can be inferred"
+    docs_url: str | None = None
+    slow = True
+
+    def __init__(self, *, n_references: int = 16, random_state: int = 0, **options: Any) -> None:
+        self.n_references = n_references
+        self.random_state = random_state
+        self.options = options
+
+    def check_function(self, report: Any) -> str | None:
+        """Audit the report's model.
+
+        Parameters
+        ----------
+        report : skore.EstimatorReport
+
+        Returns
+        -------
+        str or None
+            The verdict; None where no attack tells training records from others and nothing
+            leaves that in doubt.
+        """
+        from skore import CheckNotApplicable
+
+        from ._audit import audit
+        from .report._leak import read_leak
+
+        records = self._records(report)
+        self.report_ = audit(
+            report.estimator_,
+            *records,
+            n_references=self.n_references,
+            random_state=self.random_state,
+            progress=False,
+            **self.options,
+        )
+        found = self.report_
+        metrics = found.metrics
+        headline = metrics[
+            (metrics["attack"] == found.info["headline"]) & (metrics["slice"] == "all")
+        ]
+        degree = read_leak(headline).degree
+        serious = [f"{f.title}." for f in found.findings if f.severity == "serious"]
+        if degree in ("singled", "apart") or found.doubts or serious:
+            return " ".join([found.verdict, *serious])
+        if degree == "open":
+            # Too few records to say anything: nothing was passed.
+            raise CheckNotApplicable(found.verdict)
+        return None
+
+
+def _losses(model: Any, X: Any, y: Any) -> np.ndarray:
+    log_proba = log_posteriors(model, X)
+    labels = class_indices(model, own_labels(model, np.asarray(y)))
+    # Only their order counts: a label that was excluded has the largest loss.
+    return -np.maximum(log_proba[np.arange(len(labels)), labels], _LEAST)

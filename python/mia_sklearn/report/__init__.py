@@ -2,11 +2,18 @@
 
 from ..conditions import CheckOutcome
 from ._finding import BaseFinder, Finding
+from ._gate import gate_of
 from ._report import AuditReport
+from ._schema import schema
+from ._signoff import SignOff, signoff
 
 __all__ = [
     "AuditReport",
     "BaseFinder",
     "CheckOutcome",
     "Finding",
+    "SignOff",
+    "gate_of",
+    "schema",
+    "signoff",
 ]

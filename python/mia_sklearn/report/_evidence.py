@@ -44,6 +44,7 @@ RETOLD: dict[str, str | None] = {
     "REFERENCES_DIFFER": "The target was not trained like its references",
 }
 _LEFT_OUT = "Details may quote the data, and are in the report with records only."
+_QUOTES = "values of parameters and texts of findings that may quote the data"
 _NUMBERS = {
     *("n_train", "n_test", "n_members", "n_nonmembers", "n_unaudited", "n_repeated_train"),
     *("n_repeated_test", "confidence", "random_state", "target_train_accuracy"),
@@ -59,7 +60,7 @@ _DESCRIBED = {"model", "estimator", "asked_for"}
 _PARTS = {"vulnerable_records", "timings"}
 
 
-def evidence_of(report: Report, whole: str | None) -> Report:
+def evidence_of(report: Report, whole: str = "") -> Report:
     """Return a report without records, and without what else could name one.
 
     Left out are groups of fewer than ten members or others (and further groups of a slice, until
@@ -70,9 +71,8 @@ def evidence_of(report: Report, whole: str | None) -> Report:
     Parameters
     ----------
     report : AuditReport
-    whole : str or None
+    whole : str, default=""
         Fingerprint of the report with its records, by which its owner proves what this is of.
-        None keeps what is there.
 
     Returns
     -------
@@ -80,13 +80,9 @@ def evidence_of(report: Report, whole: str | None) -> Report:
     """
     metrics, hidden = _large_groups(report)
     info = _facts(report.info)
-    left_out = [
-        "the list of records",
-        *(f"groups of {name!r} with fewer than {FEWEST_IN_A_GROUP} of a side" for name in hidden),
-        "values of parameters, and texts of findings, that may quote the data",
-        "digests of the data",
-    ]
-    info["left_out"] = "; ".join(left_out) if whole else info.get("left_out", "the records")
+    if len(report.records):
+        groups = (f"groups of {name!r} with fewer than {FEWEST_IN_A_GROUP}" for name in hidden)
+        info["left_out"] = "; ".join(["the records", *groups, _QUOTES, "digests of the data"])
     if whole:
         info["whole_report"] = whole
     return replace(
@@ -141,7 +137,7 @@ def _large_groups(report: AuditContents) -> tuple[pd.DataFrame, list[str]]:
     """Return the metrics of groups that are large enough, and the slices that lack some."""
     metrics = report.metrics
     sizes = metrics.groupby("slice", sort=False)[["n_members", "n_nonmembers"]].max()
-    everyone = sizes.loc["all"] if "all" in sizes.index else sizes.max()
+    everyone = sizes.loc[sizes.index == "all"].max()
     slicings = [str(name)[6:] for name in report.records.columns if str(name).startswith("slice_")]
     groups: dict[str, list[str]] = {}
     for group in sizes.index:

@@ -10,7 +10,7 @@ from ..conditions import CheckOutcome, ConditionResult
 if TYPE_CHECKING:
     from ._contents import AuditContents
 
-__all__ = ["gate_of", "gate_of_report"]
+__all__ = ["gate_in_words", "gate_of", "gate_of_report"]
 
 # Of a condition that must hold. One that a gate fails on must not.
 _MUST_HOLD = {"holds": "passed", "violated": "failed", "open": "undecided"}
@@ -72,6 +72,18 @@ def gate_of_report(report: AuditContents) -> dict[str, Any] | None:
         if outcome in _FAILS_IF
     ]
     return {"outcome": _worst(conditions), "conditions": conditions} if conditions else None
+
+
+def gate_in_words(report: AuditContents) -> str:
+    """Return what the gate came to, and each condition; empty where there was none."""
+    gate = gate_of_report(report)
+    if gate is None:
+        return ""
+    said = [
+        f"{'not ' if each['fails_if'] else ''}{each['condition']} {each['outcome']}"
+        for each in gate["conditions"]
+    ]
+    return f"{gate['outcome']} ({', '.join(said)})"
 
 
 def _worst(conditions: list[dict[str, Any]]) -> str:

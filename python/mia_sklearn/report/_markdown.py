@@ -19,12 +19,13 @@ __all__ = ["render_markdown", "render_model_card"]
 
 # What begins markup anywhere in a line, of templates ("{{") and formulas ("$") too.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~$#])")
-# What begins it at the start of one.
-_AT_START = re.compile(r"^([-+=:]|\d+(?=[.)]))")
+# What begins it at the start of one: rules, lists, numbered lists.
+_AT_START = re.compile(r"^(\d*)(?=[-+=]|(?<=\d)[.)](?:\s|$))")
 # What turns into a link or a message to somebody without any markup.
 _LINKS = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=\bwww)\.|@|(?<=\bmailto):|(?<=\bxmpp):")
 # Names of code, as our own sentences quote them.
 _CODE = re.compile(r"`([A-Za-z][\w.]*(?:\([\w.=, ]*\))?)`")
+_COVERAGE = ("attack", "status", "threat_model", "access", "knowledge", "reason")
 _BLANK = "............"
 
 
@@ -36,7 +37,7 @@ def escape(text: object) -> str:
     line = " ".join(printable(str(text), keep="\n\t\r").split())
     parts = _CODE.split(line)
     shown = [f"`{part}`" if place % 2 else _inert(part) for place, part in enumerate(parts)]
-    return _AT_START.sub(r"\\\1" if not line[:1].isdigit() else r"\1&#8203;", "".join(shown))
+    return _AT_START.sub(r"\g<1>\\", "".join(shown))
 
 
 def _inert(text: str) -> str:
@@ -56,7 +57,7 @@ def render_markdown(report: AuditContents) -> str:
     -------
     str
     """
-    kept = evidence_of(report, None)
+    kept = evidence_of(report)
     summary = summarize(kept)
     parts = [
         f"# {escape(summary.title)}",
@@ -107,20 +108,20 @@ def render_model_card(report: AuditContents) -> str:
     -------
     str
     """
-    kept = evidence_of(report, None)
+    kept = evidence_of(report)
     summary = summarize(kept)
     rows = kept.metrics[
         (kept.metrics["attack"] == kept.info["headline"]) & (kept.metrics["slice"] == "all")
     ]
     not_run = ", ".join(row["attack"] for row in summary.not_run)
     made = ", ".join(f"{name} {number}" for name, number in kept.info.get("versions", {}).items())
-    severity = read_leak(rows).severity
+    doubts = "; ".join(kept.doubts) or "nothing found"
     lines = [
         f"**{escape(summary.verdict)}**",
         f"- Attacker: {escape(summary.attacker or 'not known')}",
         f"- Released as: {escape(summary.release or 'not stated')}",
         f"- Unit of privacy: {'a person' if kept.info.get('unit') == 'person' else 'one record'}",
-        f"- Leak: {escape(severity)}; in doubt: {escape('; '.join(kept.doubts) or 'nothing found')}",
+        f"- Size of the leak: {read_leak(rows).severity}; in doubt: {escape(doubts)}",
         f"- Attacks run: {escape(', '.join(kept.attacks))}",
         f"- Not run: {escape(not_run or 'none')}",
         f"- Made with: {escape(made or 'not known')}",

@@ -152,5 +152,5 @@ def _column(about: Column, values: Any) -> pd.Series:
         return column_of(about, texts)
     dtype = str(about["dtype"])
     if values.null_count or dtype[0].isupper() or dtype == "boolean":
-        return pd.Series(pd.array(values.to_pylist(), dtype=dtype))
-    return pd.Series(values.to_numpy()).astype(dtype, copy=False)
+        return pd.Series(values.to_pylist(), dtype=dtype)
+    return pd.Series(values.to_numpy(), dtype=dtype)

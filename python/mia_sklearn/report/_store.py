@@ -107,7 +107,7 @@ def _evidence_files(report: AuditContents) -> tuple[Writers, list[str]]:
     """Return the same of evidence that names nobody."""
     from ._html import render_html
 
-    whole = None if report.records.empty else fingerprint(_with_records(report)[1])
+    whole = "" if report.records.empty else fingerprint(_with_records(report)[1])
     kept = evidence_of(report, whole)
     content = _encode_report(kept)
     mark = fingerprint(content)

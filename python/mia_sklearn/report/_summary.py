@@ -10,6 +10,7 @@ from .._process._printable import printable
 from ..stats._listing import list_members
 from . import _wording as wording
 from ._counted import PERSON, RECORD, Unit, capital
+from ._gate import gate_in_words
 from ._leak import INFERRED_AT, LISTED_AT, Leak, read_leak, two_counts
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ _FACTS = {
     "random_state": "Random seed",
     "timings": "Seconds spent",
     "versions": "Versions",
+    "digests": "SHA-256 of what was used",
+    "gate": "The gate that it was held to",
+    "left_out": "Left out of this evidence",
+    "whole_report": "Fingerprint of the report with records",
 }
 _SHOWN_ELSEWHERE = {"title", "created", "headline", "attacks", "vulnerable_records"}
 
@@ -137,7 +142,7 @@ def summarize(report: AuditContents) -> Summary:
         run=[row for row in coverage if row["status"] == "run"],
         not_run=[row for row in coverage if row["status"] != "run"],
         release=str(info.get("release") or ""),
-        facts=_facts(info),
+        facts=_facts(info | ({"gate": gate_in_words(report)} if "gate" in info else {})),
         confidence=wording.percent(info["confidence"]),
         limits=(
             "These numbers are evidence about the attacks that were run, on these records, and "

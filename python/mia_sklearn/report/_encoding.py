@@ -125,13 +125,21 @@ def _encode_column(column: pd.Series) -> tuple[Column, list[Any]]:
         else:
             missing = np.zeros(len(values), dtype=bool)
         values = [
-            valid(value) if type(value) is str else encode_label(value, encode) for value in values
+            _text(value) if type(value) is str else encode_label(value, encode) for value in values
         ]
     else:
-        values = [valid(value) if isinstance(value, str) else None for value in column]
+        values = [
+            _text(value) if isinstance(value, str) else None
+            for value in column.astype(object).tolist()
+        ]
     for place in np.flatnonzero(missing):
         values[place] = None
     return about, values
+
+
+def _text(value: str) -> str:
+    # Most are, and there may be a million.
+    return value if value.isascii() else valid(value)
 
 
 def _kind(value: Any) -> str:

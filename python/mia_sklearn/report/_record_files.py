@@ -99,7 +99,7 @@ def _texts(column: pd.Series) -> tuple[Column, list[str | None]]:
     """Return a column as texts: its own, or JSON where it holds anything else."""
     (about,), (values,) = columns_of(column.to_frame("x"))
     del about["name"]
-    if any(value is not None and type(value) is not str for value in values):
+    if column.dtype == object and not set(map(type, values)) <= {str, type(None)}:
         return {**about, "json": True}, [None if v is None else dumps(v) for v in values]
     return about, values
 

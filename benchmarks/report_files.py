@@ -1,8 +1,8 @@
 """How long a report takes to save and to read, and how large its files are.
 
 The records are simulated as an audit with five attacks leaves them: scores of full precision, one
-attack of few levels, pooled p-values for all, q-values for members. `python benchmarks/report_files.py`
-prints the table; "page" is what of saving goes into `index.html`.
+attack of few levels, pooled p-values for all, q-values for members. "page" is what of saving goes
+into `index.html`. `python benchmarks/report_files.py` prints the table.
 """
 
 from __future__ import annotations
@@ -98,10 +98,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     args = parser.parse_args()
-    print(
-        "| records | save s | of it CPU s | page s | load s | audit.json MB | records MB | all MB |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    head = ("records", "save s", "of it CPU s", "page s", "load s", "audit.json MB")
+    head = (*head, "records MB", "all MB")
+    print(f"| {' | '.join(head)} |")
+    print(f"|{' --- |' * len(head)}")
     for n in args.sizes:
         with tempfile.TemporaryDirectory() as folder:
             print(measure(n, Path(folder)), flush=True)

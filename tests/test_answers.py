@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     FixedThresholdClassifier,
@@ -15,6 +17,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, observe
 from mia_sklearn._models._agreement import agreement_with_predict
+from mia_sklearn._models._answers import predicted_labels
+from mia_sklearn.signals import log_posteriors
 from small_targets import (
     BINARY,
     TRAIN,
@@ -182,3 +186,82 @@ def test_what_are_no_posteriors_is_refused(name):
     y = Y if len(classes) == 3 else BINARY
     with pytest.raises(ValueError, match=message):
         run(function, y, classes=classes, estimator=TREE)
+
+
+# --- rows in another order ------------------------------------------------------------------
+
+
+def _half_known(X):
+    """Answer what the record's own number says, so that a row in a wrong place shows."""
+    share = X["a"].to_numpy() / 100
+    return pd.DataFrame({0: 1 - share, 1: share}, index=X.index)
+
+
+def _in_place(X):
+    turned = X[::-1]
+    X["a"], X.index = turned["a"].to_numpy(), turned.index
+    return _half_known(X)
+
+
+ORDERS = {
+    "as asked": _half_known,
+    "sorted": lambda X: _half_known(X.sort_values("a")),
+    "sorted in place": _in_place,
+    "by label": lambda X: _half_known(X).sort_index(),
+    "without its index": lambda X: _half_known(X).reset_index(drop=True),
+    "one column": lambda X: _half_known(X)[1].sort_values(),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("index", [None, list("hgfedcba"), [3, 1, 2, 0, 7, 4, 6, 5]])
+def test_rows_of_an_answer_go_with_the_labels_of_the_records(order, index):
+    X = pd.DataFrame({"a": [30, 10, 20, 80, 70, 50, 60, 40]}, index=index)
+    target = FunctionTarget(ORDERS[order], classes=[0, 1])
+    assert_allclose(target.predict_proba(X.copy())[:, 1], X["a"] / 100)
+    assert_allclose(np.exp(log_posteriors(target, X))[:, 1], X["a"] / 100)
+    table = observe(target, X, np.zeros(8, dtype=int))
+    assert_allclose(table["proba_1"], X["a"] / 100, rtol=1e-6)
+
+
+def test_rows_of_an_answer_about_an_array_are_numbered():
+    X = np.array([[30.0], [10.0], [20.0]])
+
+    def function(X):
+        return pd.Series(X[:, 0] / 100).sort_values()
+
+    assert_allclose(FunctionTarget(function, [0, 1]).predict_proba(X)[:, 1], X[:, 0] / 100)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda X: _half_known(X).set_axis(list("xyz")),
+        lambda X: _half_known(X).set_axis(["a", "b", "b"]),
+        lambda X: _half_known(X).set_axis([1, 2, 3]),
+    ],
+)
+def test_rows_of_an_answer_with_other_labels_are_refused(answer):
+    X = pd.DataFrame({"a": [30, 10, 20]}, index=list("abc"))
+    with pytest.raises(ValueError, match="The function answered with other labels in the index"):
+        FunctionTarget(answer, [0, 1]).predict_proba(X)
+
+
+def test_all_that_answer_about_frames_are_read_by_label():
+    class Sorting:
+        classes_ = np.array([0, 1])
+
+        def predict_proba(self, X):
+            return _half_known(X.sort_values("a"))
+
+        def decision_function(self, X):
+            return logit(_half_known(X.sort_values("a"))[1])
+
+        def predict(self, X):
+            return (_half_known(X.sort_values("a"))[1] > 0.5).astype(int)
+
+    X = pd.DataFrame({"a": [30, 10, 20, 80]}, index=list("abcd"))
+    assert_allclose(np.exp(log_posteriors(Sorting(), X))[:, 1], X["a"] / 100)
+    assert predicted_labels(Sorting(), X).tolist() == [0, 0, 0, 1]
+    signal = observe(Sorting(), X, [0] * 4, access=lambda model, X: model.predict_proba(X)[1])
+    assert_allclose(signal["logit"], X["a"] / 100, rtol=1e-6)

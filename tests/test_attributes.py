@@ -324,7 +324,7 @@ def test_features_that_cannot_be_guessed_are_refused(records):
     )
     for table, feature, message in (
         (frame, "sex", r"feature='sex' must name one column of X_aux; it has \['a', 'bit'"),
-        (frame.rename(columns={"a": "bit"}), "bit", "must name one column"),
+        (frame.rename(columns={"a": "bit"}), "bit", "X_aux has several columns named 'bit'"),
         (X, 3, "must be the number of a column of X_aux, from 0 to 2"),
         (X, "sex", "must be the number of a column"),
         (X, True, "must be the number of a column"),

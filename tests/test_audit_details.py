@@ -8,8 +8,10 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from scipy.stats import mannwhitneyu
 from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
@@ -18,6 +20,8 @@ from mia_sklearn import ReferenceModels, audit
 from mia_sklearn._audit._controls import (
     _first_block,
     _ranks,
+    distribution_shift,
+    memorising_threshold,
     pipeline_control,
     reference_control,
 )
@@ -34,10 +38,11 @@ from mia_sklearn._records._groups import Grouping
 from mia_sklearn.access import LabelAccess
 from mia_sklearn.attacks import ThresholdAttack
 from mia_sklearn.cli import main
-from mia_sklearn.cli._main import _judge
+from mia_sklearn.cli._gate import Gate
 from mia_sklearn.conditions import parse
 from mia_sklearn.metrics import Estimate, compute, roc_auc
 from mia_sklearn.stats import nonmembers_needed
+from mia_sklearn.vulnerability import VulnerableRecords as VulnerableNeighbors
 
 pytestmark = pytest.mark.usefixtures("few_rounds")
 
@@ -120,6 +125,64 @@ def test_what_goes_with_records_follows_them_past_those_that_are_repeated():
 
 
 # -- Controls ----------------------------------------------------------------------------------
+
+
+def extreme(X, *values):
+    """Return records, every seventh of which has one of these values in its second column."""
+    altered = X.copy()
+    for start, value in enumerate(values):
+        altered[start::7, 1] = value
+    return altered
+
+
+EXTREMES = {
+    "large": [1e300, -1e300],
+    "the largest": [np.finfo(float).max, -np.finfo(float).max],
+    "infinite": [np.inf, -np.inf],
+    "infinite and missing": [np.inf, np.nan],
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_controls_hold_for_extreme_values_as_for_their_ranks(name):
+    X = np.random.default_rng(0).normal(size=(120, 4)) * [0.1, 1, 0.1, 0.1]
+    y = (X[:, 1] > 0).astype(int)
+    member = np.arange(120) % 2 == 0
+    table = extreme(X, *EXTREMES[name])
+    ranked = table.copy()
+    column = np.nan_to_num(table[:, 1], posinf=np.inf, neginf=-np.inf)
+    known = np.unique(table[:, 1][~np.isnan(table[:, 1])])
+    ranked[:, 1] = np.searchsorted(known, column)
+    for records in (table, pd.DataFrame(table, columns=list("abcd"))):
+        assert distribution_shift(records, y, member, seed=0)[0].value > 0
+        if "missing" in name:
+            assert 0.5 <= memorising_threshold(records, y, member, seed=0).value <= 1
+            continue
+        expected = memorising_threshold(ranked, y, member, seed=0)
+        assert memorising_threshold(records, y, member, seed=0) == expected
+
+
+def test_controls_hold_for_extreme_values_of_sparse_records():
+    X, y = make_classification(120, 4, n_informative=3, n_redundant=1, random_state=0)
+    member = np.arange(120) % 2 == 0
+    table = sparse.csr_matrix(extreme(np.maximum(X, 0), 1e300, -np.inf, np.nan))
+    assert 0 < distribution_shift(table, y, member, seed=0)[0].value < 1
+    assert 0.5 <= memorising_threshold(table, y, member, seed=0).value <= 1
+
+
+def test_records_with_extreme_values_are_audited():
+    X, y = make_classification(120, 4, n_informative=3, n_redundant=1, random_state=0)
+    table = extreme(X, 1e300, np.inf, -np.inf, np.nan)
+    model = HistGradientBoostingClassifier(max_iter=2, random_state=0).fit(table[:60], y[:60])
+    options = {"n_references": 2, "n_jobs": 1, "random_state": 0, "progress": False}
+    for more in ({"n_queries": 2}, {"release": "labels"}):
+        attacks = ["gap" if "release" in more else "threshold"]
+        report = audit(
+            model, table[:60], y[:60], table[60:], y[60:], attacks=attacks, **options, **more
+        )
+        assert report.controls["value"].notna().all()
+    found = VulnerableNeighbors(train_size=60).fit(extreme(X, 1e300, -1e300))
+    assert np.isfinite(found.expected_neighbors()).all()
 
 
 def test_ranks_of_equal_values_are_their_mean():
@@ -268,10 +331,11 @@ def test_every_option_reaches_the_audit(monkeypatch, tmp_path, capsys):
     assert {name: given[name] for name in expected} == expected
 
 
-def test_a_gate_that_fails_is_not_undecided(make_report, capsys):
+def test_a_gate_that_fails_is_not_undecided(make_report):
     conditions = [parse("tpr@0.001 > 0.5"), parse("auc > 0.6"), parse("auc < 0.6")]
-    assert _judge(conditions, make_report(), strict=True) == 1
-    lines = capsys.readouterr().out.splitlines()
+    judged = Gate(conditions, strict=True, where="").judge(make_report())
+    assert judged.code == 1
+    lines = judged.lines()
     assert [line.partition(" ")[0] for line in lines] == ["UNDECIDED", "FAILED", "PASSED", "gate:"]
     assert lines[-1] == "gate: FAILED (exit 1)"
     assert "98.33 % interval" in lines[1]  # Three conditions share the error of one.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control
 from sklearn.datasets import make_classification
@@ -117,3 +120,66 @@ def test_the_shift_test_reads_the_label_and_pays_for_its_folds(monkeypatch):
     assert estimate.high - value == pytest.approx(np.sqrt(2) * (own.high - value))
     # Without the label there is nothing.
     assert distribution_shift(X, np.zeros(600), member, seed=0)[1].low < 0.5
+
+
+# --- slices ---------------------------------------------------------------------------------
+
+
+def _slices(values, halves, **options):
+    report = run(
+        LogisticRegression(), halves, n_references=0, attacks=["threshold"],
+        slices={"s": values}, **options,
+    )  # fmt: skip
+    return report.records["slice_s"]
+
+
+def _repeated(values):
+    return (list(values) * 300)[:300]
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (pd.Series(_repeated([0, 1, None]), dtype="Int64"), {"0", "1", "missing"}),
+        (_repeated([0, 1, None]), {"0", "1", "missing"}),
+        (_repeated([1, 1.0, 2]), {"1", "2"}),
+        (_repeated([Decimal("1.5"), Decimal("1.500")]), {"1.5"}),
+        (_repeated([2**60, 2**60 + 1, 0.5]), {str(2**60), str(2**60 + 1), "0.5"}),
+        (pd.Series(_repeated([2**60, 2**60 + 1, None]), dtype="Int64"),
+         {str(2**60), str(2**60 + 1), "missing"}),
+        (pd.Series(_repeated(["a", None]), dtype="category"), {"a", "missing"}),
+        (_repeated(["missing", "a"]), {"missing", "a"}),
+        (np.repeat([True, False], 150), {"True", "False"}),
+    ],
+)  # fmt: skip
+def test_equal_values_are_one_slice(values, names, halves):
+    assert set(_slices(values, halves)) == names
+
+
+def test_numbers_with_missing_ones_are_cut_at_quartiles(halves):
+    values = pd.Series([None, *range(1, 300)], dtype="Int64")
+    sizes = _slices(values, halves).value_counts()
+    assert sizes.pop("missing") == 1
+    assert sorted(sizes) == [74, 75, 75, 75]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (_repeated([1, "1"]), "slices: 's' holds the text '1' and also 1 of the type int"),
+        (_repeated(["missing", None]), "would both call 'missing' .one that is missing is called"),
+        (np.append(np.arange(299.0), np.inf), "slices: 's' holds infinite values, and numbers are"),
+        (
+            np.zeros((300, 2)),
+            r"slices\['s'\] must hold one value per record .* got shape \(300, 2\)",
+        ),
+        ([[1]] * 300, r"slices\['s'\] must hold one value .* got lists inside of a list"),
+        (pd.Series([[1]] * 300), "slices: 's' holds values that are no names .unhashable"),
+        ((k for k in range(300)), r"slices\['s'\] must hold one value .* got a generator"),
+        (lambda X: X, r"slices\['s'\] must hold one value .* got a function"),
+        ("half", r"slices\['s'\] must hold one value .* got a str"),
+    ],
+)
+def test_slices_that_cannot_be_told_apart_are_refused(values, message, halves):
+    with pytest.raises(ValueError, match=message):
+        _slices(values, halves)

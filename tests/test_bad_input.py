@@ -62,6 +62,9 @@ def constant(*row):
     return lambda X: np.tile(row, (len(X), 1))
 
 
+TWO_NAMES = FRAME.set_axis(["age", "age", "height"], axis=1)
+
+
 def on_frames(**changes):
     given = {"model": FRAME_MODEL, "X_train": FRAME[TRAIN], "X_test": FRAME[TEST]}
     return given | changes
@@ -145,7 +148,15 @@ CASES = {
     ),
     "missing label": ({"y_train": labels(0, None)}, "y_train has no label in row 1; drop"),
     "NaN label": ({"y_test": labels(0, 1, np.nan)}, "y_test has no label in row 2; drop"),
-    "one class": ({"y_train": Y[TRAIN] * 0}, "y_train holds one class only"),
+    "one class": ({"y_train": Y[TRAIN] * 0}, "y_train holds one class only, 0: nothing"),
+    "two columns of a name": (
+        {"X_train": TWO_NAMES[TRAIN], "X_test": TWO_NAMES[TEST]},
+        "X_train has several columns named 'age': rename all but one",
+    ),
+    "a group by one of two columns": (
+        {"X_train": TWO_NAMES[TRAIN], "X_test": TWO_NAMES[TEST], "groups": "age"},
+        "X_train has several columns named 'age': rename all but one",
+    ),
     "test is train": (
         {"X_test": X[TRAIN], "y_test": Y[TRAIN]},
         "X_test holds no record that is not in X_train.*Give records",
@@ -176,9 +187,23 @@ CASES = {
         },
         "n_queries perturbs dense tables only; pass X.toarray",
     ),
-    "random state": ({"random_state": "lucky"}, "random_state|seed"),
-    "negative random state": ({"random_state": -1}, "random_state must"),
-    "no jobs": ({"n_jobs": 0}, "n_jobs"),
+    "random state": ({"random_state": "lucky"}, "random_state must be None, a .* got 'lucky'"),
+    "negative random state": ({"random_state": -1}, "random_state must .*from 0 .* got -1"),
+    "large random state": ({"random_state": 2**40}, r"from 0 to 2\*\*32 - 1.* got 1099511627776"),
+    "a digit as random state": ({"random_state": "0"}, "random_state must .* got '0'"),
+    "a fraction as random state": ({"random_state": 1.0}, r"random_state must .* got 1\.0"),
+    "truth as random state": ({"random_state": True}, "random_state must .* got True"),
+    "generator as random state": (
+        {"random_state": np.random.default_rng(0)},
+        r"random_state must .* got a Generator: give int\(rng.integers",
+    ),
+    "seed sequence as random state": (
+        {"random_state": np.random.SeedSequence(0)},
+        r"random_state must .* got a SeedSequence: give int\(seeds.gen",
+    ),
+    "no jobs": ({"n_jobs": 0}, "n_jobs must be None, a whole number of at least 1.* got 0"),
+    "jobs in words": ({"n_jobs": "x"}, "n_jobs must be None, .* got 'x'"),
+    "truth as jobs": ({"n_jobs": True}, "n_jobs must be None, .* got True"),
     # Attacks.
     "unknown attack": ({"attacks": "telepathy"}, "Unknown attack 'telepathy'.*choose from .*lira"),
     "unknown attack in a list": ({"attacks": ["lira", "rima"]}, "Unknown attack 'rima'"),
@@ -199,6 +224,12 @@ CASES = {
     # Slices.
     "unknown slice": (on_frames(slices="planet"), "slices names the column 'planet'.*age"),
     "slice of an array": ({"slices": "age"}, "slices names the column 'age'.*Give a dict"),
+    "slices in a generator": ({"slices": (k for k in "ab")}, "slices must be the name of a column"),
+    "slices by a function": (
+        {"slices": len},
+        "a dict from a name to one value per record, got a b",
+    ),
+    "slices in a table": ({"slices": np.zeros((80, 2))}, "slices must be the name of a column"),
     "short slice": ({"slices": {"sex": ["f"] * 40}}, r"slices\['sex'\] has 40 values; .*: 80"),
     "slices of one": (
         {"slices": {"name": [f"name {k}" for k in range(80)]}},
@@ -383,6 +414,20 @@ def test_conditions_are_refused(make_report, condition, message):
         make_report().check(condition)
 
 
+@pytest.mark.parametrize("given", [["auc <= 0.6"], ("auc <= 0.6", "auc < 1"), 0.6, None])
+def test_conditions_of_other_types_are_refused(make_report, given):
+    with pytest.raises(
+        TypeError, match=r"must be a text such as .*, of a list report.check\(\*con"
+    ):
+        make_report().check(given)
+
+
+def test_references_refuse_before_training():
+    for name, value in (("n_jobs", "x"), ("n_jobs", 0), ("random_state", np.random.default_rng())):
+        with pytest.raises(ValueError, match=f"{name} must be None, a whole number"):
+            ReferenceModels(Model(), 2, **{name: value}).fit(X, Y)
+
+
 def test_report_folders_that_cannot_be_used(make_report, tmp_path):
     (tmp_path / "file").write_text("here first")
     with pytest.raises(OSError, match="file"):
@@ -439,10 +484,17 @@ COMMANDS = {
     "attack": ({"attacks": "telepathy"}, "Unknown attack 'telepathy'"),
     "confidence": ({"confidence": "95"}, "confidence. must"),
     "slice": ({"slices": "planet"}, "--slices 'planet' is no column"),
+    "slices and commas": ({"slices": "age,label"}, "Put spaces between names: --slices age label"),
     "condition": ({"fail-if": "auc > high"}, "position"),
     "cache": ({"cache": "file"}, "cache"),
     "output": ({"output": "file"}, "--output .* cannot be written"),
 }
+
+
+def test_attacks_parted_by_commas_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["audit", "--attacks", "lira,rmia"])
+    assert "'lira,rmia': put spaces between names, lira rmia" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", COMMANDS)

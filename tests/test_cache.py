@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -39,6 +40,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import FunctionTarget, defenses
+from mia_sklearn._models._code import is_installed
 from mia_sklearn._models._fingerprint import fingerprint
 from mia_sklearn.references import ReferenceModels
 from mia_sklearn.references._store import ArrayStore
@@ -749,6 +751,131 @@ def test_code_of_own_classes_and_modules_counts(tmp_path, monkeypatch):
     one, again, other = described(text), described(text), described(text.replace("1", "2"))
     assert one == again
     assert one[0] != other[0] and one[1] != other[1]
+
+
+@pytest.fixture
+def own_modules(tmp_path, monkeypatch):
+    """Write modules into a folder that Python imports from, and forget the earlier ones."""
+    # Bytecode tells a text by its time and length alone.
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "own_package").mkdir()
+    names = ("own_helper", "own_inner", "own_package", "own_package.part")
+
+    def write(**texts):
+        for name, text in texts.items():
+            (tmp_path / f"{name.replace('__', '/')}.py").write_text(text)
+        for name in names:
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+
+    yield write
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def _imports_within(X, y, seed):
+    import own_helper
+
+    return own_helper.train(X, y)
+
+
+def _imports_a_part(X, y, seed):
+    from own_package import part
+
+    return part.train(X, y)
+
+
+def _imports_deep_inside(X, y, seed):
+    def inner():
+        from own_helper import train as trained
+
+        return trained
+
+    return inner()(X, y)
+
+
+def _may_lack(X, y, seed):
+    import own_nowhere
+
+    return own_nowhere.train(X, y)
+
+
+HELPER = "import own_inner\nDEPTH = 1\n\ndef train(X, y):\n    return own_inner.DEPTH + DEPTH\n"
+
+
+@pytest.mark.parametrize("function", [_imports_within, _imports_deep_inside])
+def test_modules_that_code_imports_count(function, own_modules):
+    own_modules(own_inner="DEPTH = 1", own_helper=HELPER)
+    before = fingerprint(function, "f")
+    own_modules(own_inner="DEPTH = 1", own_helper=HELPER)
+    assert fingerprint(function, "f") == before
+    own_modules(own_inner="DEPTH = 2", own_helper=HELPER)
+    assert fingerprint(function, "f") != before, "a module that the module imports"
+    own_modules(own_inner="DEPTH = 1", own_helper=HELPER.replace("+", "-"))
+    assert fingerprint(function, "f") != before
+
+
+def test_parts_of_packages_that_code_imports_count(own_modules):
+    names = []
+    for depth in (1, 2, 1):
+        own_modules(own_package__part=f"def train(X, y):\n    return {depth}\n")
+        names.append(fingerprint(_imports_a_part, "f"))
+    assert names[0] == names[2] != names[1]
+    assert fingerprint(_may_lack, "f") == fingerprint(_may_lack, "f")
+
+
+def test_what_is_set_in_a_module_at_run_time_counts(own_modules, monkeypatch):
+    own_modules(own_inner="DEPTH = 1", own_helper=HELPER)
+    helper, inner = map(importlib.import_module, ("own_helper", "own_inner"))
+
+    def in_a_cell(X, y, seed):
+        return helper.train(X, y)
+
+    monkeypatch.setitem(globals(), "own_helper_here", helper)
+    as_global = eval("lambda X, y, seed: own_helper_here.train(X, y)", globals())
+    functions = (_imports_within, in_a_cell, as_global)
+    before = [fingerprint(function, "f") for function in functions]
+    for module in (helper, inner):
+        module.DEPTH = 2
+        assert all(map(bytes.__ne__, before, [fingerprint(f, "f") for f in functions]))
+        module.DEPTH = 1
+    assert before == [fingerprint(function, "f") for function in functions]
+    # What no code names may differ from run to run.
+    helper.n_calls = 7
+    # Modules that hold one another end.
+    inner.own_helper, helper.own_inner = helper, inner
+    assert before[1] == fingerprint(in_a_cell, "f")
+
+
+def test_requests_of_metadata_and_outputs_count():
+    with config_context(enable_metadata_routing=True):
+        plain = make_pipeline(StandardScaler(), LogisticRegression())
+        asks = clone(plain)
+        asks.steps[1][1].set_fit_request(sample_weight=True)
+        refuses = clone(plain)
+        refuses.steps[1][1].set_fit_request(sample_weight=False)
+        framed = clone(plain).set_output(transform="pandas")
+        models = (plain, asks, refuses, framed)
+        assert len({fingerprint(model, "m") for model in models}) == 4
+        assert len({fingerprint(clone(model), "m") for model in models}) == 4
+        assert fingerprint(clone(asks), "m") == fingerprint(asks, "m")
+
+
+@pytest.mark.parametrize(
+    "setting", [{"enable_metadata_routing": True}, {"transform_output": "pandas"}]
+)
+def test_settings_that_decide_what_is_trained_count(tmp_path, data, setting):
+    fit(tmp_path, data, DecisionTreeClassifier())
+    n_files = len(list(tmp_path.rglob("*.npy")))
+    with config_context(**setting):
+        fit(tmp_path, data, DecisionTreeClassifier())
+    assert len(list(tmp_path.rglob("*.npy"))) == 2 * n_files > 0
+
+
+def test_this_package_counts_by_its_version():
+    for module in (defenses, sys.modules[ReferenceModels.__module__]):
+        assert is_installed(module)
 
 
 def test_objects_within_themselves_have_names():

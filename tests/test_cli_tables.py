@@ -221,7 +221,7 @@ def test_spaces_around_categories_go_where_the_model_knows_them_without(written)
 
 UNSEEN = {
     "lower case": (["DE", "FR"], ["de", "fr"], "'de'"),
-    "decimals": (["1", "2"], ["1.0", "2.0"], "'1.0'"),
+    "decimals": (["1", "2"], ["1.0", "2.0"], "'1.0'; .*Write them without '.0' as in"),
     "other numbers": ([1, 2], ["10", "20"], "10"),
 }
 
@@ -291,6 +291,8 @@ def test_classes_of_several_types_are_met(written):
 REFUSED = {
     "thousands": ('a,b,y\n"1,234",2,1\n', {}, "'1,234' in column 'a'.*separators of thousands"),
     "decimal comma": ('a,b,y\n"1,5",2,1\n', {}, "'1,5' in column 'a'.*--decimal ','"),
+    "currency": ("a,b,y\n1,3022.9 €,1\n", {}, "'3022.9 €' in column 'b'.*without units"),
+    "currency in front": ("a,b,y\n$5,1,1\n", {}, "in column 'a'.*without units or signs of curr"),
     "percent": ("a,b,y\n1,-118.168%,1\n", {}, "in column 'b'.*Write percentages as numbers"),
     "question mark": ("a,b,y\n1,?,1\n", {}, "'[?]' in column 'b'.*--na-values '[?]'"),
     "semicolons": ("a;b;y\n1;2;1\n", {}, "parted by ';': add --sep ';'"),

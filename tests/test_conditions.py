@@ -248,3 +248,12 @@ def test_slices_do_not_stand_in_for_everyone(make_report):
     everyone = report.metrics[report.metrics["metric"] != "epsilon"]
     report.metrics = pd.concat([everyone, extra], ignore_index=True)
     assert evaluate("epsilon > 0.1", report).outcome == "open"
+
+
+def test_a_precision_of_nobody_is_unknown(make_report):
+    # Non-members score highest, so that nobody is named at so low a rate.
+    report = make_report(gap=-5, stand_out=0)
+    result = report.check("ppv@0.001,0.5 <= 0.9").results[0]
+    assert result.outcome == "open"
+    assert "nan" not in result.reason
+    assert "is unknown, its interval is withheld (nobody is named at this" in result.reason

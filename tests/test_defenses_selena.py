@@ -129,3 +129,13 @@ def test_a_sub_model_per_record_will_do():
     assert len(split_ai(X, y, n_models=120, n_left_out=119).estimator_.models) == 120
     with pytest.raises(ValueError, match="got 60 "):
         split_ai(np.vstack([X[:60], X[:60]]), y, n_models=61)
+
+
+def test_parts_are_taught_nothing_by_arguments_of_fit(records):
+    class Taught(GaussianNB):
+        def fit(self, X, y, teacher=None):
+            return super().fit(X, y)
+
+    X, y, _, _ = records
+    with pytest.raises(ValueError, match=r"teacher hands on a fitted GaussianNB .*drop it"):
+        SELENA(Taught(), n_models=3, n_left_out=1).fit(X, y, teacher=GaussianNB().fit(X, y))

@@ -111,3 +111,12 @@ def test_draws_do_not_depend_on_the_order_of_the_rows(frame):
 def test_what_cannot_be_drawn_from_is_refused(X, message):
     with pytest.raises(ValueError, match=message):
         FeatureSpace(X)
+
+
+@pytest.mark.parametrize("largest", [1e20, 1e300, np.finfo(float).max])
+def test_ranges_may_be_as_wide_as_numbers_are(largest):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(100, 2)) * [largest, 1]
+    for drawn in drawings(X, FeatureSpace(X)):
+        assert (np.abs(drawn) <= np.abs(X).max(axis=0)).all()
+        assert np.ptp(drawn[:, 0] / largest) > 0.5

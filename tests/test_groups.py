@@ -1,6 +1,7 @@
 """People with several rows: drawn together, scored together, counted once."""
 
 import importlib.util
+from decimal import Decimal
 from pathlib import Path
 
 import joblib
@@ -15,7 +16,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels, audit, observe
-from mia_sklearn._records._groups import Grouping, cut_nearest
+from mia_sklearn._records._groups import Grouping, cut_nearest, group_codes
 from mia_sklearn.attacks import GradientNormAttack, GroupAttack, LiRAAttack, ThresholdAttack
 from mia_sklearn.cli import main
 from mia_sklearn.metrics import roc_auc
@@ -521,6 +522,85 @@ def test_wrong_groups_of_an_audit_are_refused():
         _audit(parts, groups="who")
     with pytest.raises(ValueError, match="slices: 'a' has several values for 'p"):
         _audit(parts, groups=np.append(theirs, others), slices="a")
+
+
+# --- who is the same person -----------------------------------------------------------------
+
+
+LARGE = [2**60 + k for k in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("groups", "n"),
+    [
+        ([1, 1.0, np.int64(1), np.float32(1), True, Decimal("1.00")], 1),
+        ([Decimal("1.5"), Decimal("1.500"), 1.5, "a", "a", np.str_("a")], 2),
+        ([*LARGE[:5], 0.5], 6),
+        (np.array([*LARGE[:5], 0.5], dtype=object), 6),
+        (np.array(LARGE), 6),
+        (pd.Series(LARGE, dtype="Int64"), 6),
+        (pd.Series(pd.Categorical(LARGE)), 6),
+        (pd.Series(["a", "b"] * 3, dtype="string"), 2),
+        (["a", "a ", "A", 1, 2, 3], 6),
+        (pd.to_datetime(["2020-01-01", "2020-01-02"] * 3), 2),
+        (np.array(["2020-01-01", "2020-01-02"] * 3, dtype="M8[s]"), 2),
+        ((1, 2, 3, 1, 2, 3), 3),
+    ],
+)
+def test_equal_identifiers_are_one_person(groups, n):
+    codes, names = group_codes(groups, 6, "")
+    assert len(names) == len(np.unique(codes)) == n
+    given = list(groups)
+    for one, name in zip(given, codes, strict=True):
+        assert given.index(one) == int(np.flatnonzero(codes == name)[0])
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([0, "0", 1], "groups holds the text '0' and also 0 of the type int, and nothing tells"),
+        ([7.0, "007", 1], "holds the text '007' and also 7.0"),
+        (["True", True, "b"], "holds the text 'True'"),
+        (np.array(["1", 1, 1.5], dtype=object), "holds the text '1'"),
+        (np.array([2.0**60, 1, 2]), "1152921504606846976 as a floating-point number, which stands"),
+        (np.array([2**24, 1, 2], dtype=np.float32), "16777216 as a floating-point number"),
+        ([2**60, 2.0**60, 3], "as a floating-point number"),
+        ([[1], [2], [3]], "one value per record in one dimension, got lists inside of a list"),
+        (np.array([{}, 1, 2], dtype=object), "values that are no names .unhashable"),
+        ("abc", "one dimension, got a str"),
+        ((k for k in "abc"), "got a generator"),
+        (lambda X: X, "got a function"),
+    ],
+)
+def test_identifiers_that_may_be_equal_are_refused(groups, message):
+    with pytest.raises(ValueError, match=message):
+        group_codes(groups, 3, "")
+
+
+def test_observations_and_references_know_people_by_the_same_rule():
+    X, y, who = people(0, 30)
+    large = 2**60 + who
+    references = ReferenceModels(DecisionTreeClassifier(max_depth=2), 2, random_state=0)
+    references.fit(X, y, groups=large)
+    model = DecisionTreeClassifier(max_depth=2).fit(X, y)
+    some = np.flatnonzero(who < 5)
+    seen = observe(
+        model, X[some], y[some], references=references, groups=large[some].astype(object)
+    )
+    assert seen[seen.columns[seen.columns.str.startswith("group")][0]].nunique() == 5
+    with pytest.raises(ValueError, match="groups holds '1152921504606846976', '"):
+        observe(model, X[some], y[some], references=references, groups=large[some].astype(str))
+
+
+def test_an_audit_of_a_few_people_is_refused():
+    parts, theirs, others = split_people(n=18)
+    with pytest.raises(ValueError, match="Too few people: 9 of 9 in X_train and 9 of 9 in X_test"):
+        _audit(parts, groups=np.append(theirs, others))
+    parts, theirs, others = split_people()
+    with pytest.raises(
+        ValueError, match=r"those of 8 people in X_train and of 8 in X_test, .*Raise m"
+    ):
+        _audit(parts, groups=np.append(theirs, others), max_records=80)
 
 
 def test_group_column_of_the_model_stays():

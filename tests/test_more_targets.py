@@ -5,9 +5,14 @@ Each is audited with few references: it works, or is refused in a sentence that 
 
 from __future__ import annotations
 
+import threading
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.base import ClassifierMixin, clone
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
@@ -40,7 +45,10 @@ from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
+from mia_sklearn._models._trainable import check_trainable
+from mia_sklearn._records._checked import as_labels
 from mia_sklearn.defenses import DistinctTraining, RoundedPosterior
+from mia_sklearn.references import ReferenceModels
 from mia_sklearn.selection import compare_defenses
 from mia_sklearn.signals import log_posteriors
 from small_targets import (
@@ -245,6 +253,73 @@ def test_columns_of_a_frame():
         )
 
 
+class _OfValues(ClassifierMixin, BaseEstimator):
+    """Reads labels as a column of a data frame, whose index is that of the records."""
+
+    def fit(self, X, y):
+        self.kind_ = (type(y), getattr(y, "name", None), str(getattr(y, "dtype", "")))
+        if hasattr(y, "values"):
+            assert y.index.equals(X.index)
+            assert y.values.ndim == len(y.shape)
+        tree = DecisionTreeClassifier(max_depth=3, random_state=0)
+        self.tree_ = tree.fit(X[["a", "b"]], as_labels(y))
+        self.classes_ = self.tree_.classes_
+        return self
+
+    def predict_proba(self, X):
+        KINDS_OF_LABELS.append(self.kind_)
+        return self.tree_.predict_proba(X[["a", "b"]])
+
+    def predict(self, X):
+        return self.tree_.predict(X[["a", "b"]])
+
+
+KINDS_OF_LABELS = []
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(WORDS, name="level"),
+        pd.Series(WORDS, name="level", dtype="category"),
+        pd.Series(Y == 1, name=3),
+        pd.Series(Y, name="level", dtype="Int64"),
+        pd.DataFrame({"level": Y}),
+    ],
+    ids=["text", "categories", "truth", "nullable", "frame"],
+)
+def test_references_get_labels_of_the_kind_that_the_target_was_given(column):
+    frame = FRAME.set_axis(np.random.default_rng(1).permutation(120), axis=0)
+    y = column.set_axis(frame.index, axis=0)
+    model = _OfValues().fit(frame[TRAIN], y[TRAIN])
+    KINDS_OF_LABELS.clear()
+    run(model, y, frame)
+    assert set(KINDS_OF_LABELS) == {model.kind_}
+
+
+def test_references_get_arrays_of_labels_where_they_were_given():
+    KINDS_OF_LABELS.clear()
+    ReferenceModels(_OfValues(), 2, random_state=0, progress=False).fit(FRAME, Y)
+    assert set(KINDS_OF_LABELS) == {(np.ndarray, None, "int64")}
+
+
+def test_references_get_labels_in_columns_of_other_libraries():
+    polars = pytest.importorskip("polars")
+    seen = []
+
+    class OfPolars(GaussianNB):
+        def fit(self, X, y):
+            seen.append((type(y), y.schema if hasattr(y, "schema") else (y.name, y.dtype)))
+            return super().fit(X, np.ravel(y))
+
+    series = polars.Series("level", WORDS.tolist())
+    for y in (series, series.cast(polars.Categorical), series.to_frame()):
+        seen.clear()
+        ReferenceModels(OfPolars(), 2, random_state=0, progress=False).fit(X, y)
+        kind = y.schema if hasattr(y, "schema") else (y.name, y.dtype)
+        assert seen == [(type(y), kind)] * 4
+
+
 # -- What is refused ---------------------------------------------------------------------------
 
 PUBLIC = PCA(3).fit(X[TEST] + 1)
@@ -381,6 +456,157 @@ def test_early_stopping_needs_the_records_to_stop_by():
         run(model, BINARY)
     report = run(model, BINARY, fit_params=stop)
     assert report.info["target_train_accuracy"] == right(model, BINARY)
+
+
+def outputs(estimator, *, n_jobs=1, **params):
+    references = ReferenceModels(estimator, 4, n_jobs=n_jobs, random_state=0, progress=False)
+    return references.fit(X, BINARY, fit_params=params).outputs_
+
+
+class _Budget:
+    """Stops after a few rounds of all trainings that it has seen."""
+
+    def __init__(self, rounds):
+        self.rounds = rounds
+        self.seen = []
+
+    def __call__(self, env):
+        import lightgbm
+
+        self.seen.append(env.iteration)
+        if len(self.seen) >= self.rounds:
+            raise lightgbm.callback.EarlyStopException(env.iteration, env.evaluation_result_list)
+
+
+def _enclosed_budget(rounds):
+    seen = _Budget(rounds)
+    return lambda env: seen(env)  # noqa: PLW0108
+
+
+def test_callbacks_of_fit_are_each_reference_models_own():
+    lightgbm = pytest.importorskip("lightgbm")
+    model = lightgbm.LGBMClassifier(n_estimators=6, verbose=-1, min_child_samples=2)
+    expected = outputs(clone(model).set_params(n_estimators=3))
+    for budget in (_Budget(3), _Budget(3).__call__, _enclosed_budget(3)):
+        for n_jobs in (1, 2):
+            assert_array_equal(outputs(model, n_jobs=n_jobs, callbacks=[budget]), expected)
+    used = _Budget(3)
+    model.fit(X[TRAIN], BINARY[TRAIN], callbacks=[used])
+    assert len(used.seen) == 3
+    assert_array_equal(outputs(model, callbacks=[used]), expected)
+    assert len(used.seen) == 3
+
+
+def test_callbacks_that_cannot_be_made_anew_are_refused():
+    lightgbm = pytest.importorskip("lightgbm")
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(X[TRAIN], BINARY[TRAIN])
+    count = 0
+
+    def counting(env):
+        nonlocal count
+        count += 1
+
+    class Renamed:
+        def __init__(self, rounds):
+            self.left = rounds
+
+        def __call__(self, env):
+            self.left -= 1
+
+    for callback, why in (
+        (counting, "counting changes names outside itself"),
+        (Renamed(3), r"Renamed .*each argument of its constructor as an attribute"),
+        (_Budget(threading.Lock()), "cannot pickle"),
+    ):
+        message = rf"fit_params\['callbacks'\] cannot be copied .*{why}.*estimator= a function"
+        with pytest.raises(ValueError, match=message):
+            run(model, BINARY, fit_params={"callbacks": [callback]})
+
+
+@pytest.mark.parametrize("save_best", [False, True])
+def test_copies_of_a_callback_have_seen_no_training(save_best):
+    xgboost = pytest.importorskip("xgboost")
+
+    def unfitted():
+        stop = xgboost.callback.EarlyStopping(rounds=3, save_best=save_best)
+        return xgboost.XGBClassifier(n_estimators=30, max_depth=3, callbacks=[stop])
+
+    records = {"eval_set": [(X[TEST], BINARY[TEST])], "verbose": False}
+    model = unfitted().fit(X[TRAIN], BINARY[TRAIN], **records)
+    assert_array_equal(outputs(model, **records), outputs(unfitted(), **records))
+    with pytest.raises(ValueError, match=r"EarlyStopping in callbacks .*fit_params=.*eval_set"):
+        run(model, BINARY)
+
+
+def test_boosting_that_was_stopped_early_needs_the_records_to_stop_by():
+    lightgbm, catboost = map(pytest.importorskip, ("lightgbm", "catboost"))
+    validation = {"eval_set": [(X[TEST], BINARY[TEST])]}
+    stop = {"callbacks": [lightgbm.early_stopping(1, verbose=False)]}
+    light = lightgbm.LGBMClassifier(n_estimators=30, min_child_samples=2, verbose=-1)
+    quiet = {"verbose": 0, "allow_writing_files": False}
+    cat = catboost.CatBoostClassifier(iterations=30, learning_rate=0.5, **quiet)
+    waiting = clone(cat).set_params(od_wait=2)
+    needed = r"needs records to stop by: give them as fit_params=.*eval_set"
+    stopped = r", which was stopped early, " + needed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        light.fit(X[TRAIN], BINARY[TRAIN], **validation, **stop)
+        cat.fit(X[TRAIN], BINARY[TRAIN], **validation)
+    for model, given, message in (
+        (light, {}, "LGBMClassifier" + stopped),
+        (light, stop, "Early stopping in fit_params " + needed),
+        (light, stop | {"eval_set": None}, "Early stopping in fit_params " + needed),
+        (light, validation, r"fit_params say not how: give .*callbacks="),
+        (clone(light).set_params(n_iter_no_change=3), {}, "n_iter_no_change=3 .*" + needed),
+        (cat, {}, "CatBoostClassifier" + stopped),
+        (cat, {"early_stopping_rounds": 3}, "Early stopping in fit_params " + needed),
+        (waiting, {}, "od_wait=2 of CatBoostClassifier " + needed),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_trainable(model, given)
+    for model, given in (
+        (light, validation | stop),
+        (cat, validation),
+        (waiting, validation),
+        # CatBoost trains all rounds where there is nothing to stop by.
+        (waiting.fit(X[TRAIN], BINARY[TRAIN]), {}),
+    ):
+        check_trainable(model, given)
+
+
+def test_boosting_that_goes_on_from_another_model_is_trained_from_scratch_by_a_function():
+    kinds = {
+        "xgboost": ("XGBClassifier", "xgb_model", {"verbosity": 0}),
+        "lightgbm": ("LGBMClassifier", "init_model", {"verbose": -1}),
+        "catboost": ("CatBoostClassifier", "init_model", {"verbose": 0}),
+    }
+    for library, (kind, argument, quiet) in kinds.items():
+        estimator = getattr(pytest.importorskip(library), kind)(n_estimators=2, **quiet)
+        first = clone(estimator).fit(X[TRAIN], BINARY[TRAIN])
+        inside = getattr(first, "get_booster", lambda first=first: first)()
+        way_out = r" hands on .*estimator= a function \(X, y, seed\) that trains from scratch"
+        for given in (first, inside, "model.bin"):
+            with pytest.raises(ValueError, match=rf"fit_params\['{argument}'\]{way_out}"):
+                run(first, BINARY, fit_params={argument: given})
+        step = f"{kind.lower()}__{argument}"
+        with pytest.raises(ValueError, match=rf"fit_params\['{step}'\]{way_out}"):
+            run(make_pipeline(first), BINARY, fit_params={step: first})
+
+
+def test_arguments_of_fit_hand_on_nothing_that_was_learned():
+    class Taught(GaussianNB):
+        def fit(self, X, y, teacher=None):
+            return super().fit(X, y)
+
+    model = fitted(TREE)
+    for given in (model, [make_pipeline(model)], {"first": model.predict}):
+        with pytest.raises(ValueError, match=r"fit_params\['teacher'\] hands on a fitted"):
+            run(fitted(Taught()), fit_params={"teacher": given})
+    report = run(fitted(Taught()), fit_params={"teacher": clone(TREE)})
+    assert "REFERENCES_DIFFER" not in codes(report)
+    linear = SGDClassifier(loss="log_loss").fit(X[TRAIN], BINARY[TRAIN])
+    with pytest.raises(ValueError, match=r"fit_params\['coef_init'\] hands on"):
+        run(linear, BINARY, fit_params={"coef_init": linear.coef_})
 
 
 def test_boosting_with_a_model_of_each_class():

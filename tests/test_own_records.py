@@ -1,21 +1,30 @@
-"""Estimators that carry entries of their training records, where no training set slices them."""
+"""Estimators that carry training records, or what was fitted on them, to each reference model."""
 
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache, partial
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.decomposition import PCA
 from sklearn.model_selection import (
     KFold,
     PredefinedSplit,
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    Normalizer,
+    PolynomialFeatures,
+)
 from sklearn.svm import SVC
 
+from mia_sklearn._models._trainable import check_trainable
 from small_targets import (
     TEST,
     TRAIN,
@@ -171,3 +180,101 @@ def test_nets_with_weights_of_classes_and_records_to_stop_by():
     among = net(train_split=predefined_split(Dataset(SINGLE[:20], Y[:20])))
     with pytest.raises(ValueError, match=r"train_split .*in X_train or X_test too"):
         run(among.fit(SINGLE[TRAIN], Y[TRAIN]), records=SINGLE)
+
+
+# -- What was fitted before, reached by a function -------------------------------------------------
+
+ENCODER = PCA(2).fit(X[TRAIN])
+UNFITTED = PCA(2)
+
+
+def _encode(records):
+    return ENCODER.transform(records)
+
+
+def _reaching(model):
+    return lambda records: np.abs(model.fit_transform(records))
+
+
+class _Encoding:
+    def __init__(self, encoder):
+        self.encoder = encoder
+
+    def __call__(self, records):
+        return self.encoder.transform(records)
+
+
+class _Stateless(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def transform(self, X):
+        return np.abs(X)
+
+
+class _EncodingStep(_Stateless):
+    def transform(self, X):
+        return _encode(X)
+
+
+REACHING = {
+    "a global": lambda records: -ENCODER.transform(records),
+    "a function of a function": lambda records: np.abs(_encode(records)),
+    "within a comprehension": lambda records: np.hstack([_encode(records) for _ in range(2)]),
+    "a closure": _reaching(ENCODER),
+    "a pipeline": _reaching(make_pipeline(PCA(2)).fit(X[TRAIN])),
+    "a default": lambda records, encoder=ENCODER: encoder.transform(records),
+    "a partial": partial(lambda records, encoder: encoder.transform(records), encoder=ENCODER),
+    "an object that is called": _Encoding(ENCODER),
+    "its method": _Encoding(ENCODER).__call__,
+    "a bound method": ENCODER.transform,
+    "a dict": _reaching({"first": [ENCODER]}),
+    "a cached function": lru_cache(_encode),
+}
+
+
+@pytest.mark.parametrize("name", REACHING)
+def test_functions_that_reach_what_was_fitted(name):
+    model = make_pipeline(FunctionTransformer(REACHING[name]), GaussianNB())
+    message = r"FunctionTransformer, whose func reaches a fitted .* stays fitted when it is cloned"
+    with pytest.raises(ValueError, match=message):
+        check_trainable(model, None)
+
+
+def test_arguments_and_classes_that_reach_what_was_fitted():
+    given = FunctionTransformer(
+        lambda records, model: model.transform(records), kw_args={"model": ENCODER}
+    )
+    model = make_pipeline(given, GaussianNB()).fit(X[TRAIN], Y[TRAIN])
+    with pytest.raises(ValueError, match=r"kw_args of FunctionTransformer holds a fitted PCA"):
+        run(model)
+    model = make_pipeline(_EncodingStep(), GaussianNB()).fit(X[TRAIN], Y[TRAIN])
+    with pytest.raises(ValueError, match=r"_EncodingStep, whose class reaches a fitted PCA"):
+        run(model)
+
+
+def test_functions_that_reach_nothing_fitted():
+    functions = [
+        np.log1p,
+        lambda records: clone(UNFITTED).fit_transform(records),
+        lambda records: PolynomialFeatures().fit_transform(records) + np.abs(X).max(),
+        _reaching(make_pipeline(Normalizer(), Binarizer())),
+        _reaching(UNFITTED),
+        Normalizer().fit_transform,
+    ]
+    for function in functions:
+        check_trainable(make_pipeline(FunctionTransformer(function), GaussianNB()), None)
+    check_trainable(make_pipeline(_Stateless(), GaussianNB()), None)
+
+
+def test_networks_that_begin_with_other_networks():
+    torch = pytest.importorskip("torch")
+    model = make_pipeline(FunctionTransformer(_reaching(torch.nn.Linear(6, 2))), GaussianNB())
+    with pytest.raises(ValueError, match=r"func reaches a fitted Linear"):
+        check_trainable(model, None)
+    backbone = net(module__backbone=torch.nn.Linear(6, 2))
+    with pytest.raises(ValueError, match=r"module__backbone reaches a fitted Linear"):
+        check_trainable(backbone, None)

@@ -6,6 +6,7 @@ import pytest
 from scipy import sparse
 from scipy.stats import spearmanr
 
+from mia_sklearn._observations._neighborhood import perturbed_copies
 from mia_sklearn._records._perturbation import Perturbation
 
 N_COPIES = 50
@@ -147,3 +148,17 @@ def test_one_feature_of_a_copy_changes_unless_that_is_too_many_or_too_few(n_feat
 def test_sparse_records_are_refused():
     with pytest.raises(ValueError, match=r"X is sparse.*X\.toarray\(\)"):
         Perturbation(sparse.csr_matrix(np.eye(3)), 0.1, 0.1)
+
+
+def test_extreme_and_infinite_values():
+    """Numbers move by a tenth of how they spread, those beside infinite ones too."""
+    X = np.random.default_rng(0).uniform(-1, 1, size=(200, 2)) * [1e300, 1]
+    X[::10, 1] = np.inf
+    moved = copies(X, flip=0).reshape(200, N_COPIES, 2)
+    assert (np.isinf(moved[::10, :, 1])).all()
+    moved[::10, :, 1] = X[::10, None, 1] = 0
+    assert (np.abs(moved - X[:, None]).max(axis=(0, 1)) > [1e299, 0.1]).all()
+    noisy = perturbed_copies(np.where(X == 0, np.inf, X), np.arange(200) % 2, 1, 0)[0]
+    assert np.isinf(noisy[::10, 1]).all()
+    assert np.isfinite(noisy[1::10]).all()
+    assert 0.03 < (noisy[1::10] - X[1::10])[:, 1].std() < 0.12

@@ -27,6 +27,7 @@ from mia_sklearn._records._index import in_order_of
 from mia_sklearn._records._numeric import numeric_features
 from mia_sklearn._records._perturbation import Perturbation
 from mia_sklearn._records._rows import (
+    as_table,
     concat_rows,
     from_pandas,
     take_rows,
@@ -242,6 +243,14 @@ def test_swapped_columns_of_a_polars_frame_are_refused():
         audit(model, pl.LazyFrame(train), y_train, test, y_test, **K)
     with pytest.raises(ValueError, match="must be tables of one kind"):
         audit(model, train, y_train, to_pandas(test), y_test, **K)
+
+
+def test_two_columns_of_a_name_are_refused():
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table([[1, 2], [3, 4]], names=["a", "a"])
+    for X in (table, pd.DataFrame([[1, 3], [2, 4]], columns=["a", "a"])):
+        with pytest.raises(ValueError, match="has several columns named 'a': rename all but one"):
+            as_table(X, "X_train")
 
 
 def test_enums_of_polars_frames_are_united():
@@ -600,6 +609,103 @@ def test_words_that_a_model_writes_to_are_copied():
         for taken in (take_rows(words, slice(2)), take_rows(words, [0, 1])):
             next(iter(taken)).append("d")
         assert next(iter(words)) == ["a", "b"]
+
+
+class RuinsCells(BaseEstimator, ClassifierMixin):
+    """Reads the lists inside of cells, then empties them, also those inside of lists."""
+
+    def _read(self, X):
+        cells = X["words"].to_list() if hasattr(X, "columns") else X
+        cells = [row[0] for row in cells] if isinstance(X, np.ndarray) else cells
+        assert all(cell["in"][0] is not None for cell in cells), "another model was here"
+        total = np.array([sum(cell["in"]) for cell in cells], dtype=float)
+        for cell in cells:
+            cell["in"][:] = [None] * len(cell["in"])
+        return total
+
+    def fit(self, X, y, beside=None):
+        self.classes_ = np.array([0, 1])
+        total = self._read(X)
+        self.means_ = np.array([total[y == c].mean() for c in (0, 1)])
+        if beside is not None:
+            beside["tables"][0][:] = 7
+        return self
+
+    def predict_proba(self, X):
+        distance = np.abs(self._read(X)[:, None] - self.means_) + 0.1
+        return 1 - distance / distance.sum(axis=1, keepdims=True)
+
+    def predict(self, X):
+        return self.predict_proba(X).argmax(axis=1)
+
+
+def _cells(n):
+    # Behind many values into which nothing can be written.
+    return [{"in": [k % 7, k]} for k in range(n)]
+
+
+def _as_polars(cells):
+    pl = pytest.importorskip("polars")
+    return pl.DataFrame({"words": pl.Series(cells, dtype=pl.Object)})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        list,
+        lambda cells: pd.DataFrame({"words": cells, "rank": range(len(cells))}),
+        lambda cells: np.array([[cell, 0] for cell in cells], dtype=object),
+        _as_polars,
+    ],
+    ids=["list", "frame", "array", "polars"],
+)
+def test_models_may_ruin_what_lies_inside_of_cells(make):
+    cells, y = _cells(80), np.arange(80) % 2
+    X_train, X_test = make(cells[:40]), make(cells[40:])
+    target = RuinsCells().fit(take_rows(X_train, slice(None)), y[:40])
+    beside = {"tables": [np.zeros(3)]}
+    audit(
+        target, X_train, y[:40], X_test, y[40:], n_references=2, attacks=["threshold", "lira"],
+        fit_params={"beside": beside}, random_state=0, progress=False, controls=False,
+    )  # fmt: skip
+    assert cells == _cells(80)
+    assert beside["tables"][0].tolist() == [0, 0, 0]
+
+
+def test_each_row_has_objects_of_its_own():
+    late = np.array([*range(200), [1]], dtype=object)
+    for X in (late, late[:, None], pd.Series(late), pd.DataFrame({"a": late})):
+        taken = take_rows(X, [200, 200])
+        cells = taken["a"] if hasattr(taken, "columns") else taken
+        one, two = np.asarray(cells).ravel()
+        one.append(2)
+        assert (two, late[200]) == ([1], [1])
+        # Behind many cells into which nothing can be written.
+        whole = take_rows(X, slice(None))
+        np.asarray(whole["a"] if hasattr(whole, "columns") else whole).ravel()[200].append(3)
+        assert late[200] == [1]
+    frame = pd.DataFrame({"a": late}, index=np.arange(201) + 5)
+    assert take_rows(frame, [200]).index.tolist() == [205]
+    assert take_rows(pd.Series([["a", "b"], ["c", "d"]]), slice(None)).tolist()[1] == ["c", "d"]
+
+
+def test_cells_that_cannot_be_copied_are_refused():
+    with pytest.raises(ValueError, match="holds a generator, which cannot be copied"):
+        take_rows(pd.DataFrame({"a": [(k for k in "ab")]}), [0])
+
+
+def test_digests_of_cells_leave_nothing_out():
+    def digests(*cells):
+        return row_digests(pd.DataFrame({"a": list(cells)})).tolist()
+
+    long = np.arange(5000.0)
+    other = long.copy()
+    other[2500] += 1e-9
+    one, two = digests(long, other)
+    assert one != two
+    one, two = digests({"a": 1, "b": (2,)}, {"b": [2.0], "a": np.int64(1)})
+    assert one == two
+    assert len(set(digests(["1"], [1], [[1]], [1, 1]))) == 4
 
 
 # Labels.

@@ -364,6 +364,12 @@ def check(conditions: Iterable[str | Condition], report: Results) -> CheckOutcom
     conditions = list(conditions)
     if not conditions:
         raise ValueError("Give at least one condition, for example 'auc <= 0.6'.")
+    for given in conditions:
+        if not isinstance(given, (str, Condition)):
+            raise TypeError(
+                f"A condition must be a text such as 'auc <= 0.6', got a {type(given).__name__}. "
+                "Give several one after the other, of a list report.check(*conditions)."
+            )
     results = tuple(evaluate(c, report, n_conditions=len(conditions)) for c in conditions)
     outcomes = {result.outcome for result in results}
     if "violated" in outcomes:
@@ -397,7 +403,8 @@ def _decide(
         outcome = "holds"
     elif not math.isnan(easiest) and not compare(easiest, bound):
         outcome = "violated"
-    measured = f"{condition.measure} of {attack} is {estimate.value:.4g}"
+    value = "unknown" if math.isnan(estimate.value) else f"{estimate.value:.4g}"
+    measured = f"{condition.measure} of {attack} is {value}"
     percent = f"{100 * confidence:.4g} %"
     if math.isnan(low):
         interval = "its interval is withheld"
@@ -406,7 +413,7 @@ def _decide(
     else:
         interval = f"{percent} interval {low:.4g} to {high:.4g}"
     # That it is withheld has been said.
-    note = estimate.note.removeprefix("interval withheld: ") if outcome == "open" else ""
+    note = estimate.note.replace("interval withheld: ", "") if outcome == "open" else ""
     note = f" ({note})" if note else ""
     reason = f"{measured}, {interval}{note}."
     return ConditionResult(condition, outcome, reason, float(estimate.value), low, high, confidence)

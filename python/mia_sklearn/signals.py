@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ._models._answers import (
+    answer_of,
     as_columns,
     from_decision,
     from_labels,
@@ -16,7 +17,7 @@ from ._models._answers import (
     predicted_labels,
 )
 from ._models._kinds import last_step
-from ._records._rows import chunks, copied, n_rows, take_rows
+from ._records._rows import chunks, n_rows, take_rows
 
 __all__ = [
     "SIGNALS",
@@ -98,24 +99,24 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
     has_decision = hasattr(model, "decision_function")
     if not hasattr(model, "predict_proba"):
         if has_decision:
-            return from_decision(model.decision_function(copied(X)), len(classes), model)
+            return from_decision(answer_of(model, "decision_function", X), len(classes), model)
         return from_labels(predicted_labels(model, X), classes, model)
     name = name_of(model)
     _check_objective(model)
     if has_decision or hasattr(model, "predict_log_proba"):
         probe = take_rows(X, np.arange(min(_PROBE_ROWS, n_rows(X))))
-        expected = as_columns(model.predict_proba(copied(probe)), classes, name)
+        expected = as_columns(answer_of(model, "predict_proba", probe), classes, name)
         with np.errstate(divide="ignore"):
             if has_decision and _gives_logits(model, probe, expected):
-                return from_decision(model.decision_function(copied(X)), len(classes), model)
+                return from_decision(answer_of(model, "decision_function", X), len(classes), model)
             if hasattr(model, "predict_log_proba") and _agree(
-                as_columns(model.predict_log_proba(copied(probe)), classes, name), expected
+                as_columns(answer_of(model, "predict_log_proba", probe), classes, name), expected
             ):
-                answer = as_columns(model.predict_log_proba(copied(X)), classes, name)
+                answer = as_columns(answer_of(model, "predict_log_proba", X), classes, name)
                 if np.isnan(answer).any():
                     raise ValueError(f"predict_log_proba of {name} returned NaN.")
                 return answer
-    proba = as_columns(model.predict_proba(copied(X)), classes, name)
+    proba = as_columns(answer_of(model, "predict_proba", X), classes, name)
     if _is_one_vs_rest(model):
         # Where every part says no it answers zeros (older versions NaN): no class before another.
         total = np.nan_to_num(proba).sum(axis=1, keepdims=True)
@@ -125,7 +126,7 @@ def _answer(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
 
 def _gives_logits(model: Any, probe: Any, expected: np.ndarray) -> bool:
     try:
-        read = from_decision(model.decision_function(copied(probe)), expected.shape[1], model)
+        read = from_decision(answer_of(model, "decision_function", probe), expected.shape[1], model)
     except ValueError:
         # Scores of another kind than one per class: the posteriors answer.
         return False

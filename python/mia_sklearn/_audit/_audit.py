@@ -117,7 +117,8 @@ def audit(
         the training records' entries, then those of the test records, on which references
         train too; a pandas Series goes with the labels of its index, where they are those of
         `X_train` and `X_test`. The same holds for `slices` and `groups`. A defense's
-        `X_reference` and `y_reference` go whole to each.
+        `X_reference` and `y_reference` go whole to each. Each reference gets a copy of callbacks
+        as they were before training; a fitted model is refused, since it knows the members.
     split : {"random", "other", None}, default=None
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.
@@ -174,8 +175,8 @@ def audit(
     Raises
     ------
     ValueError
-        If an argument is wrong, or too few records of a side occur once, before any model is
-        trained.
+        If an argument is wrong, or a side has less than 10 people (of records, where some are
+        left out since they occur more than once), before any model is trained.
 
     See Also
     --------
@@ -206,7 +207,11 @@ def audit(
     With `groups` the unit of privacy is a person: references train on all of a person's records
     or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken
     unless another one is given), and rates, intervals, p-values, epsilon, controls and
-    `records` count each person once. `split="random"` then says that people were split at
+    `records` count each person once. People are told apart by value: numbers by theirs,
+    whatever type holds them (1, 1.0 and Decimal("1.00") are one person), texts by all of their
+    characters. A number beside a text that reads like it (0 and "0") is refused, and so are
+    numbers so large that floating point holds one for several; the same holds for values of
+    `slices`. `split="random"` then says that people were split at
     random. p-values are those of the mean signal of a person's records. Vulnerable records are
     not marked, and the shift is looked for on one record of each person. Equal records of one
     person are no repetition; a person all of whose records are other people's too is not
@@ -248,6 +253,7 @@ def audit(
         classes=classes,
         query_budget=query_budget,
         comparison=comparison,
+        n_jobs=n_jobs,
         seed=seed_of(random_state, cache),
     )
     _log_plan(planned, n_references)
@@ -331,6 +337,7 @@ def _planned(
     classes: Any,
     query_budget: int | None,
     comparison: pd.DataFrame | None,
+    n_jobs: int | None,
     seed: int,
 ) -> tuple[Planned, int]:
     """Check what was asked for, and lay out what is to be done; count the references."""
@@ -352,6 +359,7 @@ def _planned(
         n_references=n_references,
         max_records=max_records,
         n_queries=n_queries,
+        n_jobs=n_jobs,
     )
     compared = None if comparison is None else read_comparison(comparison)
     target = model if generates else classifier_of(model, X_train, y_train, classes, query_budget)

@@ -6,13 +6,14 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from .._models._generators import is_function
 from .._models._own_records import check_own_records
+from .._models._random import random_state_of
 from .._models._targets import ONE_OF_SEVERAL, FunctionTarget, as_target
 from .._models._trainable import check_trainable
 from .._observations._inside_columns import looks_inside
+from .._process._parallel import check_n_jobs
 from .._records._checked import check_records
 from ..references._sampling import shape_of_block
 from ..stats._checks import check_level
@@ -73,10 +74,12 @@ def check_options(
     n_references: Any,
     max_records: Any,
     n_queries: Any,
+    n_jobs: Any,
 ) -> None:
     if split not in _SPLITS:
         raise ValueError(f'split must be "random", "other" or None, got {split!r}.')
     check_level(confidence, "confidence")
+    check_n_jobs(n_jobs)
     for name, value, least in (
         ("n_references", n_references, 0),
         ("max_records", 20 if max_records is None else max_records, 20),
@@ -155,8 +158,7 @@ def check_references_suffice(run: Planned, n_references: int) -> None:
 def seed_of(random_state: Any, cache: Any) -> int:
     if random_state is None and cache is not None:
         return 0
+    random = random_state_of(random_state)
     if isinstance(random_state, (int, np.integer)):
-        if random_state < 0:
-            raise ValueError(f"random_state must not be negative, got {random_state}.")
         return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    return int(random.randint(2**31 - 1))

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._records._groups import Grouping, check_apart, group_codes
+from .._records._groups import Grouping, check_apart, group_codes, identifiers
 from .._records._index import in_order_of
-from .._records._rows import column_names, column_of, n_rows, without_column
+from .._records._rows import as_table, column_names, column_of, n_rows, without_column
 from ..attacks import GroupAttack
 from ..stats import pooled_p_values
 
@@ -24,14 +24,15 @@ def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, 
     if not isinstance(groups, str):
         return groups, X_train, X_test
     for name, X in (("X_train", X_train), ("X_test", X_test)):
-        names = column_names(X)
+        names = column_names(as_table(X, name))
         if groups not in names:
             columns = ", ".join(map(str, names[:20])) or "no names"
             raise ValueError(
                 f"groups names the column {groups!r}, which {name} does not have; it has "
                 f"{columns}. Give one value per record for anything else."
             )
-    values = np.concatenate([column_of(X, groups).astype(object) for X in (X_train, X_test)])
+    sides = [identifiers(column_of(X, groups), groups) for X in (X_train, X_test)]
+    values = np.concatenate([np.asarray(side).astype(object) for side in sides])
     if is_feature(groups, model, X_train.shape[1]):
         return values, X_train, X_test
     return values, without_column(X_train, groups), without_column(X_test, groups)

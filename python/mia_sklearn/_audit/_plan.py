@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._records._groups import Grouping, cut_nearest
 from ._pool import Pool
-
-if TYPE_CHECKING:
-    pass
-
+from ._repeats import FEWEST
 
 _MOST_BLOCKS = 8
 
@@ -57,6 +53,7 @@ def make_plan(pool: Pool, max_records: int | None, seed: int) -> Plan:
         n_members = max_records - n_others
     audited_members = _draw_records(members, pool.people, n_members, rng)
     audited_others = _draw_records(others, pool.people, n_others, rng)
+    _check_people(pool, audited_members, audited_others, limited=limited)
     return Plan(
         audited=np.concatenate([audited_members, audited_others]),
         core=np.setdiff1d(np.flatnonzero(pool.member), audited_members),
@@ -75,3 +72,17 @@ def _draw_records(
     order = rng.permutation(len(units))
     chosen = order[: max(1, cut_nearest(units.sizes[order], wanted))]
     return rows[np.isin(units.of_row, chosen)]
+
+
+def _check_people(pool: Pool, members: np.ndarray, others: np.ndarray, *, limited: bool) -> None:
+    """Raise where whole people, who have many records, make few units of the records drawn."""
+    if pool.people is None:
+        return
+    n_members, n_others = (len(np.unique(pool.people[rows])) for rows in (members, others))
+    if min(n_members, n_others) < FEWEST:
+        fix = "Raise max_records" if limited else "Give more test records"
+        raise ValueError(
+            f"These records are those of {n_members:,} people in X_train and of {n_others:,} in "
+            f"X_test, where {FEWEST} of each are needed: "
+            f"groups are audited with all of their records. {fix}."
+        )

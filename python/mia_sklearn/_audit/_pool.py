@@ -12,6 +12,7 @@ from .._records._checked import check_names, check_records, check_same_features,
 from .._records._digests import table_digest
 from .._records._dtypes import asked_with, same_dtypes, united
 from .._records._index import bearing_index, in_order_of
+from .._records._labels import kind_of_labels
 from .._records._rows import concat_rows, has_entries, n_rows, take_rows
 from ._people import people_of
 from ._repeats import Repeats, find_repeats
@@ -41,6 +42,8 @@ class Pool:
     given : tuple of two tables
         `X_train` and `X_test` as they were given: their indexes, and the dtypes that the target
         was fitted on.
+    kind_of_labels : Series, frame or None
+        An empty column as that of `y_train`, see `kind_of_labels`.
     labelled : bool
         Whether records have labels; zeros stand for them otherwise.
     digests : dict of str to str
@@ -58,6 +61,7 @@ class Pool:
     n_test: int
     given: tuple[Any, Any]
     bearing_index: tuple[Any, Any]
+    kind_of_labels: Any = None
     labelled: bool = True
     sliced: dict[str, np.ndarray] = field(default_factory=dict)
     people: np.ndarray | None = None
@@ -129,8 +133,8 @@ def make_pool(
     tables = united(*given, "X_train", "X_test")
     if labelled and len(np.unique(labels[0])) < 2:
         raise ValueError(
-            f"y_train holds one class only, {labels[0][0]!r}: nothing was learned that could be "
-            "told apart."
+            f"y_train holds one class only, {labels[0].tolist()[0]!r}: nothing was learned that "
+            "could be told apart."
         )
     n_train, n_test = len(labels[0]), len(labels[1])
     people, names = None, np.empty(0)
@@ -155,6 +159,7 @@ def make_pool(
         n_test=n_test,
         given=given,
         bearing_index=indexed,
+        kind_of_labels=kind_of_labels(y_train),
         labelled=labelled,
         people=None if people is None else people[kept],
         names=names,

@@ -11,13 +11,13 @@ from .._records._digests import row_digests
 from .._records._groups import Grouping
 from .._records._rows import concat_rows, is_documents, is_frame
 
-__all__ = ["Repeats", "TooFewRecords", "find_repeats", "shared_records"]
+__all__ = ["FEWEST", "Repeats", "TooFewRecords", "find_repeats", "shared_records"]
 
-_FEWEST = 10  # units of a side that an audit asks for where it leaves others out
+FEWEST = 10  # units of a side that an audit asks for
 
 
 class TooFewRecords(ValueError):
-    """Too few records of a side occur once."""
+    """Too few records or people of a side can be audited."""
 
 
 class Repeats(NamedTuple):
@@ -74,13 +74,13 @@ def find_repeats(
     Raises
     ------
     TooFewRecords
-        If too few are left on a side.
+        If too few can be audited on a side.
     """
     train = np.arange(len(y_train) + len(y_test)) < len(y_train)
     shared = shared_records(X_train, X_test, y_train, y_test, people)
-    if not shared.any():
-        return ~shared, Repeats()
-    both = shared_records(X_train, X_test, y_train, y_test, train.astype(int))
+    both = shared
+    if shared.any():
+        both = shared_records(X_train, X_test, y_train, y_test, train.astype(int))
     if both[~train].all():
         raise ValueError(
             "X_test holds no record that is not in X_train too: there are no non-members. Give "
@@ -90,23 +90,38 @@ def find_repeats(
     alone = ~units.least(shared)
     of_train = train[units.first]
     left = [(int((alone & side).sum()), int(side.sum())) for side in (of_train, ~of_train)]
-    if min(n for n, _ in left) < _FEWEST:
-        (n_train, all_train), (n_test, all_test) = left
-        what = "records occur once" if people is None else "people have a record of their own"
-        raise TooFewRecords(
-            f"Too few {what}: {n_train:,} of {all_train:,} in X_train and {n_test:,} of "
-            f"{all_test:,} in X_test, where {_FEWEST} of each are needed. Nothing tells whether "
-            "a model has seen one of several equal records or another, so that none of them is "
-            "audited. Give more records, or features in which they differ"
-            + (
-                "; where equal records are one person's, say so with groups=."
-                if people is None
-                else "."
-            )
-        )
+    if shared.any() or people is not None:
+        _check_enough(left, of_people=people is not None)
     lost = [n_all - n for n, n_all in left] if people is not None else [0, 0]
     counts = [int((mask & side).sum()) for mask in (shared, both) for side in (train, ~train)]
     return alone[units.of_row], Repeats(*counts, *lost)
+
+
+def _check_enough(left: list[tuple[int, int]], *, of_people: bool) -> None:
+    """Raise if a side has too few units to be audited.
+
+    Parameters
+    ----------
+    left : list of (int, int)
+        Of `X_train`, then of `X_test`: units that may be audited, and all.
+    """
+    (n_train, all_train), (n_test, all_test) = left
+    if min(n_train, n_test) >= FEWEST:
+        return
+    if (n_train, n_test) == (all_train, all_test):
+        what, why, fix = "people", "", "Give more."
+    else:
+        what = "people have a record of their own" if of_people else "records occur once"
+        why = (
+            " Nothing tells whether a model has seen one of several equal records or another, so "
+            "that none of them is audited."
+        )
+        fix = "Give more records, or features in which they differ"
+        fix += "." if of_people else "; where equal records are one person's, say so with groups=."
+    raise TooFewRecords(
+        f"Too few {what}: {n_train:,} of {all_train:,} in X_train and {n_test:,} of {all_test:,} "
+        f"in X_test, where {FEWEST} of each are needed.{why} {fix}"
+    )
 
 
 def _at_one_precision(one: Any, other: Any) -> tuple[Any, Any]:

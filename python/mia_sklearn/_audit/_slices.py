@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._process._printable import valid
-from .._records._groups import Grouping, names_in_words
+from .._records._groups import Grouping, coded, identifiers, names_in_words
 from .._records._rows import column_names, column_of
 
 if TYPE_CHECKING:
     from ._pool import Pool
 
 _MOST_VALUES = 12
+_MISSING = "missing"
 
 
 def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
@@ -23,7 +26,7 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
     ----------
     slices : None, str, list of str, or dict of str to array-like
         Names of columns ("label" is the class), or values of the training records followed by
-        those of the test records.
+        those of the test records. Records of equal values, as `coded` has it, are one slice.
     pool : Pool
 
     Returns
@@ -37,19 +40,30 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
     """
     if slices is None:
         return {}
-    if isinstance(slices, str):
-        slices = [slices]
     given: dict[str, Any] = {}
     if isinstance(slices, dict):
         for name, values in slices.items():
-            given[str(name)] = np.asarray(pool.in_order(f"slices[{name!r}]", values))
+            called = f"slices[{name!r}]"
+            given[str(name)] = pool.in_order(called, identifiers(values, called))
     else:
-        for name in slices:
-            given[str(name)] = _column(name, pool)
-    return {valid(name): _as_groups(name, values) for name, values in given.items()}
+        for name in _names(slices):
+            given[str(name)] = identifiers(_column(name, pool), f"slices: {name!r}")
+    return {valid(name): _as_groups(name, np.asarray(values)) for name, values in given.items()}
 
 
-def _column(name: str, pool: Any) -> np.ndarray:
+def _names(slices: Any) -> list[Any]:
+    if isinstance(slices, str):
+        return [slices]
+    names = slices.tolist() if hasattr(slices, "tolist") else slices
+    if not isinstance(names, (list, tuple)) or any(isinstance(name, list) for name in names):
+        raise ValueError(
+            "slices must be the name of a column, a list of names, or a dict from a name to one "
+            f"value per record, got a {type(slices).__name__}."
+        )
+    return list(names)
+
+
+def _column(name: Any, pool: Any) -> Any:
     columns = column_names(pool.X)
     if name in columns:
         return column_of(pool.X, name)
@@ -68,20 +82,43 @@ def _column(name: str, pool: Any) -> np.ndarray:
 def _as_groups(name: str, values: np.ndarray) -> np.ndarray:
     import pandas as pd
 
-    if values.dtype.kind in "UO":
-        # A name may hold what no table and no file can, and the report is to be written.
-        texts = (valid(value) if isinstance(value, str) else value for value in values.tolist())
-        values = np.fromiter(texts, dtype=object, count=len(values))
-    series = pd.Series(values)
-    if pd.api.types.is_numeric_dtype(series) and series.nunique() > _MOST_VALUES:
-        series = pd.qcut(series, 4, duplicates="drop")
-    text = series.astype(object).where(series.notna(), "missing").astype(str)
-    if text.nunique() > 4 * _MOST_VALUES:
+    there = ~pd.isna(values)
+    codes, found = coded(values[there], f"slices: {name!r}")
+    names = [_in_words(value) for value in found.tolist()]
+    if len(found) > _MOST_VALUES and all(isinstance(value, (Real, Decimal)) for value in found):
+        quarters = _quarters(name, found.astype(np.float64)[codes])
+        codes, names = quarters.codes, list(map(str, quarters.categories))
+    if len(names) > 4 * _MOST_VALUES:
         raise ValueError(
-            f"slices: {name!r} has {text.nunique()} values, too many to report apart. Group them "
+            f"slices: {name!r} has {len(names)} values, too many to report apart. Group them "
             "and give the groups as a dict."
         )
-    return text.to_numpy(dtype=object)
+    written = names if there.all() else [*names, _MISSING]
+    if len(set(written)) < len(written):
+        twice = next(text for text in written if written.count(text) > 1)
+        raise ValueError(
+            f"slices: {name!r} has different values that a report would both call {twice!r} (one "
+            f"that is missing is called {_MISSING!r} there): give them names that differ."
+        )
+    text = np.full(len(values), _MISSING, dtype=object)
+    text[there] = np.array(names, dtype=object)[codes]
+    return text
+
+
+def _in_words(value: Any) -> str:
+    # A name may hold what no table and no file can, and the report is to be written.
+    return valid(str(value))
+
+
+def _quarters(name: str, values: np.ndarray) -> Any:
+    import pandas as pd
+
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"slices: {name!r} holds infinite values, and numbers are cut at their quartiles: "
+            "give groups in place of them, as a dict."
+        )
+    return pd.qcut(values, 4, duplicates="drop")
 
 
 def check_slices(pool: Pool) -> None:

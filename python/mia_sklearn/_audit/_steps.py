@@ -21,6 +21,7 @@ from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_as_references, ask_copies, ask_target
 from .._process._printable import in_words
 from .._process._progress import steps
+from .._records._labels import labels_like
 from .._records._rows import take_rows
 from ..access import AskedRecords, BaseAccess
 from ..metrics import Estimate
@@ -165,7 +166,7 @@ def _train_references(
     )
     return references.fit(
         run.X,
-        run.y if pool.labelled else None,
+        labels_like(run.y, pool.kind_of_labels, run.X) if pool.labelled else None,
         core=core,
         fit_params=params or None,
         classes=run.classes if pool.labelled else None,

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from .._process._printable import in_words
 from .._records._rows import positions, take_rows
-from ._answers import name_of, predicted_labels
+from ._answers import answer_of, name_of, predicted_labels
 from ._targets import FunctionTarget
 
 __all__ = ["Agreement", "agreement_with_predict", "sample_of_both", "some_rows"]
@@ -157,7 +157,9 @@ def _decision_vouches(target: Any, X: Any, rows: np.ndarray, predicted: np.ndarr
     """
     if not (hasattr(target, "predict_proba") and hasattr(target, "decision_function")):
         return False
-    scores = np.asarray(target.decision_function(take_rows(X, rows)), dtype=np.float64)
+    scores = np.asarray(
+        answer_of(target, "decision_function", take_rows(X, rows)), dtype=np.float64
+    )
     if scores.ndim == 1:
         scores = np.stack([-scores, scores], axis=1)
     return bool(

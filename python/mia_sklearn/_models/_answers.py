@@ -9,10 +9,12 @@ import numpy as np
 from scipy import sparse
 from scipy.special import log_softmax
 
+from .._records._index import in_order_asked, row_labels
 from .._records._rows import copied, n_rows, positions
 from ._kinds import last_step
 
 __all__ = [
+    "answer_of",
     "as_columns",
     "from_decision",
     "from_labels",
@@ -30,6 +32,12 @@ def name_of(model: Any) -> str:
     if type(model).__name__ != "FunctionTarget":
         return type(model).__name__
     return getattr(model.function, "__name__", type(model.function).__name__)
+
+
+def answer_of(model: Any, method: str, X: Any) -> Any:
+    """Return what a model's method answers about a copy of records, in their order."""
+    answer = getattr(model, method)(copied(X))
+    return in_order_asked(f"{method} of {name_of(model)}", answer, row_labels(X))
 
 
 def as_columns(answer: Any, classes: np.ndarray, model: str) -> np.ndarray:
@@ -198,7 +206,7 @@ def predicted_labels(model: Any, X: Any) -> np.ndarray:
     ValueError
         If there is not one label per record.
     """
-    predicted = np.asarray(model.predict(copied(X)))
+    predicted = np.asarray(answer_of(model, "predict", X))
     if predicted.size != n_rows(X):
         raise ValueError(
             f"predict of {name_of(model)} answered with shape {predicted.shape}, not one label for "

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import copyreg
-import dis
 import enum
 import functools
 import hashlib
 import sys
-import sysconfig
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from logging import Logger
-from pathlib import Path
 from threading import Lock, RLock
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
@@ -21,7 +18,17 @@ import numpy as np
 from scipy import sparse
 
 from .._records._rows import is_frame, through_narwhals
+from ._code import (
+    globals_of,
+    imports_of,
+    is_installed,
+    is_installed_file,
+    names_in,
+    source_of,
+    version_of,
+)
 from ._kinds import is_module
+from ._reach import enclosed
 
 __all__ = ["fingerprint"]
 
@@ -60,6 +67,8 @@ class _Describer:
         # Digests by identity; the objects are kept, so that no identity is given out twice.
         self._known: dict[int, tuple[Any, bytes]] = {}
         self._active: dict[int, int] = {}
+        # Modules that are being described, by what is named of them: they may hold one another.
+        self._modules: set[tuple[int, frozenset[str]]] = set()
         # Of these classes themselves: subclasses may hold more than their items.
         self._exact: dict[type, Callable[[Any, str], bytes]] = {
             list: lambda value, name: self._items("list", value, name),
@@ -70,7 +79,7 @@ class _Describer:
         self._kinds: tuple[tuple[Any, Callable[[Any, str], bytes]], ...] = (
             ((np.ndarray, np.generic), lambda value, name: self._array(np.asarray(value), name)),
             ((set, frozenset), self._set),
-            (ModuleType, lambda value, name: _hash("module", value.__name__, _source(value))),
+            (ModuleType, lambda value, name: _hash("module", value.__name__, source_of(value))),
             (type, self._class),
             (FunctionType, self._function),
             (CodeType, self._code),
@@ -115,6 +124,9 @@ class _Describer:
         if hasattr(value, "get_params"):
             params = value.get_params(deep=False)
             parts = [self.digest(params[key], f"{name}.{key}") for key in sorted(params)]
+            # What clones keep besides: which arguments of fit are for it, how it answers.
+            parts.append(self.digest(_requests_of(value), name))
+            parts.append(self.digest(getattr(value, "_sklearn_output_config", {}), name))
             return _hash("estimator", self.digest(type(value), name), repr(sorted(params)), *parts)
         return self._object(value, name)
 
@@ -178,8 +190,8 @@ class _Describer:
         return self._items("module", [type(module), weights, own], name)
 
     def _class(self, cls: type, name: str) -> bytes:
-        where = [cls.__module__, cls.__qualname__, _version(cls.__module__)]
-        if _is_installed(sys.modules.get(cls.__module__)):
+        where = [cls.__module__, cls.__qualname__, version_of(cls.__module__)]
+        if is_installed(sys.modules.get(cls.__module__)):
             return _hash("class", *where)
         behaviour = {
             key: self.digest(value, f"{name}.{key}")
@@ -196,18 +208,39 @@ class _Describer:
         if isinstance(registry, MappingProxyType):
             # Of `functools.singledispatch`, whose code says nothing.
             return self.digest(registry, name)
-        cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-        held = [function.__defaults__, function.__kwdefaults__, vars(function), cells]
+        held = [function.__defaults__, function.__kwdefaults__, vars(function), enclosed(function)]
         state = self._items("state", held, name)
-        where = [function.__module__, function.__qualname__, _version(function.__module__)]
+        where = [function.__module__, function.__qualname__, version_of(function.__module__)]
         parts = [self.digest(code, name)]
-        if not _is_installed_file(code.co_filename):
+        if not is_installed_file(code.co_filename):
+            inside, names = function.__globals__, names_in(code)
             parts += [
-                _hash(used, self.digest(function.__globals__[used], f"{name}.{used}"))
-                for used in sorted(_globals_of(code))
-                if used in function.__globals__
+                _hash(used, self._as_used(inside[used], names, f"{name}.{used}"))
+                for used in sorted(globals_of(code))
+                if used in inside
             ]
+            parts += [
+                self._as_used(cell, names, name) for cell in enclosed(function) if _is_module(cell)
+            ]
+            for imported, module in imports_of(code, inside.get("__package__")):
+                parts.append(_hash(imported, self._as_used(module, names, f"{name}.{imported}")))
         return _hash("function", *where, state, *parts)
+
+    def _as_used(self, value: Any, names: frozenset[str], name: str) -> bytes:
+        """Describe a value; of a module that is not installed, also what of it code names.
+
+        Its text does not tell what others have set in it, nor the modules that it uses.
+        """
+        key = (id(value), names)
+        if not _is_module(value) or is_installed(value) or key in self._modules:
+            return self.digest(value, name)
+        self._modules.add(key)
+        held = vars(value)
+        # Those with underscores say where a module lies.
+        used = sorted(key for key in names if key in held and not key.startswith("__"))
+        parts = [_hash(key, self._as_used(held[key], names, f"{name}.{key}")) for key in used]
+        self._modules.discard(key)
+        return _hash("used", self.digest(value, name), *parts)
 
     def _code(self, code: CodeType, name: str) -> bytes:
         names = repr((code.co_name, code.co_names, code.co_varnames, code.co_freevars))
@@ -240,12 +273,18 @@ class _Describer:
             where = getattr(value, "__module__", None) or type(value).__module__
             # Of a function that is cached by `functools.lru_cache`, for example.
             inside = self.digest(getattr(value, "__wrapped__", None), name)
-            return _hash("global", where, reduced, _version(where), inside)
+            return _hash("global", where, reduced, version_of(where), inside)
         make, arguments, *more = reduced
         state, items, pairs = [*more, None, None, None][:3]
         # The class is an argument of the general makers, and may be of this session's making.
         parts = [make, arguments, type(value), state, list(items or ()), list(pairs or ())]
         return self._items("object", parts, name)
+
+
+def _requests_of(estimator: Any) -> dict[str, Any]:
+    """Return what an estimator asks of metadata routing, by method."""
+    methods = vars(getattr(estimator, "_metadata_request", object)).items()
+    return {name: dict(part.requests) for name, part in methods if hasattr(part, "requests")}
 
 
 def _body(cls: type) -> dict[str, Any]:
@@ -262,8 +301,12 @@ def _body(cls: type) -> dict[str, Any]:
         name: value
         for name, value in others.items()
         if not name.startswith("_")
-        or (isinstance(value, FunctionType) and not _is_installed_file(value.__code__.co_filename))
+        or (isinstance(value, FunctionType) and not is_installed_file(value.__code__.co_filename))
     }
+
+
+def _is_module(value: Any) -> bool:
+    return isinstance(value, ModuleType)
 
 
 def _kind(value: Any) -> str:
@@ -277,56 +320,3 @@ def _hash(*parts: Any) -> bytes:
         sha.update(len(content).to_bytes(8, "little"))
         sha.update(content)
     return sha.digest()
-
-
-def _globals_of(code: CodeType) -> set[str]:
-    used = {
-        instruction.argval
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    }
-    inner = [const for const in code.co_consts if isinstance(const, CodeType)]
-    return used.union(*map(_globals_of, inner))
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
-
-
-@functools.cache
-def _version(module: str | None) -> str:
-    top = sys.modules.get((module or "").partition(".")[0])
-    return str(getattr(top, "__version__", ""))
-
-
-def _source(module: ModuleType) -> bytes:
-    """Return what tells a module from a changed one: its package's version, or its text."""
-    if _is_installed(module):
-        return _version(module.__name__).encode()
-    file = Path(getattr(module, "__file__", None) or "")
-    files = sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]
-    return _hash(*(path.read_bytes() for path in files if path.is_file()))
-
-
-def _is_installed(module: ModuleType | None) -> bool:
-    """Tell whether Python or an installed package holds a module, so that its version tells it."""
-    if module is None or module.__name__ == "__main__":
-        return False
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return module.__name__.partition(".")[0] in sys.stdlib_module_names
-    return _is_installed_file(file)
-
-
-@functools.cache
-def _is_installed_file(file: str) -> bool:
-    if file.startswith("<frozen "):
-        return True
-    # This package too, wherever it lies: its version tells its code.
-    roots = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    roots.append(str(Path(__file__).parent))
-    return any(Path(file).is_relative_to(root) for root in roots) or "site-packages" in file

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.dummy import DummyClassifier
 
+from .._records._labels import labels_like
 from .._records._rows import take_rows
 from ._answers import predicted_labels
 from ._random import seeded_within
@@ -22,12 +23,14 @@ def fit_afresh(
     *,
     seed: int | None,
     n_classes: int = 2,
+    kind: Any = None,
 ) -> Any:
     """Return a copy of a classifier that is no network, trained on records that may lack classes.
 
     `draw` returns records, labels and arguments of `fit`, new ones each time: what a model is given
     is its to ruin. A `seed` gives the copy seeds of its own, and one core; None keeps those it has.
-    Of several `n_classes`, records of one alone make a constant model. The model's `classes_` are
+    Labels are given in the `kind` of column that `kind_of_labels` returned. Of several `n_classes`,
+    records of one alone make a constant model. The model's `classes_` are
     those that it saw.
     """
     X, y, params = draw()
@@ -35,13 +38,13 @@ def fit_afresh(
     if len(seen) == 1 and n_classes > 1:
         return constant(X, y)
     try:
-        return _fit(estimator, X, y, params, seed)
+        return _fit(estimator, X, labels_like(y, kind, X), params, seed)
     except ValueError:
         if seen.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
             raise
         # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
         X, _, params = draw()
-        return _Renamed(_fit(estimator, X, codes, params, seed), seen)
+        return _Renamed(_fit(estimator, X, labels_like(codes, kind, X), params, seed), seen)
 
 
 def constant(X: Any, y: np.ndarray) -> Any:
@@ -49,7 +52,7 @@ def constant(X: Any, y: np.ndarray) -> Any:
     return DummyClassifier(strategy="most_frequent").fit(take_rows(X, [0]), y[:1])
 
 
-def _fit(estimator: Any, X: Any, y: np.ndarray, params: dict[str, Any], seed: int | None) -> Any:
+def _fit(estimator: Any, X: Any, y: Any, params: dict[str, Any], seed: int | None) -> Any:
     with seeded_within(estimator, seed):
         model = unfitted(estimator) if seed is None else configured(estimator, seed)
         return model.fit(X, y, **params)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Collection, Iterator
 from functools import partial
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,13 @@ import numpy as np
 from .._records._digests import row_digests
 from .._records._rows import is_frame
 from ._kinds import nested
+from ._reach import parts_of
 
 __all__ = ["check_own_records"]
 
 # Parameters of which a list may be as long as the training set by accident.
 _GRIDS = ("alphas", "Cs", "param_grid", "param_distributions", "transformers", "categories")
 _DEEPEST = 5
-_MOST_ENTRIES = 1000
 _WAY_OUT = (
     "Reference models train on other records, so that it would be matched with the wrong ones: "
     "pass as estimator= a function (X, y, seed) that makes it anew for the records it is given and "
@@ -106,7 +105,7 @@ def _holding_records(
         if found:
             yield f"{found[0]:,} entries, one per training record"
             return
-        for part in _parts(value):
+        for part in parts_of(value):
             yield from _holding_records(part, sizes, width, depth - 1, seen)
 
 
@@ -119,44 +118,6 @@ def _lengths(value: Any) -> tuple[int, ...]:
         return tuple(int(n) for n in shape)
     collection = isinstance(value, Collection) and not hasattr(value, "get_params")
     return (len(value),) if collection else ()
-
-
-def _parts(value: Any) -> list[Any]:
-    """Return what an object holds."""
-    torch = sys.modules.get("torch")
-    if isinstance(value, dict):
-        parts = list(value.values())
-    elif isinstance(value, (list, tuple, set, frozenset, deque)):
-        parts = list(value)
-    elif isinstance(value, partial):
-        parts = [value.func, *value.args, *value.keywords.values()]
-    elif isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
-        parts = [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
-        known = value.__globals__
-        named = (known.get(name) for name in value.__code__.co_names)
-        parts += [held for held in named if _lengths(held)]
-    elif hasattr(value, "__self__") and hasattr(value, "__func__"):
-        parts = [value.__self__]
-    elif torch is not None and isinstance(value, torch.nn.Module):
-        parts = list(value.children())
-        if not type(value).__module__.startswith("torch."):
-            own = {name: held for name, held in vars(value).items() if not name.startswith("_")}
-            parts += [*own.values(), *value.buffers(recurse=False)]
-    elif hasattr(value, "get_params"):
-        parts = list(value.get_params(deep=False).values())
-    else:
-        slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
-        parts = [getattr(value, name, None) for name in slots]
-        parts += getattr(value, "__dict__", {}).values()
-    return parts[:_MOST_ENTRIES]
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:
-        return False
 
 
 def _check_validation(split: Any, whose: str, X: Any) -> None:

@@ -8,10 +8,38 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from ._kinds import holds_net
 
-__all__ = ["seeded", "seeded_within"]
+__all__ = ["random_state_of", "seeded", "seeded_within"]
+
+_ONE_OF = {
+    "Generator": "int(rng.integers(2**32)) of it",
+    "SeedSequence": "int(seeds.generate_state(1)[0]) of it",
+}
+
+
+def random_state_of(random_state: Any) -> np.random.RandomState:
+    """Return what draws random numbers, of the argument `random_state`.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None, a RandomState nor a whole number that seeds one.
+    """
+    is_number = isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool)
+    if random_state is None or isinstance(random_state, np.random.RandomState):
+        return check_random_state(random_state)
+    if is_number and 0 <= random_state < 2**32:
+        return check_random_state(int(random_state))
+    got = repr(random_state) if isinstance(random_state, (str, int, float)) else ""
+    kind = type(random_state).__name__
+    raise ValueError(
+        "random_state must be None, a whole number from 0 to 2**32 - 1, or a "
+        f"numpy.random.RandomState, got {got or f'a {kind}'}"
+        + (f": give {_ONE_OF[kind]}." if kind in _ONE_OF else ".")
+    )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from .._records._index import in_order_asked, row_labels
 from .._records._rows import n_rows, positions
 from ._answers import as_columns
 from ._backend import backend_of
@@ -44,8 +45,9 @@ class FunctionTarget:
     function : callable
         Takes a table of records, returns posteriors of shape (n_records, n_classes), or one
         label per record. Posteriors may be an array, a tensor, a data frame or dicts; named
-        columns are put into the order of `classes`, unnamed ones must be in it. Of two classes
-        one posterior per record stands for the second.
+        columns are put into the order of `classes`, unnamed ones must be in it; rows that bear
+        the index of the records are put into their order. Of two classes one posterior per
+        record stands for the second.
     classes : array-like of shape (n_classes,)
         Labels, in the order of the function's columns.
     query_budget : int, default=None
@@ -142,7 +144,9 @@ class FunctionTarget:
     def _answers(self, X: Any) -> Any:
         self.check_budget(n_rows(X))
         self.n_queries_ += n_rows(X)
-        return self.function(X)
+        # The function may sort what it is given.
+        labels = row_labels(X)
+        return in_order_asked("The function", self.function(X), labels)
 
     def _are_labels(self, answers: Any, n: int) -> bool:
         """Tell labels from the second class's posteriors, numbers between 0 and 1."""

@@ -9,18 +9,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from ._backend import backend_of
-from ._kinds import (
-    is_generator,
-    is_net,
-    last_step,
-    may_classify,
-    nested,
-    tags_of,
-)
+from ._callbacks import as_new_arguments, renew_callbacks
+from ._early_stopping import check_early_stopping
+from ._fitted_before import check_starts_anew, check_unfitted
+from ._kinds import is_generator, last_step, may_classify, nested
 from ._side_effects import without_side_effects
 
 __all__ = ["check_fit_takes", "check_trainable", "configured", "prefers_threads", "unfitted"]
@@ -99,6 +93,7 @@ def configured(estimator: Any, seed: int) -> Any:
         if cores:
             # None stands for what joblib is told, which is 1; in other libraries for all cores.
             part.set_params(**{cores: None if _is_sklearn(part) else 1})
+        renew_callbacks(part)
         backend = backend_of(part) if part is last_step(part) else None
         if backend is not None:
             backend.make_fresh(part, seed)
@@ -155,6 +150,9 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             f"sample or score_samples), got {type(estimator).__name__}."
         )
     check_fit_takes(estimator, fit_params or {})
+    check_starts_anew(fit_params or {})
+    check_early_stopping(estimator, fit_params or {})
+    as_new_arguments(fit_params or {})
     try:
         copied = unfitted(estimator)
     except RuntimeError as error:
@@ -162,35 +160,12 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
             f"{type(estimator).__name__} cannot be copied: {error} Pass a function (X, y, seed) "
             "that returns a fitted model as estimator=."
         ) from error
-    check_early_stopping(copied, fit_params or {})
     for part in nested(copied):
+        renew_callbacks(part)
         backend = backend_of(part) if part is last_step(part) else None
         if backend is not None:
             backend.check_net(part)
-        if _stays_fitted(part):
-            raise ValueError(
-                f"{type(part).__name__} stays fitted when it is cloned, so that every reference "
-                "model would know what it was fitted on. Pass an estimator that trains from "
-                "scratch as estimator=; or, where none of X_train is in what it was fitted on, "
-                "estimator=lambda X, y, seed: clone(model).fit(X, y), which keeps it."
-            )
-
-
-def check_early_stopping(estimator: Any, fit_params: Mapping[str, Any]) -> None:
-    """Refuse boosting that would stop early by records that nobody gave."""
-    if any(name.endswith(("eval_set", "eval_X")) for name in fit_params):
-        return
-    for part in nested(estimator):
-        library = type(part).__module__.partition(".")[0]
-        known = part.get_params(deep=False)
-        for name in ("early_stopping_rounds", "early_stopping_round"):
-            if library in ("xgboost", "lightgbm") and known.get(name):
-                raise ValueError(
-                    f"{name}={known[name]} of {type(part).__name__} needs records to stop by: give "
-                    'them as fit_params={"eval_set": [(X_val, y_val)]} (in a Pipeline with the '
-                    f"step's name in front), or pass estimator= with {name}=None and as many "
-                    "rounds as the model has."
-                )
+    check_unfitted(estimator, copied)
 
 
 def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:
@@ -204,38 +179,3 @@ def check_fit_takes(estimator: Any, params: Mapping[str, Any]) -> None:
             f"{unknown[0]} is to be passed to fit of {type(estimator).__name__}, which does not "
             f"take it; it takes {', '.join(taken)}."
         )
-
-
-def _stays_fitted(part: Any) -> bool:
-    from sklearn.frozen import FrozenEstimator
-
-    if is_net(part) and not hasattr(part, "steps"):
-        # What its module has learned is drawn anew, see `configured`.
-        return False
-    params = part.get_params(deep=False)
-    asks_for_it = params.get("prefit") is True or str(params.get("cv")) == "prefit"
-    learned = [
-        value
-        for name, value in vars(part).items()
-        if name.endswith("_") and not name.startswith("__")
-    ]
-    has_learned = any(value is not None for value in learned)
-    if isinstance(part, FrozenEstimator) or asks_for_it or has_learned:
-        return True
-    owners = [getattr(value, "__self__", None) for value in params.values()]
-    if any(hasattr(owner, "get_params") and _stays_fitted(owner) for owner in owners):
-        return True
-    # A composite of transformers without a state calls itself fitted, and so does an estimator
-    # that names in advance what it will learn.
-    if learned or len(nested(part)) > 1 or not hasattr(part, "fit"):
-        return False
-    tags = tags_of(part)
-    return tags is not None and tags.requires_fit and _calls_itself_fitted(part)
-
-
-def _calls_itself_fitted(part: Any) -> bool:
-    try:
-        check_is_fitted(part)
-    except NotFittedError:
-        return False
-    return True

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_random_state
 
-from .._records._numeric import numeric_features
+from .._records._numeric import numeric_features, spread
 from .._records._rows import from_pandas, is_frame, take_rows, to_pandas
 from .._records._text import is_text, mixed_words, thinned
 
@@ -170,9 +170,12 @@ def _has_noise_features(X: Any) -> bool:
 
 
 def _shaken(column: np.ndarray, scale: float, rng: np.random.RandomState) -> np.ndarray:
-    noise = scale * np.nanstd(column.astype(np.float64)) * rng.normal(size=column.shape)
-    moved = column + noise
-    return (np.rint(moved) if column.dtype.kind in "iu" else moved).astype(column.dtype)
+    noise = scale * spread(column) * rng.normal(size=column.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = column + noise
+        moved = (np.rint(moved) if column.dtype.kind in "iu" else moved).astype(column.dtype)
+    # What would leave the numbers, and what is infinite, stays.
+    return np.where(np.isfinite(moved) | np.isnan(column), moved, column)
 
 
 def _noisy(X: Any, scale: float, rng: np.random.RandomState) -> Any:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._records._digests import mixed_digests, row_digests
-from .._records._groups import names_in_words
+from .._records._groups import identifiers, names_in_words
+from .._records._rows import positions
 from ..references import ReferenceModels
 
 if TYPE_CHECKING:
@@ -57,16 +58,14 @@ def _locate(
 
 def _known_groups(references: ReferenceModels, groups: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the references' groups and those given, both as the references number them."""
-    import pandas as pd
-
     if references.groups_ is None or references.group_names_ is None:
         raise ValueError(
             "groups are given, but the references were drawn record by record, so that a person's "
             "records are in for some and out for others: fit ReferenceModels(...).fit(X, y, "
             "groups=...)."
         )
-    values = np.asarray(groups)
-    codes = pd.Index(references.group_names_).get_indexer(pd.Index(values))
+    values = np.asarray(identifiers(groups, "groups"))
+    codes = positions(values, references.group_names_)
     if (codes < 0).any():
         raise ValueError(
             f"groups holds {names_in_words(values[codes < 0])}, which the references were not "

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._models._agreement import agreement_with_predict, some_rows
 from .._models._kinds import is_generator
+from .._models._random import random_state_of
 from .._models._targets import as_target, check_labels, class_indices
 from .._observations._inside import white_box_columns
 from .._observations._layout import (
@@ -239,7 +239,7 @@ def _observe_signal(
         )
     if neighbors:
         raise ValueError("neighbors= needs references=.")
-    seed = check_random_state(random_state).randint(2**31 - 1)
+    seed = random_state_of(random_state).randint(2**31 - 1)
     records = AskedRecords(X, labels, classes, reference_data)
     answers = _warned(*ask_target(access, target, records, np.arange(len(y)), seed))
     return with_groups(lay_alone(answers, labels, len(classes), access), groups)

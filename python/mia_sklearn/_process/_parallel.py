@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-__all__ = ["at_most", "end_with_parent", "map_on_cores", "settled_warnings"]
+__all__ = ["at_most", "check_n_jobs", "end_with_parent", "map_on_cores", "settled_warnings"]
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 # No filter can silence this one.
@@ -59,6 +60,22 @@ def settled_warnings() -> Iterator[None]:
 
         warnings.showwarning = show
         yield
+
+
+def check_n_jobs(n_jobs: Any) -> None:
+    """Raise unless `n_jobs` is None or a number of jobs.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    is_number = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (is_number and n_jobs):
+        raise ValueError(
+            "n_jobs must be None, a whole number of at least 1, or -1 for all cores, got "
+            f"{n_jobs!r}."
+        )
 
 
 def at_most(n_jobs: int | None, n_tasks: int) -> int | None:

@@ -24,6 +24,7 @@ class _Phases:
         self.units = dict(units)
         self.base, self.phase = 0, ""
         self.bar = _tqdm(
+            desc="audit",
             total=sum(units.values()),
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
         )

@@ -96,7 +96,7 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
     if labelled and len(trainable) < 2:
         raise ValueError(
             "y must hold at least two classes among the records that models train on, got one "
-            f"class: {trainable[0]!r}."
+            f"class: {trainable.tolist()[0]!r}."
         )
     return gathered
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ._rows import MUTABLE, is_frame, n_rows, plain_values, to_pandas
+from ._cells import cell_in_words, holds_containers
+from ._rows import is_frame, n_rows, plain_values, to_pandas
 
 _LARGEST_EXACT = 2.0**53  # the last whole number up to which floats hold each
 
@@ -92,8 +93,8 @@ def _value_digests(column: Any) -> np.ndarray:
     if values.dtype.kind in "mM":
         # As text, a time would be written as the others of its column are.
         return pd.util.hash_array(values.astype(f"{values.dtype.kind}8[ns]").astype(np.int64))
-    if values.dtype.kind == "O" and any(isinstance(value, MUTABLE) for value in values):
-        values = np.array([repr(value) for value in values], dtype=object)
+    if values.dtype.kind == "O" and holds_containers(values.tolist()):
+        values = np.array([cell_in_words(value) for value in values.tolist()], dtype=object)
     return pd.util.hash_array(np.asarray(pd.Series(values).astype("string").astype(object)))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ._numeric import spread
 from ._rows import (
     as_table,
     from_pandas,
@@ -22,6 +23,7 @@ __all__ = ["FeatureSpace", "other_rows"]
 # A numeric column with no more distinct values than this is a set of values, not a range.
 _FEW_VALUES = 16
 _LOOKED_AT = 4096
+_FARTHEST = 2.0**62
 
 
 class FeatureSpace:
@@ -148,16 +150,21 @@ class _Range:
 
     def __init__(self, values: np.ndarray) -> None:
         self.low, self.high = float(values.min()), float(values.max())
-        self.spread = float(values.std())
+        self.spread = spread(values)
         self.whole = bool((values == np.rint(values)).all())
 
     def draw(self, n: int, rng: np.random.RandomState) -> np.ndarray:
+        if max(-self.low, self.high) >= _FARTHEST:
+            # Beyond whole numbers of a machine, and perhaps beyond what a difference can be.
+            share = rng.uniform(size=n)
+            return self.low * (1 - share) + self.high * share
         if self.whole:
             return rng.randint(int(self.low), int(self.high) + 1, size=n).astype(float)
         return rng.uniform(self.low, self.high, size=n)
 
     def shake(self, value: Any, n: int, scale: float, rng: np.random.RandomState) -> np.ndarray:
-        return self.nearest(float(value) + scale * self.spread * rng.normal(size=n))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.nearest(float(value) + scale * self.spread * rng.normal(size=n))
 
     def nearest(self, values: np.ndarray) -> np.ndarray:
         inside = np.clip(values, self.low, self.high)

@@ -8,7 +8,14 @@ import numpy as np
 
 from ._rows import has_entries, n_rows
 
-__all__ = ["bearing_index", "check_label_order", "in_order_of", "params_in_order"]
+__all__ = [
+    "bearing_index",
+    "check_label_order",
+    "in_order_asked",
+    "in_order_of",
+    "params_in_order",
+    "row_labels",
+]
 
 
 def bearing_index(X: Any, y: Any) -> Any:
@@ -49,8 +56,56 @@ def in_order_of(name: str, values: Any, *tables: Any) -> Any:
         return _without_index(values)
     raise ValueError(
         f"The index of {name} holds other labels than the records, the first of which is "
-        f"{labels[0]!r}: give {name} with the labels of its records, or without its index "
+        f"{labels.tolist()[0]!r}: give {name} with the labels of its records, or without its index "
         "(.to_numpy()) in their order."
+    )
+
+
+def row_labels(X: Any) -> Any:
+    """Return what tells the rows of a table that is asked about: its index, or how many they are.
+
+    To be called before the asking: a function may sort what it is given.
+    """
+    return X.index if _has_index(X) else n_rows(X)
+
+
+def in_order_asked(name: str, answer: Any, labels: Any) -> Any:
+    """Return an answer, one row for each record asked about, in the order of the records.
+
+    A pandas Series or frame bears an index. Where it holds the records' labels in another order,
+    rows go with the labels; one that counts the rows (0, 1, 2, ...) says nothing, and they are
+    taken by position.
+
+    Parameters
+    ----------
+    name : str
+        What errors call who answered.
+    answer : Any
+        Whatever bears no index is returned as it is.
+    labels : Index or int
+        What `row_labels` returned of the records.
+
+    Raises
+    ------
+    ValueError
+        If the labels are others.
+    """
+    if not _has_index(answer):
+        return answer
+    import pandas as pd
+
+    labels = pd.RangeIndex(labels) if isinstance(labels, int) else labels
+    index = answer.index
+    if len(index) != len(labels) or index.equals(labels) or _is_unset(index):
+        return _without_index(answer)
+    if labels.is_unique and index.is_unique:
+        places = index.get_indexer(labels)
+        if (places >= 0).all():
+            return _without_index(answer.iloc[places])
+    raise ValueError(
+        f"{name} answered with other labels in the index than those of the records asked about, "
+        f"first {index.tolist()[0]!r} in place of {labels.tolist()[0]!r}: return one row per "
+        "record with their index, or an array (.to_numpy()) in their order."
     )
 
 

@@ -11,7 +11,10 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from ._rows import MAX_CATEGORIES, is_documents, is_frame, n_rows, to_pandas
 from ._text import bags, is_text
 
-__all__ = ["numeric_features"]
+__all__ = ["numeric_features", "spread"]
+
+# Numbers up to here can be squared and added up.
+_LARGEST = 1e100
 
 
 def numeric_features(X: Any, *, one_hot: bool, like: Any = None) -> Any:
@@ -20,11 +23,13 @@ def numeric_features(X: Any, *, one_hot: bool, like: Any = None) -> Any:
     With `one_hot`, numbers are standardised and categories become indicator columns, so that
     Euclidean distances mean something; without, numbers stay and categories are numbered. Scales
     and categories are those of `like`, by default of `X`. Texts become the counts of their words,
-    hashed to 2 ** 18 columns and of length 1 together.
+    hashed to 2 ** 18 columns and of length 1 together. A dense column of `like` that holds infinite
+    values, or such as cannot be squared, becomes ranks among its values; others are cut there.
     """
     like = X if like is None else like
     if sparse.issparse(X):
         scaler = _plain(StandardScaler(with_mean=False))
+        X, like = map(_cut, (X, like))
         return scaler.fit(like).transform(X) if one_hot else X
     if is_documents(X):
         return bags(to_pandas(X).iloc[:, 0].tolist())
@@ -33,7 +38,7 @@ def numeric_features(X: Any, *, one_hot: bool, like: Any = None) -> Any:
         return _of_frame(X, like, one_hot=one_hot)
     flat, source = (np.asarray(table).reshape(n_rows(table), -1) for table in (X, like))
     if flat.dtype.kind in "biuf":
-        return _scaled(flat, source) if one_hot else flat.astype(np.float64)
+        return _scaled(flat, source) if one_hot else _tamed(flat, source)
     import pandas as pd
 
     frames = (pd.DataFrame(table).infer_objects() for table in (flat, source))
@@ -51,7 +56,7 @@ def _of_frame(X: Any, like: Any, *, one_hot: bool) -> Any:
             table.iloc[:, numeric].to_numpy(dtype=np.float64, na_value=np.nan)
             for table in (X, like)
         )
-        parts.append(_scaled(values, source) if one_hot else values)
+        parts.append(_scaled(values, source) if one_hot else _tamed(values, source))
     if other:
         names, source = (
             table.iloc[:, other].astype("string").astype(object).fillna("").to_numpy()
@@ -65,8 +70,39 @@ def _of_frame(X: Any, like: Any, *, one_hot: bool) -> Any:
 
 
 def _scaled(values: np.ndarray, like: np.ndarray) -> np.ndarray:
-    values, like = (np.nan_to_num(table.astype(np.float64)) for table in (values, like))
+    values, like = (np.nan_to_num(_tamed(table, like)) for table in (values, like))
     return _plain(StandardScaler()).fit(like).transform(values)
+
+
+def _tamed(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return numbers that can be squared: cut, or ranks where `like` holds what cannot."""
+    values, like = (table.astype(np.float64, copy=False) for table in (values, like))
+    tamed = np.clip(values, -_LARGEST, _LARGEST)
+    for place in np.flatnonzero((np.abs(like) > _LARGEST).any(axis=0)):
+        known = np.unique(like[:, place])
+        known = known[~np.isnan(known)]
+        column = values[:, place]
+        tamed[:, place] = np.where(np.isnan(column), np.nan, np.searchsorted(known, column))
+    return tamed
+
+
+def _cut(X: Any) -> Any:
+    """Return a sparse table whose entries can be squared, missing ones as 0."""
+    values = np.asarray(X.data, dtype=np.float64)
+    if (np.abs(values) <= _LARGEST).all():
+        return X
+    cut = X.astype(np.float64)
+    cut.data = np.clip(np.nan_to_num(values), -_LARGEST, _LARGEST)
+    return cut
+
+
+def spread(values: np.ndarray) -> float:
+    """Return the standard deviation of the finite values, however large they are."""
+    known = values.astype(np.float64)
+    known = known[np.isfinite(known)]
+    largest = np.abs(known).max(initial=0.0)
+    unit = largest if largest > _LARGEST else 1.0
+    return float((known / unit).std() * unit) if len(known) else 0.0
 
 
 def _indicators(names: np.ndarray, like: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from ._feature_space import FeatureSpace
+from ._numeric import spread
 from ._rows import from_pandas, is_frame, n_rows, plain_values, take_rows, to_pandas
 from ._text import is_text, thinned
 
@@ -69,7 +70,7 @@ class Perturbation:
         columns = [_finite(values[:, place]) for place in self._ranges]
         self._low = np.array([column.min() for column in columns])
         self._high = np.array([column.max() for column in columns])
-        self._spread = np.array([column.std() for column in columns])
+        self._spread = np.array([spread(column) for column in columns])
         self._whole = np.array([bool((column == np.rint(column)).all()) for column in columns])
         sets = [
             (place[0], np.unique(_finite(values[:, place[0]])))
@@ -128,7 +129,8 @@ class Perturbation:
     def _shake(self, values: np.ndarray, rng: np.random.Generator) -> None:
         own = values[:, self._ranges]
         scale = self.noise * _SCALES ** -rng.uniform(size=(len(own), 1))
-        moved = own + scale * self._spread * rng.standard_normal(own.shape, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = own + scale * self._spread * rng.standard_normal(own.shape, dtype=np.float32)
         moved[:, self._whole] = np.rint(moved[:, self._whole])
         moved = np.clip(moved, self._low, self._high)
         values[:, self._ranges] = np.where(np.isfinite(own), moved, own)

@@ -8,12 +8,14 @@ values looks at `to_pandas` of it, and `from_pandas` turns what was drawn or cha
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+
+from ._cells import own_cell, own_cells
+from ._own_copy import own_copy
 
 MAX_CATEGORIES = 64
 _VALUES_PER_CHUNK = 2**24
@@ -25,8 +27,6 @@ _OF_OTHER_RECORDS = ("X_reference", "y_reference")
 _DOCUMENTS = (str, bytes, dict, list, tuple)
 # Values that tell what the others are.
 _FIRST = 100
-# What is written to in place, where a record holds it.
-MUTABLE = (dict, list, set, np.ndarray)
 
 
 def is_frame(X: Any) -> bool:
@@ -52,6 +52,8 @@ def through_narwhals(X: Any) -> Any:
         return None
     import narwhals as nw
 
+    # Of pyarrow, whose tables may have several columns of one name, as narwhals' may not.
+    _check_names(getattr(X, "column_names", ()), "A table")
     seen = nw.from_native(X, eager_only=True, allow_series=True, pass_through=True)
     return seen if isinstance(seen, (nw.DataFrame, nw.Series)) else None
 
@@ -64,7 +66,10 @@ def as_table(X: Any, name: str = "X") -> Any:
     ValueError
         If it is none.
     """
-    if is_frame(X) or is_foreign(X):
+    if is_frame(X):
+        _check_names(X.columns.tolist(), name)
+        return X
+    if is_foreign(X):
         return X
     if sparse.issparse(X):
         return X.tocsr()
@@ -97,6 +102,12 @@ def as_table(X: Any, name: str = "X") -> Any:
             f"Reshape your data, a single feature with {name}.reshape(-1, 1)."
         )
     return X
+
+
+def _check_names(columns: Sequence[Any], name: str) -> None:
+    if len(set(columns)) < len(columns):
+        twice = next(column for column in columns if columns.count(column) > 1)
+        raise ValueError(f"{name} has several columns named {twice!r}: rename all but one.")
 
 
 def _as_documents(X: Any) -> Any:
@@ -155,9 +166,9 @@ def column_names(X: Any) -> list[Any]:
     return list(through_narwhals(X).columns) if is_foreign(X) else []
 
 
-def column_of(X: Any, name: Any) -> np.ndarray:
-    """Return a column of a frame by its name."""
-    return X[name].to_numpy() if is_frame(X) else through_narwhals(X)[name].to_numpy()
+def column_of(X: Any, name: Any) -> Any:
+    """Return a column of a frame by its name, as its library's Series."""
+    return X[name] if is_frame(X) else through_narwhals(X)[name].to_native()
 
 
 def without_column(X: Any, name: Any) -> Any:
@@ -168,7 +179,8 @@ def without_column(X: Any, name: Any) -> Any:
 def take_rows(X: Any, rows: Any) -> Any:
     """Return rows by position, in the kind of table that they are in.
 
-    They are a copy, which whoever gets it may write to: many models do.
+    They are a copy, which whoever gets it may write to: many models do. So are the lists, dicts
+    and other objects inside its cells.
 
     Parameters
     ----------
@@ -177,34 +189,64 @@ def take_rows(X: Any, rows: Any) -> Any:
     """
     if isinstance(X, (list, tuple)):
         if isinstance(rows, slice):
-            return list(map(_own, X[rows]))
+            return list(map(own_cell, X[rows]))
         places = np.asarray(rows)
         places = np.flatnonzero(places) if places.dtype == bool else places
-        return [_own(X[place]) for place in places.tolist()]
+        return [own_cell(X[place]) for place in places.tolist()]
     if not isinstance(rows, slice):
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp, copy=False)
     if hasattr(X, "iloc"):
-        taken = X.iloc[rows].copy()
-        return taken if hasattr(X, "columns") or not _holds_mutable(taken) else taken.map(_own)
+        return _own_objects(X.iloc[rows].copy())
     seen = through_narwhals(X)
     if seen is not None:
-        return seen[rows].to_native()
+        return _own_foreign_objects(seen[rows]).to_native()
     if sparse.issparse(X):
         return X[rows].copy()
-    taken = np.array(X[rows])
-    return copy.deepcopy(taken) if _holds_mutable(taken) else taken
+    return _own_array(np.array(X[rows]))
 
 
-def _holds_mutable(values: Any) -> bool:
-    """Tell, by the first values of an array or a Series, whether they can be written to."""
-    if getattr(values.dtype, "kind", "") != "O":
-        return False
-    return any(isinstance(value, MUTABLE) for value in np.asarray(values).ravel()[:_FIRST])
+def _own_array(taken: Any) -> Any:
+    cells = own_cells(taken.ravel().tolist()) if taken.dtype == object else None
+    if cells is not None:
+        taken[...] = _as_objects(cells).reshape(taken.shape)
+    return taken
 
 
-def _own(document: Any) -> Any:
-    return copy.copy(document) if isinstance(document, MUTABLE) else document
+def _own_objects(taken: Any) -> Any:
+    """Return a copy of a pandas frame or Series with objects of its own in the cells."""
+    import pandas as pd
+
+    if not hasattr(taken, "columns"):
+        cells = own_cells(taken.tolist()) if taken.dtype == object else None
+        if cells is None:
+            return taken
+        return pd.Series(_as_objects(cells), index=taken.index, name=taken.name, dtype=object)
+    for place, dtype in enumerate(taken.dtypes):
+        if pd.api.types.is_object_dtype(dtype):
+            taken.isetitem(place, _own_objects(taken.iloc[:, place]))
+    return taken
+
+
+def _own_foreign_objects(seen: Any) -> Any:
+    """Return a frame or a Series of narwhals with objects of its own in the cells.
+
+    Those of other types than objects cannot be written to.
+    """
+    import narwhals as nw
+
+    if isinstance(seen, nw.DataFrame):
+        of_objects = [name for name, dtype in seen.schema.items() if dtype == nw.Object]
+        return seen.with_columns(_own_foreign_objects(seen[name]) for name in of_objects)
+    cells = own_cells(seen.to_list()) if seen.dtype == nw.Object else None
+    if cells is None:
+        return seen
+    return nw.new_series(seen.name, cells, nw.Object, backend=seen.implementation)
+
+
+def _as_objects(values: list[Any]) -> np.ndarray:
+    """Return values, whatever they are, as an array with one cell for each."""
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def copied(X: Any) -> Any:
@@ -248,15 +290,27 @@ def concat_rows(*tables: Any) -> Any:
 def take_params(params: dict[str, Any], rows: Any, n: int) -> dict[str, Any]:
     """Select rows of those arguments of `fit` that have one entry for each of `n` records.
 
-    Other tables are copied: what `fit` is given it may write to.
+    Others are copied: what `fit` is given it may write to, and callbacks keep count.
     """
-    taken = {}
+    taken: dict[str, Any] = {}
+    made: dict[int, Any] = {}
     for name, value in params.items():
         if has_entries(name, value) and n_rows(value) == n:
             taken[name] = take_rows(value, rows)
         else:
-            taken[name] = copied(value) if getattr(value, "shape", ()) else value
+            taken[name] = _own_argument(value, made)
     return taken
+
+
+def _own_argument(value: Any, made: dict[int, Any]) -> Any:
+    """Return an argument of `fit` that shares nothing: tables with cells of their own, too."""
+    if getattr(value, "shape", ()):
+        return copied(value)
+    if type(value) in (list, tuple, set):
+        return type(value)(_own_argument(item, made) for item in value)
+    if type(value) is dict:
+        return {key: _own_argument(item, made) for key, item in value.items()}
+    return own_copy(value, made)
 
 
 def has_entries(name: str, value: Any) -> bool:
@@ -278,8 +332,7 @@ def to_pandas(X: Any) -> Any:
     if is_documents(X):
         import pandas as pd
 
-        texts = np.empty(n_rows(X), dtype=object)
-        texts[:] = X if isinstance(X, list) else X.to_list() if hasattr(X, "to_list") else list(X)
+        texts = _as_objects(X.to_list() if hasattr(X, "to_list") else list(X))
         return pd.DataFrame({"text": pd.Series(texts, dtype=object)})
     seen = through_narwhals(X)
     if seen is None:
@@ -302,20 +355,21 @@ def from_pandas(frame: Any, like: Any) -> Any:
             import pandas as pd
 
             return pd.Series(texts, index=frame.index, name=like.name, dtype=like.dtype)
-        return _narwhals_series(like.name, texts, through_narwhals(like)).to_native()
+        return narwhals_series(like.name, texts, through_narwhals(like)).to_native()
     seen = None if is_frame(like) else through_narwhals(like)
     if seen is None:
         return frame
     import narwhals as nw
 
     columns = [
-        _narwhals_series(name, frame.iloc[:, place].to_numpy(), seen[name])
+        narwhals_series(name, frame.iloc[:, place].to_numpy(), seen[name])
         for place, name in enumerate(seen.columns)
     ]
     return nw.concat([column.to_frame() for column in columns], how="horizontal").to_native()
 
 
-def _narwhals_series(name: str, values: np.ndarray, like: Any) -> Any:
+def narwhals_series(name: str, values: np.ndarray, like: Any) -> Any:
+    """Return values as a Series of narwhals, of the library and the dtype of another."""
     import narwhals as nw
     import pandas as pd
 

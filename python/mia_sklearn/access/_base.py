@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .._records._index import in_order_asked, row_labels
 from .._records._rows import chunks, take_rows
 
 __all__ = ["AskedInChunks", "AskedRecords", "BaseAccess", "Question"]
@@ -158,7 +159,10 @@ class AskedInChunks(Question):
         parts = []
         for part in chunks(self.X, len(rows)):
             asked = rows[part]
-            values = np.asarray(self.function(model, take_rows(self.X, asked)), dtype=np.float64)
+            X = take_rows(self.X, asked)
+            labels = row_labels(X)
+            answer = in_order_asked("The signal", self.function(model, X), labels)
+            values = np.asarray(answer, dtype=np.float64)
             if values.shape != asked.shape:
                 raise ValueError(
                     f"The signal has shape {values.shape}; expected one number per record: "

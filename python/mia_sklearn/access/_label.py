@@ -13,6 +13,7 @@ from .._models._answers import predicted_labels
 from .._models._generators import is_function
 from .._models._kinds import is_generator, may_classify
 from .._records._checked import check_same_features
+from .._records._index import in_order_asked, row_labels
 from .._records._perturbation import Perturbation
 from .._records._rows import (
     concat_rows,
@@ -175,7 +176,7 @@ class _ByFunction:
                 f"{shape}, got {got}."
             )
         check_same_features(repeated, copies, "X", "perturb(X, random_state)")
-        return copies
+        return in_order_asked("perturb", copies, row_labels(repeated))
 
 
 class _LabelQuestion(Question):

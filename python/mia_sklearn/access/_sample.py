@@ -22,6 +22,7 @@ from .._models._generators import (
 )
 from .._models._trainable import configured
 from .._records._checked import check_same_features
+from .._records._index import in_order_asked, row_labels
 from .._records._numeric import numeric_features
 from .._records._rows import take_rows
 from ._base import AskedRecords, BaseAccess, Question
@@ -301,7 +302,9 @@ class _Local(_OfSamples):
     def measure(self, samples: Any, rows: np.ndarray, seed: int) -> np.ndarray:
         model = configured(self.local, seed).fit(samples)
         score = next(name for name in _SCORES if can_answer(model, name))
-        signal = np.asarray(answer(model, take_rows(self.records.X, rows), score))
+        X = take_rows(self.records.X, rows)
+        labels = row_labels(X)
+        signal = np.asarray(in_order_asked(score, answer(model, X, score), labels))
         if signal.shape != (len(rows),) or np.isnan(signal).any():
             raise ValueError(
                 f"{score} of the local {type(model).__name__} must return one number per record."

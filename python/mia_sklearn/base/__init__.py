@@ -1,7 +1,5 @@
 """What all attacks share, and all defenses."""
 
-from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
-
 from ._attack import KNOWS_THE_RECORD, THREAT_MODELS, BaseAttack, Variant
 from ._defense import ALTERED, BaseDefense, BaseReferenceDefense
 from ._training_set import TrainingSet, fit_clone
@@ -11,7 +9,6 @@ __all__ = [
     "KNOWS_THE_RECORD",
     "THREAT_MODELS",
     "BaseAttack",
-    "BaseComposition",
     "BaseDefense",
     "BaseReferenceDefense",
     "TrainingSet",

@@ -143,8 +143,8 @@ class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         self.classes_, member = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y has one class only, {self.classes_[0]!r}: {type(self).__name__} learns from "
-                "members and non-members."
+                f"y has one class only, {self.classes_.tolist()[0]!r}: {type(self).__name__} "
+                "learns from members and non-members."
             )
         self._names, self._groups = self._read_columns(X.shape[1])
         table = Reader(X, self._groups, self._names)

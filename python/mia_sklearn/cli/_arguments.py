@@ -231,7 +231,7 @@ def _add_how(add: Any) -> None:
         metavar="N",
         help="also ask perturbed copies of records (default: 25 where labels are released, else 0)",
     )
-    add("--attacks", nargs="+", metavar="NAME", help="default: those fixed in advance")
+    add("--attacks", nargs="+", type=_name, metavar="NAME", help="default: those fixed in advance")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
     add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")
     add("--cache", type=_path, metavar="FOLDER", help="keep reference models, resume from them")
@@ -286,6 +286,13 @@ def _path(text: str) -> Path:
         return path_of("the path", text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _name(text: str) -> str:
+    if "," in text:
+        parted = " ".join(part.strip() for part in text.split(",") if part.strip())
+        raise argparse.ArgumentTypeError(f"{text!r}: put spaces between names, {parted}")
+    return text
 
 
 def _jobs(text: str) -> int:

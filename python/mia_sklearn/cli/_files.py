@@ -219,5 +219,8 @@ def column_of(name: str, X: Any, y: np.ndarray | None, path: Path) -> list[Any]:
     if name == "label" and y is not None:
         return y.tolist()
     if isinstance(X, np.ndarray) or name not in X.columns:
-        raise ValueError(f"--slices {name!r} is no column of {path}.")
+        columns = [] if isinstance(X, np.ndarray) else list(X.columns)
+        several = set(name.split(",")) <= {*columns, "label"} and "," in name
+        hint = f" Put spaces between names: --slices {name.replace(',', ' ')}." if several else ""
+        raise ValueError(f"--slices {name!r} is no column of {path}.{hint}")
     return X[name].tolist()

@@ -244,10 +244,13 @@ class TextFile:
             cells = columns[name].dropna().astype(object)
             unseen = cells[~cells.isin(values)]
             if len(unseen) >= max(1, _UNSEEN * len(cells)):
+                whole = unseen.astype(str).str.removesuffix(".0")
+                hint = " without '.0'" if whole.isin(list(map(str, values))).any() else ""
                 warnings.warn(
                     f"{self.path}: column {name!r}: {len(unseen)} of {len(cells)} cells hold "
                     f"values that the model never saw, such as {unseen.iloc[0]!r}; it knows "
-                    f"{shortened(values, 5)}. Write them as in the data that it was fitted on.",
+                    f"{shortened(values, 5)}. Write them{hint} as in the data that it was fitted "
+                    "on.",
                     stacklevel=5,
                 )
 
@@ -314,6 +317,8 @@ class TextFile:
                 hint = " Where decimals follow a comma, add --decimal ','."
             elif re.fullmatch(r"\s*[+-]?[\d.,]+\s*%\s*", cell):
                 hint = " Write percentages as numbers, as the model was fitted on them."
+            elif re.fullmatch(r"\s*[^\d\s.,+-]*\s*[+-]?[.,]?\d[\d.,]*\s*[^\d\s.,]*\s*", cell):
+                hint = " Write numbers without units or signs of currency."
             else:
                 hint = f" If it means that nothing is known, add --na-values {cell!r}."
         if name == self.reading.target:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._models._backend import backend_of
 from .._models._fitted import fit_afresh
+from .._models._fitted_before import handed_on
 from .._models._kinds import is_net, tags_of
 from .._models._trainable import configured, unfitted
 from ..base import TrainingSet
@@ -53,7 +54,18 @@ def train_part(
     -------
     fitted classifier
         Its `classes_` are those that it saw.
+
+    Raises
+    ------
+    ValueError
+        If what is passed to `fit` would hand on what other records have taught.
     """
+    name, what = handed_on(data.params)
+    if name:
+        raise ValueError(
+            f"{name} hands on {what} to models that are to know no more than their own part of "
+            "the records: drop it."
+        )
     backend = backend_of(estimator)
     if backend is not None:
         own = data.copied()

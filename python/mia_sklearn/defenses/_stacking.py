@@ -14,10 +14,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import available_if
+from sklearn.utils.metaestimators import _BaseComposition, available_if
 
 from .._models._trainable import check_fit_takes
-from ..base import BaseComposition, BaseDefense, TrainingSet
+from ..base import BaseDefense, TrainingSet
 from ..signals import log_posteriors
 from ._output import check_answers_posteriors
 from ._parts import draw_seeds, narrow_tags, train_part
@@ -25,7 +25,7 @@ from ._parts import draw_seeds, narrow_tags, train_part
 __all__ = ["ModelStacking"]
 
 
-class ModelStacking(BaseDefense, BaseComposition):
+class ModelStacking(BaseDefense, _BaseComposition):
     """Combine models of different kinds, each trained on records of its own.
 
     Threat model: protects against attackers who read posteriors (black-box) and, a little,

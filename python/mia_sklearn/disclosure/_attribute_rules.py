@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from .._records._rows import take_rows
+from .._records._rows import copied, take_rows
 from ._candidates import LEAST
 
 __all__ = ["confusion_rates", "csmia", "fredrikson", "lomia"]
@@ -58,7 +58,7 @@ def lomia(
     if np.count_nonzero(enough) < 2:
         return np.full(len(labels), np.where(enough, 2.0, prior).argmax())
     told = np.flatnonzero(told & enough[guess])
-    return clone(imputer).fit(take_rows(others, told), guess[told]).predict(others)
+    return clone(imputer).fit(take_rows(others, told), guess[told]).predict(copied(others))
 
 
 def _likeliest(score: np.ndarray, prior: np.ndarray) -> np.ndarray:

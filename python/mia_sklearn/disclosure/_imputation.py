@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_pre
 from sklearn.pipeline import Pipeline
 
 from .._records._numeric import numeric_features
-from .._records._rows import MAX_CATEGORIES, is_frame, take_rows
+from .._records._rows import MAX_CATEGORIES, copied, is_frame, take_rows
 from ._candidates import LEAST
 
 __all__ = ["Imputation"]
@@ -49,7 +49,7 @@ class Imputation:
         """
         known = np.flatnonzero(codes >= 0)
         table = take_rows(others, known)
-        found = self.imputer.fit(table, codes[known])
+        found = self.imputer.fit(copied(table), codes[known])
         # What was chosen is fitted anew for each fold, not chosen anew.
         self.fitted = getattr(found, "best_estimator_", found)
         answers = np.full((len(codes), int(codes.max()) + 1), np.nan)
@@ -62,7 +62,7 @@ class Imputation:
 
     def log_proba(self, others: Any) -> np.ndarray:
         """Return the log-probability of each value, of shape (n_records, n_values)."""
-        return _log(self.fitted.predict_proba(others))
+        return _log(self.fitted.predict_proba(copied(others)))
 
 
 def _log(proba: np.ndarray) -> np.ndarray:

@@ -285,7 +285,9 @@ def class_codes(label: Any, name: str) -> np.ndarray:
     check_classification_targets(label)
     classes, codes = np.unique(label, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"{name} has one class, {classes[0]!r}: there is nothing to tell apart.")
+        raise ValueError(
+            f"{name} has one class, {classes.tolist()[0]!r}: there is nothing to tell apart."
+        )
     return codes
 
 

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._models._callbacks import as_new_arguments
 from .._models._own_records import check_own_records
 from .._records._checked import Records, gather
 from .._records._groups import check_apart, group_codes
 from .._records._index import bearing_index, in_order_of, params_in_order
+from .._records._labels import kind_of_labels
 from .._records._rows import positions
 from ..access import BaseAccess
 from ._job import Job
@@ -30,6 +32,8 @@ class GatheredPool(NamedTuple):
     groups: np.ndarray | None
     group_names: np.ndarray | None
     unlabelled: bool
+    #: An empty column as that of `y`; None where it is no Series or frame.
+    kind_of_labels: Any
 
     def job(self, estimator: Any, access: BaseAccess | None) -> Job:
         """Return what all models share that are trained on these records."""
@@ -42,6 +46,7 @@ class GatheredPool(NamedTuple):
             self.params,
             records.first,
             records.n_core,
+            kind_of_labels=self.kind_of_labels,
             unlabelled=self.unlabelled,
             access=access,
         )
@@ -77,7 +82,7 @@ def gather_pool(
     groups = in_order_of("groups", groups, *tables)
     trained = tables[1:] if records.n_population else tables
     n_trainable = len(records.labels) - records.first
-    params = params_in_order(fit_params or {}, n_trainable, *trained)
+    params = params_in_order(as_new_arguments(fit_params or {}), n_trainable, *trained)
     check_own_records(estimator, records.table, {len(records.labels), records.n_pool})
     codes, names = _groups_of(records, groups)
     unlabelled = y is None
@@ -87,7 +92,7 @@ def gather_pool(
             "labels only: give stratify=False."
         )
     known = np.empty(0) if unlabelled else _classes_of(estimator, records, classes)
-    return GatheredPool(records, known, params, codes, names, unlabelled)
+    return GatheredPool(records, known, params, codes, names, unlabelled, kind_of_labels(y))
 
 
 def _classes_of(estimator: Any, records: Records, given: Any) -> np.ndarray:

@@ -22,6 +22,8 @@ from ..access import BaseAccess, Question
 
 # Of the stored answers; answers of another layout are made anew.
 _LAYOUT = 2
+# Settings of scikit-learn that decide what a model is trained on.
+_SETTINGS = ("enable_metadata_routing", "transform_output")
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,10 @@ class Job:
 
     `table` holds the pool, the population and the core, in this order. The records from row
     `first` on may be trained on; the last `n_core` always are, and are not asked about.
-    `copies` are tables of perturbed copies of the records, asked about after them. With an
-    `access`, models are asked its `question` in place of posteriors. Generators are trained
-    without labels (`unlabelled`), for which zeros stand.
+    Estimators get labels in the `kind_of_labels` that the caller gave. `copies` are tables of
+    perturbed copies of the records, asked about after them. With an `access`, models are asked
+    its `question` in place of posteriors. Generators are trained without labels (`unlabelled`),
+    for which zeros stand.
     """
 
     estimator: Any
@@ -42,6 +45,7 @@ class Job:
     fit_params: dict[str, Any]
     first: int
     n_core: int
+    kind_of_labels: Any = None
     copies: list[Any] = field(default_factory=list)
     unlabelled: bool = False
     access: BaseAccess | None = None
@@ -89,10 +93,12 @@ def _name(job: Job) -> bytes:
         # Seeds and cores are set for each model: what the user gave does not matter.
         estimator = configured(estimator, 0)
     parts = {
+        "settings": [sklearn.get_config().get(name) for name in _SETTINGS],
         "versions": (_LAYOUT, __version__, sklearn.__version__, np.__version__, scipy.__version__),
         "estimator": estimator,
         "X": job.table,
         "y": job.labels,
+        "kind of labels": job.kind_of_labels,
         "classes": job.classes,
         "fit_params": job.fit_params,
         "roles": (job.first, job.n_core),

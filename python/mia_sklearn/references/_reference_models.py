@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from .._models._kinds import is_generator, tags_of
+from .._models._random import random_state_of
 from .._models._trainable import check_trainable
 from .._observations._neighborhood import perturbed_copies
 from .._records._checked import note_features
@@ -300,7 +300,7 @@ class ReferenceModels(AnsweredModels):
             The records under audit: an array, a data frame (of pandas, Polars, pyarrow), a sparse
             matrix, or a list, Series or array of texts. Models get copies of its rows.
         y : array-like of shape (n_pool,)
-            Their labels; generators are trained without.
+            Their labels; generators are trained without. Of a Series estimators get one too.
         population : tuple (X, y), default=None
             Other records of the same kind, on which alone the models train. For generators a
             table alone.
@@ -312,7 +312,7 @@ class ReferenceModels(AnsweredModels):
             trained on (those of the pool, or of the population when there is one, then those
             of the core) are sliced to each training set; a pandas Series goes with the labels of
             its index, where the records have one. A defense's `X_reference` and `y_reference` go
-            whole to each.
+            whole to each. Callbacks are copied, as they were before training.
         classes : array-like of shape (n_classes,), default=None
             Labels to which answers are aligned, all that models train on and perhaps others; by
             default all labels in the data.
@@ -427,7 +427,7 @@ class ReferenceModels(AnsweredModels):
     def _entropy(self, job: Job) -> int:
         if self.cache is not None and self.random_state is None:
             return int.from_bytes(job.name[:4], "little") % _LARGEST_SEED
-        return int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+        return int(random_state_of(self.random_state).randint(_LARGEST_SEED))
 
     def _check_parameters(self) -> None:
         if self.n_models < 2:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -22,7 +23,7 @@ from .._models._backend import Backend, backend_of
 from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
-from .._process._parallel import at_most, settled_warnings
+from .._process._parallel import at_most, check_n_jobs, settled_warnings
 from .._process._progress import progress_bar
 from .._records._rows import positions
 from ._job import Job
@@ -54,6 +55,7 @@ def train_all(
     n_columns) and are NaN for a lost model. If none of the first few models can be trained, the
     first of them and its error are raised.
     """
+    check_n_jobs(n_jobs)
     options: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress}
     if store is not None:
         return _stored(job, membership, seeds, store, options)
@@ -154,6 +156,8 @@ class _Run:
                 disable=not self.progress,
                 at_once=effective_n_jobs(n_jobs),
             )
+            # Of labels in a frame, as the target was given them too.
+            warnings.simplefilter("ignore", DataConversionWarning)
             try:
                 for model, answer in shown:
                     self._done(model, answer)

@@ -86,7 +86,7 @@ def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
     if not hasattr(job.estimator, "fit"):
         X, y, _ = draw()
         return constant(X, y) if (y == y[0]).all() else job.estimator(X, y, seed)
-    return fit_afresh(job.estimator, draw, seed=seed)
+    return fit_afresh(job.estimator, draw, seed=seed, kind=job.kind_of_labels)
 
 
 def _fit_generator(estimator: Any, X: Any, seed: int, params: dict[str, Any]) -> Any:

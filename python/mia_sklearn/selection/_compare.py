@@ -167,6 +167,7 @@ def compare_defenses(
         n_references=n_references,
         max_records=max_records,
         n_queries=0,
+        n_jobs=n_jobs,
     )
     check_release(release)
     asked = access_released_as(release)

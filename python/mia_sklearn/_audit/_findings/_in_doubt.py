@@ -79,8 +79,9 @@ class ReferencesDiffer(BaseFinder):
             + f"{_what_differs(differing)} Chance alone explains so much in at most 1 of 1,000 "
             "audits. Attacks learned from the references may miss what this model gives away, or "
             "invent it: no condition is decided, in either direction.",
-            "Give estimator= (and fit_params=) that trains as the model was trained, and check "
-            "that X_train, y_train are its training records.",
+            "Give estimator= (and fit_params=) that trains from scratch as the model was trained, "
+            "a function (X, y, seed) where it went on from another model, and check that X_train, "
+            "y_train are its training records.",
         )
 
 

@@ -69,11 +69,6 @@ class Judged:
     where: str
 
     @property
-    def outcomes(self) -> dict[str, str]:
-        """By condition "holds", "violated" or "open": what is kept with the report."""
-        return {str(result.condition): result.outcome for result in self.results}
-
-    @property
     def worst(self) -> str:
         said = {_WORDS[result.outcome] for result in self.results}
         return next((word for word in _WORST_FIRST if word in said), "PASSED")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 
+from mia_sklearn import audit
 from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn.report import AuditReport, Finding, _store
 from mia_sklearn.report import _evidence as evidence
@@ -56,6 +61,34 @@ def test_nobody_is_named_in_any_file(telling, tmp_path):
     for text in texts:
         assert SECRET not in text and "Ada" not in text
         assert "4711" not in text
+
+
+@pytest.mark.parametrize("of_people", [False, True])
+def test_an_audit_of_named_people_hands_on_no_name(tmp_path, of_people):
+    rng = np.random.default_rng(0)
+    names = np.array([f"Person {i // (2 if of_people else 1):03}" for i in range(160)])
+    y = np.where(rng.random(160) < 0.5, "Ada Lovelace", "Alan Turing")
+    X = pd.DataFrame(rng.normal(size=(160, 2)), columns=["a", "b"], index=names)
+    weights = {"Ada Lovelace": 4.0, "Alan Turing": 1.0}
+    model = make_pipeline(SimpleImputer(), DecisionTreeClassifier(class_weight=weights))
+    model.fit(X[:80], y[:80])
+    given = (X[:80], y[:80], X[80:], y[80:])
+    slices = {"who": np.where(names == names[4], "Person 004, by himself", "others")}
+    options = {"n_references": 2, "attacks": ["threshold"], "controls": False, "random_state": 0}
+    report = audit(
+        model, *given, slices=slices, groups=names if of_people else None, progress=False, **options
+    )
+    report.save(tmp_path / "whole")
+    page = report.save(tmp_path / "evidence", records=False)
+    whole = (tmp_path / "whole" / "audit.json").read_text()
+    assert "Person 004" in whole and "Ada Lovelace" in whole
+    found = {finding.code for finding in report.findings}
+    assert ("PEOPLE" in found) == of_people
+    texts = [page.read_text(), (tmp_path / "evidence" / "audit.json").read_text()]
+    texts += [report.to_markdown(), report.model_card(), str(AuditReport.load(page.parent))]
+    for text in texts:
+        assert not re.search("Person 0|Ada|Lovelace|Turing", text)
+    assert "DecisionTreeClassifier(class_weight=...)" in texts[1]
 
 
 def test_what_is_left_out_is_said_and_what_it_is_of_can_be_proved(telling, tmp_path):

@@ -85,11 +85,13 @@ def evidence_of(report: Report, whole: str = "") -> Report:
         info["left_out"] = "; ".join(["the records", *groups, _QUOTES, "digests of the data"])
     if whole:
         info["whole_report"] = whole
-    return replace(
-        report,
+    # Of the known parts alone: what a report may hold besides is left out.
+    return type(report)(
         metrics=metrics,
         records=report.records.iloc[:0],
         findings=[_retold(finding) for finding in report.findings],
+        coverage=report.coverage,
+        controls=report.controls,
         info=info,
     )
 

@@ -213,6 +213,13 @@ def test_conditions_to_fail_on_are_told_from_those_that_must_hold(make_report):
         assert gate_of_report(report) is None
 
 
+@pytest.mark.parametrize("wrong", ["failed", {}, True, {"conditions": []}, ["auc <= 0.6"]])
+def test_what_is_no_gate_is_not_kept(make_report, tmp_path, wrong):
+    with pytest.raises(TypeError, match=r"gate must be what check\(\) returned"):
+        make_report(n=30).save(tmp_path, gate=wrong)
+    assert not list(tmp_path.iterdir())
+
+
 # Reports of earlier versions.
 
 

@@ -125,6 +125,8 @@ class AuditReport(AuditContents):
 
         Raises
         ------
+        TypeError
+            If `records` is no truth, or `gate` is neither of the two.
         ValueError
             If the path is empty.
         OSError

@@ -61,6 +61,11 @@ def save(
     if gate is not None:
         kept = gate_of(gate) if isinstance(gate, CheckOutcome) else gate
         report = replace(report, info=report.info | {"gate": kept})
+        if gate_of_report(report) is None:
+            raise TypeError(
+                "gate must be what check() returned, or what mia_sklearn.report.gate_of() made of "
+                f"other conditions, got {gate!r:.40}."
+            )
     # A report that was read without its records has none to write.
     listed = bool(records) and not report.records.empty
     writers, stale = _files(report) if listed else _evidence_files(report)

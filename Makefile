@@ -16,7 +16,7 @@ FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tes
 	inversion inversion_contrast label_access cache enhancing large conditions plots plots_inversion \
 	plots_risk plots_uncertainty defenses_selena defenses_adversarial defended_nets sample_access access \
 	attack_details doubts exposed feature_space gmia leak lira_one_sided metrics private_labels \
-	published_thresholds scale stratified vulnerability docs notices)) \
+	published_thresholds scale stratified vulnerability docs notices baseline locks)) \
 	-m 'not slow and not gpu and not thorough' \
 	-k 'not demo and not (test_defenses_common and scikit_learn)'
 export UV_LINK_MODE := copy
@@ -113,6 +113,8 @@ bench: $(VENV)/.test
 	cargo bench --quiet -- --noplot
 	$(BIN)/pytest benchmarks/test_boundary.py -q --benchmark-enable --benchmark-max-time=0.5 \
 		--benchmark-columns=min,median,rounds --benchmark-sort=name
+	OMP_NUM_THREADS=1 $(BIN)/pytest benchmarks/attacks -q -rs --benchmark-enable --benchmark-max-time=0.5 \
+		--benchmark-min-rounds=1 --benchmark-columns=min,median,rounds --benchmark-sort=mean
 
 # Its own environment: the peers bring torch, several GB, and pin older versions.
 $(PEERS)/.installed: $(UV) pyproject.toml
@@ -125,7 +127,7 @@ bench-peers: $(VENV)/.package $(PEERS)/.installed
 
 # The reference, from the docstrings, into site/.
 DOCUMENTED := access attacks base cluster conditions datasets defenses disclosure metrics neighbors plots \
-	references report selection signals stats torch vulnerability
+	pytest_plugin references report selection signals stats torch vulnerability
 # pdoc reads what a module holds, and the public names are loaded at first use only.
 LOADED := import mia_sklearn as m, mia_sklearn.plots as d, pdoc.__main__ as p; \
 	[vars(x).update({name: getattr(x, name) for name in x.__all__}) for x in (m, d)]; p.cli()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -235,6 +236,18 @@ def test_a_failed_assertion_shows_one_line_that_begins_with_what_failed(report):
     assert "\n" not in shown
     assert shown.startswith("UNDECIDED. UNDECIDED tpr@0.001 <= 0.5: ")
     assert ". PASSED auc <= 0.99: auc of stacked is 0." in shown
+
+
+def test_a_failed_assertion_of_many_conditions_loses_no_middle(report):
+    asked = ["auc <= 0.99", "auc <= 0.5", "tpr@0.01 <= 0.05", "tpr@0.001 <= 0.5", "epsilon <= 50"]
+    shown = repr(report.check(*asked))
+    assert len(shown) <= 230 and "..." not in shown
+    assert shown.startswith("FAILED. FAILED auc <= 0.5: 0.8")
+    assert "UNDECIDED tpr@0.001 <= 0.5: 0." in shown and " (withheld). " in shown
+    many = repr(report.check(*asked, *(f"auc <= 0.9{i}" for i in range(9))))
+    assert len(many) <= 230 and many.endswith(" more.")
+    report = replace(report, controls=report.controls.assign(passed=False))
+    assert "UNDECIDED auc <= 0.99: in doubt." in repr(report.check(*asked))
 
 
 def test_check_wants_a_condition(report):

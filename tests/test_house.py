@@ -50,6 +50,7 @@ ARROWS = {
     "defenses metrics references report signals stats",
     "torch": "_models _observations _process _records access base disclosure metrics references "
     "signals",
+    "pytest_plugin": "_audit _models _process attacks conditions metrics report",
     "skore_checks": "_audit _models metrics report signals",
     "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
     "report selection",

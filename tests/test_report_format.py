@@ -266,9 +266,11 @@ def test_an_unknown_format_is_refused(make_report, tmp_path, version):
 def test_the_file_itself_may_be_named(make_report, tmp_path):
     make_report(n=30).save(tmp_path)
     assert len(AuditReport.load(tmp_path / "audit.json").records) == 60
-    for wrong in ("index.html", "records.csv", "nothing"):
-        with pytest.raises(FileNotFoundError, match=r"No audit\.json in"):
+    for wrong in ("index.html", "records.csv"):
+        with pytest.raises(ValueError, match="give its folder"):
             AuditReport.load(tmp_path / wrong)
+    with pytest.raises(FileNotFoundError, match=r"No audit\.json in"):
+        AuditReport.load(tmp_path / "nothing")
 
 
 # Many records.

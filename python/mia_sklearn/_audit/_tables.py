@@ -12,6 +12,7 @@ import numpy as np
 from .._models._describe import describe
 from .._models._targets import FunctionTarget
 from .._observations._inside_columns import looks_inside
+from .._records._digests import row_digests
 from .._version import __version__
 from ..metrics import Estimate, compute
 from ._controls import Control
@@ -192,6 +193,7 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         "split": run.split or "not stated",
         "confidence": run.confidence,
         "random_state": run.seed,
+        "records_digest": _digest_of_records(run),
     }
     if run.of_people:
         sizes = run.units.sizes
@@ -238,6 +240,20 @@ def _digest_of(references: ReferenceModels) -> str:
         for part in array:
             digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
+
+
+def _digest_of_records(run: Run) -> str:
+    """Return a digest of all audited records, in order, and of which of them are members.
+
+    Two audits of one digest can be compared record by record. It names nobody: whoever lacks one
+    of the records cannot make it.
+    """
+    records = row_digests(run.X, run.y if run.pool.labelled else None)
+    sha = hashlib.sha256(records.astype("<u8").tobytes())
+    sha.update(run.member.astype("u1").tobytes())
+    if run.of_people:
+        sha.update(run.units.of_row.astype("<u8").tobytes())
+    return sha.hexdigest()
 
 
 def _name(target: Any) -> str:

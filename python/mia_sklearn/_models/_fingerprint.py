@@ -30,7 +30,7 @@ from ._code import (
 from ._kinds import is_module
 from ._reach import enclosed
 
-__all__ = ["fingerprint"]
+__all__ = ["NotDescribableError", "fingerprint"]
 
 # Their representation says all that they are.
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -51,13 +51,17 @@ _NOT_BEHAVIOUR = {
 }
 
 
+class NotDescribableError(ValueError):
+    """Something has no name by its content, so that no cache can keep what it makes."""
+
+
 def fingerprint(value: Any, name: str) -> bytes:
     """Return the SHA-256 digest of a description of `value`, which errors call `name`.
 
     Equal in every process and for every copy, different when anything differs that could change a
     model: parameters, the code of functions and classes that no installed package holds, the
     globals that they use, the versions of packages, data types, names of columns. What can be
-    described by its memory address alone is a `ValueError`.
+    described by its memory address alone is a `NotDescribableError`.
     """
     return _Describer().digest(value, name)
 
@@ -264,7 +268,7 @@ class _Describer:
             reducer = copyreg.dispatch_table.get(type(value))
             reduced = reducer(value) if reducer else value.__reduce_ex__(4)
         except Exception as error:
-            raise ValueError(
+            raise NotDescribableError(
                 f"{name} holds a {type(value).__qualname__}, which differs from run to run or "
                 f"cannot be described ({error}), so that the cache could not tell it from "
                 "another. Drop cache= or replace the value."

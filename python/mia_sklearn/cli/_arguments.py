@@ -18,9 +18,11 @@ FORMATS = ("text", "html")
 _EPILOG = """\
 exit codes:
   0  the audit ran and no --fail-if condition surely holds (gate: PASSED or UNDECIDED)
-  1  a --fail-if condition surely holds: its whole interval lies beyond the bound
+  1  a --fail-if condition surely holds: its whole interval lies beyond the bound; or the model
+     is surely worse than its --baseline
   2  the audit could not be made; the reason is on standard error
-  3  with --strict: a --fail-if condition cannot be excluded
+  3  with --strict: a --fail-if condition cannot be excluded, or the audit or its baseline is in
+     doubt
 
 A condition reads [attack:]metric[@level[,prior]] operator number, for example "auc > 0.6",
 "tpr@0.01 > 0.05" or "lira:advantage >= .2". Without a name it is about the headline attack.
@@ -258,6 +260,12 @@ def _add_gate(add: Any) -> None:
         default=[],
         metavar="CONDITION",
         help="exit with 1 if it surely holds; may be repeated",
+    )
+    add(
+        "--baseline",
+        type=_path,
+        metavar="FILE",
+        help="an earlier audit.json, or its folder: exit with 1 if surely more is given away now",
     )
     add(
         "--conditions",

@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,20 @@ def audit_model(args: argparse.Namespace) -> int:
 
     listed = [*(second for second in variants() if second.by_default), *all_attacks()]
     gate = gate_of(args, args.attacks or [info.name for info in listed])
+    if gate.baseline is not None and args.attacks:
+        _check_attacks(args, gate.baseline)
     if args.output is not None:
         check_writable(args.output)
     if args.junit is not None:
         check_writable(args.junit.parent, "--junit")
     with logged(args.verbose):
         report = _audited(args)
-    judged = gate.judge(report)
+    refused = None
+    try:
+        judged = gate.judge(report)
+    except ValueError as error:
+        # A baseline that is of another kind; the report is printed and written all the same.
+        refused, judged = error, replace(gate, baseline=None).judge(report)
     if judged.results:
         report.info["gate"] = kept_gate(judged.results, fails_if=True)
     page, unsaved = None, None
@@ -48,9 +56,23 @@ def audit_model(args: argparse.Namespace) -> int:
         # The verdict is given all the same.
         unsaved = error
     print(shown(report, judged, page, quiet=args.quiet, verbose=args.verbose))
-    if unsaved is not None:
-        raise unsaved
+    for wrong in (unsaved, refused):
+        if wrong is not None:
+            raise wrong
     return judged.code
+
+
+def _check_attacks(args: argparse.Namespace, baseline: AuditReport) -> None:
+    """Refuse a baseline without the numbers that are to be compared, before anything is trained."""
+    from ..attacks._registry import headline_of
+
+    headline = headline_of(args.attacks)
+    if headline not in baseline.attacks:
+        raise ValueError(
+            f"--baseline {args.baseline} has no numbers of {headline!r}, which would make the "
+            f"verdict; it has {', '.join(baseline.attacks)}. Name these by --attacks, or make "
+            "another baseline."
+        )
 
 
 def _audited(args: argparse.Namespace) -> AuditReport:

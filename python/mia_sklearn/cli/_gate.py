@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as xml
 
 from .._process._printable import printable
@@ -14,7 +14,7 @@ from ._configured import configured_gate
 
 if TYPE_CHECKING:
     from ..conditions import Condition, ConditionResult
-    from ..report import AuditReport
+    from ..report import AuditReport, BaselineComparison
 
 __all__ = ["BAD_INPUT", "FAILS", "FINE", "OPEN", "Gate", "Judged", "gate_of"]
 
@@ -38,11 +38,14 @@ class Gate:
         Whether one that cannot be excluded fails it too.
     where : str
         The file that names them; empty where the command line does.
+    baseline : AuditReport or None
+        An earlier audit: the gate fails where surely more is given away than then.
     """
 
     conditions: list[Condition]
     strict: bool
     where: str
+    baseline: AuditReport | None = None
 
     def judge(self, report: AuditReport) -> Judged:
         """Read all conditions against a report."""
@@ -50,7 +53,17 @@ class Gate:
 
         n = len(self.conditions)
         results = [evaluate(each, report, n_conditions=n) for each in self.conditions]
-        return Judged(results, self.strict, self.where)
+        compared = None if self.baseline is None else report.compare(self.baseline)
+        return Judged(results, self.strict, self.where, compared)
+
+
+class Found(NamedTuple):
+    """What was found of one thing that was asked: on the command line, and as a test's name."""
+
+    asked: str
+    name: str
+    word: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -62,15 +75,35 @@ class Judged:
     results : list of ConditionResult
     strict : bool
     where : str
+    compared : BaselineComparison or None
     """
 
     results: list[ConditionResult]
     strict: bool
     where: str
+    compared: BaselineComparison | None = None
+
+    @property
+    def found(self) -> list[Found]:
+        """What was found of each condition, then of the baseline."""
+        found = [
+            Found(
+                f"--fail-if {result.condition}",
+                f"not ({result.condition})",
+                _WORDS[result.outcome],
+                result.explanation,
+            )
+            for result in self.results
+        ]
+        if self.compared is not None:
+            word = "PASSED" if self.compared else "FAILED"
+            word = "UNDECIDED" if self.compared.doubts else word
+            found.append(Found("--baseline", "baseline", word, str(self.compared)))
+        return found
 
     @property
     def worst(self) -> str:
-        said = {_WORDS[result.outcome] for result in self.results}
+        said = {each.word for each in self.found}
         return next((word for word in _WORST_FIRST if word in said), "PASSED")
 
     @property
@@ -82,20 +115,17 @@ class Judged:
     @property
     def line(self) -> str:
         """The whole outcome on one line; empty where nothing is asked."""
-        if not self.results:
+        if not self.found:
             return ""
         hint = "; --strict makes it 3" if self.worst == "UNDECIDED" and not self.strict else ""
         return f"gate: {self.worst} (exit {self.code}{hint})"
 
     def lines(self) -> list[str]:
         """Each condition's outcome, then the whole."""
-        if not self.results:
+        if not self.found:
             return []
         by = f"the conditions of {self.where}" if self.where else ""
-        told = [
-            f"{_WORDS[result.outcome]} --fail-if {result.condition}: {result.reason}"
-            for result in self.results
-        ]
+        told = [f"{each.word} {each.asked}: {each.reason}" for each in self.found]
         return [*([by] if by else []), *told, self.line]
 
     def write_junit(self, path: Path, report: AuditReport) -> None:
@@ -111,18 +141,16 @@ class Judged:
             if name in info:
                 xml.SubElement(properties, "property", name=name, value=_plain(str(info[name])))
         xml.SubElement(properties, "property", name="verdict", value=_plain(report.verdict))
-        for result in self.results:
-            name = f"not ({result.condition})"
-            case = xml.SubElement(suite, "testcase", classname="mia_sklearn.gate", name=name)
+        for each in self.found:
+            case = xml.SubElement(suite, "testcase", classname="mia_sklearn.gate", name=each.name)
             case.set("time", "0")
-            word = _WORDS[result.outcome]
-            if word == "PASSED":
+            if each.word == "PASSED":
                 continue
-            fails = word == "FAILED" or self.strict
+            fails = each.word == "FAILED" or self.strict
             counts["failures" if fails else "skipped"] += 1
             child = xml.SubElement(case, "failure" if fails else "skipped")
-            child.set("message", _plain(f"{word}: {result.reason}"))
-        suite.set("tests", str(len(self.results)))
+            child.set("message", _plain(f"{each.word}: {each.reason}"))
+        suite.set("tests", str(len(self.found)))
         for name, count in counts.items():
             suite.set(name, str(count))
         suites = xml.Element("testsuites")
@@ -151,7 +179,9 @@ def gate_of(args: argparse.Namespace, known: Iterable[str]) -> Gate:
         If a condition is malformed, or nothing is asked where something must be.
     """
     from ..conditions import parse
+    from ..report import AuditReport
 
+    baseline = None if args.baseline is None else AuditReport.load(args.baseline)
     texts, strict, where = list(args.fail_if), args.strict, ""
     if args.conditions is not None or not texts:
         configured = configured_gate(args.conditions)
@@ -159,11 +189,12 @@ def gate_of(args: argparse.Namespace, known: Iterable[str]) -> Gate:
         strict, where = strict or configured.strict, configured.where
         if args.conditions is not None and not configured.conditions:
             raise ValueError(f"{where} names no condition: give it fail-if = ['auc > 0.6'].")
-    if not texts:
+    if not texts and baseline is None:
         asking = {"--strict": strict, "--junit": args.junit is not None}
         for option in (name for name, given in asking.items() if given):
             raise ValueError(
                 f"{option} needs a condition: add --fail-if, such as --fail-if 'auc > 0.6'."
             )
     names = list(known)
-    return Gate([parse(text, names) for text in texts], strict, where if texts else "")
+    conditions = [parse(text, names) for text in texts]
+    return Gate(conditions, strict, where if texts else "", baseline)

@@ -19,7 +19,7 @@ def check_report(args: argparse.Namespace) -> int:
         check_writable(args.junit.parent, "--junit")
     report = AuditReport.load(args.report)
     gate = gate_of(args, report.attacks)
-    if not gate.conditions:
+    if not gate.conditions and gate.baseline is None:
         raise ValueError(
             "Nothing to check: add --fail-if, such as --fail-if 'auc > 0.6', --conditions FILE, or "
             "fail-if in [tool.mia-sklearn] of pyproject.toml."

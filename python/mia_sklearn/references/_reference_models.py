@@ -229,8 +229,9 @@ class ReferenceModels(AnsweredModels):
     estimator, parameters, code of user-defined functions and classes (that of modules which
     these import is not followed), data, training set, seed, versions. A run that was stopped
     goes on where it was, other data or parameters never meet old answers, and a damaged file is
-    noticed and made anew. The files hold plain numbers, no pickles; since they tell who was
-    trained on, nobody but their owner may read them. Delete them with the data.
+    noticed and made anew. Of runs at the same time one trains, and the others wait for what it
+    keeps. The files hold plain numbers, no pickles; since they tell who was trained on, nobody but
+    their owner may read them. Delete them with the data.
 
     References
     ----------

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._process._folders import path_of
+from .._process._locks import one_at_a_time
 
 __all__ = ["ArrayStore"]
 
@@ -62,6 +64,16 @@ class ArrayStore:
     def path(self, name: str) -> Path:
         """Return where an array lies, once written."""
         return self.folder / f"{name}.npy"
+
+    def alone(self, work: str) -> AbstractContextManager[None]:
+        """Let one run at a time do a work, among all that share the folder; others wait."""
+
+        def tell() -> None:
+            logging.getLogger("mia_sklearn").warning(
+                "Waiting for another run that trains the same reference models in %s.", self.folder
+            )
+
+        return one_at_a_time(self.folder / f".{work}.lock", tell)
 
     def write(self, name: str, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> bool:
         """Write a float32 array, given as consecutive parts along its first axis.

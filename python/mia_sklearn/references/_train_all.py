@@ -215,7 +215,8 @@ def _stored(
     What cannot be written, to a full disk, stays in memory. Models that were lost are not
     stored: what kept them from being trained may be gone next time.
     """
-    names = _names(job, membership, seeds)
+    common = _common_name(job)
+    names = _names(common, membership, seeds)
     shape = (job.n_answers, job.n_columns)
     of_all = (len(names), *shape)
 
@@ -229,13 +230,6 @@ def _stored(
     everything = store.read(together, may_be_all)
     if everything is not None:
         return everything, {}
-    missing = [model for model, name in enumerate(names) if store.read(name, may_be) is None]
-    _LOG.info(
-        "%d of %d reference models are in the cache %s",
-        len(names) - len(missing),
-        len(names),
-        store.folder,
-    )
     in_memory: dict[int, np.ndarray] = {}
 
     def keep(model: int, answer: np.ndarray) -> None:
@@ -243,8 +237,13 @@ def _stored(
         if not may_be(answer) or not store.write(names[model], shape, [answer]):
             in_memory[model] = answer
 
-    run = _Run(job, membership, seeds, keep, n_done=len(names) - len(missing), **options)
-    run.train(missing)
+    # Runs that differ in the number of models only have the first ones in common.
+    with store.alone(f"training-{_sha256(common)}"):
+        missing = [m for m, name in enumerate(names) if store.read(name, may_be) is None]
+        n_kept = len(names) - len(missing)
+        _LOG.info("%d of %d reference models are in the cache %s", n_kept, len(names), store.folder)
+        run = _Run(job, membership, seeds, keep, n_done=n_kept, **options)
+        run.train(missing)
     parts, vanished = dict(in_memory), []
     for model in set(range(len(names))) - run.lost.keys() - in_memory.keys():
         part = store.read(names[model], may_be)
@@ -268,13 +267,18 @@ def _stored(
     return everything, run.lost
 
 
-def _names(job: Job, membership: np.ndarray, seeds: np.ndarray) -> list[str]:
-    """Return the name of each model's answers, by all that shapes them."""
+def _common_name(job: Job) -> bytes:
+    """Return a digest of all that shapes the answers of all models alike."""
     common = job.name
     if job.copies:
         common += fingerprint(job.copies, "n_queries")
     if job.access is not None:
         common += fingerprint(job.access, "signal") + fingerprint(job.question_seed, "signal")
+    return common
+
+
+def _names(common: bytes, membership: np.ndarray, seeds: np.ndarray) -> list[str]:
+    """Return the name of each model's answers, by all that shapes them."""
     return [
         f"model-{_sha256(common, seed.tobytes(), counts.tobytes())}"
         for seed, counts in zip(seeds, membership, strict=True)

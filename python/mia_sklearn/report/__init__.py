@@ -1,6 +1,7 @@
 """What an audit found: plain tables, findings, and the ways to read, check and keep them."""
 
 from ..conditions import CheckOutcome
+from ._baseline import BaselineComparison, BaselineDifference
 from ._finding import BaseFinder, Finding
 from ._gate import gate_of
 from ._report import AuditReport
@@ -10,6 +11,8 @@ from ._signoff import SignOff, signoff
 __all__ = [
     "AuditReport",
     "BaseFinder",
+    "BaselineComparison",
+    "BaselineDifference",
     "CheckOutcome",
     "Finding",
     "SignOff",

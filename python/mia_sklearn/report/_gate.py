@@ -49,7 +49,7 @@ def gate_of(
             "low": result.low,
             "high": result.high,
             "confidence": result.confidence,
-            "reason": result.reason,
+            "reason": result.explanation,
         }
         for result in results
     ]

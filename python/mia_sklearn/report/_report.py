@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..conditions import CheckOutcome, Condition, check
+from ._baseline import BaselineComparison, compare_reports
 from ._contents import AuditContents
 
 __all__ = ["AuditReport"]
@@ -91,6 +92,53 @@ class AuditReport(AuditContents):
             If a condition is malformed or names an attack that was not run.
         """
         return check(conditions, self)
+
+    def compare(
+        self, previous: AuditReport | str | os.PathLike[str], *, paired: bool | None = None
+    ) -> BaselineComparison:
+        """Say whether more is given away than in an earlier audit, the baseline.
+
+        Parameters
+        ----------
+        previous : AuditReport or path
+            The earlier report; or the folder that it was saved to, or its ``audit.json``.
+        paired : bool, default=None
+            True compares record by record, which tells smaller differences apart, and refuses a
+            baseline of other records; False compares intervals; None pairs where the records are
+            the same, and the same ones of them were trained on.
+
+        Returns
+        -------
+        BaselineComparison
+            False as a boolean only when the model is surely worse.
+
+        Raises
+        ------
+        ValueError
+            If the headline attack was not run in the earlier audit, one of the two is about people
+            and the other about records, or records are to be paired that differ.
+        FileNotFoundError
+            If there is no report at a path.
+
+        Notes
+        -----
+        The AUC of the headline attack and its true-positive rate at 1 % false alarms are compared,
+        at a confidence that they share. On the same records the AUC is compared by
+        `mia_sklearn.stats.paired_auc_difference`, and the rate as if the samples were independent,
+        which is cautious where the same people are named. On others, a difference is sure where
+        the intervals do not overlap: that holds whatever records both audits share.
+
+        All differences are those of the two models that were audited. Training one of them again
+        with another seed may differ by as much.
+
+        Examples
+        --------
+        >>> report.compare("release-1/audit.json").outcome  # doctest: +SKIP
+        'open'
+        """
+        if not isinstance(previous, AuditContents):
+            previous = AuditReport.load(previous)
+        return compare_reports(self, previous, paired=paired)
 
     def save(
         self,

@@ -147,21 +147,24 @@ def _unwritten(error: OSError, what: str, folder: Path) -> OSError:
 
 
 def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
-    """Read a report of a kind from the folder that `save` wrote, or from its ``audit.json``."""
-    folder = path_of("folder", folder)
-    path = folder if folder.name == "audit.json" and folder.is_file() else folder / "audit.json"
+    """Read a report of a kind from the folder that `save` wrote, or its ``audit.json``."""
+    path = path_of("folder", folder)
+    if not path.is_file():
+        path = path / "audit.json"
     if not path.is_file():
         raise FileNotFoundError(f"No audit.json in {str(folder)!r}: not a folder made by save().")
     name = repr(str(path))
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-        version, mark = content.pop("format"), content.pop("fingerprint")
+        version = content.pop("format")
         # Python counts True and 1.0 among the equals of 1.
         known = type(version) is int and version in range(1, FORMAT + 1)
+        mark = content.pop("fingerprint") if known else None
     except OSError:
         raise
     except Exception as error:  # Anything may lie there, nested to any depth.
-        raise ValueError(f"{name} is not a saved audit report.") from error
+        which = "" if path.name == "audit.json" else ": give its folder, or the audit.json in it"
+        raise ValueError(f"{name} is not a saved audit report{which}.") from error
     if not known:
         later = type(version) is int and version > FORMAT
         hint = " It was saved by a later one: upgrade to read it." if later else ""

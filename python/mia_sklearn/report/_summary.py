@@ -48,6 +48,7 @@ _FACTS = {
     "answers_are": "Posteriors are",
     "confidence": "Confidence of each interval",
     "random_state": "Random seed",
+    "records_digest": "Digest of the audited records",
     "timings": "Seconds spent",
     "versions": "Versions",
     "digests": "SHA-256 of what was used",

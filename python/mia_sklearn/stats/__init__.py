@@ -17,6 +17,7 @@ from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
 from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
 from ._paired import Difference, paired_difference, unpaired_difference
+from ._paired_auc import paired_auc_difference
 from ._precision import Precision, ppv_interval, ppv_nonmembers_needed
 from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
 
@@ -36,6 +37,7 @@ __all__ = [
     "kost_combine",
     "nonmembers_needed",
     "one_run_epsilon",
+    "paired_auc_difference",
     "paired_difference",
     "pchip_p_values",
     "pooled_p_values",

@@ -11,7 +11,7 @@ from scipy.special import expit, logit, ndtri
 
 from ._checks import check_level, check_scores
 
-__all__ = ["auc_interval"]
+__all__ = ["auc_interval", "share_below"]
 
 # Below this many expected misorderings DeLong's variance is too unsure to stand alone.
 _FEW = 5
@@ -84,8 +84,8 @@ def auc_interval(
 def _delong(members: np.ndarray, nonmembers: np.ndarray) -> tuple[float, float]:
     """Return the area and its variance, 0 where a side has one score; both sides ascending."""
     # Share of the other side that each score lies above.
-    of_members = _share_below(nonmembers, members)
-    of_nonmembers = _share_below(members, nonmembers)
+    of_members = share_below(nonmembers, members)
+    of_nonmembers = share_below(members, nonmembers)
     auc = min(1.0, float(of_members.mean()))
     if min(len(members), len(nonmembers)) == 1:
         return auc, 0.0
@@ -102,7 +102,7 @@ def _flanked(scores: np.ndarray) -> np.ndarray:
     return np.concatenate([[-np.inf], scores, [np.inf]])
 
 
-def _share_below(sorted_others: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def share_below(sorted_others: np.ndarray, scores: np.ndarray) -> np.ndarray:
     below = np.searchsorted(sorted_others, scores, side="left")
     not_above = np.searchsorted(sorted_others, scores, side="right")
     return (below + not_above) / (2 * len(sorted_others))

@@ -1,0 +1,178 @@
+"""Conditions, read against the intervals of an audit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from .. import metrics
+from ._condition import OPERATORS, Condition, parse
+from ._outcome import CheckOutcome, ConditionResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["check", "evaluate"]
+
+
+class Results(Protocol):
+    """What conditions read of an `AuditReport`."""
+
+    metrics: pd.DataFrame
+    records: pd.DataFrame
+    info: dict[str, Any]
+
+    @property
+    def attacks(self) -> list[str]:
+        """The attacks that were run."""
+
+    @property
+    def doubts(self) -> list[str]:
+        """What leaves the numbers in doubt."""
+
+
+def evaluate(
+    condition: str | Condition, report: Results, *, n_conditions: int = 1
+) -> ConditionResult:
+    """Read one condition against a report.
+
+    Parameters
+    ----------
+    condition : str or Condition
+    report : AuditReport
+    n_conditions : int, default=1
+        How many conditions are read together; each is read at (1 - confidence) divided by it, so
+        that all decisions together hold at the report's confidence.
+
+    Returns
+    -------
+    ConditionResult
+
+    Raises
+    ------
+    ValueError
+        If the condition is malformed or names an attack that was not run.
+
+    Notes
+    -----
+    Intervals are computed anew from the scores in `report.records`, so that sharing the confidence
+    among several conditions is exact. A lower bound on epsilon never shows that epsilon is small:
+    ``epsilon <= 1`` can be violated or open, and does not hold.
+    """
+    if report.records.empty:
+        raise ValueError(
+            "This report was saved without its records, from whose scores conditions are read. "
+            "Check them before it is saved, or on a report with records."
+        )
+    attacks = report.attacks
+    if isinstance(condition, str):
+        condition = parse(condition, attacks)
+    elif condition.attack is not None and condition.attack not in attacks:
+        raise ValueError(
+            f"The attack {condition.attack!r} is not part of this audit; it has "
+            f"{', '.join(attacks)}."
+        )
+    attack = condition.attack or report.info["headline"]
+    confidence = 1 - (1 - report.info["confidence"]) / n_conditions
+    withheld = _epsilon_withheld(report, attack) if condition.metric == "epsilon" else ""
+    if report.doubts:
+        withheld = f"The audit's numbers decide nothing: {'; '.join(report.doubts)}."
+    if withheld:
+        nan = math.nan
+        sizes = report.info["n_members"], report.info["n_nonmembers"]
+        return ConditionResult(condition, "open", withheld, nan, nan, nan, confidence, *sizes)
+    estimate = metrics.compute(
+        condition.measure,
+        report.records["member"].to_numpy(),
+        report.records[attack].to_numpy(),
+        confidence=confidence,
+    )
+    return _decide(condition, attack, estimate, confidence)
+
+
+def check(conditions: Iterable[str | Condition], report: Results) -> CheckOutcome:
+    """Read several conditions together, as the method `AuditReport.check` does.
+
+    Parameters
+    ----------
+    conditions : iterable of str or Condition
+    report : AuditReport
+
+    Returns
+    -------
+    CheckOutcome
+
+    Raises
+    ------
+    ValueError
+        If there are no conditions, or one cannot be read.
+    """
+    conditions = list(conditions)
+    if not conditions:
+        raise ValueError("Give at least one condition, for example 'auc <= 0.6'.")
+    for given in conditions:
+        if not isinstance(given, (str, Condition)):
+            raise TypeError(
+                f"A condition must be a text such as 'auc <= 0.6', got a {type(given).__name__}. "
+                "Give several one after the other, of a list report.check(*conditions)."
+            )
+    results = tuple(evaluate(c, report, n_conditions=len(conditions)) for c in conditions)
+    outcomes = {result.outcome for result in results}
+    if "violated" in outcomes:
+        return CheckOutcome("fail", results)
+    return CheckOutcome("pass" if outcomes == {"holds"} else "inconclusive", results)
+
+
+def _epsilon_withheld(report: Results, attack: str) -> str:
+    """Return why the audit gives no epsilon; the reason concerns the split, not the attack."""
+    rows = report.metrics[
+        (report.metrics["metric"] == "epsilon") & (report.metrics["slice"] == "all")
+    ]
+    own = rows[rows["attack"] == attack]
+    rows = own if len(own) else rows
+    if rows["low"].notna().any():
+        return ""
+    notes = [str(note) for note in rows["note"] if note]
+    return notes[0] if notes else "The audit gives no lower bound on epsilon."
+
+
+def _decide(
+    condition: Condition, attack: str, estimate: metrics.Estimate, confidence: float
+) -> ConditionResult:
+    compare, bound = OPERATORS[condition.operator], condition.bound
+    low, high = float(estimate.low), float(estimate.high)
+    upwards = condition.operator.startswith(">")
+    # The end that must satisfy the condition for all of the interval to do so, and the other.
+    hardest, easiest = (low, high) if upwards else (high, low)
+    outcome: Literal["holds", "violated", "open"] = "open"
+    if not math.isnan(hardest) and compare(hardest, bound):
+        outcome = "holds"
+    elif not math.isnan(easiest) and not compare(easiest, bound):
+        outcome = "violated"
+    value = "unknown" if math.isnan(estimate.value) else f"{estimate.value:.4g}"
+    measured = f"{condition.measure} of {attack} is {value}"
+    percent = f"{100 * confidence:.4g} %"
+    if math.isnan(low):
+        interval = "its interval is withheld"
+    elif math.isnan(high):
+        interval = f"at {percent} confidence at least {low:.4g}, its upper end is withheld"
+    else:
+        interval = f"{percent} interval {low:.4g} to {high:.4g}"
+    # That it is withheld has been said.
+    note = estimate.note.replace("interval withheld: ", "") if outcome == "open" else ""
+    note = f" ({note})" if note else ""
+    reason = f"{measured}, {interval}{note}."
+    counts = estimate.n_identified, estimate.n_false_alarms
+    return ConditionResult(
+        condition,
+        outcome,
+        reason,
+        float(estimate.value),
+        low,
+        high,
+        confidence,
+        estimate.n_members,
+        estimate.n_nonmembers,
+        *(None if count is None else int(count) for count in counts),
+    )

@@ -1,0 +1,238 @@
+"""Whether a model gives away more than an earlier one did: two reports, one beside the other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from .. import stats
+from ._contents import AuditContents
+
+__all__ = ["BaselineComparison", "BaselineDifference", "compare_reports"]
+
+_WORDS = {"worse": "SURELY WORSE", "better": "SURELY BETTER", "open": "CANNOT TELL"}
+# What is compared, fixed in advance: how well members are told apart, and singled out.
+_RATE = 0.01
+_MEASURES = ("auc", f"tpr@{_RATE:g}")
+
+Outcome = Literal["worse", "better", "open"]
+
+
+@dataclass(frozen=True)
+class BaselineDifference:
+    """One number of an audit beside that of its baseline.
+
+    Attributes
+    ----------
+    measure : {"auc", "tpr@0.01"}
+    outcome : {"worse", "better", "open"}
+        "worse" and "better" mean that the whole interval of the difference lies on one side of 0.
+    now, before : float
+    difference, low, high : float
+        What is given away more than before, with its interval; NaN where withheld.
+    """
+
+    measure: str
+    outcome: Outcome
+    now: float
+    before: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, repr=False)
+class BaselineComparison:
+    """The answer of `AuditReport.compare`.
+
+    It is false only when the model is surely worse than its baseline, so that
+    ``assert report.compare(previous)`` fails where more is given away than before.
+
+    Attributes
+    ----------
+    outcome : {"worse", "better", "open"}
+        "worse" when one number is surely larger than before, "better" when one is surely smaller
+        and none surely larger, "open" when neither can be told.
+    differences : tuple of BaselineDifference
+        Of the headline attack.
+    attack : str
+        The attack whose numbers are compared.
+    paired : bool
+        Whether the numbers were compared record by record.
+    reason : str
+        What is compared with what; where nothing is decided, why.
+    doubts : list of str
+        What leaves one of the audits in doubt; with any, nothing is decided.
+    confidence : float
+        The confidence of all decisions together.
+    """
+
+    outcome: Outcome
+    differences: tuple[BaselineDifference, ...]
+    attack: str
+    paired: bool
+    reason: str
+    doubts: list[str]
+    confidence: float
+
+    def __bool__(self) -> bool:
+        return self.outcome != "worse"
+
+    def __str__(self) -> str:
+        head = f"{_WORDS[self.outcome]} than the baseline"
+        if self.outcome == "open":
+            head = f"{_WORDS[self.outcome]} from the baseline"
+        lines = [f"{head}: {self.reason}", *map(self._told, self.differences)]
+        return "\n  ".join(lines)
+
+    def __repr__(self) -> str:
+        # A failed assertion shows its beginning on one line: what made it fail comes first.
+        first = sorted(self.differences, key=lambda each: each.outcome != self.outcome)
+        return " ".join([f"{_WORDS[self.outcome]}.", *map(self._told, first)])
+
+    def _told(self, each: BaselineDifference) -> str:
+        by = f"{each.measure} of {self.attack} is {each.now:.4g}, was {each.before:.4g}"
+        ends = {"at least": each.low, "at most": each.high}
+        if all(map(math.isnan, ends.values())):
+            return f"{_WORDS[each.outcome]} {by}, the interval of the difference is withheld."
+        alone = 1 - (1 - self.confidence) / len(self.differences)
+        known = [f"{end} {value:+.4f}" for end, value in ends.items() if not math.isnan(value)]
+        span = f"at {100 * alone:.4g} % confidence {known[0]}"
+        if len(known) == len(ends):
+            span = f"{100 * alone:.4g} % interval {each.low:+.4f} to {each.high:+.4f}"
+        return f"{_WORDS[each.outcome]} {by}: {each.difference:+.4f}, {span}."
+
+
+def compare_reports(
+    now: AuditContents, before: AuditContents, *, paired: bool | None
+) -> BaselineComparison:
+    """Compare the headline attack's numbers of two reports; see `AuditReport.compare`."""
+    attack = now.info["headline"]
+    if attack not in before.attacks:
+        raise ValueError(
+            f"The baseline has no numbers of {attack!r}, this report's headline attack; it has "
+            f"{', '.join(before.attacks)}. Audit both with the same attacks."
+        )
+    units = [report.info.get("unit", "record") for report in (now, before)]
+    if len(set(units)) > 1:
+        raise ValueError(
+            f"This report counts each {units[0]} once and the baseline each {units[1]}: audit "
+            "both with groups=, or both without."
+        )
+    unlike = _unlike(now, before)
+    if paired and unlike:
+        raise ValueError(f"The baseline cannot be compared record by record: {unlike}.")
+    paired = not unlike if paired is None else paired
+    n_members, n_others = now.info["n_members"], now.info["n_nonmembers"]
+    confidence = float(now.info["confidence"])
+    if paired:
+        reason = f"record by record, on the same {n_members:,} members and {n_others:,} others."
+        found = _paired(now, before, attack, _shared(confidence))
+    elif now.records.empty or before.records.empty:
+        # Intervals as they were printed, each at its own confidence.
+        weakest = min(confidence, float(before.info["confidence"]))
+        confidence = max(0.0, 1 - len(_MEASURES) * (1 - weakest))
+        reason = f"by the intervals of both audits, since {unlike or 'that was asked for'}."
+        found = _by_limits(*(_printed(report, attack) for report in (now, before)))
+    else:
+        reason = f"by the intervals of both audits, since {unlike or 'that was asked for'}."
+        level = _shared(confidence)
+        found = _by_limits(*(_intervals(report, attack, level) for report in (now, before)))
+    doubts = [f"in this audit, {doubt}" for doubt in now.doubts]
+    doubts += [f"in the baseline, {doubt}" for doubt in before.doubts]
+    if doubts:
+        reason = f"nothing is decided: {'; '.join(doubts)}."
+    differences = tuple(
+        BaselineDifference(
+            measure,
+            "open" if doubts else _decided(difference),
+            *estimates,
+            *map(float, difference),
+        )
+        for measure, estimates, difference in zip(_MEASURES, *found, strict=True)
+    )
+    outcomes = {each.outcome for each in differences}
+    outcome: Outcome = next((o for o in ("worse", "better") if o in outcomes), "open")
+    return BaselineComparison(outcome, differences, attack, paired, reason, doubts, confidence)
+
+
+def _shared(confidence: float) -> float:
+    return 1 - (1 - confidence) / len(_MEASURES)
+
+
+def _unlike(now: AuditContents, before: AuditContents) -> str:
+    """Return why two reports cannot be laid beside each other record by record; empty if so."""
+    if now.records.empty or before.records.empty:
+        which = "this report" if now.records.empty else "the baseline"
+        return f"{which} was saved without its records"
+    marks = [report.info.get("records_digest") for report in (now, before)]
+    if None in marks:
+        which = "this report" if marks[0] is None else "the baseline"
+        return f"{which} has no digest of its records, by which they are held together"
+    if marks[0] != marks[1]:
+        return "it is of other records, of the same in another order, or others were trained on"
+    return ""
+
+
+def _scores(report: AuditContents, attack: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of members and of non-members."""
+    member = report.records["member"].to_numpy() == 1
+    score = report.records[attack].to_numpy()
+    return score[member], score[~member]
+
+
+Found = tuple[list[tuple[float, float]], list[stats.Difference]]
+
+
+def _paired(now: AuditContents, before: AuditContents, attack: str, level: float) -> Found:
+    sides = list(zip(_scores(now, attack), _scores(before, attack), strict=True))
+    auc = stats.paired_auc_difference(sides[0], sides[1], confidence=level)
+    intervals = [_intervals(report, attack, level) for report in (now, before)]
+    estimates = [(a.value, b.value) for a, b in zip(*intervals, strict=True)]
+    # Where the same people are named, which is usual, the difference is surer than this.
+    rate = stats.unpaired_difference(intervals[0][1], intervals[1][1])
+    return estimates, [auc, rate]
+
+
+def _by_limits(now: list[stats.Difference], before: list[stats.Difference]) -> Found:
+    """Return differences that hold whatever records the audits share, and on whichever side."""
+    pairs = list(zip(now, before, strict=True))
+    return (
+        [(a.value, b.value) for a, b in pairs],
+        [stats.Difference(a.value - b.value, a.low - b.high, a.high - b.low) for a, b in pairs],
+    )
+
+
+def _intervals(report: AuditContents, attack: str, level: float) -> list[stats.Difference]:
+    members, others = _scores(report, attack)
+    auc = stats.auc_interval(members, others, confidence=level)
+    point = stats.tpr_interval(members, others, _RATE, confidence=level)
+    return [
+        stats.Difference(*auc),
+        stats.Difference(float(point.tpr), float(point.low), float(point.high)),
+    ]
+
+
+def _printed(report: AuditContents, attack: str) -> list[stats.Difference]:
+    table: Any = report.metrics
+    rows = table[(table["attack"] == attack) & (table["slice"] == "all")]
+    found = []
+    for measure in _MEASURES:
+        metric, _, at = measure.partition("@")
+        own = rows[(rows["metric"] == metric) & (~rows["at"].notna() if not at else True)]
+        if at:
+            own = own[np.isclose(own["at"], float(at))]
+        if own.empty:
+            raise ValueError(f"A report without records lacks the {measure} of {attack!r}.")
+        line = own.iloc[0]
+        found.append(stats.Difference(*(float(line[k]) for k in ("estimate", "low", "high"))))
+    return found
+
+
+def _decided(difference: stats.Difference) -> Outcome:
+    if difference.low > 0:
+        return "worse"
+    return "better" if difference.high < 0 else "open"

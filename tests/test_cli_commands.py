@@ -348,6 +348,13 @@ def test_every_finding_is_explained_in_any_case(run):
     assert all(code in listed for code in codes) and "lira" in listed
 
 
+def test_words_of_the_report_attacks_and_defenses_are_explained(run):
+    result = run("explain", "AUC", "p", "Which-Epsilon", "LiRA", "label ONLY")
+    assert result.code == 0 and "0.5 is" in result.out and "tenfold at 2.3" in result.out
+    assert "lira (attack)" in result.out and "label only (defense)" in result.out
+    assert "?." not in result.out
+
+
 def test_what_is_not_known_gets_near_names(run):
     result = run("explain", "REFERENCE_DIFFER")
     assert result.code == 2 and "Did you mean REFERENCES_DIFFER" in result.err

@@ -21,6 +21,7 @@ from mia_sklearn.attacks import GradientNormAttack, GroupAttack, LiRAAttack, Thr
 from mia_sklearn.cli import main
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.references._sampling import assign
+from mia_sklearn.report._html import render_html
 
 ROWS = 5
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "people.py"
@@ -406,7 +407,7 @@ def test_report_speaks_of_people(report):
     assert "all records of a person and their true labels" in " ".join(text.split())
     assert "set    person  records" in text
     assert "The unit is one record" not in text
-    page = report._repr_html_()
+    page = render_html(report)
     assert "Most exposed people" in page
     codes = {finding.code for finding in report.findings}
     assert "PEOPLE" in codes

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 import stat
-from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,11 +19,10 @@ from mia_sklearn.report import _wording as wording
 from mia_sklearn.report._html import render_html
 from mia_sklearn.report._summary import summarize
 from mia_sklearn.stats._listing import list_members
+from pages import Page
 
 FILES = ("index.html", "audit.json", "records.csv")
 NEVER = ("anonymous", "safe", "compliant")
-HOSTILE = "<script>alert(1)</script><img src=http://x onerror=alert(2)>\"'&amp;{{ 7 * 7 }}"
-VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 @pytest.fixture(scope="module")
@@ -39,32 +35,6 @@ def folder(report, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     report.save(folder)
     return folder
-
-
-class Page(HTMLParser):
-    """The tags of a page and its text; fails on tags that do not close."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open, self.text = [], [], ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] != ["style"]:
-            self.text += data
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 def table(text, title):
@@ -194,7 +164,7 @@ def test_exposed_records_are_called_as_their_index_calls_them(make_report):
     assert lines[-6].split() == ["set", "row", "index", "label", "score", "p", "q"]
     first = report.most_exposed(1).iloc[0]
     assert lines[-5].split()[:3] == ["train", str(first["row"]), first["index"]]
-    assert f"&lt;td&gt;{first['index']}&lt;/td&gt;" in report._repr_html_()
+    assert f'<td data-label="Index">{first["index"]}</td>' in render_html(report)
 
 
 def test_every_fact_of_info_is_told(make_report):
@@ -247,10 +217,10 @@ def test_numbers_in_words():
 
 def test_a_record_is_listed_by_its_q_value(make_report):
     report = make_report(n=1000, gap=0.0, stand_out=0.005)
-    shown = report.most_exposed(20)
+    shown = report.most_exposed(100)
     expected = (shown["q_value"] <= 0.1).tolist()
     assert [row["listed"] for row in summarize(report).exposed] == expected
-    assert (shown["p_value"] <= 0.1).all() and 0 < sum(expected) < 20
+    assert (shown["p_value"][:20] <= 0.1).all() and 0 < sum(expected) < 20
 
 
 def test_vulnerable_records_are_counted_by_side(make_report):
@@ -326,114 +296,7 @@ def test_a_control_without_verdict_is_for_comparison(report):
     assert "Which epsilon is bad?" in page
 
 
-# How it looks.
-
-
-def test_page_needs_nothing_from_outside(folder):
-    text = (folder / "index.html").read_text()
-    page = Page(text)
-    assert not {"script", "link", "iframe", "object", "embed", "form", "base", "a"} & {
-        tag for tag, _ in page.tags
-    }
-    assert [image["src"][:26] for image in page.all("img")] == ["data:image/svg+xml;base64,"] * 2
-    for _, attrs in page.tags:
-        assert not [name for name in attrs if name.startswith("on") or name == "style"]
-        assert not {"href", "srcset", "action", "background"} & set(attrs)
-    assert "url(" not in text
-    assert "@import" not in text
-
-
-def test_page_allows_its_own_style_only(folder):
-    text = (folder / "index.html").read_text()
-    policy = next(m["content"] for m in Page(text).all("meta") if "http-equiv" in m)
-    style = text.split("<style>")[1].split("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert policy == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
-        "form-action 'none'"
-    )
-    # The policy stands before anything that it governs.
-    assert text.index("Content-Security-Policy") < text.index("<style>")
-
-
-def test_page_can_be_read_aloud(folder):
-    text = (folder / "index.html").read_text()
-    page = Page(text)
-    assert page.all("html") == [{"lang": "en"}]
-    assert len(page.all("caption")) == len(page.all("table")) == 5
-    assert all(image["alt"] for image in page.all("img"))
-    assert all("scope" in cell for cell in page.all("th"))
-    assert [len(page.all(tag)) for tag in ("h1", "main", "header", "footer")] == [1] * 4
-    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
-    assert len(ids) == len(set(ids))
-    assert {a["aria-labelledby"] for a in page.all("section")} == set(ids)
-
-
-def test_page_says_what_the_text_says(report, folder):
-    page = " ".join(Page((folder / "index.html").read_text()).text.split())
-    summary = summarize(report)
-    assert summary.verdict in page
-    assert summary.limits in page
-    for finding in report.findings:
-        assert finding.title in page
-        assert finding.explanation in page
-        assert finding.remedy in page
-    for name, value in summary.facts:
-        assert f"{name} {value}" in page or f"{name}{value}" in page
-    for attack in summary.metrics:
-        for row in attack["rows"]:
-            assert row["interval"] in page
-            assert row["note"] in page
-
-
-def test_page_is_the_same_for_the_same_report(report, folder):
-    mark = json.loads((folder / "audit.json").read_text())["fingerprint"]
-    assert render_html(report, mark) == (folder / "index.html").read_text()
-    assert mark in (folder / "index.html").read_text()
-
-
-@pytest.fixture(scope="module")
-def hostile(make_report):
-    """A report in which everything that a user names is an attack on its reader."""
-    report = make_report(n=60, labels=(HOSTILE, "b"), title=HOSTILE, model=HOSTILE)
-    report.info[HOSTILE] = [HOSTILE, {HOSTILE: HOSTILE}]
-    report.findings.append(Finding(HOSTILE, "warning", HOSTILE, HOSTILE, HOSTILE))
-    report.metrics["slice"] = report.metrics["slice"].replace("sex=male", f"{HOSTILE}={HOSTILE}")
-    report.metrics["note"] = HOSTILE
-    for frame in (report.coverage, report.controls):
-        for name in frame.columns:
-            if pd.api.types.is_string_dtype(frame[name]) and name not in ("status", "attack"):
-                frame[name] = HOSTILE
-    renamed = {"threshold": HOSTILE, "slice_sex": f"slice_{HOSTILE}"}
-    report.records = report.records.rename(columns=renamed)
-    report.metrics["attack"] = report.metrics["attack"].replace("threshold", HOSTILE)
-    report.info["attacks"] = [HOSTILE, "stacked"]
-    return report
-
-
-def test_hostile_names_are_text_on_the_page(hostile):
-    page = Page(render_html(hostile))
-    tags = {tag for tag, _ in page.tags}
-    assert "script" not in tags
-    assert len(page.all("img")) == 2
-    assert all("onerror" not in attrs for _, attrs in page.tags)
-    assert page.text.count("<script>alert(1)</script>") > 15
-    assert "{{ 7 * 7 }}" in page.text
-
-
-def test_hostile_names_stay_in_the_frame_of_a_notebook(hostile):
-    framed = Page(hostile._repr_html_())
-    assert [tag for tag, _ in framed.tags] == ["iframe"]
-    attrs = framed.all("iframe")[0]
-    assert "sandbox" in attrs
-    assert attrs["srcdoc"] == render_html(hostile)
-
-
-def test_hostile_names_survive_the_round_trip(hostile, tmp_path):
-    hostile.save(tmp_path)
-    loaded = AuditReport.load(tmp_path)
-    assert loaded.info == hostile.info
-    assert_frame_equal(loaded.records, hostile.records, check_exact=True)
+# That it survives a folder.
 
 
 def test_cells_that_begin_like_a_formula_are_defused(make_report, tmp_path):
@@ -451,9 +314,6 @@ def test_cells_that_begin_like_a_formula_are_defused(make_report, tmp_path):
     np.testing.assert_array_equal(written, report.records["stacked"])
     assert min(written) < 0
     assert set(AuditReport.load(tmp_path).records["label"]) == set(starts)
-
-
-# That it survives a folder.
 
 
 def assert_same_report(one, other):

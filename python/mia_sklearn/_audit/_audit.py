@@ -13,8 +13,10 @@ from .._process._progress import phases
 from .._records._rows import as_table
 from ..attacks._registry import headline_of
 from ..report import AuditReport
+from ..report._exposed import N_SHOWN
 from ._choice import Means, access_of, choose_attacks, draws_records
 from ._coverage import coverage
+from ._features import features_table
 from ._findings import Context, findings
 from ._options import (
     check_asked_for,
@@ -280,6 +282,7 @@ def audit(
         controls=controls_table(run.controls),
         info=info,
     )
+    report.features = features_table(run, report.most_exposed(N_SHOWN).index)
     _log_end(report, run.controls)
     return report
 

@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from .._observations._columns import Reader, describe_missing, group_columns
+from .._process._docs import Documented
 
 __all__ = ["KNOWS_THE_RECORD", "THREAT_MODELS", "BaseAttack", "Variant"]
 
@@ -46,7 +47,7 @@ class Variant(NamedTuple):
     attacker_knows: str = ""
 
 
-class BaseAttack(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseAttack(Documented, ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of all attacks: a binary classifier over observations.
 
     A subclass states `threat_model` and `requires`, and implements `_fit` and `_score`.

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._models._kinds import is_net, may_classify, tags_of
 from .._models._trainable import check_fit_takes
+from .._process._docs import Documented
 from .._records._checked import check_same_features, note_features
 from .._records._digests import row_digests
 from .._records._dtypes import united
@@ -56,7 +57,9 @@ def _releases(method: str) -> Callable[[Any], bool]:
     return check
 
 
-class BaseDefense(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseDefense(
+    Documented, ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base of all defenses: a classifier that leaks less than the one it wraps.
 
     A subclass implements `_fit`, which trains what is released as `estimator_`. What is released

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from .._process._docs import finding_page
 from ._gate import FINE
 
 __all__ = ["explain", "list_attacks", "list_defenses"]
@@ -69,7 +70,7 @@ def explain(args: argparse.Namespace) -> int:
     told = []
     for name in (by_name[name.lower()] for name in args.names):
         kind, text = known[name]
-        told.append(f"{name} ({kind})\n{textwrap.fill(text, 100)}")
+        told.append(f"{name} ({kind})\n{textwrap.fill(text, 100, break_on_hyphens=False)}")
     print("\n\n".join(told))
     return FINE
 
@@ -79,20 +80,29 @@ def _explanations() -> dict[str, tuple[str, str]]:
     from .._audit._findings import FINDERS
     from ..attacks import all_attacks
     from ..defenses import all_defenses
+    from ..report._counted import RECORD
+    from ..report._glossary import glossary
 
-    known: dict[str, tuple[str, str]] = {}
+    known = {
+        term.key: ("word of a report", f"{_sentence(term.name)} {term.text} {term.link}")
+        for term in glossary(RECORD)
+    }
     for info in (*all_defenses(), *all_attacks()):
         try:
-            known[info.name] = (info.kind, f"{info.summary}.")
+            known[info.name] = (info.kind, _sentence(info.summary))
         except ImportError as error:
             known[info.name] = (info.kind, str(error))
     for finder in FINDERS:
         doubt = " It leaves all numbers in doubt." if finder.qualifies else ""
         known[finder.code] = (
             f"finding, {' or '.join(finder.severities)}",
-            f"{finder.summary[0].upper()}{finder.summary[1:]}.{doubt}",
+            f"{finder.summary[0].upper()}{finder.summary[1:]}.{doubt} {finding_page(finder.code)}",
         )
     return known
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

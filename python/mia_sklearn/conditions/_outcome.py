@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from .._process._notebook import Tone, badge, paragraph, shown, table
 from ._condition import Condition
 
 __all__ = ["CheckOutcome", "ConditionResult"]
 
 _OUTCOMES = {"pass": "PASSED", "fail": "FAILED", "inconclusive": "UNDECIDED"}
+_TONES: dict[str, Tone] = {"pass": "good", "fail": "serious", "inconclusive": "warning"}
 # pytest cuts out the middle of what is longer than 240 characters.
 _SHOWN_BY_PYTEST = 230
 _RESULTS = {"holds": "PASSED", "violated": "FAILED", "open": "UNDECIDED"}
@@ -104,6 +106,18 @@ class CheckOutcome:
             parts.pop()
             text = " ".join([head, *parts, f"And {len(results) - len(parts)} more."])
         return text
+
+    def _repr_html_(self) -> str:
+        tone = _TONES[self.outcome]
+        rows = [
+            (_RESULTS[result.outcome], str(result.condition), result.explanation)
+            for result in self.results
+        ]
+        return shown(
+            "",
+            paragraph("", before=badge(_OUTCOMES[self.outcome], tone)),
+            table("Conditions", ("Result", "Condition", "Measured"), rows),
+        )
 
 
 def _told_briefly(result: ConditionResult) -> str:

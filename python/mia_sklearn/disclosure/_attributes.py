@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._models._targets import as_target
 from .._models._trainable import check_trainable
+from .._process._docs import Documented
 from .._records._checked import check_records, check_same_features
 from .._records._rows import positions, take_rows
 from ..references import ReferenceModels
@@ -36,7 +37,7 @@ __all__ = ["AttributeInference"]
 _LARGEST_SEED = 2**31 - 1
 
 
-class AttributeInference(BaseEstimator):
+class AttributeInference(Documented, BaseEstimator):
     r"""Guess a feature of records that a model was trained on, all other features being known.
 
     Whatever the other features and the label tell of the feature, anybody can guess without the

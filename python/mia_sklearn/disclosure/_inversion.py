@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from .._models._kinds import is_module, is_net, last_step
 from .._models._targets import FunctionTarget, as_target, check_labels, class_indices
 from .._observations._input_gradients import has_input_gradients
+from .._process._docs import Documented
 from ._inversion_result import Inversion
 from ._inversion_views import AnswersView, GradientView, View
 from ._numbers import numbers
@@ -35,7 +36,7 @@ class _Found(NamedTuple):
     stopped: np.ndarray
 
 
-class ModelInversion(BaseEstimator):
+class ModelInversion(Documented, BaseEstimator):
     r"""Find a record that a model is confident about, for each label (MI-FACE).
 
     Where a class is one person, or a handful, such a record looks like them. Where a class has

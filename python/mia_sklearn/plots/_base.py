@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._process._notebook import folded, paragraph, shown, table
 from ._drawing import MEMBER, NONMEMBER
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Display", "ScoredDisplay", "TwoSidedDisplay"]
+    import pandas as pd
+
+__all__ = ["BaseDisplay", "Display", "ScoredDisplay", "TwoSidedDisplay"]
+
+# Rows of numbers that a notebook shows below the picture.
+_N_ROWS = 12
 
 
-class Display:
+class BaseDisplay(ABC):
+    """Base of all displays: in a notebook, whose cell shows the picture, they show its numbers."""
+
+    @abstractmethod
+    def frame(self) -> pd.DataFrame:
+        """Return the numbers drawn."""
+
+    def _brief_frame(self) -> pd.DataFrame:
+        """Return the numbers that a notebook shows."""
+        return self.frame()
+
+    def _repr_html_(self) -> str:
+        frame = self._brief_frame()
+        numbers = [j for j, dtype in enumerate(frame.dtypes) if dtype.kind in "iuf"]
+        rows = [list(map(_in_words, row)) for row in frame.head(_N_ROWS).itertuples(index=False)]
+        columns = [str(name).replace("_", " ") for name in frame.columns]
+        more = f"The first {_N_ROWS} of {len(frame):,} rows. " if len(frame) > _N_ROWS else ""
+        name = type(self).__name__
+        return shown(
+            name,
+            folded("Numbers", table(name, columns, rows, numbers)),
+            paragraph(f"{more}`frame()` returns the numbers, `figure_` holds the picture."),
+        )
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, (float, np.floating)):
+        return "" if np.isnan(value) else f"{value:.4g}"
+    return str(value)
+
+
+class Display(BaseDisplay):
     """Base of all displays that draw on one pair of axes."""
 
     def _finished(self, ax: Any, *, grid: str = "y", legend: str | None = "best") -> Self:

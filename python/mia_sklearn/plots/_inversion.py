@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._base import BaseDisplay
 from ._drawing import MEMBER, NONMEMBER, plain_text
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _LEAST_SIDE = 4
 _CHANNELS = (1, 3, 4)
 
 
-class InversionDisplay:
+class InversionDisplay(BaseDisplay):
     """What model inversion found, beside the mean of the training records and of fresh ones.
 
     Records that are images are drawn as such, one column per class; others as lines over their

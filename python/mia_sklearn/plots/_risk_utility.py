@@ -12,6 +12,7 @@ from scipy.stats import t as student_t
 from .._comparisons._comparison import headline_column
 from ..metrics import parse_metric
 from ..stats._frontier import on_frontier
+from ._base import BaseDisplay
 from ._drawing import MEMBER, NONMEMBER, axes_or_new, plain_text
 from ._labels import place_labels
 
@@ -25,7 +26,7 @@ _MOST_LETTERS = 400
 _LABELS = ("auto", "all", "frontier", "none")
 
 
-class RiskUtilityDisplay:
+class RiskUtilityDisplay(BaseDisplay):
     """Utility and risk of models or defenses, and the frontier of those that no other beats.
 
     Down and to the right is better. Make one by `from_comparison` or `from_cv_results`.

@@ -199,6 +199,11 @@ class AttackRocDisplay(ScoredDisplay):
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
+    def _brief_frame(self) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.DataFrame({"attack": list(self.auc), "auc": list(self.auc.values())})
+
     def frame(self) -> pd.DataFrame:
         """Return the numbers drawn.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._observations._columns import group_columns
 from ..signals import log_proba_from_proba, signal
+from ._base import BaseDisplay
 from ._drawing import MEMBER, NONMEMBER, plain_text
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _QUANTITIES = {
 }
 
 
-class UncertaintyGapDisplay:
+class UncertaintyGapDisplay(BaseDisplay):
     """How a model's answers are distributed on members and on non-members.
 
     For each model, the cumulative distributions of the posterior of the true class and of the

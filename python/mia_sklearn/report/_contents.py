@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ._finding import QUALIFYING, Finding
+from ._finding import QUALIFYING, Finding, Findings
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas as pd
 
     from ..plots import AttackRocDisplay
@@ -25,6 +27,14 @@ class AuditContents:
     coverage: pd.DataFrame
     controls: pd.DataFrame
     info: dict[str, Any]
+    features: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        self.findings = Findings(self.findings)
+
+    def without_records(self) -> Self:
+        """Return the same report naming nobody: counts and rates, no record and no feature."""
+        return replace(self, records=self.records.iloc[:0], features=None)
 
     @property
     def attacks(self) -> list[str]:
@@ -63,8 +73,15 @@ class AuditContents:
         -------
         DataFrame
             Rows of `records`, in order of their p-value, ties by score.
+
+        Raises
+        ------
+        ValueError
+            If the report was saved without its records.
         """
         records = self.records
+        if records.empty:
+            raise ValueError("This report was saved without its records: it names nobody.")
         members = records[records["member"] == 1]
         order = members.assign(_score=-members[self.info["headline"]])
         ranked = members.loc[order.sort_values(["p_value", "_score"], kind="stable").index]

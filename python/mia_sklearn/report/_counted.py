@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class Unit(NamedTuple):
@@ -36,6 +37,11 @@ PERSON = Unit(
     "other people",
     ("person", "records"),
 )
+
+
+def unit_of(info: Mapping[str, Any]) -> Unit:
+    """Return what a report counts."""
+    return PERSON if info.get("unit") == "person" else RECORD
 
 
 def capital(text: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
+
+from .._process._notebook import Tone, badge, folded, paragraph, shown
 
 Severity = Literal["info", "warning", "serious"]
 
@@ -71,6 +74,31 @@ class Finding:
             )
         if self.code in QUALIFYING:
             object.__setattr__(self, "qualifies", True)
+
+    def _repr_html_(self) -> str:
+        return shown("", in_html([self]))
+
+
+class Findings(list[Finding]):
+    """A list of findings that notebooks show in words."""
+
+    def _repr_html_(self) -> str:
+        return shown("", in_html(self))
+
+
+def in_html(findings: Iterable[Finding]) -> str:
+    """Return what a notebook shows of findings: their titles, below which the rest unfolds."""
+    pieces = []
+    for finding in findings:
+        tone: Tone = "quiet" if finding.severity == "info" else finding.severity
+        more = [finding.explanation]
+        if finding.remedy:
+            more.append(f"What to do next: {finding.remedy}")
+        more.append(f"`{finding.code}`")
+        pieces.append(
+            folded(finding.title, *map(paragraph, more), before=badge(finding.severity, tone))
+        )
+    return "".join(pieces) or paragraph("No findings.")
 
 
 class BaseFinder(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..conditions import CheckOutcome, ConditionResult
@@ -10,7 +10,7 @@ from ..conditions import CheckOutcome, ConditionResult
 if TYPE_CHECKING:
     from ._contents import AuditContents
 
-__all__ = ["gate_in_words", "gate_of", "gate_of_report"]
+__all__ = ["gate_in_words", "gate_of", "gate_of_report", "gate_with"]
 
 # Of a condition that must hold. One that a gate fails on must not.
 _MUST_HOLD = {"holds": "passed", "violated": "failed", "open": "undecided"}
@@ -71,6 +71,24 @@ def gate_of_report(report: AuditContents) -> dict[str, Any] | None:
         for condition, outcome in gate.items()
         if outcome in _FAILS_IF
     ]
+    return {"outcome": _worst(conditions), "conditions": conditions} if conditions else None
+
+
+def gate_with(report: AuditContents, told: Iterable[tuple[str, str, str]]) -> dict[str, Any] | None:
+    """Return a report's gate with further conditions that must hold; None without any.
+
+    Parameters
+    ----------
+    report : AuditReport
+    told : iterable of tuple
+        Of each condition its text, "passed", "failed" or "undecided", and the reason.
+    """
+    gate = gate_of_report(report)
+    kept = {each["condition"]: each for each in (gate["conditions"] if gate else [])}
+    for condition, outcome, reason in told:
+        kept[condition] = {"condition": condition, "fails_if": False}
+        kept[condition] |= {"outcome": outcome, "reason": reason}
+    conditions = list(kept.values())
     return {"outcome": _worst(conditions), "conditions": conditions} if conditions else None
 
 

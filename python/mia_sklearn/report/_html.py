@@ -1,17 +1,23 @@
-"""The report as one page that needs nothing else: no script, no font, no request."""
+"""The report as one page that needs nothing else: no other file, no font, no request.
+
+Everything on it can be read without its script, which sorts and filters the list of records.
+"""
 
 from __future__ import annotations
 
 import base64
 import functools
 import hashlib
-import html
 import io
-from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._summary import summarize
+from .._process._docs import DOCS, finding_page
+from .._process._notebook import marked
+from ._glossary import glossary
+from ._scale import STEPS
+from ._summary import Summary, summarize
 
 if TYPE_CHECKING:
     import jinja2
@@ -22,7 +28,13 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_html(report: AuditContents, fingerprint: str = "", *, records: bool = True) -> str:
+def render_html(
+    report: AuditContents,
+    fingerprint: str = "",
+    *,
+    records: bool = True,
+    before: AuditContents | None = None,
+) -> str:
     """Return the report as an HTML document.
 
     Parameters
@@ -32,6 +44,8 @@ def render_html(report: AuditContents, fingerprint: str = "", *, records: bool =
         Printed at the end, to tell which file of numbers the page belongs to.
     records : bool, default=True
         Whether the page may name records. Curves, which name none, are drawn all the same.
+    before : AuditContents, default=None
+        An earlier report, whose numbers stand beside these where it has them.
 
     Returns
     -------
@@ -39,33 +53,77 @@ def render_html(report: AuditContents, fingerprint: str = "", *, records: bool =
     """
     from markupsafe import Markup
 
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    # The policy names the one style sheet by its digest: nothing that slipped into the page,
-    # were escaping ever to fail, could run, load or restyle it.
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, script = (
+        (_TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
+    )
+    summary = summarize(report if records else report.without_records())
     return _template().render(
-        summary=summarize(report if records else replace(report, records=report.records.iloc[:0])),
+        summary=summary,
+        groups=_groups(summary),
+        gate=_gate(report),
+        earlier={} if before is None else _numbers(summarize(before.without_records())),
+        before=None if before is None else before.info,
+        glossary=glossary(summary.unit),
         style=Markup(style),
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'",
+        script=Markup(script),
+        # The policy names the one style sheet and the one script by their digests: nothing that
+        # slipped into the page, were escaping ever to fail, could run, load or restyle it.
+        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src "
+        f"'{_digest(script)}'; img-src data:; base-uri 'none'; form-action 'none'",
         roc=_roc(report) if len(report.records) else "",
         scores=_scores(report) if len(report.records) else "",
         fingerprint=fingerprint,
     )
 
 
-def render_notebook(report: AuditContents) -> str:
-    """Return the page in a frame, so that its style and the notebook's stay apart."""
-    page = html.escape(render_html(report), quote=True)
-    return (
-        f'<iframe srcdoc="{page}" sandbox title="Membership-inference audit" '
-        'width="100%" height="720" frameborder="0"></iframe>'
-    )
+def _numbers(summary: Summary) -> dict[tuple[str, str], str]:
+    """Return the numbers of a report by attack, or slice, and measure."""
+    rows = [(row["slice"], row) for row in summary.slices]
+    rows += [(attack["attack"], row) for attack in summary.metrics for row in attack["rows"]]
+    return {(name, row["measure"]): f"{row['estimate']} ({row['interval']})" for name, row in rows}
+
+
+def _gate(report: AuditContents) -> list[dict[str, str]]:
+    """Return what conditions agreed in advance came to, where they were kept in full."""
+    gate = report.info.get("gate")
+    kept = gate.get("conditions") if isinstance(gate, dict) else None
+    return [
+        {
+            "condition": str(each.get("condition", "")),
+            "asked": "must not hold" if each.get("fails_if") else "must hold",
+            "outcome": str(each.get("outcome", "")),
+            "reason": str(each.get("reason") or ""),
+        }
+        for each in (kept if isinstance(kept, list) else [])
+        if isinstance(each, dict)
+    ]
+
+
+def _groups(summary: Summary) -> list[dict[str, Any]]:
+    """Return the measures of each slice, with what is shown of it where they are folded."""
+    found = []
+    for name, measured in groupby(summary.slices, key=lambda row: row["slice"]):
+        rows = list(measured)
+        first = rows[0]
+        found.append(
+            {
+                "name": name,
+                "brief": f"{first['measure']} {first['estimate']} ({first['interval']})",
+                "sizes": f"{first['sizes']} {summary.unit.many}: members and non-members",
+                "rows": rows,
+            }
+        )
+    return found
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 @functools.cache
 def _template() -> jinja2.Template:
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -74,6 +132,8 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["marked"] = lambda text: Markup(marked(text))
+    environment.globals |= {"docs": DOCS, "finding_page": finding_page, "steps": STEPS}
     return environment.get_template("report.html")
 
 

@@ -12,15 +12,23 @@ if TYPE_CHECKING:
 
     from ._finding import Severity
 
-__all__ = ["LISTED_AT", "SINGLED_OUT_AT", "Leak", "read_leak", "two_counts"]
+__all__ = [
+    "LISTED_AT",
+    "SERIOUS_AUC",
+    "SERIOUS_GAIN",
+    "SINGLED_OUT_AT",
+    "Leak",
+    "read_leak",
+    "two_counts",
+]
 
 # The false discovery rate at which a record counts as standing out.
 LISTED_AT = 0.1
 # Whoever errs more often than this singles nobody out.
 SINGLED_OUT_AT = 0.01
 # From here on a leak is serious: see `Leak.severity`.
-_SERIOUS_AUC = 0.7
-_SERIOUS_GAIN = 10
+SERIOUS_AUC = 0.7
+SERIOUS_GAIN = 10
 
 
 class Leak(NamedTuple):
@@ -73,8 +81,8 @@ def _severity(degree: str, rates: pd.DataFrame, auc: Any | None) -> Severity:
     if degree not in ("singled", "apart"):
         return "info"
     low = rates[rates["at"] <= SINGLED_OUT_AT]
-    large = (low["low"] >= _SERIOUS_GAIN * low["at"]).any()
-    return "serious" if large or (auc is not None and auc.low >= _SERIOUS_AUC) else "warning"
+    large = (low["low"] >= SERIOUS_GAIN * low["at"]).any()
+    return "serious" if large or (auc is not None and auc.low >= SERIOUS_AUC) else "warning"
 
 
 def two_counts(leak: Leak, n_listed: int | None, unit: Unit) -> str:

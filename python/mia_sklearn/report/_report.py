@@ -48,6 +48,10 @@ class AuditReport(AuditContents):
     info : dict
         How it was computed, as plain JSON values: ``headline`` (the attack fixed in advance whose
         numbers make the verdict), ``attacks``, ``confidence``, sizes, versions, timings.
+    features : DataFrame, default=None
+        What the members that are most exposed look like, as text: one column per feature, its
+        index that of their rows in `records`. None where there is no such thing: the unit is a
+        person, a record has more than 40 features, or they were not kept.
 
     See Also
     --------
@@ -264,6 +268,6 @@ class AuditReport(AuditContents):
         return render_text(self)
 
     def _repr_html_(self) -> str:
-        from ._html import render_notebook
+        from ._notebook import render_notebook
 
         return render_notebook(self)

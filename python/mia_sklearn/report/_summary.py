@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._process._printable import printable
-from ..stats._listing import list_members
 from . import _wording as wording
-from ._counted import PERSON, RECORD, Unit, capital
+from ._counted import PERSON, Unit, capital, unit_of
+from ._exposed import alone, exposed
+from ._exposed import listed as listed_in_words
 from ._gate import gate_in_words
-from ._leak import INFERRED_AT, LISTED_AT, Leak, read_leak, two_counts
+from ._leak import LISTED_AT, Leak, read_leak, two_counts
+from ._scale import Scale, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from ._contents import AuditContents
     from ._finding import Finding
 
-N_SHOWN = 20
-# A model whose accuracy on its own records is no further above that on others.
-_GENERALISES = 0.05
 _SEVERITIES = ("serious", "warning", "info")
 _FACTS = {
     "model": "Model under audit",
@@ -77,13 +76,16 @@ class Summary:
         Whether the headline attack tells members from non-members, does not, or the records, a
         control or a finding do not allow a verdict.
     metrics : list of dict
-        One per attack: ``attack``, ``attacker`` and ``rows``.
+        One per attack: ``attack``, ``attacker``, ``rows``, and in ``brief`` its main numbers.
+    n_exposed : int
+        How many members there are, of whom `exposed` lists the first.
     """
 
     title: str
     created: str
     verdict: str
     tone: Tone
+    scale: Scale
     attacker: str
     tiles: list[dict[str, str]]
     findings: list[Finding]
@@ -91,6 +93,7 @@ class Summary:
     slices: list[dict[str, str]]
     unit: Unit
     exposed: list[dict[str, Any]]
+    n_exposed: int
     exposed_note: str
     alone: dict[str, Any] | None
     controls: list[dict[str, str]]
@@ -106,16 +109,17 @@ def summarize(report: AuditContents) -> Summary:
     """Put a report into words."""
     info = report.info
     headline = _rows(report, info["headline"])
-    leak, unit = read_leak(headline), _unit(report)
+    leak, unit = read_leak(headline), unit_of(report.info)
     tone, verdict = _verdict(report, headline, leak)
     coverage = [_covered(row) for row in report.coverage.itertuples()]
-    listed, exposed_note = _listed(report)
+    listed, exposed_note = listed_in_words(report)
     joined = two_counts(leak, listed, unit)
     return Summary(
         title=str(info.get("title") or "Membership-inference audit"),
         created=str(info.get("created") or ""),
         verdict=verdict,
         tone=tone,
+        scale=scale_of(leak, decided=not report.doubts, n_listed=listed),
         attacker=_attacker(report, info["headline"]),
         tiles=_tiles(report, leak, listed),
         findings=sorted(
@@ -126,6 +130,7 @@ def summarize(report: AuditContents) -> Summary:
             {
                 "attack": attack,
                 "attacker": _attacker(report, attack),
+                "brief": _brief(read_leak(_rows(report, attack))),
                 "rows": [_measured(row) for row in _rows(report, attack).itertuples()],
             }
             for attack in report.attacks
@@ -136,9 +141,10 @@ def summarize(report: AuditContents) -> Summary:
             if row.slice != "all" and row.attack == info["headline"]
         ],
         unit=unit,
-        exposed=[_exposed(row, report) for _, row in report.most_exposed(N_SHOWN).iterrows()],
+        exposed=exposed(report),
+        n_exposed=int((report.records["member"] == 1).sum()),
         exposed_note=f"{exposed_note} {joined}".rstrip(),
-        alone=_alone(report),
+        alone=alone(report),
         controls=[_control(row) for row in report.controls.itertuples()],
         run=[row for row in coverage if row["status"] == "run"],
         not_run=[row for row in coverage if row["status"] != "run"],
@@ -165,10 +171,6 @@ def verdict_of(report: AuditContents) -> str:
     return printable(_verdict(report, rows, read_leak(rows))[1])
 
 
-def _unit(report: AuditContents) -> Unit:
-    return PERSON if report.info.get("unit") == "person" else RECORD
-
-
 def _rows(report: AuditContents, attack: str) -> pd.DataFrame:
     metrics = report.metrics
     return metrics[(metrics["attack"] == attack) & (metrics["slice"] == "all")]
@@ -178,7 +180,7 @@ def _verdict(report: AuditContents, rows: pd.DataFrame, leak: Leak) -> tuple[Ton
     """Say what one attack shows, fixed in advance; what puts it in doubt comes first."""
     attack = report.info["headline"]
     confidence = wording.percent(report.info["confidence"])
-    unit = _unit(report)
+    unit = unit_of(report.info)
     members = capital(unit.members)
     said = (_rate_in_words(leak.rate, confidence, unit), _auc_in_words(leak.auc, confidence))
     numbers = ", and ".join(text for text in said if text)
@@ -220,7 +222,7 @@ def _auc_in_words(auc: Any | None, confidence: str) -> str:
 
 def _tiles(report: AuditContents, leak: Leak, listed: int | None) -> list[dict[str, str]]:
     tiles = []
-    rate, auc, unit = leak.rate, leak.auc, _unit(report)
+    rate, auc, unit = leak.rate, leak.auc, unit_of(report.info)
     confidence = wording.percent(report.info["confidence"])
     if rate is not None:
         tiles.append(
@@ -262,12 +264,24 @@ def _tiles(report: AuditContents, leak: Leak, listed: int | None) -> list[dict[s
     return tiles
 
 
+def _brief(leak: Leak) -> str:
+    """Return the main numbers of an attack, for where its table is folded."""
+    said = []
+    if leak.auc is not None:
+        said.append(f"AUC {wording.measured('auc', leak.auc.estimate)}")
+    if leak.rate is not None:
+        share = wording.percent(leak.rate.estimate)
+        said.append(f"{share} identified at {wording.percent(leak.rate.at)} false alarms")
+    return ", ".join(said)
+
+
 def _measured(row: Any) -> dict[str, str]:
     metric, prior = str(row.metric), getattr(row, "prior", math.nan)
     estimate = "withheld"
     if not wording.missing(row.estimate):
         estimate = wording.measured(metric, row.estimate)
     return {
+        "metric": metric,
         "measure": wording.measure(metric, row.at, prior),
         "estimate": estimate,
         "interval": wording.interval(metric, row.low, row.high),
@@ -309,110 +323,6 @@ def _control(row: Any) -> dict[str, str]:
         "result": result,
         "numbers": " ".join(numbers),
         "note": "" if wording.missing(row.note) else str(row.note),
-    }
-
-
-def _exposed(row: pd.Series, report: AuditContents) -> dict[str, Any]:
-    name, about = ("group", "n_rows") if _unit(report) is PERSON else ("row", "label")
-    index = str(row.get("index", row[name]))
-    return {
-        "set": str(row["set"]),
-        "row": str(row[name]),
-        # What the data frame calls it, where that is not its position.
-        "index": index if index != str(row[name]) else "",
-        "label": str(row.get(about, "-")),
-        "score": f"{row[report.info['headline']]:.3f}",
-        "p": wording.small(row["p_value"]),
-        "q": wording.small(row["q_value"]),
-        "listed": bool(row["q_value"] <= LISTED_AT),
-    }
-
-
-def _listed(report: AuditContents) -> tuple[int | None, str]:
-    """Count the members that stand out, and the non-members that would have on the same terms."""
-    records, unit = report.records, _unit(report)
-    if records.empty:
-        return None, f"The list of {unit.many} was not kept with this report."
-    member = records["member"] == 1
-    if records.loc[member, "p_value"].isna().all():
-        return None, (
-            f"No p-values for single {unit.many}: they need reference models that train on as many "
-            "records as the model under audit. The order is that of the headline attack's score."
-        )
-    seed = int(report.info.get("random_state") or 0)
-    listing = list_members(records["p_value"].to_numpy(), member.to_numpy(), LISTED_AT, seed)
-    doubtful = listing.n_members > 0 and not listing.sure
-    text = (
-        f"{wording.count(listing.n_members)} of {wording.count(member.sum())} members "
-        f"{'are listed' if doubtful else 'stand out'} when "
-        f"{wording.percent(LISTED_AT)} of the list may be errors (Benjamini-Hochberg). p: how "
-        f"often a {unit.one} that was not in the training set would look as much like a member, on "
-        f"average over {unit.many}. q: the share of errors expected in the list down to this "
-        f"{unit.one}."
-    )
-    if listing.n_members and listing.of_others:
-        text += (
-            f" On the same terms {wording.percent(listing.n_others / listing.of_others)} of the "
-            "non-members would have been listed."
-        )
-    if doubtful:
-        text += " That members are surely listed more often than others is not shown."
-    return None if doubtful else listing.n_members, text
-
-
-def _alone(report: AuditContents) -> dict[str, Any] | None:
-    """Return what there is to say of vulnerable records; None where nobody looked for them."""
-    records, info = report.records, report.info
-    if records.empty or "vulnerable" not in records or "vulnerable_records" not in info:
-        return None
-    used = info["vulnerable_records"]
-    gap = info["target_train_accuracy"] - info["target_test_accuracy"]
-    generalises = gap <= _GENERALISES
-    found = records[records["vulnerable"] == 1]
-    members = found[found["member"] == 1].sort_values(["p_value", "expected_neighbors"])
-    note = (
-        f"A record is vulnerable when fewer than {used['beta']:g} of its neighbours are expected "
-        f"among {wording.count(used['train_size'])} training records, neighbours being records "
-        f"which the reference models see at a cosine distance below {used['delta']:g}. "
-    )
-    if found.empty:
-        least = records["expected_neighbors"].min()
-        note += f"No record is: the least expected number of neighbours is {least:.3g}."
-    else:
-        inferred = found["p_value"] <= INFERRED_AT
-        right = int((inferred & (found["member"] == 1)).sum())
-        note += (
-            f"{wording.count(len(members))} members and {wording.count(len(found) - len(members))} "
-            f"non-members are. At p <= {INFERRED_AT:g} the attack recognises "
-            f"{wording.count(right)} of these members and wrongly names "
-            f"{wording.count(int(inferred.sum()) - right)} of these non-members. "
-        )
-        note += (
-            "The model does about as well on other records as on its own "
-            f"({wording.percent(info['target_train_accuracy'])} and "
-            f"{wording.percent(info['target_test_accuracy'])} right): that alone does not protect "
-            "them."
-            if generalises
-            else "The model overfits besides, so that others are at risk too."
-        )
-    return {
-        "title": (
-            "Records at risk although the model generalises"
-            if generalises
-            else "Records at risk because they stand alone"
-        ),
-        "note": note,
-        "records": [
-            {
-                "set": str(row["set"]),
-                "row": str(row["row"]),
-                "label": str(row["label"]),
-                "neighbors": f"{row['expected_neighbors']:.3g}",
-                "p": wording.small(row["p_value"]),
-                "q": wording.small(row["q_value"]),
-            }
-            for _, row in members.head(N_SHOWN).iterrows()
-        ],
     }
 
 

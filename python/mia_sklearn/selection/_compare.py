@@ -192,7 +192,9 @@ def compare_defenses(
         "random_state": seed,
     }
     rows, report = _measure_all(named, data, options, progress)
-    frame = _laid_out(rows, baseline)
+    from ._shown import ComparisonFrame
+
+    frame = ComparisonFrame(_laid_out(rows, baseline))
     frame.attrs = {
         "headline": report.info["headline"],
         "baseline": baseline,

@@ -31,6 +31,8 @@ from ._found_queries import FoundQueries, influence_of, laid_side_by_side
 if TYPE_CHECKING:
     import pandas as pd
 
+from ..._process._docs import Documented
+
 __all__ = ["EnhancingRecords"]
 
 _LARGEST_SEED = 2**31 - 1
@@ -38,7 +40,7 @@ _LARGEST_SEED = 2**31 - 1
 _FEW_FEATURES = 50
 
 
-class EnhancingRecords(BaseEstimator):
+class EnhancingRecords(Documented, BaseEstimator):
     """Find queries that tell whether a record was trained on, without asking about the record.
 
     References are trained on the attacker's records, then once more with the record under test.

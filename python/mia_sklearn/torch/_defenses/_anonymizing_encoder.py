@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..._models._random import seeded
+from ..._process._docs import Documented
 from ...disclosure._private_labels import class_codes
 from .._targets._inputs import check_device
 
@@ -24,7 +25,9 @@ __all__ = ["AnonymizingEncoder"]
 _ROWS_PER_CHUNK = 8192
 
 
-class AnonymizingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class AnonymizingEncoder(
+    Documented, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     r"""Encode records such that a public label can be told from them and a private one cannot.
 
     Threat model: protects against attackers who see encoded records, and learn the private label

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 
 from ..._models._kinds import is_net
 from ..._models._random import seeded
+from ..._process._docs import Documented
 from ..._records._checked import check_records
 from ..._records._rows import positions, take_rows
 from .._targets._inputs import as_input, check_device
@@ -27,7 +28,7 @@ _PROBE_ROWS = 64
 _POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
-class FederatedTraining(BaseEstimator):
+class FederatedTraining(Documented, BaseEstimator):
     """Federated averaging, simulated on one machine, with places for an attacker.
 
     In each round the server sends the global parameters to every participant, each trains on

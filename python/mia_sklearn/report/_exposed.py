@@ -1,0 +1,153 @@
+"""Single records, or people, in words: who is exposed, who stands out, who stands alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..stats._listing import list_members
+from . import _wording as wording
+from ._counted import PERSON, unit_of
+from ._leak import INFERRED_AT, LISTED_AT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ._contents import AuditContents
+
+__all__ = ["N_SHOWN", "alone", "exposed", "listed"]
+
+# How many a page shows, whatever their number.
+N_SHOWN = 100
+_N_ALONE = 20
+# A model whose accuracy on its own records is no further above that on others.
+_GENERALISES = 0.05
+
+
+def exposed(report: AuditContents) -> list[dict[str, Any]]:
+    """Return the members that the headline attack is surest about, the first `N_SHOWN`."""
+    if report.records.empty:
+        return []
+    found = report.most_exposed(N_SHOWN)
+    return [_exposed(rank, row, report) for rank, (_, row) in enumerate(found.iterrows(), 1)]
+
+
+def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]:
+    name, about = ("group", "n_rows") if unit_of(report.info) is PERSON else ("row", "label")
+    index = str(row.get("index", row[name]))
+    score = float(row[report.info["headline"]])
+    return {
+        "rank": rank,
+        "set": str(row["set"]),
+        "row": str(row[name]),
+        # What the data frame calls it, where that is not its position.
+        "index": index if index != str(row[name]) else "",
+        "label": str(row.get(about, "-")),
+        "score": f"{score:.3f}",
+        "p": wording.small(row["p_value"]),
+        "q": wording.small(row["q_value"]),
+        "listed": bool(row["q_value"] <= LISTED_AT),
+        "features": _features(row.name, report),
+        # What a reader may sort by, as numbers; what is missing comes last.
+        "order": {
+            "score": score,
+            **{
+                key: 2.0 if wording.missing(row[f"{key}_value"]) else float(row[f"{key}_value"])
+                for key in ("p", "q")
+            },
+        },
+    }
+
+
+def _features(place: Any, report: AuditContents) -> list[tuple[str, str]]:
+    features = report.features
+    if features is None or place not in features.index:
+        return []
+    return [(str(name), str(value)) for name, value in features.loc[place].items()]
+
+
+def listed(report: AuditContents) -> tuple[int | None, str]:
+    """Count the members that stand out, and the non-members that would have on the same terms."""
+    records, unit = report.records, unit_of(report.info)
+    if records.empty:
+        return None, f"The list of {unit.many} was not kept with this report."
+    member = records["member"] == 1
+    if records.loc[member, "p_value"].isna().all():
+        return None, (
+            f"No p-values for single {unit.many}: they need reference models that train on as many "
+            "records as the model under audit. The order is that of the headline attack's score."
+        )
+    seed = int(report.info.get("random_state") or 0)
+    listing = list_members(records["p_value"].to_numpy(), member.to_numpy(), LISTED_AT, seed)
+    doubtful = listing.n_members > 0 and not listing.sure
+    text = (
+        f"{wording.count(listing.n_members)} of {wording.count(member.sum())} members "
+        f"{'are listed' if doubtful else 'stand out'} when "
+        f"{wording.percent(LISTED_AT)} of the list may be errors (Benjamini-Hochberg). p: how "
+        f"often a {unit.one} that was not in the training set would look as much like a member, on "
+        f"average over {unit.many}. q: the share of errors expected in the list down to this "
+        f"{unit.one}."
+    )
+    if listing.n_members and listing.of_others:
+        text += (
+            f" On the same terms {wording.percent(listing.n_others / listing.of_others)} of the "
+            "non-members would have been listed."
+        )
+    if doubtful:
+        text += " That members are surely listed more often than others is not shown."
+    return None if doubtful else listing.n_members, text
+
+
+def alone(report: AuditContents) -> dict[str, Any] | None:
+    """Return what there is to say of vulnerable records; None where nobody looked for them."""
+    records, info = report.records, report.info
+    if records.empty or "vulnerable" not in records or "vulnerable_records" not in info:
+        return None
+    used = info["vulnerable_records"]
+    gap = info["target_train_accuracy"] - info["target_test_accuracy"]
+    generalises = gap <= _GENERALISES
+    found = records[records["vulnerable"] == 1]
+    members = found[found["member"] == 1].sort_values(["p_value", "expected_neighbors"])
+    note = (
+        f"A record is vulnerable when fewer than {used['beta']:g} of its neighbours are expected "
+        f"among {wording.count(used['train_size'])} training records, neighbours being records "
+        f"which the reference models see at a cosine distance below {used['delta']:g}. "
+    )
+    if found.empty:
+        least = records["expected_neighbors"].min()
+        note += f"No record is: the least expected number of neighbours is {least:.3g}."
+    else:
+        inferred = found["p_value"] <= INFERRED_AT
+        right = int((inferred & (found["member"] == 1)).sum())
+        note += (
+            f"{wording.count(len(members))} members and {wording.count(len(found) - len(members))} "
+            f"non-members are. At p <= {INFERRED_AT:g} the attack recognises "
+            f"{wording.count(right)} of these members and wrongly names "
+            f"{wording.count(int(inferred.sum()) - right)} of these non-members. "
+        )
+        note += (
+            "The model does about as well on other records as on its own "
+            f"({wording.percent(info['target_train_accuracy'])} and "
+            f"{wording.percent(info['target_test_accuracy'])} right): that alone does not protect "
+            "them."
+            if generalises
+            else "The model overfits besides, so that others are at risk too."
+        )
+    return {
+        "title": (
+            "Records at risk although the model generalises"
+            if generalises
+            else "Records at risk because they stand alone"
+        ),
+        "note": note,
+        "records": [
+            {
+                "set": str(row["set"]),
+                "row": str(row["row"]),
+                "label": str(row["label"]),
+                "neighbors": f"{row['expected_neighbors']:.3g}",
+                "p": wording.small(row["p_value"]),
+                "q": wording.small(row["q_value"]),
+            }
+            for _, row in members.head(_N_ALONE).iterrows()
+        ],
+    }

@@ -35,6 +35,7 @@ def telling(make_report):
         digests={"train": "4711" * 16, "references": "4711" * 16, "model_file": "ab" * 32},
         gate={"auc > 0.6": "holds"},
     )
+    report.features = pd.DataFrame({SECRET: [SECRET]}, index=[0], dtype=object)
     records = report.records
     records.insert(2, "index", [f"{SECRET} {i}" for i in range(len(records))])
     records["slice_who"] = np.where(np.arange(len(records)) == 3, SECRET, "others")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def content_of(folder):
 @pytest.fixture(autouse=True)
 def no_page(monkeypatch):
     """Pages are looked at elsewhere, and cost most of the time."""
-    monkeypatch.setattr(_html, "render_html", lambda report, mark, records=True: "")
+    monkeypatch.setattr(_html, "render_html", lambda *given, **options: "")
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,19 @@ def real():
     options = {"n_references": 2, "attacks": ["threshold", "lira"], "controls": False}
     slices = {"half": np.arange(120) % 2 == 1}
     return audit(model, *given, slices=slices, random_state=0, progress=False, **options)
+
+
+def test_what_the_exposed_look_like_is_kept_with_them_alone(real, tmp_path):
+    assert list(real.features) == ["a", "b"]
+    real.save(tmp_path)
+    assert_frame_equal(AuditReport.load(tmp_path).features, real.features, check_exact=True)
+    real.save(tmp_path, records=False)
+    assert content_of(tmp_path)["features"] is None
+    assert AuditReport.load(tmp_path).features is None
+    # Names of features may occur twice.
+    twice = replace(real, features=real.features.set_axis(["a", "a"], axis=1))
+    twice.save(tmp_path)
+    assert_frame_equal(AuditReport.load(tmp_path).features, twice.features, check_exact=True)
 
 
 @pytest.mark.parametrize("kind", ["rows", "evidence", "parquet", "real", "gate", "hostile"])

@@ -217,7 +217,13 @@ def _encode_report(report: AuditContents) -> dict[str, Any]:
     for name in _TABLES:
         if name != "records":
             content["columns"][name], content[name] = encode_rows(getattr(report, name))
-    return content | {"records": None}
+    features = None
+    if report.features is not None:
+        # By place, not by name: names of features may occur twice.
+        rows = [list(map(str, row)) for row in report.features.to_numpy()]
+        names, of = (list(axis) for axis in (report.features.columns, report.features.index))
+        features = encode({"of": of, "names": names, "rows": rows})
+    return content | {"features": features, "records": None}
 
 
 def _nulls(value: Any) -> Any:
@@ -251,7 +257,8 @@ def _decode_report(
     info = decode(content["info"])
     if not isinstance(info, dict):
         raise TypeError("info is no dict")
-    report = kind(**tables, findings=findings, info=info)
+    features = _features(content)
+    report = kind(**tables, findings=findings, info=info, features=features)
     if not 0 < float(info["confidence"]) < 1:
         raise ValueError("confidence must lie between 0 and 1")
     if len(set(report.attacks)) != len(report.attacks):
@@ -272,6 +279,16 @@ def _tables(content: dict[str, Any], folder: Path) -> dict[str, pd.DataFrame]:
     if "records" not in tables:
         tables["records"] = read_parquet(folder, records, columns["records"])
     return tables
+
+
+def _features(content: dict[str, Any]) -> pd.DataFrame | None:
+    """Return what the most exposed look like, where that was kept."""
+    import pandas as pd
+
+    kept = content.get("features")
+    if kept is None:
+        return None
+    return pd.DataFrame(kept["rows"], kept["of"], kept["names"], dtype=object)
 
 
 def _check_records(report: AuditContents) -> None:

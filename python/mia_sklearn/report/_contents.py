@@ -33,7 +33,14 @@ class AuditContents:
         self.findings = Findings(self.findings)
 
     def without_records(self) -> Self:
-        """Return the same report naming nobody: counts and rates, no record and no feature."""
+        """Return the report without its records, and without what they look like.
+
+        Returns
+        -------
+        AuditReport
+            Texts and parameters that quote the data stay: ``save(folder, records=False)`` leaves
+            these out too.
+        """
         return replace(self, records=self.records.iloc[:0], features=None)
 
     @property

@@ -86,7 +86,18 @@ class SignOff:
     not_answered: tuple[str, ...]
 
     def titles_of(self, topic: Topic) -> str:
-        """Return the titles of the parts that answer a topic; empty where none does."""
+        """Return the titles of the parts that answer a topic.
+
+        Parameters
+        ----------
+        topic : Topic
+            One of `frameworks`.
+
+        Returns
+        -------
+        str
+            Empty where no part does.
+        """
         titles = {part.name: part.title for part in self.parts}
         return "; ".join(titles[name] for name in topic.answered_in)
 

@@ -141,7 +141,7 @@ def test_what_cannot_be_compared_is_refused(make_report, tmp_path):
     now.save(tmp_path)
     content = json.loads((tmp_path / "audit.json").read_text("utf-8"))
     (tmp_path / "audit.json").write_text(json.dumps({"format": 7, "rows": content["metrics"]}))
-    with pytest.raises(ValueError, match=r"has format 7.* reads 1. Read it with the later version"):
+    with pytest.raises(ValueError, match=r"has format 7.* 1 and 2. It was saved by a later one"):
         now.compare(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from hashlib import sha256
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -224,7 +225,12 @@ def test_verdict_and_gate_come_first_and_last(case, run, tmp_path):
     gated = run(*audited(case, *SMALL, "--fail-if", "auc > .55", "--output", "out"))
     lines = gated.out.splitlines()
     assert lines[0] == lines[-1] == "gate: FAILED (exit 1)" and lines[1] == report.verdict
-    assert AuditReport.load("out").info["gate"] == {"auc > 0.55": "holds"}
+    report = AuditReport.load("out")
+    kept = report.info["gate"]["conditions"]
+    asked = [(each["condition"], each["fails_if"], each["outcome"]) for each in kept]
+    assert (report.info["gate"]["outcome"], asked) == ("failed", [("auc > 0.55", True, "failed")])
+    digest = sha256((case / "model.skops").read_bytes()).hexdigest()
+    assert report.info["digests"]["model_file"] == digest
     whole = run(*audited(case, *SMALL, "--verbose"))
     assert "How it was computed" in whole.out and "How it was computed" not in result.out
 

@@ -264,7 +264,7 @@ def test_a_report_that_cannot_be_saved_whole_is_printed_and_the_rest_is_saved(
     assert "--fail-if auc > 0.99" in result.out
     report = AuditReport.load(tmp_path)
     assert report.verdict in result.out
-    assert report.info["gate"].keys() == {"auc > 0.99"}
+    assert [each["condition"] for each in report.info["gate"]["conditions"]] == ["auc > 0.99"]
     assert (tmp_path / "records.csv").exists()
 
 

@@ -108,11 +108,15 @@ def test_a_gate_passes_fails_or_is_undecided(suite, pytester, tmp_path):
     assert lines[4] == f"the whole report: {folder / 'index.html'}"
     assert "What is undecided fails, unless allow_undecided=True." in result.text
     # Kept beside the report, in JUnit XML, and at the end of the run.
-    assert AuditReport.load(folder).info["gate"] == {
-        "auc <= 0.99": "holds",
-        "auc <= 0.5": "violated",
-        "tpr@0.01 <= 0.5": "open",
-    }
+    gate = AuditReport.load(folder).info["gate"]
+    assert gate["outcome"] == "failed"
+    assert [
+        (each["condition"], each["fails_if"], each["outcome"]) for each in gate["conditions"]
+    ] == [
+        ("auc <= 0.99", False, "passed"),
+        ("auc <= 0.5", False, "failed"),
+        ("tpr@0.01 <= 0.5", False, "undecided"),
+    ]
     found = properties(pytester.path / "junit.xml")
     assert found["test_passes"]["privacy: auc <= 0.95"].startswith("PASSED: auc of threshold is 0.")
     assert found["test_fails"]["privacy: auc <= 0.5"].startswith("FAILED: auc of threshold is 0.8")

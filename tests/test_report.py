@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from mia_sklearn._audit._findings import Context
 from mia_sklearn._audit._findings._of_leak import SingledOut
-from mia_sklearn.report import AuditReport, Finding
+from mia_sklearn.report import AuditReport, Finding, _record_files
 from mia_sklearn.report import _wording as wording
 from mia_sklearn.report._html import render_html
 from mia_sklearn.report._summary import summarize
@@ -337,6 +337,7 @@ def test_saving_twice_gives_the_same_bytes(report, folder, tmp_path):
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("many", [False, True], ids=["rows", "parquet"])
 @pytest.mark.parametrize(
     "column",
     [
@@ -351,14 +352,25 @@ def test_saving_twice_gives_the_same_bytes(report, folder, tmp_path):
         pd.array([0.1, None, 0.3, 4, 5, 6, 7, 8], dtype="Float64"),
         ["", "001", "None", "nan", "NA", "é\u2028\x00", "'", "1e5"],
         pd.Series(["a", 1, 2.5, None, True, np.nan, pd.NA, -np.inf], dtype=object),
+        pd.Series(["a", None, "1", None, "", "a", "b", None], dtype=object),
+        pd.Series(["a", np.nan, "1", np.nan, "", "a", "b", np.nan], dtype=object),
+        pd.Series([True, pd.NA, False] + [pd.NA] * 5, dtype=object),
+        pd.array(["a", None, "1", None, "", "a", "b", None], dtype="string"),
+        pd.Series([None] * 8, dtype=object),
+        pd.Series([{"a": 1}, [1], (1, (2, "b")), "[1]", '{"": "nan"}', 1, 2, 3], dtype=object),
     ],
     ids=["float64", "float32", "int64", "uint64", "int8", "bool", "Int64", "boolean", "Float64",
-         "text", "object"],
+         "text", "object", "text or None", "text or NaN", "truths or NA", "string", "nothing",
+         "nested"],
 )  # fmt: skip
-def test_every_kind_of_column_survives(make_report, tmp_path, column):
+def test_every_kind_of_column_survives(make_report, tmp_path, monkeypatch, column, many):
+    if many:
+        pytest.importorskip("pyarrow")
+        monkeypatch.setattr(_record_files, "MANY", 5)
     report = make_report(n=4)
     report.records["slice_x"] = column
     report.save(tmp_path)
+    assert (tmp_path / "records.parquet").exists() == many
     loaded = AuditReport.load(tmp_path).records["slice_x"]
     original = report.records["slice_x"]
     assert loaded.dtype == original.dtype
@@ -473,8 +485,9 @@ def test_load_notices_changes(folder, tmp_path):
 
 def test_load_of_a_later_format(folder, tmp_path):
     text = (folder / "audit.json").read_text()
-    (tmp_path / "audit.json").write_text(text.replace('"format":1', '"format":2', 1))
-    with pytest.raises(ValueError, match="has format 2, this version of mia-sklearn reads 1"):
+    (tmp_path / "audit.json").write_text(text.replace('"format":2', '"format":3', 1))
+    said = r"has format 3, this version of mia-sklearn reads 1 and 2\. .*upgrade to read it\."
+    with pytest.raises(ValueError, match=said):
         AuditReport.load(tmp_path)
 
 

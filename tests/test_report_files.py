@@ -19,7 +19,7 @@ SURROGATE = "half \ud83d of it"
 def save_as(content, folder):
     """Write what a tamperer would: changed content under a mark that is right."""
     content = {name: part for name, part in content.items() if name != "fingerprint"}
-    version = content.pop("format", 1)
+    version = content.pop("format", 2)
     try:
         mark = _store.fingerprint(content)
     except (ValueError, TypeError, RecursionError):
@@ -127,27 +127,32 @@ def test_a_folder_in_place_of_the_file(tmp_path):
         AuditReport.load(tmp_path)
 
 
-def of_records(content, name):
-    return next(column for column in content["records"] if column["name"] == name)
+def set_all(content, name, value, table="records", dtype=None):
+    for row in content[table]:
+        row[name] = value
+    if dtype is not None:
+        next(c for c in content["columns"][table] if c["name"] == name)["dtype"] = dtype
 
 
 TAMPERED = {
-    "columns of two lengths": lambda c: c["records"][0]["values"].pop(),
-    "a column twice": lambda c: c["records"].append(c["records"][0]),
-    "scores in words": lambda c: c["records"][4].update(dtype="object", values=["a"] * 80),
+    "a row without a cell": lambda c: c["records"][0].pop("row"),
+    "a row with one more": lambda c: c["metrics"][0].update(more=1),
+    "a column twice": lambda c: c["columns"]["records"].append(c["columns"]["records"][0]),
+    "scores in words": lambda c: set_all(c, "stacked", "a", dtype="object"),
     "no headline": lambda c: c["info"].pop("headline"),
     "another headline": lambda c: c["info"].update(headline="oracle"),
     "sure beyond measure": lambda c: c["info"].update(confidence=7),
     "a finding of numbers": lambda c: c["findings"][0].update(title=1),
     "a severity of its own": lambda c: c["findings"][0].update(severity="fatal"),
-    "members twice over": lambda c: of_records(c, "member").update(values=[2] * 80),
-    "members by half": lambda c: of_records(c, "member").update(dtype="float64", values=[0.5] * 80),
-    "members alone": lambda c: of_records(c, "member").update(values=[1] * 80),
-    "endless scores": lambda c: of_records(c, "stacked").update(values=[{"": "inf"}] * 80),
-    "no scores": lambda c: of_records(c, "stacked").update(values=[{"": "nan"}] * 80),
-    "one score missing": lambda c: of_records(c, "threshold")["values"].__setitem__(3, {"": "nan"}),
-    "likelier than sure": lambda c: of_records(c, "p_value").update(values=[7.0] * 80),
-    "rates in words": lambda c: c["metrics"][4].update(dtype="object", values=["a"] * 16),
+    "members twice over": lambda c: set_all(c, "member", 2),
+    "members by half": lambda c: set_all(c, "member", 0.5, dtype="float64"),
+    "members alone": lambda c: set_all(c, "member", 1),
+    "endless scores": lambda c: set_all(c, "stacked", {"": "inf"}),
+    "no scores": lambda c: set_all(c, "stacked", None),
+    "one score missing": lambda c: c["records"][3].update(threshold=None),
+    "likelier than sure": lambda c: set_all(c, "p_value", 7.0),
+    "rates in words": lambda c: set_all(c, "estimate", "a", table="metrics", dtype="object"),
+    "records in another file": lambda c: c.update(records={"file": "../x", "rows": 1}),
 }
 
 
@@ -234,7 +239,8 @@ def test_evidence_without_records(make_report, tmp_path):
     pd.testing.assert_frame_equal(report.metrics, whole.metrics)
     assert report.verdict == whole.verdict
     assert list(report.records.columns) == list(whole.records.columns)
-    assert report.most_exposed().empty
+    with pytest.raises(ValueError, match="saved without its records"):
+        report.most_exposed()
     assert "The list of records was not kept" in str(report)
     assert "<img" not in render_html(report)
     with pytest.raises(ValueError, match="saved without its records"):

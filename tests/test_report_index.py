@@ -13,6 +13,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, audit
+from mia_sklearn.report import _record_files
 from mia_sklearn.report._labels import decode_label, encode_label
 
 N = 40
@@ -68,8 +69,12 @@ def test_a_time_keeps_its_zone_and_an_offset():
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("many", [False, True], ids=["rows", "parquet"])
 @pytest.mark.parametrize("kind", INDEXES)
-def test_records_are_named_by_their_index_also_in_a_saved_report(kind, tmp_path):
+def test_records_are_named_by_their_index_also_in_a_saved_report(kind, many, tmp_path, monkeypatch):
+    if many:
+        pytest.importorskip("pyarrow")
+        monkeypatch.setattr(_record_files, "MANY", 10)
     index = INDEXES[kind]
     report = report_on(index)
     expected = pd.Series(index.to_flat_index().astype(object), dtype=object)
@@ -81,6 +86,9 @@ def test_records_are_named_by_their_index_also_in_a_saved_report(kind, tmp_path)
     loaded = AuditReport.load(tmp_path).records
     assert_frame_equal(loaded, report.records, check_exact=True)
     assert [type(v) for v in loaded["index"]] == [type(v) for v in report.records["index"]]
+    assert (tmp_path / "records.parquet").exists() == many
+    if many:
+        return
     written = pd.read_csv(tmp_path / "records.csv")
     assert written.columns[:3].tolist() == ["set", "row", "index"]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._models._targets import own_labels
 from .._records._checked import check_names, check_records, check_same_features, without_labels
+from .._records._digests import table_digest
 from .._records._dtypes import asked_with, same_dtypes, united
 from .._records._index import bearing_index, in_order_of
 from .._records._labels import kind_of_labels
@@ -45,6 +46,8 @@ class Pool:
         An empty column as that of `y_train`, see `kind_of_labels`.
     labelled : bool
         Whether records have labels; zeros stand for them otherwise.
+    digests : dict of str to str
+        By which others see that they hold the same records: ``train`` and ``test``, as given.
     """
 
     X: Any
@@ -63,6 +66,7 @@ class Pool:
     sliced: dict[str, np.ndarray] = field(default_factory=dict)
     people: np.ndarray | None = None
     names: np.ndarray = field(default_factory=lambda: np.empty(0))
+    digests: dict[str, str] = field(default_factory=dict)
 
     def asked(self, target: Any) -> Any:
         """Return the target, as it is asked about the pool's records.
@@ -159,6 +163,10 @@ def make_pool(
         labelled=labelled,
         people=None if people is None else people[kept],
         names=names,
+        digests={
+            side: table_digest(X, y)
+            for side, X, y in zip(("train", "test"), given, labels, strict=True)
+        },
     )
 
 

@@ -21,6 +21,8 @@ from ._run import Run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..references import ReferenceModels
+
 _FALSE_POSITIVE_RATES = ("0.001", "0.01", "0.1")
 # How many of those whom the headline attack names are members, where half of the candidates are
 # and where one in a hundred is.
@@ -205,6 +207,7 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         info["target_train_accuracy"], info["target_test_accuracy"] = accuracies
     if run.access is not None:
         info["asked_for"] = describe(run.access)
+    info["digests"] = run.pool.digests | ({} if refs is None else {"references": _digest_of(refs)})
     if refs is not None:
         info |= {
             "n_references": refs.n_models_ - len(refs.lost_),
@@ -228,6 +231,15 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
     info["timings"] = run.seconds
     info["versions"] = {"mia-sklearn": __version__} | {p: version(p) for p in packages}
     return info
+
+
+def _digest_of(references: ReferenceModels) -> str:
+    """Return the SHA-256 of what references were trained on and answered."""
+    digest = hashlib.sha256()
+    for array in (references.membership_, references.outputs_):
+        for part in array:
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
 
 
 def _digest_of_records(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,23 @@ def row_digests(X: Any, y: Any = None) -> np.ndarray:
     if y is not None:
         digests = mixed_digests(digests, _value_digests(pd.Series(np.asarray(y))))
     return digests
+
+
+def table_digest(X: Any, y: Any = None) -> str:
+    """Return the SHA-256 of a table's records, whatever their order and what holds them.
+
+    Parameters
+    ----------
+    X : table
+    y : array-like of shape (n_records,), default=None
+
+    Returns
+    -------
+    str
+        In hexadecimal.
+    """
+    # Bytes in one order on every machine.
+    return hashlib.sha256(np.sort(row_digests(X, y)).astype("<u8").tobytes()).hexdigest()
 
 
 def _value_digests(column: Any) -> np.ndarray:

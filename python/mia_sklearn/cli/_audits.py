@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._process._folders import file_digest
 from .._process._printable import one_line
 from .._process._progress import tell
 from ._gate import FINE, Judged, gate_of
@@ -25,6 +26,7 @@ def audit_model(args: argparse.Namespace) -> int:
     """Audit a model, write the report, judge it by the gate; return the exit code."""
     from ..attacks import all_attacks
     from ..attacks._registry import variants
+    from ..report import gate_of as kept_gate
 
     listed = [*(second for second in variants() if second.by_default), *all_attacks()]
     gate = gate_of(args, args.attacks or [info.name for info in listed])
@@ -43,7 +45,7 @@ def audit_model(args: argparse.Namespace) -> int:
         # A baseline that is of another kind; the report is printed and written all the same.
         refused, judged = error, replace(gate, baseline=None).judge(report)
     if judged.results:
-        report.info["gate"] = judged.outcomes
+        report.info["gate"] = kept_gate(judged.results, fails_if=True)
     page, unsaved = None, None
     try:
         if args.junit is not None:
@@ -76,8 +78,11 @@ def _check_attacks(args: argparse.Namespace, baseline: AuditReport) -> None:
 def _audited(args: argparse.Namespace) -> AuditReport:
     from .._audit import audit
 
-    return audit(
-        **inputs_of(args),
+    inputs = inputs_of(args)
+    # Of what was read, whatever lies there when the audit is over.
+    digest = file_digest(args.model)
+    report = audit(
+        **inputs,
         n_references=args.references,
         n_queries=args.queries,
         attacks=args.attacks or "auto",
@@ -91,6 +96,8 @@ def _audited(args: argparse.Namespace) -> AuditReport:
         progress=not args.quiet,
         title=args.title,
     )
+    report.info["digests"]["model_file"] = digest
+    return report
 
 
 @contextmanager

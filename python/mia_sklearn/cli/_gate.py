@@ -102,11 +102,6 @@ class Judged:
         return found
 
     @property
-    def outcomes(self) -> dict[str, str]:
-        """By condition "holds", "violated" or "open": what is kept with the report."""
-        return {str(result.condition): result.outcome for result in self.results}
-
-    @property
     def worst(self) -> str:
         said = {each.word for each in self.found}
         return next((word for word in _WORST_FIRST if word in said), "PASSED")

@@ -26,8 +26,6 @@ class Answer(NamedTuple):
     #: PASSED, FAILED, UNDECIDED, or NEW where there is no baseline yet.
     word: str
     reason: str
-    #: As `ConditionResult` and `BaselineComparison` have it.
-    outcome: str
 
 
 def assert_private(
@@ -68,6 +66,8 @@ def assert_private(
     ...     report = privacy_audit(model, *split)
     ...     assert_private(report, "auc <= 0.6", "tpr@0.01 <= 0.05")
     """
+    from ..report._gate import gate_with
+
     __tracebackhide__ = True
     _check_report(report)
     session = RUNNING[-1] if RUNNING else None
@@ -79,15 +79,18 @@ def assert_private(
         raise error.with_traceback(None) from None
     if baseline is None and kept.awaited is not None:
         reason = f"there is none of this test in {kept.awaited} yet."
-        told.append(Answer("baseline", "NEW", reason, "none"))
+        told.append(Answer("baseline", "NEW", reason))
     if not told:
         raise ValueError("Give at least one condition, for example 'auc <= 0.6', or a baseline.")
     if session is not None:
         for each in told:
             session.tell(each.condition, f"{each.word}: {each.reason}")
         if kept.folder is not None:
-            gate = {each.condition: each.outcome for each in told}
-            report.info["gate"] = report.info.get("gate", {}) | gate
+            # A baseline that is made first has nothing that could pass or fail.
+            decided = [each for each in told if each.word != "NEW"]
+            report.info["gate"] = gate_with(
+                report, [(each.condition, each.word.lower(), each.reason) for each in decided]
+            )
             report.save(kept.folder, records=session.options.records)
             session.tell_folder(kept.folder)
     failing = ("FAILED",) if allow_undecided else ("FAILED", "UNDECIDED")
@@ -110,12 +113,12 @@ def _answers(report: AuditReport, conditions: Any, baseline: Any) -> list[Answer
     if conditions:
         for each in report.check(*conditions).results:
             word = _WORDS[each.outcome]
-            told.append(Answer(str(each.condition), word, each.explanation, each.outcome))
+            told.append(Answer(str(each.condition), word, each.explanation))
     if baseline is not None:
         compared = report.compare(baseline)
         word = "UNDECIDED" if compared.doubts else "PASSED" if compared else "FAILED"
         reason = " ".join(str(compared).split())
-        told.append(Answer("baseline", word, reason, compared.outcome))
+        told.append(Answer("baseline", word, reason))
     return told
 
 

@@ -3,7 +3,10 @@
 from ..conditions import CheckOutcome
 from ._baseline import BaselineComparison, BaselineDifference
 from ._finding import BaseFinder, Finding
+from ._gate import gate_of
 from ._report import AuditReport
+from ._schema import schema
+from ._signoff import SignOff, signoff
 
 __all__ = [
     "AuditReport",
@@ -12,4 +15,8 @@ __all__ = [
     "BaselineDifference",
     "CheckOutcome",
     "Finding",
+    "SignOff",
+    "gate_of",
+    "schema",
+    "signoff",
 ]

@@ -33,7 +33,14 @@ class AuditContents:
         self.findings = Findings(self.findings)
 
     def without_records(self) -> Self:
-        """Return the same report naming nobody: counts and rates, no record and no feature."""
+        """Return the report without its records, and without what they look like.
+
+        Returns
+        -------
+        AuditReport
+            Texts and parameters that quote the data stay: ``save(folder, records=False)`` leaves
+            these out too.
+        """
         return replace(self, records=self.records.iloc[:0], features=None)
 
     @property
@@ -73,8 +80,15 @@ class AuditContents:
         -------
         DataFrame
             Rows of `records`, in order of their p-value, ties by score.
+
+        Raises
+        ------
+        ValueError
+            If the report was saved without its records.
         """
         records = self.records
+        if records.empty:
+            raise ValueError("This report was saved without its records: it names nobody.")
         members = records[records["member"] == 1]
         order = members.assign(_score=-members[self.info["headline"]])
         ranked = members.loc[order.sort_values(["p_value", "_score"], kind="stable").index]

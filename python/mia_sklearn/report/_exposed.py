@@ -25,6 +25,8 @@ _GENERALISES = 0.05
 
 def exposed(report: AuditContents) -> list[dict[str, Any]]:
     """Return the members that the headline attack is surest about, the first `N_SHOWN`."""
+    if report.records.empty:
+        return []
     found = report.most_exposed(N_SHOWN)
     return [_exposed(rank, row, report) for rank, (_, row) in enumerate(found.iterrows(), 1)]
 

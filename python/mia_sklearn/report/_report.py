@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..conditions import CheckOutcome, Condition, check
 from ._baseline import BaselineComparison, compare_reports
@@ -19,7 +20,7 @@ class AuditReport(AuditContents):
 
     `print(report)` gives the verdict and the numbers in words; `save` writes them as a page for
     people (``index.html``), a file for programs (``audit.json``) and a list of records
-    (``records.csv``).
+    (``records.csv``, or ``records.parquet`` where they are many).
 
     Parameters
     ----------
@@ -143,17 +144,31 @@ class AuditReport(AuditContents):
             previous = AuditReport.load(previous)
         return compare_reports(self, previous, paired=paired)
 
-    def save(self, folder: str | os.PathLike[str], *, records: bool = True) -> Path:
-        """Write ``index.html``, ``audit.json`` and ``records.csv``.
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        records: bool = True,
+        gate: CheckOutcome | dict[str, Any] | None = None,
+    ) -> Path:
+        """Write a page, a file for programs and a list of records.
+
+        They are ``index.html``, ``audit.json`` and ``records.csv``. Of more than 20,000 records
+        the list is ``records.parquet`` in place of CSV, where pyarrow is installed, and
+        ``audit.json`` holds none.
 
         Parameters
         ----------
         folder : path
             Made if missing; files of these names in it are replaced.
         records : bool, default=True
-            False writes evidence that names nobody: no ``records.csv`` (an earlier one is
-            removed), and no record in the other files. Conditions cannot be checked on it, nor
-            curves drawn, once it is loaded again.
+            False writes evidence that can be handed on, of counts and rates alone: no list of
+            records (an earlier one is removed), and in the other files no record, no digest of
+            the data, no group of fewer than ten, no text or parameter that may quote the data.
+            Conditions cannot be checked on it, nor curves drawn, once it is loaded again.
+        gate : CheckOutcome, default=None
+            What `check` returned, to be kept with the report; a dict that
+            `mia_sklearn.report.gate_of` made of other conditions.
 
         Returns
         -------
@@ -162,18 +177,25 @@ class AuditReport(AuditContents):
 
         Raises
         ------
+        TypeError
+            If `records` is no truth, or `gate` is neither of the two.
         ValueError
             If the path is empty.
         OSError
             If the folder or a file in it cannot be written; the other files are.
 
+        Notes
+        -----
+        `mia_sklearn.report.schema` describes ``audit.json``.
+
         Examples
         --------
-        >>> report.save("evidence", records=False)  # doctest: +SKIP
+        >>> gate = report.check("auc <= 0.6")  # doctest: +SKIP
+        >>> report.save("evidence", records=False, gate=gate)  # doctest: +SKIP
         """
         from ._store import save
 
-        return save(self, folder, records=records)
+        return save(self, folder, records=records, gate=gate)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> AuditReport:
@@ -191,19 +213,52 @@ class AuditReport(AuditContents):
         Raises
         ------
         FileNotFoundError
-            If there is no ``audit.json`` in the folder.
+            If there is no ``audit.json`` in the folder, or no ``records.parquet`` where it needs
+            one.
         ValueError
-            If the path is empty, or the file damaged, changed, no report, or of a later version.
+            If the path is empty, or a file damaged, changed, no report, or of a later version.
         """
         from ._store import load
 
         return load(folder, cls)
 
+    def to_markdown(self) -> str:
+        """Return the report as Markdown, for job summaries and reviews.
+
+        It holds what ``save(records=False)`` does, and the annex by which a person signs it off;
+        no name from the data can act as markup.
+
+        Returns
+        -------
+        str
+        """
+        from ._markdown import render_markdown
+
+        return render_markdown(self)
+
+    def model_card(self) -> str:
+        """Return what a model card says of this audit: the body of a section, in Markdown.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> from skops.card import Card  # doctest: +SKIP
+        >>> card = Card(model)  # doctest: +SKIP
+        >>> card.add(**{"Privacy": report.model_card()})  # doctest: +SKIP
+        """
+        from ._markdown import render_model_card
+
+        return render_model_card(self)
+
     def __repr__(self) -> str:
         from .._process._printable import printable
 
+        n = "no list of" if self.records.empty else len(self.records)
         return printable(
-            f"<AuditReport of {self.info.get('model', 'a model')}: {len(self.records)} records, "
+            f"<AuditReport of {self.info.get('model', 'a model')}: {n} records, "
             f"{len(self.attacks)} attacks, {len(self.findings)} findings>"
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -15,10 +14,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .._process._folders import path_of
-from .._process._printable import printable, valid
+from .._process._printable import valid
+from ..conditions import CheckOutcome
 from ._contents import AuditContents
+from ._encoding import decode, decode_rows, dumps, encode, encode_rows, refuse
+from ._evidence import evidence_of
 from ._finding import QUALIFYING, Finding
-from ._labels import decode_label, encode_label
+from ._format_1 import tables_of
+from ._gate import gate_of, gate_of_report
+from ._leak import read_leak
+from ._record_files import CSV, PARQUET, goes_to_parquet, read_parquet, to_csv, to_parquet
+from ._signoff import attacker_of
 from ._summary import verdict_of
 
 if TYPE_CHECKING:
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 
 
 Report = TypeVar("Report", bound=AuditContents)
-FORMAT = 1
+FORMAT = 2
 # Each table, and which of its columns hold numbers.
 _NUMBERS: dict[str, list[str]] = {
     "metrics": [
@@ -38,37 +44,43 @@ _NUMBERS: dict[str, list[str]] = {
     "controls": [],
 }
 _TABLES = tuple(_NUMBERS)
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# JSON has no such numbers; strict readers refuse Python's spelling of them.
-_SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_FEW = 100
 
 
-def save(report: AuditContents, folder: str | os.PathLike[str], *, records: bool = True) -> Path:
-    """Write ``index.html``, ``audit.json`` and ``records.csv`` into a folder."""
-    from ._html import render_html
-
+def save(
+    report: AuditContents,
+    folder: str | os.PathLike[str],
+    *,
+    records: bool = True,
+    gate: CheckOutcome | dict[str, Any] | None = None,
+) -> Path:
+    """Write ``index.html``, ``audit.json`` and the list of records into a folder."""
     folder = path_of("folder", folder)
-    kept = report if records else replace(report, records=report.records.iloc[:0])
-    content = _encode_report(kept)
-    mark = fingerprint(content)
-    writers: dict[str, Callable[[], str]] = {
-        "audit.json": lambda: _dumps({"format": FORMAT, "fingerprint": mark, **content}),
-        "index.html": lambda: render_html(report, mark, records=records),
-    }
-    if records:
-        writers["records.csv"] = lambda: _csv(report.records)
+    if not isinstance(records, (bool, np.bool_)):
+        raise TypeError(f"records must be True or False, got {records!r:.40}.")
+    if gate is not None:
+        kept = gate_of(gate) if isinstance(gate, CheckOutcome) else gate
+        report = replace(report, info=report.info | {"gate": kept})
+        if gate_of_report(report) is None:
+            raise TypeError(
+                "gate must be what check() returned, or what mia_sklearn.report.gate_of() made of "
+                f"other conditions, got {gate!r:.40}."
+            )
+    # A report that was read without its records has none to write.
+    listed = bool(records) and not report.records.empty
+    writers, stale = _files(report) if listed else _evidence_files(report)
     failed: dict[str, OSError] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not records:
-            # A list of an earlier audit beside evidence that is to name nobody.
-            (folder / "records.csv").unlink(missing_ok=True)
+        for name in stale:
+            # A list of an earlier audit, beside evidence that is to name nobody perhaps.
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise _unwritten(error, "The report", folder) from error
-    for name, text in writers.items():
+    for name, content in writers.items():
         try:
             # What one file cannot hold, or a full disk, leaves the others whole.
-            _write(folder / name, text())
+            _write(folder / name, content())
         except OSError as error:
             failed[name] = error
     if failed:
@@ -76,6 +88,53 @@ def save(report: AuditContents, folder: str | os.PathLike[str], *, records: bool
         first = next(iter(failed.values()))
         raise _unwritten(first, what, folder) from first
     return folder / "index.html"
+
+
+Writers = dict[str, Callable[[], "str | bytes"]]
+
+
+def _files(report: AuditContents) -> tuple[Writers, list[str]]:
+    """Return what makes the files of a report, and the names of those that must not stay."""
+    from ._html import render_html
+
+    packed, content = _with_records(report)
+    mark = fingerprint(content)
+    writers: Writers = {"audit.json": lambda: _whole(content, mark)}
+    writers["index.html"] = lambda: render_html(report, mark)
+    if packed is not None:
+        writers[PARQUET] = lambda: packed
+        return writers, [CSV]
+    writers[CSV] = lambda: to_csv(report.records)
+    return writers, [PARQUET]
+
+
+def _evidence_files(report: AuditContents) -> tuple[Writers, list[str]]:
+    """Return the same of evidence that names nobody."""
+    from ._html import render_html
+
+    whole = "" if report.records.empty else fingerprint(_with_records(report)[1])
+    kept = evidence_of(report, whole)
+    content = _encode_report(kept)
+    mark = fingerprint(content)
+    # Of the records the page has the curves alone.
+    drawn = replace(kept, records=report.records)
+    writers: Writers = {"audit.json": lambda: _whole(content, mark)}
+    writers["index.html"] = lambda: render_html(drawn, mark, records=False)
+    return writers, [CSV, PARQUET]
+
+
+def _whole(content: dict[str, Any], mark: str) -> str:
+    return dumps({"format": FORMAT, "fingerprint": mark, **content})
+
+
+def _with_records(report: AuditContents) -> tuple[bytes | None, dict[str, Any]]:
+    """Return the Parquet file of a report's records, if one is made, and the JSON of it all."""
+    content = _encode_report(report)
+    if goes_to_parquet(report.records):
+        packed, content["records"], content["columns"]["records"] = to_parquet(report.records)
+        return packed, content
+    content["columns"]["records"], content["records"] = encode_rows(report.records)
+    return None, content
 
 
 def _unwritten(error: OSError, what: str, folder: Path) -> OSError:
@@ -96,10 +155,10 @@ def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
         raise FileNotFoundError(f"No audit.json in {str(folder)!r}: not a folder made by save().")
     name = repr(str(path))
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
         version = content.pop("format")
         # Python counts True and 1.0 among the equals of 1.
-        known = type(version) is int and version == FORMAT
+        known = type(version) is int and version in range(1, FORMAT + 1)
         mark = content.pop("fingerprint") if known else None
     except OSError:
         raise
@@ -108,37 +167,72 @@ def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
         raise ValueError(f"{name} is not a saved audit report{which}.") from error
     if not known:
         later = type(version) is int and version > FORMAT
-        way_out = "Read it with the later version that wrote it, or upgrade." if later else ""
+        hint = " It was saved by a later one: upgrade to read it." if later else ""
         raise ValueError(
-            f"{name} has format {version!r:.40}, this version of mia-sklearn reads {FORMAT}. "
-            f"{way_out}".rstrip()
+            f"{name} has format {version!r:.40}, this version of mia-sklearn reads "
+            f"{' and '.join(map(str, range(1, FORMAT + 1)))}.{hint}"
         )
+    if mark != _mark(content):
+        raise ValueError(f"{name} was damaged or changed after it was saved.")
     try:
-        if mark == fingerprint(content):
-            return _decode_report(content, kind)
+        return _decode_report(content, version, path.parent, kind)
+    except OSError:
+        raise
     except Exception as error:  # The mark is no secret: whoever changes a file can renew it.
         raise ValueError(
             f"{name} is not a saved audit report: {type(error).__name__}, {error!s:.200}"
         ) from error
-    raise ValueError(f"{name} was damaged or changed after it was saved.")
+
+
+def _mark(content: dict[str, Any]) -> str:
+    try:
+        return fingerprint(content)
+    except (ValueError, RecursionError):
+        return ""  # Halves of characters, or too deep: nothing that was saved.
 
 
 def fingerprint(content: dict[str, Any]) -> str:
     """Return a digest of a whole report, printed on its page and checked when it is read."""
-    return hashlib.sha256(_dumps(content).encode()).hexdigest()
-
-
-def _dumps(content: dict[str, Any]) -> str:
-    return json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(dumps(content).encode()).hexdigest()
 
 
 def _encode_report(report: AuditContents) -> dict[str, Any]:
-    content: dict[str, Any] = {name: _encode_table(getattr(report, name)) for name in _TABLES}
-    content["findings"] = [_encode(_fields_of(finding)) for finding in report.findings]
-    content["info"] = _encode(report.info)
-    content["verdict"] = _encode(verdict_of(report))
-    # What is written must be what was digested: keys of dicts become text in JSON.
-    return json.loads(_dumps(content))
+    """Return all of a report but its records, what programs ask for first in front."""
+    metrics, headline = report.metrics, report.info["headline"]
+    own = metrics[(metrics["attack"] == headline) & (metrics["slice"] == "all")]
+    leak = read_leak(own)
+    content: dict[str, Any] = {
+        "verdict": verdict_of(report),
+        "leak": {"degree": leak.degree, "severity": leak.severity},
+        "doubts": report.doubts,
+        "gate": _nulls(gate_of_report(report)),
+        "attacker": attacker_of(report),
+        "digests": report.info.get("digests") or {},
+        "versions": report.info.get("versions") or {},
+        "findings": [_fields_of(finding) for finding in report.findings],
+        "info": report.info,
+    }
+    content = encode(content)
+    content["columns"] = {"records": encode_rows(report.records.iloc[:0])[0]}
+    for name in _TABLES:
+        if name != "records":
+            content["columns"][name], content[name] = encode_rows(getattr(report, name))
+    features = None
+    if report.features is not None:
+        # By place, not by name: names of features may occur twice.
+        rows = [list(map(str, row)) for row in report.features.to_numpy()]
+        names, of = (list(axis) for axis in (report.features.columns, report.features.index))
+        features = encode({"of": of, "names": names, "rows": rows})
+    return content | {"features": features, "records": None}
+
+
+def _nulls(value: Any) -> Any:
+    """Return plain values with null for what is no number: programs need no more of these."""
+    if isinstance(value, dict):
+        return {name: _nulls(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_nulls(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _fields_of(finding: Finding) -> dict[str, Any]:
@@ -149,29 +243,59 @@ def _fields_of(finding: Finding) -> dict[str, Any]:
     return kept
 
 
-def _decode_report(content: dict[str, Any], kind: type[Report]) -> Report:
+def _decode_report(
+    content: dict[str, Any], version: int, folder: Path, kind: type[Report]
+) -> Report:
     """Make a report of what a file holds, and see whether it can be read and told."""
     # Of the parts, only those that make a report: what else is kept beside it is derived from it.
-    tables = {name: _decode_table(name, content[name]) for name in _TABLES}
+    tables = tables_of(content, _TABLES) if version == 1 else _tables(content, folder)
+    for name, numbers in _NUMBERS.items():
+        for column in numbers:
+            if tables[name][column].dtype.kind not in "biuf":
+                raise TypeError(f"{column} of {name} must hold numbers")
     findings = [Finding(**finding) for finding in content["findings"]]
-    info = _decode(content["info"])
+    info = decode(content["info"])
     if not isinstance(info, dict):
         raise TypeError("info is no dict")
-    report = kind(**tables, findings=findings, info=info)
+    features = _features(content)
+    report = kind(**tables, findings=findings, info=info, features=features)
     if not 0 < float(info["confidence"]) < 1:
         raise ValueError("confidence must lie between 0 and 1")
     if len(set(report.attacks)) != len(report.attacks):
         raise ValueError("an attack is named twice")
     _check_records(report)
-    str(report), repr(report)
+    # Of many records a few tell whether they can be told of; a test of them all would take long.
+    few = report.records.groupby("member").head(_FEW)
+    str(replace(report, records=few)), repr(report)
     return report
+
+
+def _tables(content: dict[str, Any], folder: Path) -> dict[str, pd.DataFrame]:
+    columns, records = content["columns"], content["records"]
+    parts = {name: content[name] for name in _TABLES if name != "records"}
+    if not isinstance(records, dict):
+        parts["records"] = [] if records is None else records
+    tables = {name: decode_rows(name, columns[name], rows) for name, rows in parts.items()}
+    if "records" not in tables:
+        tables["records"] = read_parquet(folder, records, columns["records"])
+    return tables
+
+
+def _features(content: dict[str, Any]) -> pd.DataFrame | None:
+    """Return what the most exposed look like, where that was kept."""
+    import pandas as pd
+
+    kept = content.get("features")
+    if kept is None:
+        return None
+    return pd.DataFrame(kept["rows"], kept["of"], kept["names"], dtype=object)
 
 
 def _check_records(report: AuditContents) -> None:
     """Raise unless conditions can be read on the records of a report, and curves drawn."""
     records = report.records
     # Evidence that names nobody holds none.
-    if len(records) and set(records["member"].tolist()) != {0, 1}:
+    if len(records) and set(records["member"].unique().tolist()) != {0, 1}:
         raise ValueError("member must be 1 for members and 0 for others, and both must be there")
     for attack in report.attacks:
         if records[attack].dtype.kind != "f":
@@ -184,102 +308,13 @@ def _check_records(report: AuditContents) -> None:
             raise ValueError(f"{name} must lie between 0 and 1")
 
 
-def _encode_table(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{"name": valid(str(name)), **_encode_column(table[name])} for name in table.columns]
-
-
-def _encode_column(column: pd.Series) -> dict[str, Any]:
-    import pandas as pd
-
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = pd.Series(np.asarray(column))
-    numeric = column.dtype.kind in "biuf"
-    known = numeric or pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
-    if not known:
-        column = column.astype("string").astype(object)
-    values = [encode_label(value, _encode) for value in column]
-    return {"dtype": str(column.dtype), "values": values}
-
-
-def _decode_table(table: str, columns: list[dict[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
-
-    decoded: dict[str, pd.Series] = {}
-    for column in columns:
-        values = [_decode(value) for value in column["values"]]
-        if not isinstance(column["values"], list) or column["name"] in decoded:
-            raise TypeError(f"{table} is no table")
-        decoded[str(column["name"])] = pd.Series(values, dtype=str(column["dtype"]))
-    if len({len(column) for column in decoded.values()}) > 1:
-        raise ValueError(f"the columns of {table} differ in length")
-    for name in _NUMBERS[table]:
-        if not pd.api.types.is_numeric_dtype(decoded[name]):
-            raise TypeError(f"{name} of {table} must hold numbers")
-    return pd.DataFrame(decoded)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _encode(value: Any) -> Any:
-    """Turn a value into one that JSON holds exactly; numbers that it lacks become {"": name}."""
-    import pandas as pd
-
-    if isinstance(value, dict):
-        return {valid(str(key)): _encode(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_encode(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is pd.NA:
-        return {"": "NA"}
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"": str(value)}
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    return valid(str(value))
-
-
-def _decode(value: Any) -> Any:
-    import pandas as pd
-
-    if isinstance(value, list):
-        return [_decode(item) for item in value]
-    if isinstance(value, dict):
-        if list(value) == [""]:
-            return pd.NA if value[""] == "NA" else _SPECIAL[value[""]]
-        if "" in value:
-            return decode_label(value, _decode)
-        return {key: _decode(item) for key, item in value.items()}
-    return value
-
-
-def _csv(records: pd.DataFrame) -> str:
-    """Return CSV; text that a spreadsheet would run as a formula gets an apostrophe in front.
-
-    Characters that act on a terminal or cannot be seen are shown as escapes.
-    """
-
-    def harmless(cell: Any) -> Any:
-        if not isinstance(cell, str):
-            return cell
-        cell = printable(cell)
-        return "'" + cell if cell.startswith(_FORMULA_STARTS) else cell
-
-    table = records.rename(columns=harmless)
-    for name in table.columns:
-        if table[name].dtype.kind not in "biuf":
-            table[name] = table[name].astype(object).map(harmless)
-    return table.to_csv(index=False)
-
-
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all, readable by its owner only: it may name members."""
+    whole = content if isinstance(content, bytes) else valid(content).encode()
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(valid(text))
+        with os.fdopen(handle, "wb") as file:
+            file.write(whole)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from . import _wording as wording
 from ._counted import PERSON, Unit, capital, unit_of
 from ._exposed import alone, exposed
 from ._exposed import listed as listed_in_words
+from ._gate import gate_in_words
 from ._leak import LISTED_AT, Leak, read_leak, two_counts
 from ._scale import Scale, scale_of
 
@@ -49,6 +50,10 @@ _FACTS = {
     "records_digest": "Digest of the audited records",
     "timings": "Seconds spent",
     "versions": "Versions",
+    "digests": "SHA-256 of what was used",
+    "gate": "The gate that it was held to",
+    "left_out": "Left out of this evidence",
+    "whole_report": "Fingerprint of the report with records",
 }
 _SHOWN_ELSEWHERE = {"title", "created", "headline", "attacks", "vulnerable_records"}
 
@@ -144,7 +149,7 @@ def summarize(report: AuditContents) -> Summary:
         run=[row for row in coverage if row["status"] == "run"],
         not_run=[row for row in coverage if row["status"] != "run"],
         release=str(info.get("release") or ""),
-        facts=_facts(info),
+        facts=_facts(info | ({"gate": gate_in_words(report)} if "gate" in info else {})),
         confidence=wording.percent(info["confidence"]),
         limits=(
             "These numbers are evidence about the attacks that were run, on these records, and "

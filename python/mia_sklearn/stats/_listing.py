@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,9 @@ __all__ = ["Listing", "list_members"]
 
 _N_PERMUTATIONS = 1999
 _SURE_AT = 0.01
+# Of large audits the permutations take seconds, and a report is told more than once.
+_REMEMBERED: dict[bytes, Listing] = {}
+_MOST_REMEMBERED = 8
 
 
 class Listing(NamedTuple):
@@ -60,8 +64,23 @@ def list_members(
     random_state : int, RandomState instance or None, default=None
         Draws 1,999 permutations.
     """
+    p_values, member = np.asarray(p_values, dtype=float), np.asarray(member, dtype=bool)
+    if not isinstance(random_state, (int, np.integer)):
+        return _list_members(p_values, member, q, random_state)
+    asked = hashlib.sha256(f"{q!r} {int(random_state)} {_N_PERMUTATIONS}".encode())
+    asked.update(p_values.tobytes())
+    asked.update(member.tobytes())
+    key = asked.digest()
+    found = _REMEMBERED.get(key) or _list_members(p_values, member, q, random_state)
+    if key not in _REMEMBERED and len(_REMEMBERED) >= _MOST_REMEMBERED:
+        _REMEMBERED.clear()
+    _REMEMBERED[key] = found
+    return found
+
+
+def _list_members(p_values: np.ndarray, member: np.ndarray, q: float, random_state: Any) -> Listing:
     known = np.isfinite(p_values)
-    inside = np.asarray(member, dtype=bool)[known]
+    inside = member[known]
     n, of_members = len(inside), int(inside.sum())
     # No cut-off lies above q.
     head = np.flatnonzero(p_values[known] <= q)

@@ -26,11 +26,10 @@ PACKAGES = ("scikit-learn", "torch", "skorch", "diffprivlib")
 
 def keep(name: str) -> None:
     """Run an example in an empty folder and keep its output, and its picture if it draws one."""
-    path = EXAMPLES / f"{name}.py"
-    tested = name.startswith("test_")
-    pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "-c", os.devnull]
-    command = [sys.executable, *(pytest if tested else []), str(path)]
+    tested = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if name.startswith("test_") else []
+    command = [sys.executable, *tested, f"{name}.py"]
     with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(EXAMPLES / f"{name}.py", folder)
         ran = subprocess.run(
             command,
             cwd=folder,

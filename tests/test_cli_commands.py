@@ -1,5 +1,6 @@
 """Commands beside `audit`: saved reports, conditions in files, comparisons, explanations."""
 
+import json
 import logging
 import re
 from hashlib import sha256
@@ -291,6 +292,36 @@ def test_a_saved_report_is_printed(case, run):
     report = AuditReport.load(case / "saved")
     assert run("report", case / "saved").out == f"{report}\n"
     assert "Other" in run("report", case / "saved", "--title", "Other", "--format", "html").out
+
+
+def test_a_saved_report_is_printed_in_each_format(case, run):
+    report = AuditReport.load(case / "saved")
+    assert run("report", case / "saved", "--format", "md").out == f"{report.to_markdown()}\n"
+    read = json.loads(run("report", case / "saved", "--format", "json").out)
+    kept = json.loads((case / "saved" / "audit.json").read_text())
+    assert read == kept
+    beside = run("report", case / "saved", "--baseline", case / "saved").out
+    assert "CANNOT TELL" in beside.splitlines()[-3]
+
+
+@pytest.mark.parametrize("form", ["text", "html", "md", "json"])
+def test_a_report_without_records_is_printed_without_any(case, run, form):
+    listed = {
+        "text": "set    row",
+        "html": 'id="records"',
+        "md": "nowhere",
+        "json": '"row":',
+    }[form]
+    asked = ("report", case / "saved", "--format", form)
+    assert (listed in run(*asked).out) == (form != "md")
+    assert listed not in run(*asked, "--no-records").out
+
+
+def test_an_audit_whose_records_are_not_written_prints_none(case, run, tmp_path):
+    options = (*SMALL, "--verbose", "--no-records", "--output", tmp_path / "evidence")
+    out = run(*audited(case, *options)).out
+    assert "Who is exposed" in run(*audited(case, *SMALL, "--verbose")).out
+    assert not re.search(r"^train +\d+ ", out, re.MULTILINE)
 
 
 def test_a_saved_report_is_written_anew_without_records(case, run, tmp_path):

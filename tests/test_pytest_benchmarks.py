@@ -35,7 +35,9 @@ PLUGIN = ("-p", "mia_sklearn.pytest_plugin", "-p", "no:cacheprovider")
 
 
 @pytest.fixture
-def suite(pytester):
+def suite(pytester, monkeypatch):
+    # Tests may run in a worker of xdist, where pytest-benchmark measures nothing.
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     run(fitted(RandomForestClassifier(5)))
     pytester.makeini("[pytest]")
 

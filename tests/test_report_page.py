@@ -19,6 +19,7 @@ from mia_sklearn.report._glossary import glossary
 from mia_sklearn.report._html import render_html
 from mia_sklearn.report._leak import read_leak
 from mia_sklearn.report._scale import scale_of
+from mia_sklearn.report._signoff import signoff
 from mia_sklearn.report._summary import summarize
 from mia_sklearn.report._wording import MEASURES
 from pages import Page
@@ -95,7 +96,7 @@ def test_links_lead_to_the_page_itself_or_to_the_documentation(report, text):
 def test_page_can_be_read_aloud(text):
     page = Page(text)
     assert page.all("html") == [{"lang": "en"}]
-    assert len(page.all("caption")) == len(page.all("table")) == 8
+    assert len(page.all("caption")) == len(page.all("table")) == 9
     assert all(image["alt"] for image in page.all("img"))
     assert all("scope" in cell for cell in page.all("th"))
     assert [len(page.all(tag)) for tag in ("h1", "main", "header", "footer", "nav")] == [1] * 5
@@ -141,7 +142,7 @@ def test_page_is_the_same_for_the_same_report(report, text, folder):
 def test_attacks_fold_but_for_the_headline(text):
     page = Page(text)
     folded = ["open" not in attrs for attrs in page.all("details")]
-    assert folded == [False, True, True, True, False, True, True]
+    assert folded == [False, True, True, True, False, True, True, True]
     first = text.split("<summary>")[1].split("</summary>")[0]
     assert "stacked" in first and "AUC 0." in first and "at 1 % false alarms" in first
 
@@ -252,7 +253,7 @@ def test_places_on_the_scale(make_report):
 # What names people.
 
 
-def with_features(make_report, value="of a person"):
+def with_features(make_report, value="of Jane Roe"):
     report = make_report(n=60)
     places = report.most_exposed(100).index
     report.features = pd.DataFrame({"age": "39", "note": value}, index=places, dtype=object)
@@ -261,19 +262,19 @@ def with_features(make_report, value="of a person"):
 
 def test_features_of_the_exposed_are_shown(make_report):
     page = render_html(with_features(make_report))
-    assert page.count('<span class="told">of a person</span>') == 60
+    assert page.count('<span class="told">of Jane Roe</span>') == 60
     assert "shows what they look like" in page
     assert "Features</th>" in page
     assert "Features</th>" not in render_html(make_report(n=60))
 
 
 def test_evidence_without_records_names_nobody(make_report, tmp_path):
-    report = with_features(make_report, "of a person")
+    report = with_features(make_report, "of Jane Roe")
     page = render_html(report, records=False)
     report.save(tmp_path, records=False)
-    assert page.count("<img") == 2
+    assert page.count("<img") == 1  # Scores of single members are not drawn.
     for text in (page, *(path.read_text() for path in tmp_path.iterdir())):
-        assert "of a person" not in text
+        assert "of Jane Roe" not in text
     assert 'id="records"' not in page
     assert "names members" not in page
     bare = report.without_records()
@@ -282,10 +283,10 @@ def test_evidence_without_records_names_nobody(make_report, tmp_path):
 
 
 def test_notebooks_name_nobody(make_report):
-    report = with_features(make_report, "of a person")
+    report = with_features(make_report, "of Jane Roe")
     report.records["label"] = "a label of theirs"
     shown = report._repr_html_()
-    assert "of a person" not in shown and "a label of theirs" not in shown
+    assert "of Jane Roe" not in shown and "a label of theirs" not in shown
     assert report.verdict in shown
     assert len(shown) < 20_000
 
@@ -343,3 +344,26 @@ def test_hostile_names_survive_the_round_trip(hostile, tmp_path):
     loaded = AuditReport.load(tmp_path)
     assert loaded.info == hostile.info
     assert_frame_equal(loaded.records, hostile.records, check_exact=True)
+
+
+def test_the_annex_is_on_the_page_with_lines_to_fill_in(report, text):
+    annex = signoff(report)
+    page = " ".join(Page(text).text.split())
+    blanks = [field for part in annex.parts for field in part.fields if field.blank]
+    assert text.count('<dd class="blank">') == len(blanks) > 3
+    for part in annex.parts:
+        assert part.title in page
+    for topic in annex.frameworks:
+        assert topic.heading in page and topic.left_open.replace("`", "") in page
+    assert all(each.replace("`", "") in page for each in annex.not_answered)
+
+
+def test_an_earlier_report_stands_beside_a_saved_one(make_report, tmp_path):
+    now, earlier = make_report(n=60), with_features(make_report, "of Jane Roe")
+    now.save(tmp_path / "whole", before=earlier)
+    now.save(tmp_path / "evidence", before=earlier, records=False)
+    pages = [(tmp_path / name / "index.html").read_text() for name in ("whole", "evidence")]
+    assert all("Before" in page for page in pages)
+    assert "of Jane Roe" not in pages[1]
+    now.save(tmp_path / "alone")
+    assert 'data-label="Before"' not in (tmp_path / "alone" / "index.html").read_text()

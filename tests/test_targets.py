@@ -474,7 +474,7 @@ def test_hostile_names_reach_the_report_as_text(tmp_path):
     report = run(model, X, y, slices=[script, "label"], attacks="lira", title=script)
     report.save(tmp_path)
     page = (tmp_path / "index.html").read_text()
-    assert "<script" not in page
+    assert page.count("<script") == 1 and script not in page  # Its own, named by the policy.
     assert "&lt;script&gt;" in page
     assert "Content-Security-Policy" in page
     cells = pd.read_csv(tmp_path / "records.csv")

@@ -13,7 +13,7 @@ from .._version import __version__
 __all__ = ["FORMATS", "parser_of"]
 
 # In which a saved report is printed.
-FORMATS = ("text", "html")
+FORMATS = ("text", "html", "md", "json")
 
 _EPILOG = """\
 exit codes:
@@ -110,8 +110,12 @@ def _add_report(commands: Any) -> argparse.ArgumentParser:
         "--output", type=_path, metavar="FOLDER", help="write all files of a report here"
     )
     shown.add_argument("--title", metavar="TEXT", help="another title")
+    shown.add_argument("--no-records", action="store_true", help="evidence that names nobody")
     shown.add_argument(
-        "--no-records", action="store_true", help="with --output: evidence that names nobody"
+        "--baseline",
+        type=_path,
+        metavar="FILE",
+        help="an earlier audit.json, or its folder, whose numbers stand beside these",
     )
     return shown
 

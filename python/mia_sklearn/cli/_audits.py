@@ -27,6 +27,7 @@ def audit_model(args: argparse.Namespace) -> int:
     from ..attacks import all_attacks
     from ..attacks._registry import variants
     from ..report import gate_of as kept_gate
+    from ..report._evidence import evidence_of
 
     listed = [*(second for second in variants() if second.by_default), *all_attacks()]
     gate = gate_of(args, args.attacks or [info.name for info in listed])
@@ -51,11 +52,12 @@ def audit_model(args: argparse.Namespace) -> int:
         if args.junit is not None:
             judged.write_junit(args.junit, report)
         if args.output is not None:
-            page = report.save(args.output, records=not args.no_records)
+            page = report.save(args.output, records=not args.no_records, before=gate.baseline)
     except OSError as error:
         # The verdict is given all the same.
         unsaved = error
-    print(shown(report, judged, page, quiet=args.quiet, verbose=args.verbose))
+    told = evidence_of(report) if args.no_records else report
+    print(shown(told, judged, page, quiet=args.quiet, verbose=args.verbose))
     for wrong in (unsaved, refused):
         if wrong is not None:
             raise wrong

@@ -33,22 +33,49 @@ def check_report(args: argparse.Namespace) -> int:
 
 def show_report(args: argparse.Namespace) -> int:
     """Print a saved report, or write it anew; return the exit code."""
+    before = None if args.baseline is None else AuditReport.load(args.baseline)
     report = AuditReport.load(args.report)
     if args.title is not None:
         report.info["title"] = args.title
     if args.output is not None:
         check_writable(args.output)
-        written = report.save(args.output, records=not args.no_records)
+        written = report.save(args.output, records=not args.no_records, before=before)
         print(f"The whole report: {written}")
         return FINE
-    print(_FORMATS[args.format](report))
+    print(_FORMATS[args.format](report, not args.no_records, before))
     return FINE
 
 
-def _html(report: AuditReport) -> str:
+def _text(report: AuditReport, records: bool, before: AuditReport | None) -> str:
+    from ..report._evidence import evidence_of
+
+    text = str(report if records else evidence_of(report))
+    return text if before is None else f"{text}\n\n{report.compare(before)}"
+
+
+def _html(report: AuditReport, records: bool, before: AuditReport | None) -> str:
+    from ..report._evidence import evidence_of
     from ..report._html import render_html
 
-    return render_html(report)
+    kept = report if records else evidence_of(report)
+    return render_html(kept, records=records, before=before)
 
 
-_FORMATS: dict[str, Callable[[AuditReport], str]] = {"text": str, "html": _html}
+def _markdown(report: AuditReport, records: bool, before: AuditReport | None) -> str:
+    """Return the report as Markdown, which never names a record."""
+    text = report.to_markdown()
+    return text if before is None else f"{text}\n\n```text\n{report.compare(before)}\n```"
+
+
+def _json(report: AuditReport, records: bool, before: AuditReport | None) -> str:
+    from ..report._store import to_json
+
+    return to_json(report, records=records)
+
+
+_FORMATS: dict[str, Callable[[AuditReport, bool, AuditReport | None], str]] = {
+    "text": _text,
+    "html": _html,
+    "md": _markdown,
+    "json": _json,
+}

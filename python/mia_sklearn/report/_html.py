@@ -17,6 +17,7 @@ from .._process._docs import DOCS, finding_page
 from .._process._notebook import marked
 from ._glossary import glossary
 from ._scale import STEPS
+from ._signoff import signoff
 from ._summary import Summary, summarize
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def render_html(
     fingerprint : str, default=""
         Printed at the end, to tell which file of numbers the page belongs to.
     records : bool, default=True
-        Whether the page may name records. Curves, which name none, are drawn all the same.
+        Whether the page may name records. The ROC curve, which names none, is drawn all the same;
+        a histogram of scores may have a bar of one.
     before : AuditContents, default=None
         An earlier report, whose numbers stand beside these where it has them.
 
@@ -71,7 +73,8 @@ def render_html(
         policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src "
         f"'{_digest(script)}'; img-src data:; base-uri 'none'; form-action 'none'",
         roc=_roc(report) if len(report.records) else "",
-        scores=_scores(report) if len(report.records) else "",
+        scores=_scores(report) if records and len(report.records) else "",
+        annex=signoff(report),
         fingerprint=fingerprint,
     )
 

@@ -150,6 +150,7 @@ class AuditReport(AuditContents):
         *,
         records: bool = True,
         gate: CheckOutcome | dict[str, Any] | None = None,
+        before: AuditReport | None = None,
     ) -> Path:
         """Write a page, a file for programs and a list of records.
 
@@ -169,6 +170,8 @@ class AuditReport(AuditContents):
         gate : CheckOutcome, default=None
             What `check` returned, to be kept with the report; a dict that
             `mia_sklearn.report.gate_of` made of other conditions.
+        before : AuditReport, default=None
+            An earlier report, whose numbers stand beside these on the page; see `compare`.
 
         Returns
         -------
@@ -195,7 +198,7 @@ class AuditReport(AuditContents):
         """
         from ._store import save
 
-        return save(self, folder, records=records, gate=gate)
+        return save(self, folder, records=records, gate=gate, before=before)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> AuditReport:

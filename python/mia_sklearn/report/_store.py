@@ -53,6 +53,7 @@ def save(
     *,
     records: bool = True,
     gate: CheckOutcome | dict[str, Any] | None = None,
+    before: AuditContents | None = None,
 ) -> Path:
     """Write ``index.html``, ``audit.json`` and the list of records into a folder."""
     folder = path_of("folder", folder)
@@ -68,7 +69,7 @@ def save(
             )
     # A report that was read without its records has none to write.
     listed = bool(records) and not report.records.empty
-    writers, stale = _files(report) if listed else _evidence_files(report)
+    writers, stale = (_files if listed else _evidence_files)(report, before)
     failed: dict[str, OSError] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,14 +94,14 @@ def save(
 Writers = dict[str, Callable[[], "str | bytes"]]
 
 
-def _files(report: AuditContents) -> tuple[Writers, list[str]]:
+def _files(report: AuditContents, before: AuditContents | None) -> tuple[Writers, list[str]]:
     """Return what makes the files of a report, and the names of those that must not stay."""
     from ._html import render_html
 
     packed, content = _with_records(report)
     mark = fingerprint(content)
     writers: Writers = {"audit.json": lambda: _whole(content, mark)}
-    writers["index.html"] = lambda: render_html(report, mark)
+    writers["index.html"] = lambda: render_html(report, mark, before=before)
     if packed is not None:
         writers[PARQUET] = lambda: packed
         return writers, [CSV]
@@ -108,7 +109,9 @@ def _files(report: AuditContents) -> tuple[Writers, list[str]]:
     return writers, [PARQUET]
 
 
-def _evidence_files(report: AuditContents) -> tuple[Writers, list[str]]:
+def _evidence_files(
+    report: AuditContents, before: AuditContents | None
+) -> tuple[Writers, list[str]]:
     """Return the same of evidence that names nobody."""
     from ._html import render_html
 
@@ -119,8 +122,18 @@ def _evidence_files(report: AuditContents) -> tuple[Writers, list[str]]:
     # Of the records the page has the curves alone.
     drawn = replace(kept, records=report.records)
     writers: Writers = {"audit.json": lambda: _whole(content, mark)}
-    writers["index.html"] = lambda: render_html(drawn, mark, records=False)
+    # Of the earlier report, too, nothing that could name somebody.
+    earlier = None if before is None else evidence_of(before, "")
+    writers["index.html"] = lambda: render_html(drawn, mark, records=False, before=earlier)
     return writers, [CSV, PARQUET]
+
+
+def to_json(report: AuditContents, *, records: bool) -> str:
+    """Return what ``audit.json`` holds; with many records it may name a file that holds them."""
+    if not records or report.records.empty:
+        report = evidence_of(report, "")
+    content = _with_records(report)[1]
+    return _whole(content, fingerprint(content))
 
 
 def _whole(content: dict[str, Any], mark: str) -> str:

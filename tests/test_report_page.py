@@ -367,3 +367,11 @@ def test_an_earlier_report_stands_beside_a_saved_one(make_report, tmp_path):
     assert "of Jane Roe" not in pages[1]
     now.save(tmp_path / "alone")
     assert 'data-label="Before"' not in (tmp_path / "alone" / "index.html").read_text()
+
+
+def test_times_are_written_as_people_do(make_report):
+    report = make_report(n=30)
+    report.info["created"] = "2026-11-22T10:30:05+00:00"
+    assert "· 2026-11-22 10:30 UTC</p>" in render_html(report)
+    report.info["created"] = "<long ago>"
+    assert "· &lt;long ago&gt;</p>" in render_html(report)

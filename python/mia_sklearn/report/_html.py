@@ -9,6 +9,7 @@ import base64
 import functools
 import hashlib
 import io
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,9 +136,20 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["moment"] = _moment
     environment.filters["marked"] = lambda text: Markup(marked(text))
     environment.globals |= {"docs": DOCS, "finding_page": finding_page, "steps": STEPS}
     return environment.get_template("report.html")
+
+
+def _moment(text: object) -> str:
+    """Return a time as people write it: 2026-11-22 10:30 UTC."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return str(text)
+    zone = moment.tzname() or ""
+    return f"{moment:%Y-%m-%d %H:%M} {zone}".strip()
 
 
 def _roc(report: AuditContents) -> str:

@@ -487,7 +487,7 @@ COMMANDS = {
     "slices and commas": ({"slices": "age,label"}, "Put spaces between names: --slices age label"),
     "condition": ({"fail-if": "auc > high"}, "position"),
     "cache": ({"cache": "file"}, "cache"),
-    "output": ({"output": "file"}, "--output .* cannot be written"),
+    "output": ({"output": "file"}, "--output .* is a file"),
 }
 
 
@@ -513,3 +513,10 @@ def test_command_line_refuses(folder, name, capsys, monkeypatch):
     assert printed.out == ""
     assert "Traceback" not in printed.err
     assert re.search(message, printed.err.replace("\n", " ")), printed.err
+
+
+def test_the_order_of_train_test_split_is_told():
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    model = LogisticRegression().fit(X[:20], y[:20])
+    with pytest.raises(ValueError, match="y_train is a table like X_train"):
+        audit(model, X[:20], X[20:], y[:20], y[20:], progress=False)

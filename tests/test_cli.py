@@ -426,7 +426,7 @@ def test_bad_arrays(case, run, tmp_path, name):
 @untrained
 def test_output_that_is_a_file(case, run, tmp_path):
     (tmp_path / "out").write_text("here first")
-    refuses(run(*arguments(case, output=tmp_path / "out")), "cannot be written")
+    refuses(run(*arguments(case, output=tmp_path / "out")), "is a file")
 
 
 def test_cache_that_is_a_file(case, run, tmp_path):

@@ -3,6 +3,8 @@
 import json
 import logging
 import re
+import subprocess
+import sys
 from hashlib import sha256
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -19,6 +21,7 @@ from mia_sklearn import AuditReport, ReferenceModels, audit
 from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn._process import _progress
 from mia_sklearn.cli import main
+from mia_sklearn.defenses import LabelOnly
 
 pytestmark = pytest.mark.usefixtures("few_rounds")
 
@@ -128,9 +131,11 @@ def test_the_project_names_conditions(case, run, tmp_path, monkeypatch):
     monkeypatch.chdir(below)
     result = run("check", case / "saved")
     assert result.code == 1 and str(tmp_path / "pyproject.toml") in result.out
-    # What the command line names stands alone.
+    # The conditions of the command line stand alone; strict stays.
     result = run("check", case / "saved", "--fail-if", "auc > 0.999")
     assert result.code == 0 and "pyproject.toml" not in result.out
+    result = run("check", case / "saved", "--fail-if", "threshold:tpr@0.01 > 0.001")
+    assert result.code == 3
     result = run(*audited(case, *SMALL, "--quiet"))
     assert result.code == 1 and result.out.splitlines()[-1] == "gate: FAILED (exit 1)"
 
@@ -324,6 +329,26 @@ def test_an_audit_whose_records_are_not_written_prints_none(case, run, tmp_path)
     assert not re.search(r"^train +\d+ ", out, re.MULTILINE)
 
 
+def test_one_form_is_printed_and_all_are_written(case, run, tmp_path):
+    result = run("report", case / "saved", "--format", "md", "--output", tmp_path / "x")
+    assert result.code == 2 and "--format prints" in result.err and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("option", ["--output", "--cache", "--junit"])
+def test_files_and_folders_are_not_mistaken(case, run, tmp_path, option):
+    (tmp_path / "file").write_text("")
+    place = tmp_path if option == "--junit" else tmp_path / "file"
+    result = run(*audited(case, *SMALL, "--fail-if", "auc > .9", option, place))
+    kind = "is a folder. Name a file" if option == "--junit" else "is a file. Name a folder"
+    assert result.code == 2 and kind in result.err
+
+
+def test_help_loads_no_library():
+    code = "import sys, mia_sklearn.cli; print('sklearn' in sys.modules, 'numpy' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "False False\n"
+
+
 def test_a_saved_report_is_written_anew_without_records(case, run, tmp_path):
     result = run("report", case / "saved", "--output", tmp_path / "again", "--no-records")
     assert result.code == 0 and str(tmp_path / "again" / "index.html") in result.out
@@ -356,11 +381,23 @@ def test_named_defenses_are_compared(case, run, tmp_path):
         (["--defenses", "armour"], "Unknown defense 'armour'.*label only"),
         (["--attacks", "lira", "x"], "Unknown attack 'x'"),
         (["--release", "samples"], "release must be one of"),
+        (["--defenses", "DP-SGD"], "'DP-SGD' defends networks, which DecisionTreeClassifier is"),
+        (["--defenses", "top-k"], "'top-k' changes nothing here .*TopKPosterior"),
+        (["--output", "."], "--output . is a folder"),
     ],
 )
 def test_bad_comparisons(case, run, more, why):
     result = run(*compared(case, *more))
     assert result.code == 2 and re.search(why, result.err)
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_comparison_of_nothing_is_no_success(case, run, monkeypatch):
+    monkeypatch.setattr(LabelOnly, "fit", lambda self, X, y: 1 / 0)
+    result = run(*compared(case, "--defenses", "label only"))
+    assert result.code == 2 and "'label only' is not compared" in result.err
+    row = next(line for line in result.out.splitlines() if line.startswith("label only"))
+    assert row.split()[2:6] == ["-"] * 4 and "ZeroDivisionError" in row
 
 
 def test_defenses_are_listed(run):
@@ -380,7 +417,8 @@ def test_every_finding_is_explained_in_any_case(run):
 
 
 def test_words_of_the_report_attacks_and_defenses_are_explained(run):
-    result = run("explain", "AUC", "p", "Which-Epsilon", "LiRA", "label ONLY")
+    result = run("explain", "AUC", "p", "Which-Epsilon", "LiRA", "label ONLY", "TopKPosterior")
+    assert "top-k (defense)" in result.out and "In Python TopKPosterior." in result.out
     assert result.code == 0 and "0.5 is" in result.out and "tenfold at 2.3" in result.out
     assert "lira (attack)" in result.out and "label only (defense)" in result.out
     assert "?." not in result.out

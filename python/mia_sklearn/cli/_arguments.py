@@ -105,7 +105,7 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
 def _add_report(commands: Any) -> argparse.ArgumentParser:
     shown = commands.add_parser("report", help="print a saved report, or write it anew")
     _add_saved(shown.add_argument)
-    shown.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    shown.add_argument("--format", choices=FORMATS, help="how it is printed (default: text)")
     shown.add_argument(
         "--output", type=_path, metavar="FOLDER", help="write all files of a report here"
     )

@@ -14,7 +14,7 @@ from .._process._folders import file_digest
 from .._process._printable import one_line
 from .._process._progress import tell
 from ._gate import FINE, Judged, gate_of
-from ._inputs import check_writable, inputs_of
+from ._inputs import check_file_writable, check_writable, inputs_of
 
 if TYPE_CHECKING:
     from ..report import AuditReport
@@ -36,7 +36,7 @@ def audit_model(args: argparse.Namespace) -> int:
     if args.output is not None:
         check_writable(args.output)
     if args.junit is not None:
-        check_writable(args.junit.parent, "--junit")
+        check_file_writable(args.junit, "--junit")
     with logged(args.verbose):
         report = _audited(args)
     refused = None

@@ -6,8 +6,8 @@ import argparse
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from ._gate import FINE
-from ._inputs import check_writable, inputs_of
+from ._gate import BAD_INPUT, FINE
+from ._inputs import check_file_writable, inputs_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ def compare(args: argparse.Namespace) -> int:
     from ..selection import compare_defenses
 
     if args.output is not None:
-        check_writable(args.output.parent)
+        check_file_writable(args.output, "--output")
     # Names are checked before a model is read, and the parts that are audits' alone are not asked.
     chosen = _chosen(args.defenses)
     args.slices, args.groups, args.estimator = [], None, None
@@ -48,7 +48,8 @@ def compare(args: argparse.Namespace) -> int:
     if args.output is not None:
         frame.to_csv(args.output, index=False)
         print(f"\nAll numbers: {args.output}")
-    return FINE
+    # Without a defense that could be measured nothing was compared.
+    return FINE if (frame["error"] == "").sum() > 1 else BAD_INPUT
 
 
 def _chosen(names: list[str]) -> list[Any]:
@@ -76,18 +77,35 @@ def _around(estimator: Any, chosen: list[Any], y: Any) -> dict[str, Any]:
     for info in chosen:
         kind = info.defense
         made = kind.as_compared(estimator, len(set(y.tolist())))
-        models[info.name] = kind(estimator) if made is None else made
+        models[info.name] = _by_default(info, estimator) if made is None else made
     return models
+
+
+def _by_default(info: Any, estimator: Any) -> Any:
+    """Return a defense that is not among those compared by default, where it can be used."""
+    from .._models._kinds import holds_net
+
+    name = type(estimator).__name__
+    if info.needs_networks and not holds_net(estimator):
+        raise ValueError(f"--defenses {info.name!r} defends networks, which {name} is not.")
+    if info.alters == "answers":
+        raise ValueError(
+            f"--defenses {info.name!r} changes nothing here by its defaults, or does not fit "
+            f"{name} and these classes: choose its parameters from Python, "
+            f"compare_defenses({{'undefended': model, {info.name!r}: {info.class_name}(model, "
+            "...)}, ...)."
+        )
+    return info.defense(estimator)
 
 
 def _table(frame: pd.DataFrame) -> str:
     headline = frame.attrs["headline"]
     columns = {
         "defense": frame["defense"],
-        "test score": frame["test_score"].map("{:.3f}".format),
+        "test score": [_number(value, "{:.3f}") for value in frame["test_score"]],
         f"{headline} AUC": _with_interval(frame, f"{headline}_auc"),
         f"{headline} TPR at 1 %": _with_interval(frame, f"{headline}_tpr@0.01"),
-        "fit time": frame["fit_ratio"].map("{:.1f} x".format),
+        "fit time": [_number(value, "{:.1f} x") for value in frame["fit_ratio"]],
     }
     if frame["error"].any():
         columns["failed with"] = frame["error"]
@@ -100,10 +118,14 @@ def _table(frame: pd.DataFrame) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _number(value: float, form: str) -> str:
+    return "-" if isnan(value) else form.format(value)
+
+
 def _with_interval(frame: pd.DataFrame, name: str) -> list[str]:
     numbers = zip(frame[name], frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
     return [
-        f"{value:.3f} (interval withheld)"
+        _number(value, "{:.3f} (interval withheld)")
         if isnan(low)
         else f"{value:.3f} ({low:.3f} to {high:.3f})"
         for value, low, high in numbers

@@ -183,10 +183,12 @@ def gate_of(args: argparse.Namespace, known: Iterable[str]) -> Gate:
 
     baseline = None if args.baseline is None else AuditReport.load(args.baseline)
     texts, strict, where = list(args.fail_if), args.strict, ""
+    configured = configured_gate(args.conditions)
+    # What a project is strict about stays so, whichever conditions the command line names.
+    strict = strict or (configured.strict and bool(texts or configured.conditions))
     if args.conditions is not None or not texts:
-        configured = configured_gate(args.conditions)
         texts += configured.conditions
-        strict, where = strict or configured.strict, configured.where
+        where = configured.where
         if args.conditions is not None and not configured.conditions:
             raise ValueError(f"{where} names no condition: give it fail-if = ['auc > 0.6'].")
     if not texts and baseline is None:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_writable", "inputs_of"]
+__all__ = ["check_file_writable", "check_writable", "inputs_of"]
 
 
 def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -58,6 +58,8 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
 
 def check_writable(folder: Path, option: str = "--output") -> None:
     """Fail before any model is trained, not after."""
+    if folder.exists() and not folder.is_dir():
+        raise OSError(f"{option} {folder} is a file. Name a folder, which is made if missing.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -66,3 +68,10 @@ def check_writable(folder: Path, option: str = "--output") -> None:
         raise OSError(
             f"{option} {folder} cannot be written ({error.strerror}). Name a folder that can."
         ) from error
+
+
+def check_file_writable(path: Path, option: str) -> None:
+    """The same of a file."""
+    if path.is_dir():
+        raise OSError(f"{option} {path} is a folder. Name a file.")
+    check_writable(path.parent, option)

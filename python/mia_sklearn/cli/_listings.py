@@ -55,7 +55,7 @@ def list_defenses(args: argparse.Namespace) -> int:
 def explain(args: argparse.Namespace) -> int:
     """Print what names mean: codes of findings, metrics, attacks, defenses."""
     known = _explanations()
-    by_name = {name.lower(): name for name in known}
+    by_name = _classes() | {name.lower(): name for name in known}
     unknown = [name for name in args.names if name.lower() not in by_name]
     if unknown:
         near = get_close_matches(unknown[0].lower(), by_name, n=3)
@@ -89,7 +89,10 @@ def _explanations() -> dict[str, tuple[str, str]]:
     }
     for info in (*all_defenses(), *all_attacks()):
         try:
-            known[info.name] = (info.kind, _sentence(info.summary))
+            known[info.name] = (
+                info.kind,
+                f"{_sentence(info.summary)} In Python {info.class_name}.",
+            )
         except ImportError as error:
             known[info.name] = (info.kind, str(error))
     for finder in FINDERS:
@@ -99,6 +102,14 @@ def _explanations() -> dict[str, tuple[str, str]]:
             f"{finder.summary[0].upper()}{finder.summary[1:]}.{doubt} {finding_page(finder.code)}",
         )
     return known
+
+
+def _classes() -> dict[str, str]:
+    """Return by their classes, as Python calls them, the names of attacks and defenses."""
+    from ..attacks import all_attacks
+    from ..defenses import all_defenses
+
+    return {info.class_name.lower(): info.name for info in (*all_attacks(), *all_defenses())}
 
 
 def _sentence(text: str) -> str:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ..report import AuditReport
 from ._audits import shown
 from ._gate import FINE, gate_of
-from ._inputs import check_writable
+from ._inputs import check_file_writable, check_writable
+
+if TYPE_CHECKING:
+    from ..report import AuditReport
 
 __all__ = ["check_report", "show_report"]
 
 
 def check_report(args: argparse.Namespace) -> int:
     """Judge a saved report by the gate; return the exit code."""
+    from ..report import AuditReport
+
     if args.junit is not None:
-        check_writable(args.junit.parent, "--junit")
+        check_file_writable(args.junit, "--junit")
     report = AuditReport.load(args.report)
     gate = gate_of(args, report.attacks)
     if not gate.conditions and gate.baseline is None:
@@ -33,6 +38,13 @@ def check_report(args: argparse.Namespace) -> int:
 
 def show_report(args: argparse.Namespace) -> int:
     """Print a saved report, or write it anew; return the exit code."""
+    from ..report import AuditReport
+
+    if args.format is not None and args.output is not None:
+        raise ValueError(
+            "--format prints a report in one form, and --output writes all files of one: give one "
+            f"of the two; for a file, --format {args.format} > FILE."
+        )
     before = None if args.baseline is None else AuditReport.load(args.baseline)
     report = AuditReport.load(args.report)
     if args.title is not None:
@@ -42,7 +54,7 @@ def show_report(args: argparse.Namespace) -> int:
         written = report.save(args.output, records=not args.no_records, before=before)
         print(f"The whole report: {written}")
         return FINE
-    print(_FORMATS[args.format](report, not args.no_records, before))
+    print(_FORMATS[args.format or "text"](report, not args.no_records, before))
     return FINE
 
 

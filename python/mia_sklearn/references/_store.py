@@ -46,6 +46,8 @@ class ArrayStore:
 
     def __init__(self, folder: Any) -> None:
         self.folder = path_of("cache", folder)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"cache={str(folder)!r} is a file. Name a folder.")
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()

@@ -49,11 +49,13 @@ def render_brief(report: AuditContents) -> str:
     others = [_rows_of(attack)[0] for attack in summary.metrics[1:] if attack["rows"]]
     parts = [
         summary.verdict,
-        "\n".join(textwrap.shorten(title, _WIDTH, placeholder=" ...") for title in titles),
+        "\n".join(
+            textwrap.fill(title, _WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+            for title in titles
+        ),
         _table([*rows, *others], header),
-        textwrap.shorten(summary.exposed_note, 2 * _WIDTH, placeholder=" ...")
-        if summary.exposed
-        else "",
+        # How the list is made is said where the list is.
+        f"{summary.exposed_note.partition('. ')[0].rstrip('.')}." if summary.exposed else "",
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -291,6 +291,31 @@ def test_classes_of_several_types_are_met(written):
 REFUSED = {
     "thousands": ('a,b,y\n"1,234",2,1\n', {}, "'1,234' in column 'a'.*separators of thousands"),
     "decimal comma": ('a,b,y\n"1,5",2,1\n', {}, "'1,5' in column 'a'.*--decimal ','"),
+    "a point beside decimal commas": (
+        "a;b;y\n1.234;2;1\n",
+        {"sep": ";", "decimal": ","},
+        "'1.234' in column 'a'.*Where '.' parts thousands, add --thousands '.'",
+    ),
+    "thousands in other groups": (
+        "a;b;y\n12.34;2;1\n",
+        {"sep": ";", "decimal": ",", "thousands": "."},
+        "'12.34' in column 'a'.*Write '.' between groups of three digits alone",
+    ),
+    "no whole number of thousands": (
+        "a;b;y\n0.125;2;1\n",
+        {"sep": ";", "decimal": ",", "thousands": "."},
+        "'0.125' in column 'a'.*Write '.' between groups of three digits alone",
+    ),
+    "thousands beside other decimals": (
+        'a,b,y\n"1,23.5",2,1\n',
+        {"thousands": ","},
+        "'1,23.5' in column 'a'.*Write ',' between groups",
+    ),
+    "Swiss thousands": ("a,b,y\n1'234,2,1\n", {}, 'Where "\'" parts thousands, add --thousands'),
+    "one sign for both": ("a,b,y\n1,2,1\n", {"thousands": "."}, "--thousands and --decimal are bo"),
+    "thousands of two signs": ("a,b,y\n1,2,1\n", {"thousands": "00"}, "must be one sign"),
+    "European": ("a;b;y\n1,0;2,5;1\n", {}, "add --sep ';' --decimal ','"),
+    "European, ragged": ("a;b;y\n1;2;1\n1;2,5;1\n", {}, "add --sep ';'"),
     "currency": ("a,b,y\n1,3022.9 €,1\n", {}, "'3022.9 €' in column 'b'.*without units"),
     "currency in front": ("a,b,y\n$5,1,1\n", {}, "in column 'a'.*without units or signs of curr"),
     "percent": ("a,b,y\n1,-118.168%,1\n", {}, "in column 'b'.*Write percentages as numbers"),
@@ -342,6 +367,10 @@ ACCEPTED = {
     "packed": (gzip.compress(b"a,b,y\n1,2,1\n3,4,2\n"), {"name": "T.CSV.GZ"}),
     "tabs": ("a\tb\ty\n1\t2\t1\n3\t4\t2\n", {"name": "t.tsv"}),
     "European": ("a;b;y\n1,0;2;1\n3;4,0;2\n", {"sep": ";", "decimal": ","}),
+    "points part thousands": (
+        "a;b;y\n1;2,0;1\n3,;+4;2\n",
+        {"sep": ";", "decimal": ",", "thousands": "."},
+    ),
     "spaces": ("a, b , y\n1, 2, 1\n3, 4, 2\n", {}),
     "an index": (",a,b,y\n0,1,2,1\n1,3,4,2\n", {}),
     "other columns": ("id,a,b,y\n007,1,2,1\n008,3,4,2\n", {}),
@@ -358,6 +387,25 @@ def test_files_of_other_habits_hold_the_same_numbers(name, written):
     path = written(content, options.pop("name", "table.csv"))
     X, y, _ = read(path, fitted_on(1, 2), **options)
     assert (X.to_numpy().tolist(), y.tolist()) == ([[1, 2], [3, 4]], [1, 2])
+
+
+THOUSANDS = {
+    ".": "1.234,5;1.234.567;-12,5e1",
+    "'": "1\u2019234,5;1'234'567;-12,5e1",
+    " ": "1\u202f234,5;1\u00a0234 567; -12,5e1",
+}
+
+
+@pytest.mark.parametrize("mark", THOUSANDS)
+def test_thousands_are_read_where_they_are_said_to_be(mark, written):
+    path = written(f"a;b;c;y\n{THOUSANDS[mark]};1\n1234;0;1;2\n")
+    table = pd.DataFrame({"a": [1, 2], "b": [1, 2], "c": [1, 2]}, dtype=float)
+    for model in (DecisionTreeClassifier().fit(table, [1, 2]), SimpleNamespace(classes_=[1, 2])):
+        X, y, _ = read(path, model, sep=";", decimal=",", thousands=mark)
+        assert X.to_numpy().tolist() == [[1234.5, 1234567, -125], [1234, 0, 1]]
+        assert y.tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"holds '.*' in column '[abc]'"):
+        read(path, model, sep=";", decimal=",")
 
 
 def test_an_index_that_was_written_is_not_a_feature_of_an_array(written):

@@ -43,6 +43,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
         default_na=not args.no_default_na,
         sep=args.sep,
         decimal=args.decimal,
+        thousands=args.thousands,
     )
     read, said = read_tables(paths, model, reading)
     if said and not args.quiet:

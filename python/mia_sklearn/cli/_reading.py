@@ -50,8 +50,10 @@ class Reading:
         What also means that a cell holds nothing.
     default_na : bool, default=True
         Whether `NA_VALUES` do where a model does not know them as categories.
-    sep, decimal : str
-        What parts cells, and whole numbers from decimals.
+    sep : str or None
+        What parts cells.
+    decimal, thousands
+        How numbers are written, see `Numerals`.
     """
 
     target: str | None = None
@@ -64,6 +66,7 @@ class Reading:
     default_na: bool = True
     sep: str | None = None
     decimal: str = "."
+    thousands: str | None = None
 
     @property
     def missing(self) -> set[str]:

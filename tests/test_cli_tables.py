@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,7 +33,10 @@ from sklearn.tree import DecisionTreeClassifier
 from mia_sklearn import AuditReport
 from mia_sklearn._records._rows import as_table
 from mia_sklearn.cli import main
+from mia_sklearn.cli._arguments import parser_of
 from mia_sklearn.cli._files import features_for
+from mia_sklearn.cli._inputs import inputs_of
+from mia_sklearn.cli._main import _COMMANDS
 from mia_sklearn.cli._read_tables import read_tables
 from mia_sklearn.cli._reading import Reading
 
@@ -162,6 +166,19 @@ def test_boosted_trees_get_categories(library, written):
     X, _, said = read(written(FRAME.assign(y=y)), model)
     np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(original))
     assert "'zip', 'country' as" in said
+
+
+def test_catboost_that_was_saved_is_given_its_columns(written):
+    catboost = pytest.importorskip("catboost")
+    table = FRAME[["height", "children"]].assign(y=LABELS)
+    for columns in (["height", "children"], None):
+        model = catboost.CatBoostClassifier(iterations=3, verbose=0, allow_writing_files=False)
+        model.fit(table[columns] if columns else table.to_numpy()[:, :2].astype(float), LABELS)
+        loaded = pickle.loads(pickle.dumps(model))
+        path = written(table[["children", "y", "height"] if columns else list(table)])
+        X, _, _ = read(path, loaded)
+        np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+        np.testing.assert_array_equal(np.asarray(X), table.to_numpy()[:, :2].astype(float))
 
 
 def test_categories_are_those_of_the_model_in_every_file(written):
@@ -412,6 +429,46 @@ def test_an_index_that_was_written_is_not_a_feature_of_an_array(written):
     model = DecisionTreeClassifier(random_state=0).fit(NUMBERS, [1, 2] * 3)
     X, _, _ = read(written(",a,b,y\n0,1,2,1\n1,3,4,2\n"), model)
     assert X.tolist() == [[1, 2], [3, 4]]
+
+
+def of_two(written, *tables, model=None, more=()):
+    """What a model that knows no names is given of two files."""
+    model = model or DecisionTreeClassifier(random_state=0).fit(NUMBERS, [1, 2] * 3)
+    train, test = (written(table, f"{place}.csv") for place, table in enumerate(tables))
+    skops.io.dump(model, train.parent / "m.skops")
+    files = ["--model", train.parent / "m.skops", "--train", train, "--test", test]
+    given = ["audit", *map(str, files), "--target", "y", *more]
+    return inputs_of(parser_of(dict.fromkeys(_COMMANDS)).parse_args(given))
+
+
+@pytest.mark.parametrize("test", ["a,b,y\n3,4,1\n", "y,b,a\n1,4,3\n", "b,c,y,a\n4,9,1,3\n"])
+def test_a_model_of_an_array_is_given_the_columns_of_the_training_file(test, written, capsys):
+    inputs = of_two(written, "a,b,y\n1,2,1\n", test)
+    assert (inputs["X_train"].tolist(), inputs["X_test"].tolist()) == ([[1, 2]], [[3, 4]])
+    assert "it is given those of 0.csv, in this order, 'a', 'b'." in capsys.readouterr().err
+
+
+def test_types_of_a_model_of_an_array_go_with_the_names_of_the_training_file(written):
+    table = FRAME[["zip", "height"]]
+    model = encoded(columns=(0,)).fit(table.to_numpy(dtype=object), LABELS)
+    table = table.assign(y=LABELS)
+    inputs = of_two(written, table, table[["y", "height", "zip"]], model=model)
+    assert inputs["X_train"].tolist() == inputs["X_test"].tolist()
+    assert inputs["X_test"][0, 0] == FRAME["zip"][0]
+
+
+def test_columns_of_two_names_are_not_taken_for_each_other(written):
+    with pytest.raises(
+        ValueError, match=r"those of 0\.csv; another file lacks 'b' and has 'a', 'B'"
+    ):
+        of_two(written, "a,b,y\n1,2,1\n", "a,B,y\n3,4,1\n")
+
+
+def test_people_of_a_model_of_an_array(written):
+    inputs = of_two(
+        written, "a,who,b,y\n1,x,2,1\n", "b,y,a,who\n4,1,3,z\n", more=["--groups", "who"]
+    )
+    assert (inputs["X_test"].tolist(), inputs["groups"].tolist()) == ([[3, 4]], ["x", "z"])
 
 
 def test_a_model_fitted_on_an_array_of_words_is_given_one(written):

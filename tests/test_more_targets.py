@@ -5,6 +5,7 @@ Each is audited with few references: it works, or is refused in a sentence that 
 
 from __future__ import annotations
 
+import pickle
 import threading
 import warnings
 
@@ -414,6 +415,17 @@ def test_catboost_with_categories():
     assert "cat_features" in report.info["estimator"]
     pipeline = make_pipeline(of_categories()).fit(FRAME[TRAIN], WORDS[TRAIN])
     assert run(pipeline, WORDS, FRAME, attacks="lira", n_references=4)
+
+
+def test_catboost_that_was_saved_is_audited():
+    model = of_categories().fit(FRAME[TRAIN], WORDS[TRAIN])
+    loaded = pickle.loads(pickle.dumps(model))
+    for audited in (loaded, make_pipeline(loaded)):
+        assert run(audited, WORDS, FRAME).info["target_train_accuracy"] == right(
+            model, WORDS, FRAME
+        )
+    with pytest.raises(ValueError, match="X_train has 1 features, but the model was fitted on"):
+        run(loaded, WORDS, FRAME[["city"]])
 
 
 def test_catboost_with_categories_is_defended_and_compared():

@@ -12,6 +12,8 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
 
+from ._known_features import n_known_features
+
 __all__ = ["Fitted", "fitted_columns", "kind_of_values", "takes_documents"]
 
 Kind = Literal["number", "text", "bool", "datetime", "category", "object"]
@@ -106,7 +108,7 @@ def _walk(part: Any, names: list[str], known: dict[str, Fitted], seen: set[int])
 
 
 def _walk_parts(part: Any, names: list[str], known: dict[str, Fitted], seen: set[int]) -> None:
-    inner_parts = [inner for inner in _parts(part) if _n_features(inner) == len(names)]
+    inner_parts = [inner for inner in _parts(part) if n_known_features(inner) == len(names)]
     for inner in inner_parts:
         _walk(inner, names, known, seen)
     if not inner_parts and _takes_numbers(part):
@@ -308,13 +310,6 @@ def _takes_numbers(part: Any) -> bool:
         "FeatureHasher",
         "FunctionTransformer",
     )
-
-
-def _n_features(part: Any) -> int | None:
-    try:
-        return getattr(part, "n_features_in_", None)
-    except Exception:  # A property of somebody's estimator.
-        return None
 
 
 def _n_categories(part: Any) -> int:

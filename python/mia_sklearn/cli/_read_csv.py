@@ -16,6 +16,7 @@ from .._models._fitted_columns import (
     kind_of_values,
     takes_documents,
 )
+from .._models._known_features import known_names
 from ._numerals import Numerals
 from ._reading import DTYPES, INDEX, Reading, classes_of, fed_columns, shortened, unreadable
 
@@ -106,7 +107,7 @@ class TextFile:
                 f"{self.path}: the first line must name the columns, and holds numbers: "
                 f"{shortened(given, 5)}."
             )
-        known = set(map(str, getattr(self.model, "feature_names_in_", ())))
+        known = set(map(str, known_names(self.model) or ()))
         twice = sorted({name for name in given if name and given.count(name) > 1})
         if twice and not all(name in known for name in names if name not in given):
             raise ValueError(

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._models._fitted_columns import takes_documents
 from ._read_csv import TextFile
-from ._reading import Reading, classes_of, shortened, unreadable
+from ._reading import Reading, beside, classes_of, shortened, unreadable
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip", ".zst": "zstd"}
 TABLES = (".csv", ".tsv", ".parquet", ".feather", ".npz")
@@ -53,7 +53,8 @@ def read_tables(
 
     A column is read as the model was fitted on it, as far as that tells. Of an npz file the records
     are the array "X", or the only other one. Labels are None where the reading has none; what is
-    said is empty where files hold their types.
+    said is empty where files hold their types and the model knows the names of its columns; one
+    that does not is given the columns of the first file, in its order, of all files.
     """
     tables, readers = [], []
     for path in paths:
@@ -69,6 +70,9 @@ def read_tables(
             tables.append(readers[-1].read())
         else:
             tables.append(_read_typed(path, kind, reading))
+        if not reading.columns:
+            columns = [str(name) for name in tables[-1][0].columns]
+            reading = beside(model, columns, reading, path)
     _unite_categories([X for X, _ in tables], readers)
     for path, (X, y) in zip(paths, tables, strict=True):
         if len(X) == 0:
@@ -77,7 +81,13 @@ def read_tables(
             raise ValueError(f"{path}: {len(X)} rows of features but {len(y)} labels.")
     if not readers and reading.dtypes:
         raise ValueError("--dtype is for text files; these files hold the types of their columns.")
-    return tables, readers[0].said() if readers else ""
+    said = [reader.said() for reader in readers[:1]]
+    if reading.columns and len(paths) > 1:
+        said.append(
+            f"The model knows no names of columns: it is given those of {reading.named_by}, in "
+            f"this order, {shortened(reading.columns, 5)}."
+        )
+    return tables, " ".join(filter(None, said))
 
 
 def _unite_categories(tables: list[Any], readers: list[TextFile]) -> None:

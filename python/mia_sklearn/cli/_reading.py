@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._models._fitted_columns import takes_documents
+from .._models._known_features import known_names, n_known_features
 
 # What a cell may say that it holds nothing; pandas reads the same.
 NA_VALUES = (
@@ -54,6 +55,10 @@ class Reading:
         What parts cells.
     decimal, thousands
         How numbers are written, see `Numerals`.
+    columns : tuple of str, default=()
+        What a model that knows no names is given, in this order: the columns of another file.
+    named_by : str, default=""
+        That file.
     """
 
     target: str | None = None
@@ -67,6 +72,8 @@ class Reading:
     sep: str | None = None
     decimal: str = "."
     thousands: str | None = None
+    columns: tuple[str, ...] = ()
+    named_by: str = ""
 
     @property
     def missing(self) -> set[str]:
@@ -93,15 +100,31 @@ def fed_columns(model: Any, columns: Sequence[str], reading: Reading) -> list[st
             "The model was fitted on texts: name the column that holds them with --text; the "
             f"columns are {shortened(rest)}."
         )
-    names = getattr(model, "feature_names_in_", None)
+    names = known_names(model)
     if names is not None:
         return [str(name) for name in names if name in rest]
-    n = getattr(model, "n_features_in_", None)
+    if reading.columns:
+        missing = [name for name in reading.columns if name not in rest]
+        if missing:
+            raise ValueError(
+                f"The model knows no names of columns, and is given those of {reading.named_by}; "
+                f"another file lacks {shortened(missing)} and has {shortened(rest)}. Name the "
+                "columns alike in both files."
+            )
+        return list(reading.columns)
+    n = n_known_features(model)
     without = [name for name in rest if name != INDEX]
     ungrouped = [name for name in without if name != reading.groups]
     unsliced = [name for name in ungrouped if name not in reading.slices]
     candidates = (rest, without, ungrouped, unsliced)
     return next((names for names in candidates if len(names) == n), without)
+
+
+def beside(model: Any, columns: Sequence[str], reading: Reading, path: Path) -> Reading:
+    """Return how a file is read beside one of these columns: a model without names needs them."""
+    if takes_documents(model) or reading.text is not None or known_names(model) is not None:
+        return reading
+    return replace(reading, columns=tuple(fed_columns(model, columns, reading)), named_by=path.name)
 
 
 def classes_of(model: Any) -> list[Any]:

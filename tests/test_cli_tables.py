@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import pickle
 from types import SimpleNamespace
@@ -299,6 +300,30 @@ def test_labels_come_in_the_type_of_the_classes(classes, cells, expected, writte
     assert [type(label) for label in y.tolist()] == [type(label) for label in expected]
 
 
+@pytest.mark.parametrize("unit", ["ns", "us", "D"])
+def test_labels_that_are_dates_come_as_the_classes_are(unit, tmp_path, written):
+    dates = np.array(["2020-01-01", "2021-01-01"], dtype=f"datetime64[{unit}]")
+    model = fitted_on(*dates)
+    model.classes_ = dates
+    table = pd.DataFrame({"a": [1, 3], "b": [2, 4], "y": ["2020-01-01", "2021-01-01"]})
+    of_dates = table.assign(y=pd.to_datetime(table["y"]))
+    of_dates.to_parquet(tmp_path / "t.parquet")
+    np.savez(tmp_path / "t.npz", X=table[["a", "b"]], y=dates.astype("datetime64[s]"))
+    for path in (written(table), tmp_path / "t.parquet", tmp_path / "t.npz"):
+        y = read(path, model)[1]
+        assert (y.dtype, y.tolist()) == (dates.dtype, dates.tolist())
+    with pytest.raises(ValueError, match="record 2 has the label '2022-01-01 00:00:00'; the model"):
+        read(written("a,b,y\n1,2,2020-01-01\n1,2,2022-01-01\n"), model)
+    with pytest.raises(ValueError, match="other labels than dates"):
+        read(written("a,b,y\n1,2,first\n"), model)
+
+
+def test_labels_that_are_dates_of_python(written):
+    dates = [datetime.date(2020, 1, 1), datetime.date(2021, 1, 1)]
+    model = SimpleNamespace(classes_=np.array(dates, dtype=object))
+    assert read(written("a,y\n1,2021-01-01\n2,2020-01-01\n"), model)[1].tolist() == dates[::-1]
+
+
 def test_classes_of_several_types_are_met(written):
     model = SimpleNamespace(classes_=np.array([1, "one"], dtype=object))
     _, y, _ = read(written("a,y\n1,1\n2,one\n"), model)
@@ -469,6 +494,28 @@ def test_people_of_a_model_of_an_array(written):
         written, "a,who,b,y\n1,x,2,1\n", "b,y,a,who\n4,1,3,z\n", more=["--groups", "who"]
     )
     assert (inputs["X_test"].tolist(), inputs["groups"].tolist()) == ([[3, 4]], ["x", "z"])
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_whole_numbers_that_were_objects_are_objects(as_array, written):
+    table = FRAME[["children", "zip"]].astype(object)
+    given = table.to_numpy() if as_array else table
+    model = make_pipeline(OneHotEncoder(), DecisionTreeClassifier(random_state=0))
+    model.fit(given, LABELS)
+    X, _, _ = read(written(table.assign(y=LABELS)), model)
+    np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(given))
+
+
+def test_an_empty_text_beside_other_columns_is_a_text(written):
+    texts = np.where(np.arange(N) % 3 == 0, "", np.where(np.arange(N) % 3 == 1, "NA b", "NA"))
+    table = FRAME[["height"]].assign(said=texts)
+    model = make_pipeline(
+        make_column_transformer((TfidfVectorizer(), "said"), ("passthrough", ["height"])),
+        DecisionTreeClassifier(random_state=0),
+    ).fit(table, LABELS)
+    X, _, _ = read(written(table.assign(y=LABELS)), model)
+    assert X["said"].tolist() == texts.tolist()
+    np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(table))
 
 
 def test_a_model_fitted_on_an_array_of_words_is_given_one(written):

@@ -18,7 +18,16 @@ from .._models._fitted_columns import (
 )
 from .._models._known_features import known_names
 from ._numerals import Numerals
-from ._reading import DTYPES, INDEX, Reading, classes_of, fed_columns, shortened, unreadable
+from ._reading import (
+    DTYPES,
+    INDEX,
+    Reading,
+    as_dates,
+    classes_of,
+    fed_columns,
+    shortened,
+    unreadable,
+)
 
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _N_LOOKED_AT = 1000
@@ -205,7 +214,8 @@ class TextFile:
             return stated
         fitted = self.fitted.get(name, Fitted())
         if self.kind_of(name) in ("text", "object", "category"):
-            if name in self.fed and takes_documents(self.model):
+            of_words = fitted.documents and not fitted.missing
+            if name in self.fed and (of_words or takes_documents(self.model)):
                 return set()
             # A model that never met a missing value met no NA that meant one.
             tokens = self.reading.missing if fitted.missing else stated
@@ -230,6 +240,7 @@ class TextFile:
             cells = self._without_spaces(name, cells, values)
         if kind == "object" or (kind == "category" and kind_of_values(values) != "text"):
             cells = self._as_values(cells, values)
+            cells = cells.astype(object) if kind == "object" else cells
         as_kind = {
             "category": lambda: cells.astype("category"),
             "number": lambda: self._numbers(name, cells),
@@ -372,6 +383,8 @@ class TextFile:
             return np.asarray(numbers.tolist())
         if kind == "bool":
             return np.asarray(self._truths(name, cells).tolist())
+        if kind_of_values(self.classes) == "datetime":
+            return as_dates(cells, self.classes, self.path)
         if kind == "object":
             return np.asarray(self._as_values(cells, self.classes).tolist(), dtype=object)
         return np.asarray(self._as_it_looks(cells).tolist())

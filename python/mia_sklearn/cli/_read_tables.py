@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .._models._fitted_columns import takes_documents
+from .._models._fitted_columns import kind_of_values, takes_documents
 from ._read_csv import TextFile
-from ._reading import Reading, beside, classes_of, shortened, unreadable
+from ._reading import Reading, as_dates, beside, classes_of, shortened, unreadable
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip", ".zst": "zstd"}
 TABLES = (".csv", ".tsv", ".parquet", ".feather", ".npz")
@@ -69,7 +69,7 @@ def read_tables(
             readers.append(TextFile(path, kind, packed, model, reading))
             tables.append(readers[-1].read())
         else:
-            tables.append(_read_typed(path, kind, reading))
+            tables.append(_read_typed(path, kind, reading, classes_of(model)))
         if not reading.columns:
             columns = [str(name) for name in tables[-1][0].columns]
             reading = beside(model, columns, reading, path)
@@ -109,7 +109,7 @@ def _unite_categories(tables: list[Any], readers: list[TextFile]) -> None:
             table[name] = table[name].cat.set_categories([*known, *new])
 
 
-def _read_typed(path: Path, kind: str, reading: Reading) -> tuple[Any, Any]:
+def _read_typed(path: Path, kind: str, reading: Reading, classes: list[Any]) -> tuple[Any, Any]:
     """Read a file that holds the types of its columns."""
     import pandas as pd
 
@@ -135,6 +135,8 @@ def _read_typed(path: Path, kind: str, reading: Reading) -> tuple[Any, Any]:
             f"{path}: {int(labels.isna().sum())} of {len(labels)} records have no label in "
             f"{target!r}. Drop them."
         )
+    if kind_of_values(classes) == "datetime":
+        return frame, as_dates(labels, classes, path)
     return frame, np.asarray(labels.tolist())
 
 
@@ -175,7 +177,11 @@ def _read_npz(path: Path, reading: Reading, model: Any) -> tuple[np.ndarray, Any
             f"{path}: the labels must have one dimension and the features two or more; got "
             f"{'none' if y is None else y.ndim} and {X.ndim}."
         )
-    return X, (_as_classes(y, classes_of(model)) if reading.labelled else None)
+    if not reading.labelled:
+        return X, None
+    classes = classes_of(model)
+    dates = kind_of_values(classes) == "datetime"
+    return X, as_dates(y, classes, path) if dates else _as_classes(y, classes)
 
 
 def _as_classes(y: np.ndarray, classes: list[Any]) -> np.ndarray:

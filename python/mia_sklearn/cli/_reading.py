@@ -133,7 +133,37 @@ def classes_of(model: Any) -> list[Any]:
         classes = np.asarray(model.classes_)
     except Exception:  # A property of somebody's estimator, or several outputs.
         return []
-    return classes.tolist() if classes.ndim == 1 else []
+    if classes.ndim != 1:
+        return []
+    # Of nanoseconds, numpy makes whole numbers.
+    return list(classes) if classes.dtype.kind == "M" else classes.tolist()
+
+
+def as_dates(labels: Any, classes: Sequence[Any], path: Path) -> np.ndarray:
+    """Return labels, dates or texts of dates, as those of a model's classes that they mean.
+
+    Raises
+    ------
+    ValueError
+        If one is no date, or none of the classes.
+    """
+    import pandas as pd
+
+    known = {pd.Timestamp(label): label for label in classes}
+    try:
+        dates = pd.to_datetime(pd.Series(labels), format="ISO8601").tolist()
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} holds other labels than dates such as 2026-01-31; the model knows "
+            f"{shortened(classes)}."
+        ) from error
+    strange = [row for row, date in enumerate(dates) if date not in known]
+    if strange:
+        raise ValueError(
+            f"{path}: record {strange[0] + 1} has the label '{dates[strange[0]]}'; the model knows "
+            f"{shortened(classes)}."
+        )
+    return np.asarray([known[date] for date in dates], dtype=np.asarray(classes).dtype)
 
 
 def unreadable(path: Path, error: Exception) -> ValueError:

@@ -494,6 +494,24 @@ def test_xgboost_without_the_parameters_that_it_was_trained_with(name, tmp_path)
     assert run(model, BINARY, estimator=estimator).doubts == []
 
 
+@pytest.mark.parametrize(
+    ("library", "kind"), [("xgboost", "XGBClassifier"), ("lightgbm", "LGBMClassifier")]
+)
+def test_bare_boosters_are_told_the_way_out(library, kind):
+    module = pytest.importorskip(library)
+    wrapped = getattr(module, kind)(n_estimators=3, n_jobs=1, verbosity=0)
+    model = wrapped.fit(X[TRAIN], BINARY[TRAIN])
+    booster = model.get_booster() if library == "xgboost" else model.booster_
+    with pytest.raises(ValueError, match=rf"Booster of {library}.*Audit the {kind}.*classes="):
+        run(booster, BINARY)
+
+    def asked(X):
+        return booster.predict(module.DMatrix(X) if library == "xgboost" else X)
+
+    options = {"attacks": "threshold", "n_references": 2}
+    assert run(asked, BINARY, classes=model.classes_, estimator=wrapped, **options).attacks
+
+
 def test_xgboost_whose_parameters_train_it(tmp_path):
     few = {"n_estimators": 3}
     for params in (

@@ -56,7 +56,8 @@ def read_tables(
     said is empty where files hold their types and the model knows the names of its columns; one
     that does not is given the columns of the first file, in its order, of all files.
     """
-    tables, readers = [], []
+    tables: list[tuple[Any, Any]] = []
+    readers: list[TextFile] = []
     for path in paths:
         check_table_file(path)
         kind, packed = kind_of_file(path)

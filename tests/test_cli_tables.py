@@ -357,6 +357,11 @@ REFUSED = {
         {"thousands": ","},
         "'1,23.5' in column 'a'.*Write ',' between groups",
     ),
+    "points part thousands": (
+        "a;b;y\n1.234.567;2;1\n",
+        {"sep": ";"},
+        "'1.234.567' in column 'a'.*add --thousands '.' --decimal ','",
+    ),
     "Swiss thousands": ("a,b,y\n1'234,2,1\n", {}, 'Where "\'" parts thousands, add --thousands'),
     "one sign for both": ("a,b,y\n1,2,1\n", {"thousands": "."}, "--thousands and --decimal are bo"),
     "thousands of two signs": ("a,b,y\n1,2,1\n", {"thousands": "00"}, "must be one sign"),

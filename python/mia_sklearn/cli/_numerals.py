@@ -82,6 +82,8 @@ class Numerals:
         grouped = re.fullmatch(r"\s*[+-]?\d{1,3}(?:([.,'’\s])\d{3})(\1\d{3})*([.,]\d*)?\s*", text)
         simple = re.fullmatch(r"\s*[+-]?\d+([.,])\d+\s*", text)
         mark = (grouped or simple or [text, ""])[1]
+        if grouped and grouped[2] and mark == self.decimal == ".":
+            return " Where '.' parts thousands, add --thousands '.' --decimal ','."
         if mark and mark != self.decimal and self.thousands is None:
             return f" Where {mark!r} parts thousands, add --thousands {mark!r}."
         if self.thousands is None or not (grouped or simple or self.thousands in text):

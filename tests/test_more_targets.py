@@ -474,7 +474,7 @@ def boosted(tmp_path, read_with=None, **params):
 
 LOST = {
     "all": ({}, {}, "the parameters alone that a file tells"),
-    "rounds": ({"n_estimators": 3}, {"max_depth": 3}, "has 3 rounds, and n_estimators says 100"),
+    "rounds": ({"n_estimators": 3}, {"max_depth": 3}, "has 3 rounds, and a clone would have 100"),
     "depth": (
         {"n_estimators": 3, "max_depth": 9, "min_child_weight": 0},
         {"n_estimators": 3, "max_depth": 2},
@@ -521,10 +521,14 @@ def test_xgboost_whose_parameters_train_it(tmp_path):
         few | {"booster": "gblinear"},
         {"base_score": 0.5, "booster": "gbtree"},
     ):
-        check_parameters(boosted(tmp_path, **params))
-        check_parameters(pickle.loads(pickle.dumps(boosted(tmp_path, **params))))
+        model = boosted(tmp_path, **params)
+        check_parameters(model)
+        check_parameters(pickle.loads(pickle.dumps(model)))
         if "base_score" not in params:
             check_parameters(boosted(tmp_path, params, **params))
+    # Its trees make one round.
+    forest = pytest.importorskip("xgboost").XGBRFClassifier(n_estimators=3, n_jobs=1)
+    check_parameters(forest.fit(X[TRAIN], BINARY[TRAIN]))
 
 
 def test_early_stopping_needs_the_records_to_stop_by():

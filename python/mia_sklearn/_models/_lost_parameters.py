@@ -15,7 +15,7 @@ __all__ = ["check_parameters"]
 _TOLD_BY_FILES = {"base_score", "booster", "enable_categorical", "feature_types", "objective"}
 # Those that do not say how trees grow.
 _IDLE = {"device", "missing", "n_jobs", "random_state", "validate_parameters", "verbosity"}
-_ROUNDS, _DEPTH = 100, 6  # of XGBoost, where nothing is given
+_DEPTH = 6  # of XGBoost, where nothing is given
 
 
 def check_parameters(estimator: Any) -> None:
@@ -59,10 +59,10 @@ def _differences(part: Any, booster: Any) -> Iterator[str]:
     given = {name for name, value in params.items() if value is not usual.get(name)}
     if {"base_score", "booster"} <= given <= _TOLD_BY_FILES | _IDLE and _was_read(part, booster):
         yield "has the parameters alone that a file tells"
-    rounds, most = booster.num_boosted_rounds(), params.get("n_estimators", _ROUNDS)
+    rounds, most = booster.num_boosted_rounds(), part.get_num_boosting_rounds()
     may_stop = "early_stopping_rounds" in params or bool(params.get("callbacks"))
     if rounds > most or (rounds < most and not may_stop):
-        yield f"has {rounds} rounds, and n_estimators says {most}"
+        yield f"has {rounds} rounds, and a clone would have {most}"
     if params.get("booster") == "gblinear":
         return
     deepest = params.get("max_depth", _DEPTH)

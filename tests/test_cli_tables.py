@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
+import pickle
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,7 +35,10 @@ from sklearn.tree import DecisionTreeClassifier
 from mia_sklearn import AuditReport
 from mia_sklearn._records._rows import as_table
 from mia_sklearn.cli import main
+from mia_sklearn.cli._arguments import parser_of
 from mia_sklearn.cli._files import features_for
+from mia_sklearn.cli._inputs import inputs_of
+from mia_sklearn.cli._main import _COMMANDS
 from mia_sklearn.cli._read_tables import read_tables
 from mia_sklearn.cli._reading import Reading
 
@@ -164,6 +170,19 @@ def test_boosted_trees_get_categories(library, written):
     assert "'zip', 'country' as" in said
 
 
+def test_catboost_that_was_saved_is_given_its_columns(written):
+    catboost = pytest.importorskip("catboost")
+    table = FRAME[["height", "children"]].assign(y=LABELS)
+    for columns in (["height", "children"], None):
+        model = catboost.CatBoostClassifier(iterations=3, verbose=0, allow_writing_files=False)
+        model.fit(table[columns] if columns else table.to_numpy()[:, :2].astype(float), LABELS)
+        loaded = pickle.loads(pickle.dumps(model))
+        path = written(table[["children", "y", "height"] if columns else list(table)])
+        X, _, _ = read(path, loaded)
+        np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+        np.testing.assert_array_equal(np.asarray(X), table.to_numpy()[:, :2].astype(float))
+
+
 def test_categories_are_those_of_the_model_in_every_file(written):
     model = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=2).fit(CATEGORIES, LABELS)
     whole = FRAME.assign(y=LABELS)
@@ -282,6 +301,33 @@ def test_labels_come_in_the_type_of_the_classes(classes, cells, expected, writte
     assert [type(label) for label in y.tolist()] == [type(label) for label in expected]
 
 
+@pytest.mark.parametrize("unit", ["ns", "us", "D"])
+def test_labels_that_are_dates_come_as_the_classes_are(unit, tmp_path, written):
+    dates = np.array(["2020-01-01", "2021-01-01"], dtype=f"datetime64[{unit}]")
+    model = fitted_on(*dates)
+    model.classes_ = dates
+    table = pd.DataFrame({"a": [1, 3], "b": [2, 4], "y": ["2020-01-01", "2021-01-01"]})
+    of_dates = table.assign(y=pd.to_datetime(table["y"]))
+    paths = [written(table), tmp_path / "t.npz"]
+    if find_spec("pyarrow"):
+        of_dates.to_parquet(tmp_path / "t.parquet")
+        paths.append(tmp_path / "t.parquet")
+    np.savez(tmp_path / "t.npz", X=table[["a", "b"]], y=dates.astype("datetime64[s]"))
+    for path in paths:
+        y = read(path, model)[1]
+        assert (y.dtype, y.tolist()) == (dates.dtype, dates.tolist())
+    with pytest.raises(ValueError, match="record 2 has the label '2022-01-01 00:00:00'; the model"):
+        read(written("a,b,y\n1,2,2020-01-01\n1,2,2022-01-01\n"), model)
+    with pytest.raises(ValueError, match="other labels than dates"):
+        read(written("a,b,y\n1,2,first\n"), model)
+
+
+def test_labels_that_are_dates_of_python(written):
+    dates = [datetime.date(2020, 1, 1), datetime.date(2021, 1, 1)]
+    model = SimpleNamespace(classes_=np.array(dates, dtype=object))
+    assert read(written("a,y\n1,2021-01-01\n2,2020-01-01\n"), model)[1].tolist() == dates[::-1]
+
+
 def test_classes_of_several_types_are_met(written):
     model = SimpleNamespace(classes_=np.array([1, "one"], dtype=object))
     _, y, _ = read(written("a,y\n1,1\n2,one\n"), model)
@@ -291,6 +337,36 @@ def test_classes_of_several_types_are_met(written):
 REFUSED = {
     "thousands": ('a,b,y\n"1,234",2,1\n', {}, "'1,234' in column 'a'.*separators of thousands"),
     "decimal comma": ('a,b,y\n"1,5",2,1\n', {}, "'1,5' in column 'a'.*--decimal ','"),
+    "a point beside decimal commas": (
+        "a;b;y\n1.234;2;1\n",
+        {"sep": ";", "decimal": ","},
+        "'1.234' in column 'a'.*Where '.' parts thousands, add --thousands '.'",
+    ),
+    "thousands in other groups": (
+        "a;b;y\n12.34;2;1\n",
+        {"sep": ";", "decimal": ",", "thousands": "."},
+        "'12.34' in column 'a'.*Write '.' between groups of three digits alone",
+    ),
+    "no whole number of thousands": (
+        "a;b;y\n0.125;2;1\n",
+        {"sep": ";", "decimal": ",", "thousands": "."},
+        "'0.125' in column 'a'.*Write '.' between groups of three digits alone",
+    ),
+    "thousands beside other decimals": (
+        'a,b,y\n"1,23.5",2,1\n',
+        {"thousands": ","},
+        "'1,23.5' in column 'a'.*Write ',' between groups",
+    ),
+    "points part thousands": (
+        "a;b;y\n1.234.567;2;1\n",
+        {"sep": ";"},
+        "'1.234.567' in column 'a'.*add --thousands '.' --decimal ','",
+    ),
+    "Swiss thousands": ("a,b,y\n1'234,2,1\n", {}, 'Where "\'" parts thousands, add --thousands'),
+    "one sign for both": ("a,b,y\n1,2,1\n", {"thousands": "."}, "--thousands and --decimal are bo"),
+    "thousands of two signs": ("a,b,y\n1,2,1\n", {"thousands": "00"}, "must be one sign"),
+    "European": ("a;b;y\n1,0;2,5;1\n", {}, "add --sep ';' --decimal ','"),
+    "European, ragged": ("a;b;y\n1;2;1\n1;2,5;1\n", {}, "add --sep ';'"),
     "currency": ("a,b,y\n1,3022.9 €,1\n", {}, "'3022.9 €' in column 'b'.*without units"),
     "currency in front": ("a,b,y\n$5,1,1\n", {}, "in column 'a'.*without units or signs of curr"),
     "percent": ("a,b,y\n1,-118.168%,1\n", {}, "in column 'b'.*Write percentages as numbers"),
@@ -342,6 +418,10 @@ ACCEPTED = {
     "packed": (gzip.compress(b"a,b,y\n1,2,1\n3,4,2\n"), {"name": "T.CSV.GZ"}),
     "tabs": ("a\tb\ty\n1\t2\t1\n3\t4\t2\n", {"name": "t.tsv"}),
     "European": ("a;b;y\n1,0;2;1\n3;4,0;2\n", {"sep": ";", "decimal": ","}),
+    "points part thousands": (
+        "a;b;y\n1;2,0;1\n3,;+4;2\n",
+        {"sep": ";", "decimal": ",", "thousands": "."},
+    ),
     "spaces": ("a, b , y\n1, 2, 1\n3, 4, 2\n", {}),
     "an index": (",a,b,y\n0,1,2,1\n1,3,4,2\n", {}),
     "other columns": ("id,a,b,y\n007,1,2,1\n008,3,4,2\n", {}),
@@ -360,10 +440,91 @@ def test_files_of_other_habits_hold_the_same_numbers(name, written):
     assert (X.to_numpy().tolist(), y.tolist()) == ([[1, 2], [3, 4]], [1, 2])
 
 
+THOUSANDS = {
+    ".": "1.234,5;1.234.567;-12,5e1",
+    "'": "1\u2019234,5;1'234'567;-12,5e1",
+    " ": "1\u202f234,5;1\u00a0234 567; -12,5e1",
+}
+
+
+@pytest.mark.parametrize("mark", THOUSANDS)
+def test_thousands_are_read_where_they_are_said_to_be(mark, written):
+    path = written(f"a;b;c;y\n{THOUSANDS[mark]};1\n1234;0;1;2\n")
+    table = pd.DataFrame({"a": [1, 2], "b": [1, 2], "c": [1, 2]}, dtype=float)
+    for model in (DecisionTreeClassifier().fit(table, [1, 2]), SimpleNamespace(classes_=[1, 2])):
+        X, y, _ = read(path, model, sep=";", decimal=",", thousands=mark)
+        assert X.to_numpy().tolist() == [[1234.5, 1234567, -125], [1234, 0, 1]]
+        assert y.tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"holds '.*' in column '[abc]'"):
+        read(path, model, sep=";", decimal=",")
+
+
 def test_an_index_that_was_written_is_not_a_feature_of_an_array(written):
     model = DecisionTreeClassifier(random_state=0).fit(NUMBERS, [1, 2] * 3)
     X, _, _ = read(written(",a,b,y\n0,1,2,1\n1,3,4,2\n"), model)
     assert X.tolist() == [[1, 2], [3, 4]]
+
+
+def of_two(written, *tables, model=None, more=()):
+    """What a model that knows no names is given of two files."""
+    model = model or DecisionTreeClassifier(random_state=0).fit(NUMBERS, [1, 2] * 3)
+    train, test = (written(table, f"{place}.csv") for place, table in enumerate(tables))
+    skops.io.dump(model, train.parent / "m.skops")
+    files = ["--model", train.parent / "m.skops", "--train", train, "--test", test]
+    given = ["audit", *map(str, files), "--target", "y", *more]
+    return inputs_of(parser_of(dict.fromkeys(_COMMANDS)).parse_args(given))
+
+
+@pytest.mark.parametrize("test", ["a,b,y\n3,4,1\n", "y,b,a\n1,4,3\n", "b,c,y,a\n4,9,1,3\n"])
+def test_a_model_of_an_array_is_given_the_columns_of_the_training_file(test, written, capsys):
+    inputs = of_two(written, "a,b,y\n1,2,1\n", test)
+    assert (inputs["X_train"].tolist(), inputs["X_test"].tolist()) == ([[1, 2]], [[3, 4]])
+    assert "it is given those of 0.csv, in this order, 'a', 'b'." in capsys.readouterr().err
+
+
+def test_types_of_a_model_of_an_array_go_with_the_names_of_the_training_file(written):
+    table = FRAME[["zip", "height"]]
+    model = encoded(columns=(0,)).fit(table.to_numpy(dtype=object), LABELS)
+    table = table.assign(y=LABELS)
+    inputs = of_two(written, table, table[["y", "height", "zip"]], model=model)
+    assert inputs["X_train"].tolist() == inputs["X_test"].tolist()
+    assert inputs["X_test"][0, 0] == FRAME["zip"][0]
+
+
+def test_columns_of_two_names_are_not_taken_for_each_other(written):
+    with pytest.raises(
+        ValueError, match=r"those of 0\.csv; another file lacks 'b' and has 'a', 'B'"
+    ):
+        of_two(written, "a,b,y\n1,2,1\n", "a,B,y\n3,4,1\n")
+
+
+def test_people_of_a_model_of_an_array(written):
+    inputs = of_two(
+        written, "a,who,b,y\n1,x,2,1\n", "b,y,a,who\n4,1,3,z\n", more=["--groups", "who"]
+    )
+    assert (inputs["X_test"].tolist(), inputs["groups"].tolist()) == ([[3, 4]], ["x", "z"])
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_whole_numbers_that_were_objects_are_objects(as_array, written):
+    table = FRAME[["children", "zip"]].astype(object)
+    given = table.to_numpy() if as_array else table
+    model = make_pipeline(OneHotEncoder(), DecisionTreeClassifier(random_state=0))
+    model.fit(given, LABELS)
+    X, _, _ = read(written(table.assign(y=LABELS)), model)
+    np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(given))
+
+
+def test_an_empty_text_beside_other_columns_is_a_text(written):
+    texts = np.where(np.arange(N) % 3 == 0, "", np.where(np.arange(N) % 3 == 1, "NA b", "NA"))
+    table = FRAME[["height"]].assign(said=texts)
+    model = make_pipeline(
+        make_column_transformer((TfidfVectorizer(), "said"), ("passthrough", ["height"])),
+        DecisionTreeClassifier(random_state=0),
+    ).fit(table, LABELS)
+    X, _, _ = read(written(table.assign(y=LABELS)), model)
+    assert X["said"].tolist() == texts.tolist()
+    np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(table))
 
 
 def test_a_model_fitted_on_an_array_of_words_is_given_one(written):

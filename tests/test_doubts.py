@@ -13,6 +13,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import AuditReport, ReferenceModels, audit
@@ -115,6 +116,52 @@ def test_records_that_were_not_trained_on_are_named(halves):
     report = run(stranger, (X[:300], y[:300], X[300:600], y[300:600]))
     finding = doubt(report, "REFERENCES_DIFFER")
     assert "or on other records than X_train?)" in finding.title
+
+
+def otherwise(halves, model, scaled):
+    """A model and tables, of which one knows records in other units than the other."""
+    X, y, X_test, y_test = halves
+    X, X_test = (table * 10.0 ** np.arange(8) + 50 for table in (X, X_test))
+    scaler = StandardScaler().fit(X)
+    seen, seen_test = map(scaler.transform, (X, X_test))
+    if scaled:
+        return model.fit(X, y), (seen, y, seen_test, y_test)
+    return model.fit(seen, y), (X, y, X_test, y_test)
+
+
+@pytest.mark.parametrize("what", ["left out", "done twice", "columns"])
+def test_records_that_were_preprocessed_otherwise_are_named_before_weights(halves, what):
+    model = DecisionTreeClassifier(min_samples_leaf=5, random_state=0)
+    if what == "columns":
+        places, (X, y, X_test, y_test) = np.roll(np.arange(8), 3), halves
+        model, tables = fit(halves, model), (X[:, places], y, X_test[:, places], y_test)
+    else:
+        model, tables = otherwise(halves, model, what == "done twice")
+    finding = doubt(run(model, tables, n_references=16), "REFERENCES_DIFFER")
+    assert "(were X_train and X_test preprocessed as the model's records were?)" in finding.title
+    assert finding.explanation.index("left out or done twice") < finding.explanation.index("weight")
+
+
+def test_parameters_that_were_changed_after_it_was_fitted_are_named(halves):
+    model = fit(halves, DecisionTreeClassifier(random_state=0)).set_params(max_depth=2)
+    finding = doubt(run(model, halves), "REFERENCES_DIFFER")
+    assert "(were its parameters changed after it was fitted?)" in finding.title
+
+
+def test_a_part_of_the_records_is_named(halves):
+    X, y, *_ = halves
+    model = RandomForestClassifier(20, random_state=0).fit(X[:150], y[:150])
+    finding = doubt(run(model, halves, n_references=16), "REFERENCES_DIFFER")
+    assert "(was it fitted on a part of X_train alone, or with sample_weight?)" in finding.title
+
+
+@pytest.mark.parametrize(("n_references", "says"), [(4, True), (16, False)])
+def test_few_references_say_that_they_show_little_of_the_models_training(
+    halves, n_references, says
+):
+    report = run(fit(halves), halves, n_references=n_references, attacks="threshold")
+    found = next(finding for finding in report.findings if finding.code == "FEW_REFERENCES")
+    assert ("that REFERENCES_DIFFER is not found says little" in found.explanation) == says
 
 
 @pytest.mark.parametrize("n_references", [0, 8])

@@ -5,6 +5,7 @@ Each is audited with few references: it works, or is refused in a sentence that 
 
 from __future__ import annotations
 
+import pickle
 import threading
 import warnings
 
@@ -45,6 +46,7 @@ from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
+from mia_sklearn._models._lost_parameters import check_parameters
 from mia_sklearn._models._trainable import check_trainable
 from mia_sklearn._records._checked import as_labels
 from mia_sklearn.defenses import DistinctTraining, RoundedPosterior
@@ -416,6 +418,17 @@ def test_catboost_with_categories():
     assert run(pipeline, WORDS, FRAME, attacks="lira", n_references=4)
 
 
+def test_catboost_that_was_saved_is_audited():
+    model = of_categories().fit(FRAME[TRAIN], WORDS[TRAIN])
+    loaded = pickle.loads(pickle.dumps(model))
+    for audited in (loaded, make_pipeline(loaded)):
+        assert run(audited, WORDS, FRAME).info["target_train_accuracy"] == right(
+            model, WORDS, FRAME
+        )
+    with pytest.raises(ValueError, match="X_train has 1 features, but the model was fitted on"):
+        run(loaded, WORDS, FRAME[["city"]])
+
+
 def test_catboost_with_categories_is_defended_and_compared():
     plain = of_categories()
     defended = RoundedPosterior(of_categories()).fit(FRAME[TRAIN], WORDS[TRAIN])
@@ -445,6 +458,77 @@ def test_boosting_with_an_objective_of_ones_own():
         model = kind(objective=_half_squares, n_estimators=3, verbosity=0)
         with pytest.raises(ValueError, match=r"objective= .*raw scores.*FunctionTarget"):
             run(model.fit(X[TRAIN], BINARY[TRAIN]), BINARY)
+
+
+def boosted(tmp_path, read_with=None, **params):
+    """XGBoost that was fitted; read from its own file where parameters to make it by are given."""
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBClassifier(n_jobs=1, **params).fit(X[TRAIN], BINARY[TRAIN])
+    if read_with is None:
+        return model
+    model.save_model(tmp_path / "model.json")
+    loaded = xgboost.XGBClassifier(**read_with)
+    loaded.load_model(tmp_path / "model.json")
+    return loaded
+
+
+LOST = {
+    "all": ({}, {}, "the parameters alone that a file tells"),
+    "rounds": ({"n_estimators": 3}, {"max_depth": 3}, "has 3 rounds, and a clone would have 100"),
+    "depth": (
+        {"n_estimators": 3, "max_depth": 9, "min_child_weight": 0},
+        {"n_estimators": 3, "max_depth": 2},
+        "and max_depth says 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_xgboost_without_the_parameters_that_it_was_trained_with(name, tmp_path):
+    params, given, message = LOST[name]
+    model = boosted(tmp_path, given, **params)
+    for audited in (model, make_pipeline(model)):
+        with pytest.raises(ValueError, match=rf"{message}.*read by load_model.*estimator=XGBClass"):
+            run(audited, BINARY)
+    estimator = boosted(tmp_path, **params)
+    assert run(model, BINARY, estimator=estimator).doubts == []
+
+
+@pytest.mark.parametrize(
+    ("library", "kind"), [("xgboost", "XGBClassifier"), ("lightgbm", "LGBMClassifier")]
+)
+def test_bare_boosters_are_told_the_way_out(library, kind):
+    module = pytest.importorskip(library)
+    wrapped = getattr(module, kind)(n_estimators=3, n_jobs=1, verbosity=0)
+    model = wrapped.fit(X[TRAIN], BINARY[TRAIN])
+    booster = model.get_booster() if library == "xgboost" else model.booster_
+    with pytest.raises(ValueError, match=rf"Booster of {library}.*Audit the {kind}.*classes="):
+        run(booster, BINARY)
+
+    def asked(X):
+        return booster.predict(module.DMatrix(X) if library == "xgboost" else X)
+
+    options = {"attacks": "threshold", "n_references": 2}
+    assert run(asked, BINARY, classes=model.classes_, estimator=wrapped, **options).attacks
+
+
+def test_xgboost_whose_parameters_train_it(tmp_path):
+    few = {"n_estimators": 3}
+    for params in (
+        few | {"booster": "dart"},
+        few | {"num_parallel_tree": 2},
+        few | {"grow_policy": "lossguide", "max_depth": 0, "max_leaves": 30},
+        few | {"booster": "gblinear"},
+        {"base_score": 0.5, "booster": "gbtree"},
+    ):
+        model = boosted(tmp_path, **params)
+        check_parameters(model)
+        check_parameters(pickle.loads(pickle.dumps(model)))
+        if "base_score" not in params:
+            check_parameters(boosted(tmp_path, params, **params))
+    # Its trees make one round.
+    forest = pytest.importorskip("xgboost").XGBRFClassifier(n_estimators=3, n_jobs=1)
+    check_parameters(forest.fit(X[TRAIN], BINARY[TRAIN]))
 
 
 def test_early_stopping_needs_the_records_to_stop_by():

@@ -797,3 +797,20 @@ def test_settings_of_scikit_learn(config, audit_by_default):
     report = audit_with(config)
     pd.testing.assert_frame_equal(report.records, audit_by_default.records)
     pd.testing.assert_frame_equal(report.controls, audit_by_default.controls)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "Categorical", "Enum"])
+def test_texts_held_as_categories_are_texts(kind):
+    texts = [f"a{k} b" for k in range(20)]
+    sides = texts[:10], texts[10:]
+    if kind == "pandas":
+        train, test = (pd.Series(side, dtype="category") for side in sides)
+    else:
+        pl = pytest.importorskip("polars")
+        train, test = (
+            pl.Series(side).cast(pl.Enum(side) if kind == "Enum" else pl.Categorical)
+            for side in sides
+        )
+    tables = united(as_table(train), as_table(test), "X_train", "X_test")
+    assert [text for table in tables for text in table] == texts
+    assert list(concat_rows(*tables)) == texts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln
+from scipy.stats import spearmanr
 
 from .._models._kinds import last_step
 from .._models._targets import FunctionTarget
@@ -22,6 +23,11 @@ __all__ = ["Cause", "ClassOrder", "class_order", "likely_causes"]
 # What another order of the classes must gain in balanced accuracy to be more than a weak model.
 _GAIN = 0.1
 _SURE = 4.0  # standard errors
+# Of the way from records that a model has not seen to those that it has.
+_NONE_SEEN, _ALL_SEEN = 0.25, 0.75
+# Rank correlation of signals within a class: what references must have with each other, and the
+# share of it that is too little. Few records show none.
+_AGREEING, _STRANGE, _FEWEST = 0.3, 0.5, 20
 # Parameters that do not say how a model was trained.
 _IDLE = ("random_state", "random_seed", "n_jobs", "thread_count", "verbose", "verbosity")
 
@@ -31,6 +37,13 @@ class Cause(NamedTuple):
 
     title: str
     sentence: str
+
+
+_NOT_WEIGHTS = Cause(
+    "something was given otherwise",
+    "If it was not: preprocessing may have been left out or done twice, parameters been changed "
+    "after the model was fitted, or a part of X_train left out.",
+)
 
 
 class ClassOrder(NamedTuple):
@@ -74,16 +87,17 @@ def likely_causes(run: Run, differing: list[Trait]) -> list[Cause]:
     """Return what may be wrong with how the audit was asked for, the likeliest first."""
     if run.pool.labelled and class_order(run):
         return []  # Said in a finding of its own; all else follows from it.
-    weights, records = _weights(run), _other_records(differing)
-    if weights and records:
-        # Records of small weight are answered as if they had not been seen.
-        records = Cause(
-            "was it fitted with sample_weight, or on other records than X_train?",
-            f"{weights.sentence} {records.sentence}",
-        )
+    estimator, weights = _other_estimator(run), _weights(run)
+    # What weights do not do.
+    told = [_other_parameters(run) if estimator is None else None, _other_features(run)]
+    records = _other_records(differing, None if any(told) else weights)
+    if records and not any(told):
         weights = None
-    found = [_swapped(run), records, _other_estimator(run), weights]
-    return [cause for cause in found if cause is not None]
+    found = [_swapped(run), estimator, *told, records, weights]
+    causes = [cause for cause in found if cause is not None]
+    if causes and causes[0] is weights:
+        causes.append(_NOT_WEIGHTS)
+    return causes
 
 
 def _swapped(run: Run) -> Cause | None:
@@ -101,20 +115,98 @@ def _swapped(run: Run) -> Cause | None:
     )
 
 
-def _other_records(differing: list[Trait]) -> Cause | None:
-    """Return the cause that training records are answered as references answer unseen records."""
+def _other_records(differing: list[Trait], weights: Cause | None) -> Cause | None:
+    """Return the cause that training records are answered as references answer unseen records.
+
+    Those of small weight are, so that it may be weights as well.
+    """
     inside = next(
         (t for t in differing if t.side == "training" and t.name in ("accuracy", "signal")), None
     )
     if inside is None:
         return None
-    # The target has what references have on records that are new to them, or nearly so.
-    if not abs(inside.target - inside.unseen) < 0.25 * abs(inside.usual - inside.unseen):
+    # 0 where the target has what references have on records that are new to them, 1 where it has
+    # what they have on their training records.
+    share = (inside.target - inside.unseen) / (inside.usual - inside.unseen)
+    if abs(share) < _NONE_SEEN:
+        sentence = (
+            "X_train, y_train may not be what the model was trained on: it answers them more like "
+            "records that it has not seen."
+        )
+        if weights is None:
+            return Cause("X_train may not be what it was trained on", sentence)
+        title = "was it fitted with sample_weight, or on other records than X_train?"
+        return Cause(title, f"{weights.sentence} {sentence}")
+    if 0 < share < _ALL_SEEN:
+        sentence = (
+            "It may have been fitted on a part of X_train alone: it answers these records like a "
+            "mixture of records that it has seen and of others."
+        )
+        if weights is None:
+            return Cause("was it fitted on a part of X_train alone?", sentence)
+        title = "was it fitted on a part of X_train alone, or with sample_weight?"
+        return Cause(title, f"{sentence} {weights.sentence}")
+    return None
+
+
+def _other_parameters(run: Run) -> Cause | None:
+    """Return the cause that the target fits its training records better than a clone would."""
+    refs, right = run.references, run.accuracy(member=True)
+    if refs is None or right is None:
+        return None
+    n = refs.n_pool_
+    predicted = predicted_classes(refs.outputs_[:, :n], refs.access_)
+    assert predicted is not None
+    kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
+    trained = refs.membership_[kept][:, :n] > 0
+    usual = float((predicted[kept] == refs.labels_[:n])[trained].mean())
+    if right - usual <= 3.3 * np.sqrt(usual * (1 - usual) / run.member.sum()):
         return None
     return Cause(
-        "X_train may not be what it was trained on",
-        "X_train, y_train may not be what the model was trained on: it answers them more like "
-        "records that it has not seen.",
+        "were its parameters changed after it was fitted?",
+        f"The model is right on {100 * right:.1f} % of its training records, and references on "
+        f"{100 * usual:.1f} % of theirs: it was trained with other parameters than they are. "
+        "A clone has those that the model has now, whatever it was fitted with.",
+    )
+
+
+def _other_features(run: Run) -> Cause | None:
+    """Return the cause that the target knows no order of records that references agree upon.
+
+    Weights of classes, and of records, shift answers, and leave the order of the records of one
+    class about as it is; records in other units, or with columns in other places, do not.
+    """
+    refs = run.references
+    if refs is None:
+        return None
+    n = refs.n_pool_
+    kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
+    phi, trained, labels = refs.phi()[kept][:, :n], refs.membership_[kept][:, :n] > 0, run.y
+    out = np.where(trained, np.nan, phi)
+
+    def agreement(own: np.ndarray, others: np.ndarray, chosen: np.ndarray) -> float:
+        counts = np.isfinite(others).sum(axis=0)
+        beside = np.nansum(others, axis=0) / np.maximum(counts, 1)
+        found = []
+        for label in np.unique(labels):
+            rows = chosen & (counts > 0) & (labels == label)
+            if rows.sum() < _FEWEST or np.ptp(beside[rows]) == 0:
+                continue
+            # One answer for all is no order.
+            known = np.ptp(own[rows]) > 0
+            found.append(spearmanr(own[rows], beside[rows]).statistic if known else 0.0)
+        return float(np.mean(found)) if found else np.nan
+
+    each = [agreement(phi[k], np.delete(out, k, axis=0), ~trained[k]) for k in range(len(kept))]
+    own = agreement(refs.signal_of(run.answers, np.arange(n)), out, ~run.member)
+    usual = np.mean(each)
+    if not (usual > _AGREEING and own < _STRANGE * usual):
+        return None
+    return Cause(
+        "were X_train and X_test preprocessed as the model's records were?",
+        "X_train and X_test may not be what the model takes: records of one class that references "
+        "find easy it does not. Preprocessing may have been left out or done twice, numbers be in "
+        "other units, or columns in another order.",
     )
 
 

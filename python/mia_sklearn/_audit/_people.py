@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._models._known_features import known_names, n_known_features
 from .._records._groups import Grouping, check_apart, group_codes, identifiers
 from .._records._index import in_order_of
 from .._records._rows import as_table, column_names, column_of, n_rows, without_column
@@ -40,10 +41,10 @@ def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, 
 
 def is_feature(column: str, model: Any, n_columns: int) -> bool:
     """Tell whether a model was fitted on a column of a table of `n_columns`."""
-    features = getattr(model, "feature_names_in_", None)
+    features = known_names(model)
     if features is not None:
         return column in features
-    return getattr(model, "n_features_in_", None) == n_columns
+    return n_known_features(model) == n_columns
 
 
 def people_of(groups: Any, X_train: Any, X_test: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._models._known_features import n_known_features
 from .._models._targets import own_labels
 from .._records._checked import check_names, check_records, check_same_features, without_labels
 from .._records._digests import table_digest
@@ -186,7 +187,7 @@ def _index_of(*tables: tuple[Any, int]) -> pd.Series:
 def check_features(model: Any, X: Any, name: str) -> None:
     """Raise if a table has other columns than the model was fitted on."""
     check_names(model, X, name)
-    n_features = getattr(model, "n_features_in_", None)
+    n_features = n_known_features(model)
     if n_features is not None and len(X.shape) == 2 and X.shape[1] != n_features:
         raise ValueError(
             f"{name} has {X.shape[1]} features, but the model was fitted on {n_features}."

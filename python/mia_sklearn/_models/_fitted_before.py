@@ -10,7 +10,7 @@ from typing import Any
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ._kinds import is_module, is_net, nested, tags_of
+from ._kinds import booster_library, is_module, is_net, nested, tags_of
 from ._reach import parts_of
 
 __all__ = ["check_starts_anew", "check_unfitted", "handed_on"]
@@ -24,8 +24,6 @@ _STARTS = (
     "snapshot_file",
     "xgb_model",
 )
-# What boosting has learned, without a `fit` of its own.
-_BOOSTERS = (("lightgbm", "Booster"), ("xgboost", "Booster"))
 # Of transformers that apply a function, which fits nothing.
 _OF_FUNCTIONS = ("kw_args", "inv_kw_args")
 _MOST_LOOKED_AT = 20_000
@@ -151,17 +149,12 @@ def _has_learned(value: Any) -> bool:
     if is_module(value):
         return any(True for _ in (*value.parameters(), *value.buffers()))
     if isinstance(value, type) or not hasattr(value, "fit"):
-        return _is_booster(value)
+        return bool(booster_library(value))
     if not hasattr(value, "get_params"):
         return _knows(value)
     if is_net(value) and not hasattr(value, "steps"):
         return bool(getattr(value, "initialized_", False))
     return any(map(_stays_fitted, nested(value)))
-
-
-def _is_booster(value: Any) -> bool:
-    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(value).__mro__}
-    return not kinds.isdisjoint(_BOOSTERS)
 
 
 def _stays_fitted(part: Any) -> bool:

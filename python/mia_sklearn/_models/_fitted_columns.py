@@ -12,6 +12,8 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
 
+from ._known_features import n_known_features
+
 __all__ = ["Fitted", "fitted_columns", "kind_of_values", "takes_documents"]
 
 Kind = Literal["number", "text", "bool", "datetime", "category", "object"]
@@ -33,12 +35,15 @@ class Fitted:
         Whether cells of it may have been missing.
     used : bool
         False where the model leaves the column out.
+    documents : bool
+        Whether each cell is a text whose words are read: an empty one is a text too.
     """
 
     kind: Kind | None = None
     values: list[Any] = field(default_factory=list)
     missing: bool = False
     used: bool = True
+    documents: bool = False
 
     def learn(self, kind: Kind | None, values: Sequence[Any] = (), missing: bool = False) -> None:
         """Take in what one more part of the model tells."""
@@ -97,6 +102,7 @@ def _walk(part: Any, names: list[str], known: dict[str, Fitted], seen: set[int])
     elif _reads_documents(part):
         for name in names:
             known[name].learn("text")
+            known[name].documents = True
     elif _n_categories(part) == len(names):
         for name, categories in zip(names, part.categories_, strict=True):
             _learn_categories(known[name], categories)
@@ -106,7 +112,7 @@ def _walk(part: Any, names: list[str], known: dict[str, Fitted], seen: set[int])
 
 
 def _walk_parts(part: Any, names: list[str], known: dict[str, Fitted], seen: set[int]) -> None:
-    inner_parts = [inner for inner in _parts(part) if _n_features(inner) == len(names)]
+    inner_parts = [inner for inner in _parts(part) if n_known_features(inner) == len(names)]
     for inner in inner_parts:
         _walk(inner, names, known, seen)
     if not inner_parts and _takes_numbers(part):
@@ -219,7 +225,11 @@ def _learn_categories(column: Fitted, categories: Any) -> None:
     values = [value for value in np.asarray(categories).tolist() if not _is_missing(value)]
     if isinstance(categories, np.ndarray) and categories.dtype.kind == "M":
         values = list(categories)
-    column.learn(kind_of_values(values), values, missing=len(values) < len(categories))
+    kind = kind_of_values(values)
+    if kind in ("number", "bool") and np.asarray(categories).dtype.kind == "O":
+        # An encoder looks into cells in another way where they are objects.
+        kind = "object"
+    column.learn(kind, values, missing=len(values) < len(categories))
 
 
 def _kind_asked_for(dtype: Any) -> Kind | None:
@@ -308,13 +318,6 @@ def _takes_numbers(part: Any) -> bool:
         "FeatureHasher",
         "FunctionTransformer",
     )
-
-
-def _n_features(part: Any) -> int | None:
-    try:
-        return getattr(part, "n_features_in_", None)
-    except Exception:  # A property of somebody's estimator.
-        return None
 
 
 def _n_categories(part: Any) -> int:

@@ -47,6 +47,12 @@ def is_module(model: Any) -> bool:
     return torch is not None and isinstance(model, torch.nn.Module)
 
 
+def booster_library(model: Any) -> str:
+    """Return whose booster, without a `fit` of its own, a model is; empty if it is none."""
+    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(model).__mro__}
+    return next((name for name in ("lightgbm", "xgboost") if (name, "Booster") in kinds), "")
+
+
 def nested(estimator: Any) -> list[Any]:
     """Return the estimator and all estimators nested in its parameters, a net's callbacks not."""
     held = estimator.get_params(deep=True)

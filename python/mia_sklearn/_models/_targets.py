@@ -13,7 +13,7 @@ from .._records._index import in_order_asked, row_labels
 from .._records._rows import n_rows, positions
 from ._answers import as_columns
 from ._backend import backend_of
-from ._kinds import is_module, kind_of_estimator, last_step, may_classify
+from ._kinds import booster_library, is_module, kind_of_estimator, last_step, may_classify
 
 # What to do about a model with labels of several kinds.
 ONE_OF_SEVERAL = (
@@ -21,6 +21,11 @@ ONE_OF_SEVERAL = (
     "model=lambda X: model.predict_proba(X)[:, j] (or [j] of a list), classes=[0, 1], y[:, j] as "
     "labels, and estimator= a function (X, y, seed)."
 )
+# What wraps a bare booster, and what it is asked with.
+_OF_BOOSTERS = {
+    "lightgbm": ("LGBMClassifier", "X"),
+    "xgboost": ("XGBClassifier", "xgboost.DMatrix(X)"),
+}
 _SEMI_SUPERVISED = "sklearn.semi_supervised"
 _AS_FUNCTION = (
     " Pass the function model.predict_proba, with classes= in the order of its columns, and "
@@ -228,6 +233,16 @@ def as_target(
         raise ValueError(
             f"model is a torch module, which does not say what its columns mean: pass "
             f"mia_sklearn.torch.TorchTarget({type(model).__name__.lower()}, classes=...)."
+        )
+    library = booster_library(model)
+    if library:
+        wrapper, asked = _OF_BOOSTERS[library]
+        raise ValueError(
+            f"model is a bare Booster of {library}, which does not tell its classes or how it was "
+            f"trained. Audit the {wrapper} that holds it; or pass the function lambda X: "
+            f"model.predict({asked}) with classes= in the order of its columns (of two classes it "
+            f"returns the second's posteriors) and estimator={wrapper}(...) with the parameters "
+            "that it was trained with."
         )
     if hasattr(model, "cv_results_") and getattr(model, "refit", True) is False:
         raise ValueError(

@@ -15,6 +15,7 @@ from ._callbacks import as_new_arguments, renew_callbacks
 from ._early_stopping import check_early_stopping
 from ._fitted_before import check_starts_anew, check_unfitted
 from ._kinds import is_generator, last_step, may_classify, nested
+from ._lost_parameters import check_parameters
 from ._side_effects import without_side_effects
 
 __all__ = ["check_fit_takes", "check_trainable", "configured", "prefers_threads", "unfitted"]
@@ -151,6 +152,7 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
         )
     check_fit_takes(estimator, fit_params or {})
     check_starts_anew(fit_params or {})
+    check_parameters(estimator)
     check_early_stopping(estimator, fit_params or {})
     as_new_arguments(fit_params or {})
     try:

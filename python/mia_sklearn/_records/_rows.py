@@ -123,12 +123,22 @@ def _as_documents(X: Any) -> Any:
     X = X.to_pylist() if hasattr(X, "to_pylist") else X
     seen = through_narwhals(X)
     if seen is not None or isinstance(X, list):
-        return _if_texts(X, X if seen is None else seen.to_list())
+        return _if_texts(_not_categories(X, seen), X if seen is None else seen.to_list())
     if len(getattr(X, "shape", ())) != 1:
         return None
     if not hasattr(X, "iloc") and getattr(X.dtype, "kind", "") not in "OUST":
         return None
-    return _if_texts(X, np.asarray(X).tolist())
+    return _if_texts(_not_categories(X, None), np.asarray(X).tolist())
+
+
+def _not_categories(X: Any, seen: Any) -> Any:
+    """Return texts that a Series holds as categories, where other ones have no place, as texts."""
+    if seen is not None and hasattr(seen, "dtype"):
+        import narwhals as nw
+
+        held = seen.dtype in (nw.Categorical, nw.Enum)
+        return seen.cast(nw.String).to_native() if held else X
+    return X.astype(object) if getattr(X, "dtype", None) == "category" else X
 
 
 def _if_texts(X: Any, values: list[Any]) -> Any:

@@ -227,6 +227,7 @@ def _add_reading(add: Any) -> None:
     )
     add("--sep", metavar="TEXT", help="what parts the cells of CSV files (default: a comma)")
     add("--decimal", default=".", metavar="TEXT", help="what parts decimals (default: a point)")
+    add("--thousands", metavar="TEXT", help="what parts thousands (default: nothing)")
 
 
 def _add_how(add: Any) -> None:

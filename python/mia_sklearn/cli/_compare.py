@@ -66,9 +66,13 @@ def _chosen(names: list[str]) -> list[Any]:
 
 
 def _unfitted(model: Any) -> Any:
+    from .._models._lost_parameters import check_parameters
     from .._models._trainable import unfitted
 
-    return unfitted(getattr(model, "best_estimator_", model))
+    estimator = getattr(model, "best_estimator_", model)
+    if hasattr(estimator, "get_params"):
+        check_parameters(estimator)
+    return unfitted(estimator)
 
 
 def _around(estimator: Any, chosen: list[Any], y: Any) -> dict[str, Any]:

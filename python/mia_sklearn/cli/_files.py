@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._models._fitted_columns import takes_documents
+from .._models._known_features import known_names
 from .._models._side_effects import without_side_effects
 from ._native_trees import check_trees
 from ._read_tables import check_file
@@ -164,7 +165,7 @@ def features_for(model: Any, X: Any, path: Path, reading: Reading | None = None)
     """
     if isinstance(X, np.ndarray):
         return X
-    names = getattr(model, "feature_names_in_", None)
+    names = known_names(model)
     if names is not None:
         missing = [name for name in names if name not in X.columns]
         if missing:
@@ -176,10 +177,10 @@ def features_for(model: Any, X: Any, path: Path, reading: Reading | None = None)
     columns = fed_columns(model, list(X.columns), reading)
     if reading.text is not None or takes_documents(model):
         return X[columns[0]]
-    # A model that counted its features but knows no names was fitted on an array.
-    X = X if len(columns) == X.shape[1] else X[columns]
+    X = X if list(X.columns) == columns else X[columns]
     if not hasattr(model, "n_features_in_"):
         return X
+    # A model that counted its features but knows no names was fitted on an array.
     # Truths beside numbers would make an array of objects.
     numbers = all(dtype.kind in "biuf" for dtype in X.dtypes)
     return X.astype(float).to_numpy() if numbers and len(set(X.dtypes)) > 1 else X.to_numpy()

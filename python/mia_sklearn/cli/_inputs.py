@@ -17,7 +17,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
     from .._models._kinds import is_generator
     from ._files import check_model_file, column_of, features_for, read_model
     from ._read_tables import check_table_file, read_tables
-    from ._reading import Reading
+    from ._reading import Reading, beside
 
     # What costs nothing to see comes before what is to be trusted.
     models = [path for path in (args.model, args.estimator) if path is not None]
@@ -43,6 +43,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
         default_na=not args.no_default_na,
         sep=args.sep,
         decimal=args.decimal,
+        thousands=args.thousands,
     )
     read, said = read_tables(paths, model, reading)
     if said and not args.quiet:
@@ -51,6 +52,8 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
     groups, *without = split_off(args.groups, model, *tables)
     for name, path, (X, y), own in zip(("train", "test"), paths, read, without, strict=True):
         inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, own, path, reading), y
+        if hasattr(own, "columns") and not reading.columns:
+            reading = beside(model, list(own.columns), reading, path)
         for column, values in slices.items():
             values.extend(column_of(column, X, y, path))
     return inputs | {"slices": slices or None, "groups": groups}

@@ -16,7 +16,18 @@ from .._models._fitted_columns import (
     kind_of_values,
     takes_documents,
 )
-from ._reading import DTYPES, INDEX, Reading, classes_of, fed_columns, shortened, unreadable
+from .._models._known_features import known_names
+from ._numerals import Numerals
+from ._reading import (
+    DTYPES,
+    INDEX,
+    Reading,
+    as_dates,
+    classes_of,
+    fed_columns,
+    shortened,
+    unreadable,
+)
 
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _N_LOOKED_AT = 1000
@@ -31,6 +42,7 @@ class TextFile:
         self, path: Path, kind: str, packed: str | None, model: Any, reading: Reading
     ) -> None:
         self.path, self.model, self.reading = path, model, reading
+        self.numerals = Numerals(reading.decimal, reading.thousands)
         self.options: dict[str, Any] = {
             "sep": reading.sep or ("\t" if kind == ".tsv" else ","),
             "compression": packed,
@@ -56,7 +68,6 @@ class TextFile:
             dtype=dict.fromkeys(as_text, str),
             na_values={name: sorted(self._missing(name)) for name in self.header},
             keep_default_na=False,
-            decimal=self.reading.decimal,
         )
         y = None
         if target in frame.columns:
@@ -105,7 +116,7 @@ class TextFile:
                 f"{self.path}: the first line must name the columns, and holds numbers: "
                 f"{shortened(given, 5)}."
             )
-        known = set(map(str, getattr(self.model, "feature_names_in_", ())))
+        known = set(map(str, known_names(self.model) or ()))
         twice = sorted({name for name in given if name and given.count(name) > 1})
         if twice and not all(name in known for name in names if name not in given):
             raise ValueError(
@@ -129,14 +140,24 @@ class TextFile:
         ):
             if name is None or name in header:
                 continue
-            hint = ""
-            others = [mark for mark in ";\t|" if len(header) == 1 and mark in header[0]]
-            if others:
-                hint = f" They seem to be parted by {others[0]!r}: add --sep {others[0]!r}."
+            hint = self._parting_hint(header)
             raise ValueError(
                 f"--{option} {name!r} is no column of {self.path}; its columns are "
                 f"{shortened(header)}.{hint}"
             )
+
+    def _parting_hint(self, first_line: list[str], also: str = "") -> str:
+        """Return what to add where the cells of the file are parted by another sign."""
+        others = [mark for mark in ";\t|" if len(first_line) == 1 and mark in first_line[0]]
+        if not others:
+            return ""
+        return f" They seem to be parted by {others[0]!r}: add --sep {others[0]!r}{also}."
+
+    def _hint_of_ragged(self) -> str:
+        """Return what to add where commas of numbers were taken for those between cells."""
+        first = self._parse(header=None, nrows=1, dtype=str, keep_default_na=False, na_values=[])
+        also = " --decimal ','" if self.options["sep"] == "," else ""
+        return self._parting_hint([str(cell) for cell in first.iloc[0]], also)
 
     def _parse(self, **options: Any) -> Any:
         import pandas as pd
@@ -154,8 +175,11 @@ class TextFile:
         except pd.errors.ParserWarning as error:
             raise ValueError(
                 f"{self.path} could not be read: its rows have more cells than its first line "
-                "names columns."
+                f"names columns.{self._hint_of_ragged()}"
             ) from error
+        except pd.errors.ParserError as error:
+            hint = "" if "header" in options else self._hint_of_ragged()
+            raise ValueError(f"{unreadable(self.path, error)}{hint}") from error
         except Exception as error:  # Parsers, decoders and decompressors raise their own kinds.
             raise unreadable(self.path, error) from error
 
@@ -169,6 +193,9 @@ class TextFile:
 
     def _is_read_as_text(self, name: str) -> bool:
         if name == self.reading.target or self._is_label_of_records(name):
+            return True
+        if not self.numerals.are_plain:
+            # pandas takes a point for that of decimals beside any other sign.
             return True
         return self.kind_of(name) not in (None, "number")
 
@@ -187,7 +214,8 @@ class TextFile:
             return stated
         fitted = self.fitted.get(name, Fitted())
         if self.kind_of(name) in ("text", "object", "category"):
-            if name in self.fed and takes_documents(self.model):
+            of_words = fitted.documents and not fitted.missing
+            if name in self.fed and (of_words or takes_documents(self.model)):
                 return set()
             # A model that never met a missing value met no NA that meant one.
             tokens = self.reading.missing if fitted.missing else stated
@@ -197,8 +225,11 @@ class TextFile:
     def _converted(self, name: str, cells: Any) -> Any:
         kind = self.kind_of(name)
         if self._is_label_of_records(name):
-            return as_it_looks(cells) if name != self.reading.groups else cells
+            return self._as_it_looks(cells) if name != self.reading.groups else cells
         if kind is None:
+            if not self.numerals.are_plain:
+                cells = self._as_it_looks(cells)
+                self._check_numerals(name, cells)
             if name in self.fed and self.fitted[name].used:
                 self._check_looks(name)
                 if cells.dtype.kind != "f":
@@ -209,6 +240,7 @@ class TextFile:
             cells = self._without_spaces(name, cells, values)
         if kind == "object" or (kind == "category" and kind_of_values(values) != "text"):
             cells = self._as_values(cells, values)
+            cells = cells.astype(object) if kind == "object" else cells
         as_kind = {
             "category": lambda: cells.astype("category"),
             "number": lambda: self._numbers(name, cells),
@@ -221,7 +253,7 @@ class TextFile:
     def _as_values(self, cells: Any, values: list[Any]) -> Any:
         """Return cells as the values that an encoder saw, where it saw them."""
         if not values or kind_of_values(values) in ("number", "bool"):
-            return as_it_looks(cells)
+            return self._as_it_looks(cells)
         known = {str(value): value for value in values}
         return cells.astype(object).map(lambda cell: known.get(cell, cell))
 
@@ -266,6 +298,14 @@ class TextFile:
                     f"--dtype {name}=int, or give a Parquet file, which holds the types."
                 )
 
+    def _check_numerals(self, name: str, cells: Any) -> None:
+        """Refuse numbers that are written otherwise than is said, in a column that may be text."""
+        if name not in self.fed or not hasattr(cells, "str"):
+            return
+        strange = cells.map(lambda cell: isinstance(cell, str) and bool(self.numerals.hint(cell)))
+        if strange.any():
+            raise self._not(name, cells, strange, "a number")
+
     def _numbers(self, name: str, cells: Any, *, whole: bool = False) -> Any:
         import pandas as pd
 
@@ -274,11 +314,7 @@ class TextFile:
                 truths = self._truths(name, cells)
                 return truths.astype(float) if cells.isna().any() else truths
             texts = cells.astype(object)
-            if self.reading.decimal != ".":
-                texts = texts.map(
-                    lambda t: t.replace(self.reading.decimal, ".") if isinstance(t, str) else t
-                )
-            numbers = pd.to_numeric(texts, errors="coerce")
+            numbers = pd.to_numeric(self.numerals.plain(texts), errors="coerce")
             wrong = numbers.isna() & texts.notna()
             if wrong.any():
                 raise self._not(name, cells, wrong, "a number")
@@ -309,13 +345,9 @@ class TextFile:
     def _not(self, name: str, cells: Any, wrong: Any, expected: str) -> ValueError:
         row = int(np.flatnonzero(np.asarray(wrong, dtype=bool))[0])
         cell = cells.iloc[row]
-        hint = ""
-        if expected == "a number":
-            if re.fullmatch(r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d*)?\s*", cell):
-                hint = " Write numbers without separators of thousands."
-            elif re.fullmatch(r"\s*[+-]?\d+,\d+\s*", cell):
-                hint = " Where decimals follow a comma, add --decimal ','."
-            elif re.fullmatch(r"\s*[+-]?[\d.,]+\s*%\s*", cell):
+        hint = self.numerals.hint(cell) if expected == "a number" else ""
+        if expected == "a number" and not hint:
+            if re.fullmatch(r"\s*[+-]?[\d.,]+\s*%\s*", cell):
                 hint = " Write percentages as numbers, as the model was fitted on them."
             elif re.fullmatch(r"\s*[^\d\s.,+-]*\s*[+-]?[.,]?\d[\d.,]*\s*[^\d\s.,]*\s*", cell):
                 hint = " Write numbers without units or signs of currency."
@@ -351,25 +383,30 @@ class TextFile:
             return np.asarray(numbers.tolist())
         if kind == "bool":
             return np.asarray(self._truths(name, cells).tolist())
+        if kind_of_values(self.classes) == "datetime":
+            return as_dates(cells, self.classes, self.path)
         if kind == "object":
             return np.asarray(self._as_values(cells, self.classes).tolist(), dtype=object)
-        return np.asarray(as_it_looks(cells).tolist())
+        return np.asarray(self._as_it_looks(cells).tolist())
 
+    def _as_it_looks(self, cells: Any) -> Any:
+        """Return texts as numbers or truths, where all are and none has a zero too many."""
+        import pandas as pd
 
-def as_it_looks(cells: Any) -> Any:
-    """Return texts as numbers or truths, where all are and none has a zero too many in front."""
-    import pandas as pd
-
-    known = cells.dropna()
-    lowered = set(known.str.lower().unique())
-    if lowered and lowered <= {"true", "false"}:
-        return cells.map(lambda cell: _TRUTHS.get(str(cell).lower(), cell))
-    if known.str.fullmatch(r"\s*[+-]?0\d+\s*").any():
-        return cells
-    try:
-        return pd.to_numeric(cells.astype(object))
-    except (ValueError, TypeError):
-        return cells
+        known = cells.dropna()
+        lowered = set(known.str.lower().unique())
+        if lowered and lowered <= {"true", "false"}:
+            return cells.map(lambda cell: _TRUTHS.get(str(cell).lower(), cell))
+        if known.str.fullmatch(r"\s*[+-]?0\d+\s*").any():
+            return cells
+        texts = cells.astype(object)
+        plain = self.numerals.plain(texts)
+        if (plain.isna() & texts.notna()).any():
+            return cells
+        try:
+            return pd.to_numeric(plain)
+        except (ValueError, TypeError):
+            return cells
 
 
 def _is_number(cell: str) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .._models._fitted_columns import takes_documents
+from .._models._fitted_columns import kind_of_values, takes_documents
 from ._read_csv import TextFile
-from ._reading import Reading, classes_of, shortened, unreadable
+from ._reading import Reading, as_dates, beside, classes_of, shortened, unreadable
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip", ".zst": "zstd"}
 TABLES = (".csv", ".tsv", ".parquet", ".feather", ".npz")
@@ -53,9 +53,11 @@ def read_tables(
 
     A column is read as the model was fitted on it, as far as that tells. Of an npz file the records
     are the array "X", or the only other one. Labels are None where the reading has none; what is
-    said is empty where files hold their types.
+    said is empty where files hold their types and the model knows the names of its columns; one
+    that does not is given the columns of the first file, in its order, of all files.
     """
-    tables, readers = [], []
+    tables: list[tuple[Any, Any]] = []
+    readers: list[TextFile] = []
     for path in paths:
         check_table_file(path)
         kind, packed = kind_of_file(path)
@@ -68,7 +70,10 @@ def read_tables(
             readers.append(TextFile(path, kind, packed, model, reading))
             tables.append(readers[-1].read())
         else:
-            tables.append(_read_typed(path, kind, reading))
+            tables.append(_read_typed(path, kind, reading, classes_of(model)))
+        if not reading.columns:
+            columns = [str(name) for name in tables[-1][0].columns]
+            reading = beside(model, columns, reading, path)
     _unite_categories([X for X, _ in tables], readers)
     for path, (X, y) in zip(paths, tables, strict=True):
         if len(X) == 0:
@@ -77,7 +82,13 @@ def read_tables(
             raise ValueError(f"{path}: {len(X)} rows of features but {len(y)} labels.")
     if not readers and reading.dtypes:
         raise ValueError("--dtype is for text files; these files hold the types of their columns.")
-    return tables, readers[0].said() if readers else ""
+    said = [reader.said() for reader in readers[:1]]
+    if reading.columns and len(paths) > 1:
+        said.append(
+            f"The model knows no names of columns: it is given those of {reading.named_by}, in "
+            f"this order, {shortened(reading.columns, 5)}."
+        )
+    return tables, " ".join(filter(None, said))
 
 
 def _unite_categories(tables: list[Any], readers: list[TextFile]) -> None:
@@ -99,7 +110,7 @@ def _unite_categories(tables: list[Any], readers: list[TextFile]) -> None:
             table[name] = table[name].cat.set_categories([*known, *new])
 
 
-def _read_typed(path: Path, kind: str, reading: Reading) -> tuple[Any, Any]:
+def _read_typed(path: Path, kind: str, reading: Reading, classes: list[Any]) -> tuple[Any, Any]:
     """Read a file that holds the types of its columns."""
     import pandas as pd
 
@@ -125,6 +136,8 @@ def _read_typed(path: Path, kind: str, reading: Reading) -> tuple[Any, Any]:
             f"{path}: {int(labels.isna().sum())} of {len(labels)} records have no label in "
             f"{target!r}. Drop them."
         )
+    if kind_of_values(classes) == "datetime":
+        return frame, as_dates(labels, classes, path)
     return frame, np.asarray(labels.tolist())
 
 
@@ -165,7 +178,11 @@ def _read_npz(path: Path, reading: Reading, model: Any) -> tuple[np.ndarray, Any
             f"{path}: the labels must have one dimension and the features two or more; got "
             f"{'none' if y is None else y.ndim} and {X.ndim}."
         )
-    return X, (_as_classes(y, classes_of(model)) if reading.labelled else None)
+    if not reading.labelled:
+        return X, None
+    classes = classes_of(model)
+    dates = kind_of_values(classes) == "datetime"
+    return X, as_dates(y, classes, path) if dates else _as_classes(y, classes)
 
 
 def _as_classes(y: np.ndarray, classes: list[Any]) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._models._fitted_columns import takes_documents
+from .._models._known_features import known_names, n_known_features
 
 # What a cell may say that it holds nothing; pandas reads the same.
 NA_VALUES = (
@@ -50,8 +51,14 @@ class Reading:
         What also means that a cell holds nothing.
     default_na : bool, default=True
         Whether `NA_VALUES` do where a model does not know them as categories.
-    sep, decimal : str
-        What parts cells, and whole numbers from decimals.
+    sep : str or None
+        What parts cells.
+    decimal, thousands
+        How numbers are written, see `Numerals`.
+    columns : tuple of str, default=()
+        What a model that knows no names is given, in this order: the columns of another file.
+    named_by : str, default=""
+        That file.
     """
 
     target: str | None = None
@@ -64,6 +71,9 @@ class Reading:
     default_na: bool = True
     sep: str | None = None
     decimal: str = "."
+    thousands: str | None = None
+    columns: tuple[str, ...] = ()
+    named_by: str = ""
 
     @property
     def missing(self) -> set[str]:
@@ -90,15 +100,31 @@ def fed_columns(model: Any, columns: Sequence[str], reading: Reading) -> list[st
             "The model was fitted on texts: name the column that holds them with --text; the "
             f"columns are {shortened(rest)}."
         )
-    names = getattr(model, "feature_names_in_", None)
+    names = known_names(model)
     if names is not None:
         return [str(name) for name in names if name in rest]
-    n = getattr(model, "n_features_in_", None)
+    if reading.columns:
+        missing = [name for name in reading.columns if name not in rest]
+        if missing:
+            raise ValueError(
+                f"The model knows no names of columns, and is given those of {reading.named_by}; "
+                f"another file lacks {shortened(missing)} and has {shortened(rest)}. Name the "
+                "columns alike in both files."
+            )
+        return list(reading.columns)
+    n = n_known_features(model)
     without = [name for name in rest if name != INDEX]
     ungrouped = [name for name in without if name != reading.groups]
     unsliced = [name for name in ungrouped if name not in reading.slices]
     candidates = (rest, without, ungrouped, unsliced)
     return next((names for names in candidates if len(names) == n), without)
+
+
+def beside(model: Any, columns: Sequence[str], reading: Reading, path: Path) -> Reading:
+    """Return how a file is read beside one of these columns: a model without names needs them."""
+    if takes_documents(model) or reading.text is not None or known_names(model) is not None:
+        return reading
+    return replace(reading, columns=tuple(fed_columns(model, columns, reading)), named_by=path.name)
 
 
 def classes_of(model: Any) -> list[Any]:
@@ -107,7 +133,37 @@ def classes_of(model: Any) -> list[Any]:
         classes = np.asarray(model.classes_)
     except Exception:  # A property of somebody's estimator, or several outputs.
         return []
-    return classes.tolist() if classes.ndim == 1 else []
+    if classes.ndim != 1:
+        return []
+    # Of nanoseconds, numpy makes whole numbers.
+    return list(classes) if classes.dtype.kind == "M" else classes.tolist()
+
+
+def as_dates(labels: Any, classes: Sequence[Any], path: Path) -> np.ndarray:
+    """Return labels, dates or texts of dates, as those of a model's classes that they mean.
+
+    Raises
+    ------
+    ValueError
+        If one is no date, or none of the classes.
+    """
+    import pandas as pd
+
+    known = {pd.Timestamp(label): label for label in classes}
+    try:
+        dates = pd.to_datetime(pd.Series(labels), format="ISO8601").tolist()
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} holds other labels than dates such as 2026-01-31; the model knows "
+            f"{shortened(classes)}."
+        ) from error
+    strange = [row for row, date in enumerate(dates) if date not in known]
+    if strange:
+        raise ValueError(
+            f"{path}: record {strange[0] + 1} has the label '{dates[strange[0]]}'; the model knows "
+            f"{shortened(classes)}."
+        )
+    return np.asarray([known[date] for date in dates], dtype=np.asarray(classes).dtype)
 
 
 def unreadable(path: Path, error: Exception) -> ValueError:

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
 from .._models._kinds import is_module, is_net, last_step
+from .._models._known_features import n_known_features
 from .._models._targets import FunctionTarget, as_target, check_labels, class_indices
 from .._observations._input_gradients import has_input_gradients
 from .._process._docs import Documented
@@ -309,15 +310,14 @@ def _first_records(estimator: Any, start: Any) -> np.ndarray:
     """Return where to start: one record per label, or one for all."""
     if start is not None:
         records = numbers(start, "start")
-        expected = getattr(estimator, "n_features_in_", None)
+        expected = n_known_features(estimator)
         if expected is not None and records.shape[1:] != (expected,):
             raise ValueError(
                 f"start must hold {expected} features, got records of shape {records.shape[1:]}."
             )
         return records
-    if hasattr(estimator, "n_features_in_"):
-        return np.zeros((1, estimator.n_features_in_))
-    return np.zeros((0, 0))
+    n_features = n_known_features(estimator)
+    return np.zeros((0, 0) if n_features is None else (1, n_features))
 
 
 def _checked_target(estimator: Any, first: np.ndarray) -> Any:

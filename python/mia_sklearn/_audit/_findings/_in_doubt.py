@@ -62,8 +62,8 @@ class ReferencesDiffer(BaseFinder):
     severities = ("serious",)
     qualifies = True
     summary = (
-        "the target was not trained like its references; the likeliest reason is named (weights "
-        "not given, other parameters, other records)"
+        "the target was not trained like its references; the likeliest reason is named "
+        "(preprocessing, other parameters, other records, weights not given)"
     )
 
     def find(self, context: Context) -> Finding | None:

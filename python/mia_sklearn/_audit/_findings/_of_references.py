@@ -14,6 +14,9 @@ from ...stats import references_needed
 if TYPE_CHECKING:
     from ._context import Context
 
+# Beside so few, only a target that is unlike them by about ten of their standard deviations is
+# surely so: Student's t at the level of `differing_traits`.
+_FEW_TO_COMPARE = 8
 _LEAST_TO_POOL = 3  # references without a record that pooled p-values take
 
 
@@ -61,6 +64,11 @@ class FewReferences(BaseFinder):
             meaning = (
                 f"The p-values borrow from other {unit.many}: they hold on average over "
                 f"{unit.many}, not for each person."
+            )
+        if refs.n_models_ - len(refs.lost_) <= _FEW_TO_COMPARE:
+            meaning += (
+                " So few also show hardly whether the model was trained like them: that "
+                "REFERENCES_DIFFER is not found says little."
             )
         return self.found(
             f"Each {unit.one} has {out} references that did not train on "

@@ -1,0 +1,39 @@
+"""How many features a fitted model takes, and their names, as far as it tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["known_names", "n_known_features"]
+
+
+def known_names(model: Any) -> list[Any] | None:
+    """Return the names of the columns that a model was fitted on; None where it knows none."""
+    names = _told(model, "feature_names_in_")
+    if names is not None:
+        return list(names)
+    kept = _kept_by_catboost(model)
+    # Of an array it makes up positions.
+    return None if kept == [str(place) for place in range(len(kept))] else kept
+
+
+def n_known_features(model: Any) -> int | None:
+    """Return how many features a model was fitted on; None where it does not tell."""
+    # CatBoost says 0 once it has been saved and loaded.
+    return _told(model, "n_features_in_") or len(_kept_by_catboost(model)) or None
+
+
+def _kept_by_catboost(model: Any) -> list[str]:
+    """Return the names that CatBoost keeps in its file; none of other models."""
+    while hasattr(model, "steps") or hasattr(model, "best_estimator_"):
+        model = model.steps[0][1] if hasattr(model, "steps") else model.best_estimator_
+    if not any(kind.__module__.partition(".")[0] == "catboost" for kind in type(model).__mro__):
+        return []
+    return list(_told(model, "feature_names_") or ())
+
+
+def _told(model: Any, name: str) -> Any:
+    try:
+        return getattr(model, name, None)
+    except Exception:  # A property of somebody's estimator.
+        return None

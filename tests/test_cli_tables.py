@@ -711,3 +711,19 @@ def test_arrays_of_pyarrow_that_hold_texts_are_lists():
     assert as_table(pa.chunked_array([["a b"], ["c"]])) == ["a b", "c"]
     with pytest.raises(ValueError, match="must be a table"):
         as_table(pa.array([1, 2]))
+
+
+@pytest.mark.parametrize("lacking", ["test", "both"])
+def test_a_column_that_is_missing_is_named_before_others_are_misread(tmp_path, capsys, lacking):
+    frame = pd.DataFrame({"age": [31.5, 40.0] * 20, "zip": ["01234", "99999"] * 20})
+    frame = frame.assign(country=["DE", "FR"] * 20, y=[0, 1, 1, 0] * 10)
+    columns = ["age", "zip", "country"]
+    encode = make_column_transformer((OneHotEncoder(), columns[1:]), remainder="passthrough")
+    model = make_pipeline(encode, DecisionTreeClassifier()).fit(frame[columns], frame["y"])
+    skops.io.dump(model, tmp_path / "model.skops")
+    for name in ("train", "test"):
+        kept = frame.drop(columns="zip") if lacking in (name, "both") else frame
+        kept.to_csv(tmp_path / f"{name}.csv", index=False)
+    files = [f"--{name}={tmp_path / name}.csv" for name in ("train", "test")]
+    assert main(["audit", "--model", str(tmp_path / "model.skops"), *files, "--target", "y"]) == 2
+    assert "lacks columns that the model was fitted on: 'zip'" in capsys.readouterr().err

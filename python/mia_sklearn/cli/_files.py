@@ -13,7 +13,7 @@ from .._models._known_features import known_names
 from .._models._side_effects import without_side_effects
 from ._native_trees import check_trees
 from ._read_tables import check_file
-from ._reading import Reading, fed_columns, shortened
+from ._reading import Reading, check_names, fed_columns, shortened
 
 PICKLES = (".joblib", ".pickle", ".pkl")
 # Parts of scikit-learn's own estimators that skops leaves to the user, by name: they hold numbers,
@@ -167,11 +167,7 @@ def features_for(model: Any, X: Any, path: Path, reading: Reading | None = None)
         return X
     names = known_names(model)
     if names is not None:
-        missing = [name for name in names if name not in X.columns]
-        if missing:
-            raise ValueError(
-                f"{path} lacks columns that the model was fitted on: {shortened(missing)}."
-            )
+        check_names(model, list(X.columns), path)
         return _as_selected(model, X[list(names)], path)
     reading = reading or Reading()
     columns = fed_columns(model, list(X.columns), reading)

@@ -23,6 +23,7 @@ from ._reading import (
     INDEX,
     Reading,
     as_dates,
+    check_names,
     classes_of,
     fed_columns,
     shortened,
@@ -53,6 +54,9 @@ class TextFile:
         self.header = self._header()
         self._check_target()
         # pandas refuses to write one name for two columns as well.
+        if reading.text is None and not takes_documents(model):
+            # Before any cell is read as what another column was.
+            check_names(model, self.header, path)
         self.fed = fed_columns(model, self.header, reading)
         self.fitted = fitted_columns(model, self.fed)
         if reading.text is not None or takes_documents(model):

@@ -120,6 +120,16 @@ def fed_columns(model: Any, columns: Sequence[str], reading: Reading) -> list[st
     return next((names for names in candidates if len(names) == n), without)
 
 
+def check_names(model: Any, columns: Sequence[str], path: Path) -> None:
+    """Raise unless a file has all columns that a model knows by name."""
+    missing = [name for name in known_names(model) or () if name not in columns]
+    if missing:
+        raise ValueError(
+            f"{path} lacks columns that the model was fitted on: {shortened(missing)}. It has "
+            f"{shortened(columns)}."
+        )
+
+
 def beside(model: Any, columns: Sequence[str], reading: Reading, path: Path) -> Reading:
     """Return how a file is read beside one of these columns: a model without names needs them."""
     if takes_documents(model) or reading.text is not None or known_names(model) is not None:

@@ -84,7 +84,8 @@ def assert_private(
         raise ValueError("Give at least one condition, for example 'auc <= 0.6', or a baseline.")
     if session is not None:
         for each in told:
-            session.tell(each.condition, f"{each.word}: {each.reason}")
+            allowed = " (allowed)" if allow_undecided and each.word == "UNDECIDED" else ""
+            session.tell(each.condition, f"{each.word}{allowed}: {each.reason}")
         if kept.folder is not None:
             # A baseline that is made first has nothing that could pass or fail.
             decided = [each for each in told if each.word != "NEW"]

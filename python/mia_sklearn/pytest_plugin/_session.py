@@ -16,6 +16,13 @@ import pytest
 
 __all__ = ["RUNNING", "Kept", "Options", "PrivacySession"]
 
+# What a test may come to, the worst first, and how it is shown.
+_COLOURS = {
+    "FAILED": "red",
+    "UNDECIDED": "yellow",
+    "UNDECIDED (allowed)": "yellow",
+    "PASSED": "green",
+}
 # Names of what a test's results become in JUnit XML, by which they also come from the workers of
 # pytest-xdist to the run that sums up.
 _CONDITION, _REPORT = "privacy: ", "privacy report"
@@ -148,9 +155,9 @@ class PrivacySession:
                 (name[len(_CONDITION) :], v) for name, v in entries if name.startswith(_CONDITION)
             ]
             words = {answer.partition(":")[0] for _, answer in answers}
-            worst = next((w for w in ("FAILED", "UNDECIDED", "PASSED") if w in words), "AUDITED")
+            worst = next((word for word in _COLOURS if word in words), "AUDITED")
             counts[worst] += 1
-            colour = {"FAILED": "red", "UNDECIDED": "yellow", "PASSED": "green"}.get(worst)
+            colour = _COLOURS.get(worst)
             terminalreporter.write_line(f"{worst} {nodeid}", **({colour: True} if colour else {}))
             for condition, answer in answers:
                 word, _, reason = answer.partition(": ")

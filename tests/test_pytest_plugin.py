@@ -126,9 +126,9 @@ def test_a_gate_passes_fails_or_is_undecided(suite, pytester, tmp_path):
     assert {found[name]["privacy report"] for name in found if name != "test_fails"} == {page}
     summary = result.text.partition("= privacy audits =")[2]
     assert "FAILED test_gate.py::test_fails\n  PASSED auc <= 0.99: auc of thr" in summary
-    assert "UNDECIDED test_gate.py::test_is_allowed_to_be\n" in summary
+    assert "UNDECIDED (allowed) test_gate.py::test_is_allowed_to_be\n" in summary
     assert f"  report: {page}\n" in summary
-    assert "privacy: 1 passed, 1 failed, 2 undecided" in summary
+    assert "privacy: 1 passed, 1 failed, 1 undecided, 1 undecided (allowed)" in summary
 
 
 def test_reports_lie_under_the_names_of_tests(suite, tmp_path):

@@ -256,7 +256,7 @@ def test_vulnerable_records_are_a_warning_where_they_are_recognised():
 
 def test_references_are_counted_that_did_not_train_on_a_record():
     trained = np.array([[1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]] * 2)
-    refs = SimpleNamespace(membership_=trained, n_pool_=4)
+    refs = SimpleNamespace(membership_=trained, n_pool_=4, n_models_=8, lost_={})
     run = SimpleNamespace(references=refs, of_people=False)
     found = find(FewReferences, run, records=pd.DataFrame({"member": [1, 1, 0, 0]}))
     assert found.title.startswith("Each record has 2 references that did not train on it")

@@ -518,5 +518,7 @@ def test_command_line_refuses(folder, name, capsys, monkeypatch):
 def test_the_order_of_train_test_split_is_told():
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     model = LogisticRegression().fit(X[:20], y[:20])
-    with pytest.raises(ValueError, match="y_train is a table like X_train"):
+    with pytest.raises(
+        ValueError, match="y_train is a table.* and X_test is none: the arguments come in the order"
+    ):
         audit(model, X[:20], X[20:], y[:20], y[20:], progress=False)

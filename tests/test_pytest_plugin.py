@@ -120,7 +120,9 @@ def test_a_gate_passes_fails_or_is_undecided(suite, pytester, tmp_path):
     found = properties(pytester.path / "junit.xml")
     assert found["test_passes"]["privacy: auc <= 0.95"].startswith("PASSED: auc of threshold is 0.")
     assert found["test_fails"]["privacy: auc <= 0.5"].startswith("FAILED: auc of threshold is 0.8")
-    assert found["test_is_allowed_to_be"]["privacy: tpr@0.01 <= 0.5"].startswith("UNDECIDED (allowed): ")
+    assert found["test_is_allowed_to_be"]["privacy: tpr@0.01 <= 0.5"].startswith(
+        "UNDECIDED (allowed): "
+    )
     page = str(tmp_path / "test_gate.test_passes" / "index.html")
     # One audit of a fixture that three tests share.
     assert {found[name]["privacy report"] for name in found if name != "test_fails"} == {page}

@@ -349,7 +349,7 @@ def _planned(
     if generates:
         X_test = records_without_labels(y_train, X_test)
     else:
-        check_asked_for(model, X_train, y_train, y_test)
+        check_asked_for(model, X_test, y_train, y_test)
     groups, X_train, X_test = split_off(groups, model, X_train, X_test)
     release = release or ("weights" if generates else "posteriors")
     access = access_of(model, access, release, n_queries)

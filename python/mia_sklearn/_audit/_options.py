@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SPLITS = ("random", "other", None)
 
 
-def check_asked_for(model: Any, X_train: Any, y_train: Any, y_test: Any) -> None:
+def check_asked_for(model: Any, X_test: Any, y_train: Any, y_test: Any) -> None:
     """Raise where what is to be a classifier has a generator's arguments, or several outputs."""
     if is_function(model) and y_test is None:
         raise ValueError(
@@ -36,10 +36,10 @@ def check_asked_for(model: Any, X_train: Any, y_train: Any, y_test: Any) -> None
         )
     for name, y in (("y_train", y_train), ("y_test", y_test)):
         shape: tuple[int, ...] = getattr(y, "shape", ())
-        if len(shape) == 2 and shape[1] > 1 and shape[1:] == getattr(X_train, "shape", ())[1:]:
+        if len(shape) == 2 and shape[1] > 1 and len(getattr(X_test, "shape", ())) == 1:
             raise ValueError(
-                f"{name} is a table like X_train, of shape {shape}: the arguments come in the "
-                "order X_train, y_train, X_test, y_test, and train_test_split returns X_train, "
+                f"{name} is a table, of shape {shape}, and X_test is none: the arguments come in "
+                "the order X_train, y_train, X_test, y_test; train_test_split returns X_train, "
                 "X_test, y_train, y_test."
             )
         if len(shape) == 2 and shape[1] > 1:

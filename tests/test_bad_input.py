@@ -519,6 +519,7 @@ def test_the_order_of_train_test_split_is_told():
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     model = LogisticRegression().fit(X[:20], y[:20])
     with pytest.raises(
-        ValueError, match="y_train is a table.* and X_test is none: the arguments come in the order"
+        ValueError,
+        match=r"y_train is a table.* and X_test is none: the arguments come in the order",
     ):
         audit(model, X[:20], X[20:], y[:20], y[20:], progress=False)

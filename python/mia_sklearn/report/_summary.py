@@ -12,7 +12,7 @@ from ._counted import PERSON, Unit, capital, unit_of
 from ._exposed import alone, exposed
 from ._exposed import listed as listed_in_words
 from ._gate import gate_in_words
-from ._leak import LISTED_AT, Leak, read_leak, two_counts
+from ._leak import LISTED_AT, SINGLED_OUT_AT, Leak, read_leak, two_counts
 from ._scale import Scale, scale_of
 
 if TYPE_CHECKING:
@@ -202,12 +202,14 @@ def _verdict(report: AuditContents, rows: pd.DataFrame, leak: Leak) -> tuple[Ton
 def _rate_in_words(rate: Any | None, confidence: str, unit: Unit) -> str:
     if rate is None:
         return ""
+    # Whom the reader takes to be singled out: of so many false alarms, guessing names many too.
+    guessing = f", where guessing would name {wording.percent(rate.at)}"
     return (
         f"identifies {wording.count(rate.n_identified)} of {wording.count(rate.n_members)} "
         f"{unit.members} ({wording.percent(rate.estimate)}, {confidence} interval "
         f"{wording.interval('tpr', rate.low, rate.high)}) at "
         f"{wording.false_alarms(rate.n_false_alarms)} in {wording.count(rate.n_nonmembers)} "
-        f"{unit.others}"
+        f"{unit.others}{guessing if rate.at > SINGLED_OUT_AT else ''}"
     )
 
 

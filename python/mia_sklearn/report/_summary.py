@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._process._printable import printable
 from . import _wording as wording
 from ._counted import PERSON, Unit, capital, unit_of
-from ._exposed import alone, exposed
+from ._exposed import alone, exposed, too_few_references
 from ._exposed import listed as listed_in_words
 from ._gate import gate_in_words
 from ._leak import LISTED_AT, SINGLED_OUT_AT, Leak, read_leak, two_counts
@@ -40,6 +40,8 @@ _FACTS = {
     "target_train_accuracy": "Accuracy on the members audited",
     "target_test_accuracy": "Accuracy on the non-members audited",
     "n_references": "Reference models",
+    "references_without": "Of these did not train on a record",
+    "least_q_value": "The smallest q-value that there could be",
     "sampling": "Their training sets are drawn by",
     "block_size": "Reference models per block",
     "stratified": "Drawn within classes, as the model's",
@@ -249,6 +251,15 @@ def _tiles(report: AuditContents, leak: Leak, listed: int | None) -> list[dict[s
                     f"how often the attack picks the {unit.member} out of one {unit.member} "
                     "and one other. Guessing: 0.5."
                 ),
+            }
+        )
+    if too_few := too_few_references(report.info):
+        tiles.append(
+            {
+                "name": f"{capital(unit.many)} that stand out",
+                "value": "cannot be told",
+                "interval": f"with {too_few}",
+                "meaning": f"So few list no {unit.one}, whatever the model answers.",
             }
         )
     if listed is not None:

@@ -14,8 +14,6 @@ from ...stats._listing import list_members
 from .._advice import advice_for
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .._run import Run
     from ._context import Context
 
@@ -52,7 +50,7 @@ class SingledOut(BaseFinder):
             f"{rate.low / rate.at:.2g} times as many as by guessing. For a "
             "person among them, the model gives away that they are in the data, and with it "
             "whatever being in the data says about them. "
-            + two_counts(leak, _listed(context.records), unit),
+            + two_counts(leak, _listed(context), unit),
             _remedy(context.run),
             leak.severity,
         )
@@ -149,8 +147,11 @@ class ExposedRecords(BaseFinder):
         )
 
 
-def _listed(records: pd.DataFrame) -> int | None:
-    """Count the members that stand out one by one; None where there are no p-values."""
+def _listed(context: Context) -> int | None:
+    """Count the members that stand out one by one; None where no p-values could list any."""
+    records = context.records
+    if context.info.get("least_q_value", 0.0) > LISTED_AT:
+        return None
     q_values = records.loc[records["member"] == 1, "q_value"]
     return None if q_values.isna().all() else int((q_values <= LISTED_AT).sum())
 

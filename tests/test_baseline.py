@@ -85,7 +85,8 @@ def test_members_named_by_one_audit_alone_do_not_bound_a_difference_of_rates():
         second = 0.9 * first + math.sqrt(1 - 0.81) * rng.normal(size=(2, n))
         sides = [(first[0] + 2, second[0] + 2), (first[1], second[1])]
         points = [
-            Difference(*tpr_interval(*own, 0.01, confidence=0.975)[:3]) for own in zip(*sides)
+            Difference(*tpr_interval(*own, 0.01, confidence=0.975)[:3])
+            for own in zip(*sides, strict=True)
         ]
         found = _rate_difference(sides, *points, 0.975)
         cut = [np.sort(others)[-11] for others in sides[1]]

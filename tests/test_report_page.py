@@ -177,6 +177,11 @@ def test_an_earlier_report_stands_beside(make_report):
     # What the earlier report lacks is left empty.
     assert page.count('<td data-label="Before" class="number empty">–</td>') == 2
     assert "Before" not in render_html(report)
+    # What is withheld with its interval is said to be once.
+    epsilon = before.metrics["metric"] == "epsilon"
+    before.metrics.loc[epsilon, ["estimate", "low", "high"]] = np.nan
+    page = render_html(report, before=before)
+    assert ">withheld</td>" in page and "withheld (withheld)" not in page
 
 
 def test_conditions_come_with_the_verdict_and_say_what_was_asked(make_report):

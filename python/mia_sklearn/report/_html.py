@@ -85,7 +85,13 @@ def _numbers(summary: Summary) -> dict[tuple[str, str], str]:
     """Return the numbers of a report by attack, or slice, and measure."""
     rows = [(row["slice"], row) for row in summary.slices]
     rows += [(attack["attack"], row) for attack in summary.metrics for row in attack["rows"]]
-    return {(name, row["measure"]): f"{row['estimate']} ({row['interval']})" for name, row in rows}
+    return {(name, row["measure"]): _with_interval(row) for name, row in rows}
+
+
+def _with_interval(row: dict[str, str]) -> str:
+    """Return an estimate with its interval; once, where the two are withheld."""
+    estimate, interval = row["estimate"], row["interval"]
+    return estimate if estimate == interval else f"{estimate} ({interval})"
 
 
 def _gate(report: AuditContents) -> list[dict[str, str]]:
@@ -108,7 +114,7 @@ def _groups(summary: Summary) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": name,
-                "brief": f"{first['measure']} {first['estimate']} ({first['interval']})",
+                "brief": f"{first['measure']} {_with_interval(first)}",
                 "sizes": f"{first['sizes']} {summary.unit.many}: members and non-members",
                 "rows": rows,
             }

@@ -9,11 +9,14 @@ import numpy as np
 from ..._models._targets import FunctionTarget
 from ...report import BaseFinder, Finding
 from ...report._counted import PERSON, capital
+from ...report._exposed import too_few_references
 from ...report._leak import LISTED_AT, two_counts
 from ...stats._listing import list_members
 from .._advice import advice_for
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .._run import Run
     from ._context import Context
 
@@ -41,6 +44,7 @@ class SingledOut(BaseFinder):
             return None
         rate = leak.rate
         assert rate is not None
+        n_listed = None if too_few_references(context.info) else _listed(context.records)
         whose = "people" if unit is PERSON else "people's records"
         return self.found(
             f"Some {whose} can be recognised as {unit.members}",
@@ -49,8 +53,7 @@ class SingledOut(BaseFinder):
             f"{int(rate.n_false_alarms):,} of {int(rate.n_nonmembers):,} others: surely "
             f"{rate.low / rate.at:.2g} times as many as by guessing. For a "
             "person among them, the model gives away that they are in the data, and with it "
-            "whatever being in the data says about them. "
-            + two_counts(leak, _listed(context), unit),
+            "whatever being in the data says about them. " + two_counts(leak, n_listed, unit),
             _remedy(context.run),
             leak.severity,
         )
@@ -147,11 +150,8 @@ class ExposedRecords(BaseFinder):
         )
 
 
-def _listed(context: Context) -> int | None:
-    """Count the members that stand out one by one; None where no p-values could list any."""
-    records = context.records
-    if context.info.get("least_q_value", 0.0) > LISTED_AT:
-        return None
+def _listed(records: pd.DataFrame) -> int | None:
+    """Count the members that stand out one by one; None where there are no p-values."""
     q_values = records.loc[records["member"] == 1, "q_value"]
     return None if q_values.isna().all() else int((q_values <= LISTED_AT).sum())
 

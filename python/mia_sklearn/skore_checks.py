@@ -194,8 +194,9 @@ class MembershipInference(_Check):
 
 def _too_few(headline: pd.DataFrame) -> str:
     """Say why rows that show nothing are no pass; nothing where they are one."""
-    rows = headline.set_index(["metric", "at"])
-    auc, rate = headline[headline["metric"] == "auc"].iloc[0], rows.loc[("tpr", _RATE)]
+    rates = headline[headline["metric"] == "tpr"]
+    auc = headline[headline["metric"] == "auc"].iloc[0]
+    rate = rates[rates["at"] == _RATE].iloc[0]
     reasons = []
     if not auc["high"] < _SMALL_AUC:
         reasons.append(f"the AUC may be {_SMALL_AUC:g} or more")

@@ -109,8 +109,8 @@ class AuditReport(AuditContents):
         paired : bool, default=None
             True compares AUCs record by record, which tells smaller differences apart, and refuses
             a baseline of other records (the rate at 1 %, whose threshold each audit's non-members
-            set, keeps an interval of what both rates are unsure by); False compares intervals; None pairs where the records are
-            the same, and the same ones of them were trained on.
+            set, keeps an interval of what both rates are unsure by); False compares intervals;
+            None pairs where the records are the same, and the same ones of them were trained on.
 
         Returns
         -------

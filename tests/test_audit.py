@@ -62,6 +62,17 @@ def test_coverage_names_what_the_release_allows(release, threat_models, model, h
     assert {"threshold", "shadow", "rmia", "stacked", "stacked-pool", "gap"} <= set(missed.index)
 
 
+def test_a_threshold_knows_the_record_alone_unless_each_class_has_its_own(model, halves):
+    attacks = ["threshold", ("classes", ThresholdAttack(per_class=True)), "gap", "lira"]
+    knows = coverage_of(run(model, halves, attacks=attacks))["knowledge"]
+    alone = "the record and its true label"
+    assert knows["threshold"] == knows["gap"] == alone
+    for name in ("classes", "lira"):
+        assert "on which reference models were trained" in knows[name]
+    missed = coverage_of(run(model, halves, attacks="lira"))
+    assert missed.loc["threshold", "knowledge"] == alone
+
+
 def test_an_attack_beyond_the_release_is_an_upper_bound(model, halves):
     report = run(model, halves, release="labels", attacks="threshold")
     assert not report.coverage["reason"].str.contains("upper bound").any()

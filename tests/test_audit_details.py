@@ -269,7 +269,7 @@ def test_repeats_of_a_side_are_those_that_the_other_side_lacks():
     run = SimpleNamespace(pool=SimpleNamespace(repeats=repeats), of_people=False)
     duplicates, overlap = find(Duplicates, run), find(Overlap, run)
     assert duplicates.title == "2 training and 2 test records repeat others of their side"
-    assert overlap.title == "1 test records are training records too"
+    assert overlap.title == "1 test record is a training record too"
     assert overlap.explanation.startswith("3 training records and 1 test records are equal")
 
 
@@ -290,6 +290,17 @@ def test_records_that_a_rate_needs_are_those_of_the_confidence_asked_for():
         explanation = find(TooFewRecords, run, metrics=table).explanation
         assert f" 0.01 needs {needed:,} non-members" in explanation
     assert needed < nonmembers_needed(0.01) == 403
+
+
+def test_what_the_share_of_members_needs_is_listed():
+    table = pd.DataFrame(
+        {"metric": ["tpr", "ppv", "ppv"], "at": 0.01, "high": [0.2, np.nan, np.nan]}
+    ).assign(attack="lira", slice="all", n_nonmembers=450)
+    run = SimpleNamespace(confidence=0.95, plan=SimpleNamespace(n_dropped=0), of_people=False)
+    run.headline = "lira"
+    explanation = find(TooFewRecords, run, metrics=table).explanation
+    assert explanation.endswith("those named at 0.01 needs 472 non-members.")
+    assert explanation.count("needs") == 1
 
 
 def test_what_a_release_of_labels_hides():

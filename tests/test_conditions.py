@@ -174,6 +174,19 @@ def test_epsilon_is_bounded_from_below_only(report):
     assert evaluate("epsilon > 50", report).outcome == "open"
 
 
+def test_an_upper_bound_on_epsilon_is_said_never_to_hold(make_report):
+    report = make_report(n=200)
+    never = "This condition can never hold, since a lower bound bounds nothing from above"
+    for text in ("epsilon <= 50", "threshold:epsilon < 50"):
+        assert evaluate(text, report).reason.startswith(never)
+    epsilon = report.metrics["metric"] == "epsilon"
+    report.metrics.loc[epsilon, ["estimate", "low"]] = np.nan
+    report.metrics.loc[epsilon, "note"] = "withheld: the split was not random"
+    withheld = evaluate("epsilon <= 1", report).reason
+    assert withheld.startswith(never) and withheld.endswith("the split was not random")
+    assert "never" not in evaluate("epsilon > 1", report).reason
+
+
 @pytest.mark.parametrize("how", ["note", "absent"])
 def test_a_withheld_epsilon_stays_withheld(make_report, how):
     report = make_report()

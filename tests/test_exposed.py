@@ -16,8 +16,10 @@ from mia_sklearn import audit
 from mia_sklearn._audit._findings import Context
 from mia_sklearn._audit._findings._of_leak import ExposedRecords
 from mia_sklearn.report._counted import PERSON, RECORD
-from mia_sklearn.stats import _listing
+from mia_sklearn.report._summary import summarize
+from mia_sklearn.stats import _listing, pooled_p_values
 from mia_sklearn.stats._listing import list_members
+from mia_sklearn.stats._p_values import least_pooled_p_values
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -107,12 +109,47 @@ def test_the_finding_is_serious_only_where_members_surely_outnumber_others(unit)
     assert finding(np.full(200, np.nan), member, unit) is None
 
 
+def test_the_least_p_values_are_those_of_an_answer_beyond_all_references():
+    out = np.random.default_rng(0).normal(size=(6, 4))
+    out[0, :] = np.nan
+    out[1, 1:] = np.nan
+    out[2, 2:] = np.nan
+    out[3, 3:] = np.nan
+    found = pooled_p_values(np.full(6, 1e6), out)
+    least = least_pooled_p_values((~np.isnan(out)).sum(axis=1))
+    assert found == pytest.approx(least)
+    assert least == pytest.approx([1, 1 / 2, 1 / 3, 1 / 12, 1 / 12, 1 / 12])
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(200)])
+def test_with_two_references_without_a_record_nobody_could_be_listed(groups):
+    X, y = make_classification(200, 5, flip_y=0.5, random_state=0)
+    model = DecisionTreeClassifier(random_state=0).fit(X[:100], y[:100])
+    options = {"attacks": "threshold", "controls": False, "n_jobs": 1, "progress": False}
+    options |= {"random_state": 0, "groups": groups}
+    few, more = (
+        audit(model, X[:100], y[:100], X[100:], y[100:], n_references=n, **options) for n in (4, 6)
+    )
+    assert few.info["references_without"] == 2
+    assert few.info["least_q_value"] == pytest.approx(1 / 3)
+    unit = "record" if groups is None else "person"
+    words = f"with 2 references that did not train on a {unit}"
+    summary = summarize(few)
+    told = f"stand out cannot be told {words}: no q-value could fall below 0.33"
+    assert told in summary.exposed_note and told in " ".join(str(few).split())
+    assert (summary.tiles[-1]["value"], summary.tiles[-1]["interval"]) == ("cannot be told", words)
+    assert "0 of" not in summary.exposed_note and "0 stand out" not in str(few)
+    assert not (few.records["q_value"] <= 0.1).any()
+    assert more.info["least_q_value"] < 0.1
+    assert "cannot be told" not in str(more)
+
+
 def test_a_report_does_not_say_that_members_stand_out_where_others_do_as_well():
     X, y = make_classification(300, 6, n_informative=4, flip_y=0.2, random_state=0)
     stranger = DecisionTreeClassifier(random_state=0).fit(X[200:], y[200:])
     parts = (X[:100], y[:100], X[100:200], y[100:200])
     options = {"attacks": "threshold", "controls": False, "random_state": 0, "progress": False}
-    report = audit(stranger, *parts, n_references=4, **options)
+    report = audit(stranger, *parts, n_references=6, **options)
     # Whatever the p-values are: as small ones for members as for others.
     report.records["p_value"] = np.tile(np.repeat([1e-4, 0.5], 50), 2)
     report.records["q_value"] = np.tile(np.repeat([2e-4, 0.5], 50), 2)

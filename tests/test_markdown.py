@@ -12,6 +12,7 @@ from sklearn.naive_bayes import GaussianNB
 from mia_sklearn.report import Finding, signoff
 from mia_sklearn.report._frameworks import FRAMEWORKS
 from mia_sklearn.report._markdown import escape
+from mia_sklearn.report._summary import summarize
 
 ACTIVE = {
     "<script>alert(1)</script>": "&lt;script&gt;alert(1)&lt;/script&gt;",
@@ -180,8 +181,28 @@ def test_thresholds_are_those_of_the_gate(make_report):
     assert len(part(signoff(report), "thresholds")) == 2
     report.info["gate"] = {"auc > 0.6": "holds"}
     asked = part(signoff(report), "thresholds")
-    assert asked["Must not hold: auc > 0.6"].text == "Failed."
-    assert asked["Thresholds, and why these"].blank
+    assert asked["Gate fails if auc > 0.6"].text == "GATE FAILED: it holds."
+    # When they were agreed the audit cannot know.
+    assert asked["Agreed before the audit? (date), by whom"].blank
+    assert "in advance" not in " ".join(each.title for each in signoff(report).parts)
+
+
+@pytest.mark.parametrize(
+    ("fails_if", "outcome", "words"),
+    [
+        (True, "failed", "gate fails if auc > 0.6, GATE FAILED: it holds"),
+        (True, "passed", "gate fails if auc > 0.6, passed: it does not hold"),
+        (True, "undecided", "gate fails if auc > 0.6, undecided"),
+        (False, "failed", "must hold: auc > 0.6, FAILED: it does not hold"),
+        (False, "passed", "must hold: auc > 0.6, passed: it holds"),
+        (False, "undecided", "must hold: auc > 0.6, undecided"),
+    ],
+)
+def test_a_gate_says_what_was_asked_and_whether_it_holds(make_report, fails_if, outcome, words):
+    condition = {"condition": "auc > 0.6", "fails_if": fails_if, "outcome": outcome}
+    report = make_report(n=30, gate={"outcome": outcome, "conditions": [condition]})
+    facts = dict(summarize(report).facts)
+    assert facts["The gate that it was held to"] == f"{outcome} ({words})"
 
 
 def test_the_annex_of_people_and_of_a_report_with_nothing_in_it(make_report):

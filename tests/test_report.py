@@ -60,6 +60,12 @@ def test_verdict_when_records_can_be_singled_out(report):
     assert f" at {row.n_false_alarms:.0f} false alarms in 1,000" in report.verdict
 
 
+def test_a_rate_at_many_false_alarms_says_what_guessing_names(make_report):
+    few, many = (make_report(n=n, gap=3.0).verdict for n in (60, 1000))
+    assert "60 other records, where guessing would name 10 %, and has an AUC" in few
+    assert "guessing" not in many
+
+
 def test_verdict_when_only_ranks_differ(make_report):
     report = make_report(n=1000, gap=0.25, stand_out=0.0)
     assert summarize(report).tone == "shown"

@@ -177,11 +177,16 @@ def test_an_earlier_report_stands_beside(make_report):
     # What the earlier report lacks is left empty.
     assert page.count('<td data-label="Before" class="number empty">–</td>') == 2
     assert "Before" not in render_html(report)
+    # What is withheld with its interval is said to be once.
+    epsilon = before.metrics["metric"] == "epsilon"
+    before.metrics.loc[epsilon, ["estimate", "low", "high"]] = np.nan
+    page = render_html(report, before=before)
+    assert ">withheld</td>" in page and "withheld (withheld)" not in page
 
 
-def test_conditions_agreed_in_advance_come_with_the_verdict(make_report):
+def test_conditions_come_with_the_verdict_and_say_what_was_asked(make_report):
     report = make_report(n=200)
-    assert "Conditions agreed" not in render_html(report)
+    assert 'id="gate"' not in render_html(report)
     gate = [
         {"condition": "auc <= 0.6", "fails_if": False, "outcome": "failed", "reason": "It is 0.8."},
         {"condition": "auc > 0.9", "fails_if": True, "outcome": "undecided", "reason": None},
@@ -191,10 +196,11 @@ def test_conditions_agreed_in_advance_come_with_the_verdict(make_report):
     page = render_html(report)
     assert '<a href="#gate">' in page
     text = "".join(Page(page).text.split())
-    assert "auc<=0.6mustholdfailedItis0.8.auc>0.9mustnotholdundecided" in text
-    assert page.index("Conditions agreed") < page.index("What was found")
+    assert "musthold:auc<=0.6FAILED:itdoesnotholdItis0.8.gatefailsifauc>0.9undecided" in text
+    assert page.index("Conditions it was held to</h2>") < page.index("What was found")
     report.info["gate"] = {"auc > 0.6": "holds"}
-    assert "Conditions agreed" not in render_html(report)
+    page = render_html(report)  # As 0.1 kept it.
+    assert "gatefailsifauc>0.6GATEFAILED:itholds" in "".join(Page(page).text.split())
 
 
 # The scale of risk.

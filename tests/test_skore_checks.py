@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn.metrics import roc_auc
-from mia_sklearn.skore_checks import LossGap, MembershipInference
+from mia_sklearn.skore_checks import LossGap, MembershipInference, _too_few
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -79,6 +79,32 @@ def test_too_few_records_pass_nothing(records):
     found = rows(report, MembershipInference(**SMALL))
     assert found["section"].tolist() == ["not_applicable"]
     assert "Inconclusive" in found["explanation"].iloc[0]
+
+
+def test_what_too_few_records_leave_open_is_no_pass(records):
+    X, y = records
+    report = report_of(LogisticRegression(), X, y, 850)
+    found = rows(report, MembershipInference(**SMALL))
+    assert found["section"].tolist() == ["not_applicable"]
+    explanation = found["explanation"].iloc[0]
+    assert "did not tell training records from others" in explanation
+    assert "150 non-members, 403 needed for a false-positive rate of 0.01" in explanation
+
+
+@pytest.mark.parametrize(
+    ("high", "at_1", "reason"),
+    [
+        (0.59, 0.05, ""),
+        (0.6, 0.05, "Not passed: the AUC may be 0.6 or more."),
+        (np.nan, 0.05, "Not passed: the AUC may be 0.6 or more."),
+        (0.59, np.nan, "Not passed: nothing is known of the rate at 1 % false alarms (few)."),
+    ],
+)
+def test_a_pass_rules_out_large_numbers(high, at_1, reason):
+    headline = pd.DataFrame(
+        {"metric": ["auc", "tpr"], "at": [np.nan, 0.01], "high": [high, at_1], "note": "few"}
+    )
+    assert _too_few(headline) == reason
 
 
 def test_doubts_are_no_pass(records):

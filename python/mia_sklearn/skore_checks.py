@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -11,10 +11,16 @@ from ._models._targets import class_indices, own_labels
 from .metrics import roc_auc
 from .signals import log_posteriors
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["LossGap", "MembershipInference"]
 
 
 _LEAST = -1e3
+# What an audit that shows nothing must rule out to pass, and the rate it must have bounded.
+_SMALL_AUC = 0.6
+_RATE = 0.01
 
 
 class _Check:
@@ -99,6 +105,10 @@ class LossGap(_Check):
 class MembershipInference(_Check):
     """Whether someone can tell who was in the training set, by an audit: slow.
 
+    It passes where the headline attack shows nothing and the records are enough to say so: the
+    upper end of its AUC lies below .6, and the rate at 1 % false alarms has an interval, which
+    takes 403 test records. Where they are fewer the check does not apply, and says why.
+
     Parameters
     ----------
     n_references : int, default=16
@@ -144,8 +154,14 @@ class MembershipInference(_Check):
         Returns
         -------
         str or None
-            The verdict; None where no attack tells training records from others and nothing
-            leaves that in doubt.
+            The verdict; None where no attack tells training records from others, nothing
+            leaves that in doubt, and the records are enough to say so.
+
+        Raises
+        ------
+        skore.CheckNotApplicable
+            If the records are too few to pass anything, or the report has no classifier or no
+            training records.
         """
         from skore import CheckNotApplicable
 
@@ -170,10 +186,23 @@ class MembershipInference(_Check):
         serious = [f"{f.title}." for f in found.findings if f.severity == "serious"]
         if degree in ("singled", "apart") or found.doubts or serious:
             return " ".join([found.verdict, *serious])
-        if degree == "open":
-            # Too few records to say anything: nothing was passed.
-            raise CheckNotApplicable(found.verdict)
+        # Too few records show nothing whatever there is: nothing was passed.
+        if reason := _too_few(headline):
+            raise CheckNotApplicable(f"{found.verdict} {reason}")
         return None
+
+
+def _too_few(headline: pd.DataFrame) -> str:
+    """Say why rows that show nothing are no pass; nothing where they are one."""
+    rates = headline[headline["metric"] == "tpr"]
+    auc = headline[headline["metric"] == "auc"].iloc[0]
+    rate = rates[rates["at"] == _RATE].iloc[0]
+    reasons = []
+    if not auc["high"] < _SMALL_AUC:
+        reasons.append(f"the AUC may be {_SMALL_AUC:g} or more")
+    if not rate["high"] <= 1:
+        reasons.append(f"nothing is known of the rate at 1 % false alarms ({rate['note']})")
+    return f"Not passed: {', and '.join(reasons)}." if reasons else ""
 
 
 def _losses(model: Any, X: Any, y: Any) -> np.ndarray:

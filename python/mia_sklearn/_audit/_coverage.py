@@ -60,7 +60,9 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
     for name, attack in chosen.items():
         threat_model = attack._sees() if access is None else access.threat_model
         required, known = attack._required(), of_single_records(attack).attacker_knows
-        # A threshold learned from shadow observations knows the references' answers too.
+        if known == KNOWS_THE_RECORD and not of_single_records(attack)._ranks_without_members:
+            # The order of what it says follows from more than the record: from the references.
+            known = ""
         knowledge = _knowledge(known, required, with_references)
         reason = "the headline, fixed in advance" if name == headline else ""
         if threat_model not in _ALLOWED[release]:

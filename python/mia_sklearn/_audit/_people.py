@@ -11,9 +11,8 @@ from .._records._groups import Grouping, check_apart, group_codes, identifiers
 from .._records._index import in_order_of
 from .._records._rows import as_table, column_names, column_of, n_rows, without_column
 from ..attacks import GroupAttack
-from ..stats import pooled_p_values
 
-__all__ = ["by_person", "of_single_records", "people_of", "split_off", "their_p_values"]
+__all__ = ["by_person", "of_people", "of_single_records", "people_of", "split_off"]
 
 
 def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, Any, Any]:
@@ -89,11 +88,13 @@ def of_single_records(attack: Any) -> Any:
     return attack.inner if attack._of_people else attack
 
 
-def their_p_values(signal: np.ndarray, out: np.ndarray, people: Grouping) -> np.ndarray:
-    """Return each person's p-value under "the model trained on none of their records".
+def of_people(
+    signal: np.ndarray, out: np.ndarray, people: Grouping
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each person's signal, and that of references that trained on none of their records.
 
     A reference trained on all records of a person or on none, and the columns of one person's
     records are of the same references. The mean of the signal over a person's records is then
     one more signal, and a model that trained on none of them answers like the references.
     """
-    return pooled_p_values(people.mean(signal), people.mean(out))
+    return people.mean(signal), people.mean(out)

@@ -163,6 +163,8 @@ class Run(Asked):
     scores : dict of str to ndarray of shape (n_units,)
         By attack.
     p_values : ndarray of shape (n_units,)
+    n_out : ndarray of shape (n_units,) or None
+        References that did not train on each, on which its p-value rests; None without p-values.
     expected_neighbors : ndarray of shape (n_units,) or None
     vulnerable : VulnerableRecords or None
         What found the vulnerable records, where the attack on them is run.
@@ -173,6 +175,7 @@ class Run(Asked):
 
     scores: dict[str, np.ndarray]
     p_values: np.ndarray
+    n_out: np.ndarray | None
     expected_neighbors: np.ndarray | None
     vulnerable: VulnerableRecords | None
     shift: Estimate | None

@@ -37,7 +37,7 @@ from ._controls import (
     pipeline_control,
     reference_control,
 )
-from ._people import of_single_records, their_p_values
+from ._people import of_people, of_single_records
 from ._pool import in_pool_order
 from ._run import Asked, Planned, Run, vars_of
 from ._steadiness import depends_on_call
@@ -98,7 +98,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         table, observations, scores = _attack(asked)
         scores = {name: score[asked.units.first] for name, score in scores.items()}
     with asked.timed("p_values"):
-        p_values = _p_values(asked, observations)
+        p_values, n_out = _p_values(asked, observations)
         vulnerable, expected_neighbors = _vulnerable(asked)
     with asked.timed("controls"):
         checks, shift = _controls(asked, table) if controls else ([], None)
@@ -106,6 +106,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         **vars_of(asked),
         scores=scores,
         p_values=p_values,
+        n_out=n_out,
         expected_neighbors=expected_neighbors,
         vulnerable=vulnerable,
         shift=shift,
@@ -231,16 +232,21 @@ def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray
     }
 
 
-def _p_values(run: Asked, observations: pd.DataFrame) -> np.ndarray:
-    """Return each unit's p-value under "not trained on"; NaN where they would not hold."""
+def _p_values(run: Asked, observations: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return each unit's p-value under "not trained on", and on how many references it rests.
+
+    NaN and None where they would not hold.
+    """
     refs = run.references
     n_trained = run.plan.n_trained
     if refs is None or abs(refs.train_size_ - n_trained) > _SIZE_TOLERANCE * n_trained:
-        return np.full(len(run.units), np.nan)
+        return np.full(len(run.units), np.nan), None
     groups = group_columns(observations.columns)
     values = observations.to_numpy()
     signal, out = values[:, groups["logit"][0]], values[:, groups["out"]]
-    return their_p_values(signal, out, run.units) if run.of_people else pooled_p_values(signal, out)
+    if run.of_people:
+        signal, out = of_people(signal, out, run.units)
+    return pooled_p_values(signal, out), np.count_nonzero(~np.isnan(out), axis=1)
 
 
 def _vulnerable(run: Asked) -> tuple[VulnerableRecords | None, np.ndarray | None]:

@@ -15,6 +15,7 @@ from .._observations._inside_columns import looks_inside
 from .._records._digests import row_digests
 from .._version import __version__
 from ..metrics import Estimate, compute
+from ..stats._p_values import least_pooled_p_values
 from ._controls import Control
 from ._run import Run
 
@@ -172,6 +173,23 @@ def _who(run: Run, audited: np.ndarray) -> dict[str, Any]:
     return {"row": pool.origin[audited], "index": index, **label}
 
 
+def _what_p_values_reach(run: Run) -> dict[str, Any]:
+    """Return on how many references p-values rest, and the smallest q-value that could come out.
+
+    With few references none can be small, and it is not the model's merit that nobody is listed.
+    """
+    from scipy.stats import false_discovery_control
+
+    member = run.unit_member
+    if run.n_out is None or not member.any():
+        return {}
+    least = least_pooled_p_values(run.n_out)[member]
+    return {
+        "references_without": float(np.median(run.n_out[member])),
+        "least_q_value": float(false_discovery_control(least).min()),
+    }
+
+
 def info_of(run: Run, title: str | None) -> dict[str, Any]:
     target, refs = run.target, run.references
     name = _name(target)
@@ -215,6 +233,7 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
             "block_size": refs.block_size_,
             "stratified": refs.stratify,
         }
+        info |= _what_p_values_reach(run)
         if refs.scale_ is not None:
             info["smoothing"] = refs.smoothing_
             if refs.scale_.power != 1 or refs.scale_.knots:

@@ -87,6 +87,9 @@ class ThresholdAttack(BaseAttack):
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("logit",)
     by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal")
+    # Rates follow from the order of the signal, which takes no references; only where to cut is
+    # learned from some, and thresholds for each class.
+    attacker_knows: ClassVar[str] = KNOWS_THE_RECORD
     headline: ClassVar[int | None] = 10
     variants: ClassVar[Mapping[str, Variant]] = {
         "gap": Variant({"signal": "correctness"}, ("labels",), KNOWS_THE_RECORD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .. import metrics
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["check", "evaluate"]
+
+
+# It comes first: no more records, and no other split, would make the condition hold.
+_NEVER_HOLDS = (
+    "This condition can never hold, since a lower bound bounds nothing from above; have a gate "
+    "fail on epsilon > x in its place. "
+)
 
 
 class Results(Protocol):
@@ -78,7 +86,10 @@ def evaluate(
     withheld = _epsilon_withheld(report, attack) if condition.metric == "epsilon" else ""
     if report.doubts:
         withheld = f"The audit's numbers decide nothing: {'; '.join(report.doubts)}."
+    bounds_above = condition.metric == "epsilon" and condition.operator.startswith("<")
+    never = _NEVER_HOLDS if bounds_above else ""
     if withheld:
+        withheld = f"{never}{withheld}"
         nan = math.nan
         sizes = report.info["n_members"], report.info["n_nonmembers"]
         return ConditionResult(condition, "open", withheld, nan, nan, nan, confidence, *sizes)
@@ -88,7 +99,10 @@ def evaluate(
         report.records[attack].to_numpy(),
         confidence=confidence,
     )
-    return _decide(condition, attack, estimate, confidence)
+    result = _decide(condition, attack, estimate, confidence)
+    if never and result.outcome == "open":
+        result = replace(result, reason=f"{never}{result.reason}")
+    return result
 
 
 def check(conditions: Iterable[str | Condition], report: Results) -> CheckOutcome:

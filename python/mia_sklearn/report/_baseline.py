@@ -9,11 +9,14 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import stats
+from .._process._notebook import Tone, badge, paragraph, shown, table
 from ._contents import AuditContents
 
 __all__ = ["BaselineComparison", "BaselineDifference", "compare_reports"]
 
-_WORDS = {"worse": "SURELY WORSE", "better": "SURELY BETTER", "open": "CANNOT TELL"}
+# An assertion passes unless it is worse: what is open must not read as a failure, nor as a proof.
+_WORDS = {"worse": "SURELY WORSE", "better": "SURELY BETTER", "open": "NOT SURELY WORSE"}
+_TONES: dict[str, Tone] = {"worse": "serious", "better": "good", "open": "warning"}
 # What is compared, fixed in advance: how well members are told apart, and singled out.
 _RATE = 0.01
 _MEASURES = ("auc", f"tpr@{_RATE:g}")
@@ -82,10 +85,8 @@ class BaselineComparison:
         return self.outcome != "worse"
 
     def __str__(self) -> str:
-        head = f"{_WORDS[self.outcome]} than the baseline"
-        if self.outcome == "open":
-            head = f"{_WORDS[self.outcome]} from the baseline"
-        lines = [f"{head}: {self.reason}", *map(self._told, self.differences)]
+        head = f"{_WORDS[self.outcome]} than the baseline: {self.reason}"
+        lines = [head, *map(self._told, self.differences)]
         return "\n  ".join(lines)
 
     def __repr__(self) -> str:
@@ -93,17 +94,34 @@ class BaselineComparison:
         first = sorted(self.differences, key=lambda each: each.outcome != self.outcome)
         return " ".join([f"{_WORDS[self.outcome]}.", *map(self._told, first)])
 
+    def _repr_html_(self) -> str:
+        rows = [
+            (_WORDS[each.outcome], each.measure, f"{each.now:.4g}", f"{each.before:.4g}", *said)
+            for each in self.differences
+            for said in [(f"{each.difference:+.4f}", self._interval(each))]
+        ]
+        head = ("Result", "Measure", "Now", "Before", "Difference", "Interval")
+        return shown(
+            f"{self.attack} beside the baseline",
+            paragraph(self.reason, before=badge(_WORDS[self.outcome], _TONES[self.outcome])),
+            table("Differences", head, rows),
+        )
+
     def _told(self, each: BaselineDifference) -> str:
         by = f"{each.measure} of {self.attack} is {each.now:.4g}, was {each.before:.4g}"
-        ends = {"at least": each.low, "at most": each.high}
-        if all(map(math.isnan, ends.values())):
+        interval = self._interval(each)
+        if not interval:
             return f"{_WORDS[each.outcome]} {by}, the interval of the difference is withheld."
-        alone = 1 - (1 - self.confidence) / len(self.differences)
+        return f"{_WORDS[each.outcome]} {by}: {each.difference:+.4f}, {interval}."
+
+    def _interval(self, each: BaselineDifference) -> str:
+        """Say where a difference lies; empty where that is withheld."""
+        alone = f"{100 * (1 - (1 - self.confidence) / len(self.differences)):.4g} %"
+        ends = {"at least": each.low, "at most": each.high}
         known = [f"{end} {value:+.4f}" for end, value in ends.items() if not math.isnan(value)]
-        span = f"at {100 * alone:.4g} % confidence {known[0]}"
         if len(known) == len(ends):
-            span = f"{100 * alone:.4g} % interval {each.low:+.4f} to {each.high:+.4f}"
-        return f"{_WORDS[each.outcome]} {by}: {each.difference:+.4f}, {span}."
+            return f"{alone} interval {each.low:+.4f} to {each.high:+.4f}"
+        return f"at {alone} confidence {known[0]}" if known else ""
 
 
 def compare_reports(
@@ -135,7 +153,10 @@ def compare_reports(
         # Intervals as they were printed, each at its own confidence.
         weakest = min(confidence, float(before.info["confidence"]))
         confidence = max(0.0, 1 - len(_MEASURES) * (1 - weakest))
-        reason = f"by the intervals of both audits, since {unlike or 'that was asked for'}."
+        reason = (
+            f"by the intervals that both audits printed, each at {100 * weakest:.4g} %, together "
+            f"at {100 * confidence:.4g} % confidence, since {unlike or 'that was asked for'}."
+        )
         found = _by_limits(*(_printed(report, attack) for report in (now, before)))
     else:
         reason = f"by the intervals of both audits, since {unlike or 'that was asked for'}."
@@ -192,9 +213,29 @@ def _paired(now: AuditContents, before: AuditContents, attack: str, level: float
     auc = stats.paired_auc_difference(sides[0], sides[1], confidence=level)
     intervals = [_intervals(report, attack, level) for report in (now, before)]
     estimates = [(a.value, b.value) for a, b in zip(*intervals, strict=True)]
-    # Where the same people are named, which is usual, the difference is surer than this.
-    rate = stats.unpaired_difference(intervals[0][1], intervals[1][1])
-    return estimates, [auc, rate]
+    return estimates, [auc, _rate_difference(sides, intervals[0][1], intervals[1][1], level)]
+
+
+def _rate_difference(
+    sides: list[tuple[np.ndarray, np.ndarray]],
+    now: stats.Difference,
+    before: stats.Difference,
+    level: float,
+) -> stats.Difference:
+    """Return the difference of two rates, each at a threshold that its own non-members set.
+
+    Members named by one audit and not by the other would give a tight interval, were the
+    thresholds known. They are estimated, and such an interval misses in up to half of all cases
+    where it should in 2.5 %: what both rates are unsure by is added up instead. Where all scores
+    are the same so are the thresholds, wherever they lie.
+    """
+    (members, members_before), (others, others_before) = sides
+    if np.array_equal(members, members_before) and np.array_equal(others, others_before):
+        if math.isnan(now.low):
+            return stats.Difference(0.0, math.nan, math.nan)
+        named = np.zeros(len(members), dtype=bool)
+        return stats.paired_difference(named, named, confidence=level)
+    return stats.unpaired_difference(now, before)
 
 
 def _by_limits(now: list[stats.Difference], before: list[stats.Difference]) -> Found:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ._contents import AuditContents
 
-__all__ = ["N_SHOWN", "alone", "exposed", "listed"]
+__all__ = ["N_SHOWN", "alone", "exposed", "listed", "too_few_references"]
 
 # How many a page shows, whatever their number.
 N_SHOWN = 100
@@ -65,6 +65,14 @@ def _features(place: Any, report: AuditContents) -> list[tuple[str, str]]:
     return [(str(name), str(value)) for name, value in features.loc[place].items()]
 
 
+def too_few_references(info: dict[str, Any]) -> str:
+    """Say with how many references nobody could be listed, whatever the answers; or nothing."""
+    if not info.get("least_q_value", 0.0) > LISTED_AT:
+        return ""
+    n = int(info["references_without"])
+    return f"{n} reference{'' if n == 1 else 's'} that did not train on a {unit_of(info).one}"
+
+
 def listed(report: AuditContents) -> tuple[int | None, str]:
     """Count the members that stand out, and the non-members that would have on the same terms."""
     records, unit = report.records, unit_of(report.info)
@@ -75,6 +83,12 @@ def listed(report: AuditContents) -> tuple[int | None, str]:
         return None, (
             f"No p-values for single {unit.many}: they need reference models that train on as many "
             "records as the model under audit. The order is that of the headline attack's score."
+        )
+    if too_few := too_few_references(report.info):
+        return None, (
+            f"Which {unit.many} stand out cannot be told with {too_few}: no q-value could fall "
+            f"below {report.info['least_q_value']:.2g}, and the list takes those up to "
+            f"{LISTED_AT:g}. The order is that of the headline attack's score."
         )
     seed = int(report.info.get("random_state") or 0)
     listing = list_members(records["p_value"].to_numpy(), member.to_numpy(), LISTED_AT, seed)

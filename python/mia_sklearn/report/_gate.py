@@ -10,12 +10,19 @@ from ..conditions import CheckOutcome, ConditionResult
 if TYPE_CHECKING:
     from ._contents import AuditContents
 
-__all__ = ["gate_in_words", "gate_of", "gate_of_report", "gate_with"]
+__all__ = ["condition_in_words", "gate_in_words", "gate_of", "gate_of_report", "gate_with"]
 
 # Of a condition that must hold. One that a gate fails on must not.
 _MUST_HOLD = {"holds": "passed", "violated": "failed", "open": "undecided"}
 _FAILS_IF = {"holds": "failed", "violated": "passed", "open": "undecided"}
 _WORST_FIRST = ("failed", "undecided", "passed")
+# A gate that fails on what must not be reads as a double negative, unless both halves are said:
+# what was asked, and whether it holds.
+_ASKED = {True: "gate fails if", False: "must hold:"}
+_CAME_TO = {
+    True: {"failed": "GATE FAILED: it holds", "passed": "passed: it does not hold"},
+    False: {"failed": "FAILED: it does not hold", "passed": "passed: it holds"},
+}
 
 
 def gate_of(
@@ -97,11 +104,20 @@ def gate_in_words(report: AuditContents) -> str:
     gate = gate_of_report(report)
     if gate is None:
         return ""
-    said = [
-        f"{'not ' if each['fails_if'] else ''}{each['condition']} {each['outcome']}"
-        for each in gate["conditions"]
-    ]
-    return f"{gate['outcome']} ({', '.join(said)})"
+    said = [", ".join(condition_in_words(each)) for each in gate["conditions"]]
+    return f"{gate['outcome']} ({'; '.join(said)})"
+
+
+def condition_in_words(kept: dict[str, Any]) -> tuple[str, str]:
+    """Return what was asked of one condition of a gate, and what it came to.
+
+    Parameters
+    ----------
+    kept : dict
+        One of the ``conditions`` of `gate_of_report`.
+    """
+    fails_if, outcome = bool(kept["fails_if"]), str(kept["outcome"])
+    return f"{_ASKED[fails_if]} {kept['condition']}", _CAME_TO[fails_if].get(outcome, outcome)
 
 
 def _worst(conditions: list[dict[str, Any]]) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._process._docs import DOCS, finding_page
 from .._process._notebook import marked
+from ._gate import condition_in_words, gate_of_report
 from ._glossary import glossary
 from ._scale import STEPS
 from ._signoff import signoff
@@ -84,23 +85,24 @@ def _numbers(summary: Summary) -> dict[tuple[str, str], str]:
     """Return the numbers of a report by attack, or slice, and measure."""
     rows = [(row["slice"], row) for row in summary.slices]
     rows += [(attack["attack"], row) for attack in summary.metrics for row in attack["rows"]]
-    return {(name, row["measure"]): f"{row['estimate']} ({row['interval']})" for name, row in rows}
+    return {(name, row["measure"]): _with_interval(row) for name, row in rows}
+
+
+def _with_interval(row: dict[str, str]) -> str:
+    """Return an estimate with its interval; once, where the two are withheld."""
+    estimate, interval = row["estimate"], row["interval"]
+    return estimate if estimate == interval else f"{estimate} ({interval})"
 
 
 def _gate(report: AuditContents) -> list[dict[str, str]]:
-    """Return what conditions agreed in advance came to, where they were kept in full."""
-    gate = report.info.get("gate")
-    kept = gate.get("conditions") if isinstance(gate, dict) else None
-    return [
-        {
-            "condition": str(each.get("condition", "")),
-            "asked": "must not hold" if each.get("fails_if") else "must hold",
-            "outcome": str(each.get("outcome", "")),
-            "reason": str(each.get("reason") or ""),
-        }
-        for each in (kept if isinstance(kept, list) else [])
-        if isinstance(each, dict)
-    ]
+    """Return what the conditions that the audit was held to came to."""
+    gate = gate_of_report(report)
+    shown = []
+    for each in gate["conditions"] if gate else []:
+        asked, came_to = condition_in_words(each)
+        outcome, reason = str(each["outcome"]), str(each.get("reason") or "")
+        shown.append({"asked": asked, "outcome": outcome, "came_to": came_to, "reason": reason})
+    return shown
 
 
 def _groups(summary: Summary) -> list[dict[str, Any]]:
@@ -112,7 +114,7 @@ def _groups(summary: Summary) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": name,
-                "brief": f"{first['measure']} {first['estimate']} ({first['interval']})",
+                "brief": f"{first['measure']} {_with_interval(first)}",
                 "sizes": f"{first['sizes']} {summary.unit.many}: members and non-members",
                 "rows": rows,
             }

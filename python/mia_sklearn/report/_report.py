@@ -107,9 +107,10 @@ class AuditReport(AuditContents):
         previous : AuditReport or path
             The earlier report; or the folder that it was saved to, or its ``audit.json``.
         paired : bool, default=None
-            True compares record by record, which tells smaller differences apart, and refuses a
-            baseline of other records; False compares intervals; None pairs where the records are
-            the same, and the same ones of them were trained on.
+            True compares AUCs record by record, which tells smaller differences apart, and refuses
+            a baseline of other records (the rate at 1 %, whose threshold each audit's non-members
+            set, keeps an interval of what both rates are unsure by); False compares intervals;
+            None pairs where the records are the same, and the same ones of them were trained on.
 
         Returns
         -------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import _wording as wording
 from ._counted import PERSON, RECORD, capital
 from ._frameworks import FRAMEWORKS, NOT_ANSWERED, Topic
-from ._gate import gate_of_report
+from ._gate import condition_in_words, gate_of_report
 from ._leak import read_leak
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def signoff(report: AuditContents) -> SignOff:
             Part("attacks", "Attacks run and not run", _attacks(report)),
             Part("risk", "Largest risk for a single person", _risk(report)),
             Part("doubts", "What puts the numbers in doubt", _doubts(report)),
-            Part("thresholds", "Thresholds agreed in advance", _thresholds(report)),
+            Part("thresholds", "Conditions it was held to", _thresholds(report)),
             Part("again", "When to audit again", _again()),
             Part("decision", "Reviewer and decision", _decision()),
         ),
@@ -266,17 +266,15 @@ def _doubts(report: AuditContents) -> tuple[Field, ...]:
 
 def _thresholds(report: AuditContents) -> tuple[Field, ...]:
     gate = gate_of_report(report)
-    asked = [
-        Field(
-            f"{'Must not hold' if each['fails_if'] else 'Must hold'}: {each['condition']}",
-            capital(f"{each['outcome']}. {each.get('reason', '')}".strip()),
-        )
-        for each in (gate["conditions"] if gate else [])
-    ]
+    fields = []
+    for each in gate["conditions"] if gate else []:
+        asked, came_to = condition_in_words(each)
+        text = f"{came_to}. {each.get('reason') or ''}".strip()
+        fields.append(Field(capital(asked), capital(text)))
     return (
-        *asked,
-        Field("Thresholds, and why these"),
-        Field("Agreed on (date, before the audit), by"),
+        *fields,
+        Field("Why these bounds"),
+        Field("Agreed before the audit? (date), by whom"),
     )
 
 

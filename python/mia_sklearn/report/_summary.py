@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._process._printable import printable
 from . import _wording as wording
 from ._counted import PERSON, Unit, capital, unit_of
-from ._exposed import alone, exposed
+from ._exposed import alone, exposed, too_few_references
 from ._exposed import listed as listed_in_words
 from ._gate import gate_in_words
-from ._leak import LISTED_AT, Leak, read_leak, two_counts
+from ._leak import LISTED_AT, SINGLED_OUT_AT, Leak, read_leak, two_counts
 from ._scale import Scale, scale_of
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _FACTS = {
     "target_train_accuracy": "Accuracy on the members audited",
     "target_test_accuracy": "Accuracy on the non-members audited",
     "n_references": "Reference models",
+    "references_without": "Of these did not train on a record",
+    "least_q_value": "The smallest q-value that there could be",
     "sampling": "Their training sets are drawn by",
     "block_size": "Reference models per block",
     "stratified": "Drawn within classes, as the model's",
@@ -202,12 +204,14 @@ def _verdict(report: AuditContents, rows: pd.DataFrame, leak: Leak) -> tuple[Ton
 def _rate_in_words(rate: Any | None, confidence: str, unit: Unit) -> str:
     if rate is None:
         return ""
+    # Whom the reader takes to be singled out: of so many false alarms, guessing names many too.
+    guessing = f", where guessing would name {wording.percent(rate.at)}"
     return (
         f"identifies {wording.count(rate.n_identified)} of {wording.count(rate.n_members)} "
         f"{unit.members} ({wording.percent(rate.estimate)}, {confidence} interval "
         f"{wording.interval('tpr', rate.low, rate.high)}) at "
         f"{wording.false_alarms(rate.n_false_alarms)} in {wording.count(rate.n_nonmembers)} "
-        f"{unit.others}"
+        f"{unit.others}{guessing if rate.at > SINGLED_OUT_AT else ''}"
     )
 
 
@@ -247,6 +251,15 @@ def _tiles(report: AuditContents, leak: Leak, listed: int | None) -> list[dict[s
                     f"how often the attack picks the {unit.member} out of one {unit.member} "
                     "and one other. Guessing: 0.5."
                 ),
+            }
+        )
+    if too_few := too_few_references(report.info):
+        tiles.append(
+            {
+                "name": f"{capital(unit.many)} that stand out",
+                "value": "cannot be told",
+                "interval": f"with {too_few}",
+                "meaning": f"So few list no {unit.one}, whatever the model answers.",
             }
         )
     if listed is not None:

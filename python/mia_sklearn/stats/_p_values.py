@@ -237,6 +237,19 @@ def pooled_p_values(signal: Any, references: Any, *, strata: Any = None) -> np.n
     return p
 
 
+def least_pooled_p_values(n_references: Any) -> np.ndarray:
+    """Return the smallest `pooled_p_values` that records can have, whatever a target answers.
+
+    Parameters
+    ----------
+    n_references : array-like of shape (n_records,)
+        How many references each record has.
+    """
+    counts = np.asarray(n_references)
+    pooled = counts >= FEWEST_REFERENCES["pooled"]
+    return 1 / (1 + np.where(pooled, counts[pooled].sum(), counts))
+
+
 def _pooled(signal: np.ndarray, references: np.ndarray) -> np.ndarray:
     t, each, _ = _rust.shrunken_t(signal, references)
     reached, total = _rust.pooled_counts(t.ravel(), each)

@@ -9,6 +9,7 @@ import numpy as np
 from ..._models._targets import FunctionTarget
 from ...report import BaseFinder, Finding
 from ...report._counted import PERSON, capital
+from ...report._exposed import too_few_references
 from ...report._leak import LISTED_AT, two_counts
 from ...stats._listing import list_members
 from .._advice import advice_for
@@ -43,6 +44,7 @@ class SingledOut(BaseFinder):
             return None
         rate = leak.rate
         assert rate is not None
+        n_listed = None if too_few_references(context.info) else _listed(context.records)
         whose = "people" if unit is PERSON else "people's records"
         return self.found(
             f"Some {whose} can be recognised as {unit.members}",
@@ -51,8 +53,7 @@ class SingledOut(BaseFinder):
             f"{int(rate.n_false_alarms):,} of {int(rate.n_nonmembers):,} others: surely "
             f"{rate.low / rate.at:.2g} times as many as by guessing. For a "
             "person among them, the model gives away that they are in the data, and with it "
-            "whatever being in the data says about them. "
-            + two_counts(leak, _listed(context.records), unit),
+            "whatever being in the data says about them. " + two_counts(leak, n_listed, unit),
             _remedy(context.run),
             leak.severity,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...report import BaseFinder, Finding
-from ...stats import nonmembers_needed
+from ...stats import nonmembers_needed, ppv_nonmembers_needed
 
 if TYPE_CHECKING:
     from .._run import Run
@@ -45,7 +45,10 @@ class Overlap(BaseFinder):
                 "If the copies are one person's, split by person, without repetition. Different "
                 "people who look alike need nothing."
             )
-        title = f"{repeats.in_train:,} test records are training records too"
+        n = repeats.in_train
+        title = f"{n:,} test records are training records too"
+        if n == 1:
+            title = "1 test record is a training record too"
         return self.found(title, meaning, remedy)
 
 
@@ -84,17 +87,23 @@ class TooFewRecords(BaseFinder):
 
     def find(self, context: Context) -> Finding | None:
         run, own = context.run, context.headline
-        withheld = own[(own["metric"] == "tpr") & own["high"].isna()]
+        withheld = own[own["metric"].isin(["tpr", "ppv"]) & own["high"].isna()]
         if not len(withheld):
             return None
         n = int(own["n_nonmembers"].iloc[0])
-        needs = "; ".join(
+        needs = [
             f"{rate:g} needs {nonmembers_needed(rate, confidence=run.confidence):,}"
-            for rate in withheld["at"]
-        )
+            for rate in withheld.loc[withheld["metric"] == "tpr", "at"].unique()
+        ]
+        needs += [
+            f"the share of members among those named at {rate:g} needs "
+            f"{ppv_nonmembers_needed(rate, confidence=run.confidence):,}"
+            for rate in withheld.loc[withheld["metric"] == "ppv", "at"].unique()
+        ]
         return self.found(
             f"{n:,} non-members cannot support every rate",
-            f"The intervals for these false-positive rates are withheld: {needs} non-members.",
+            "The intervals for these false-positive rates are withheld: "
+            f"{'; '.join(needs)} non-members.",
             (
                 f"Raise max_records if these rates matter: {run.plan.n_dropped:,} test records "
                 "were not used."

@@ -74,7 +74,7 @@ class FewReferences(BaseFinder):
             f"Each {unit.one} has {out} references that did not train on "
             f"{'them' if unit is PERSON else 'it'}",
             f"A list of exposed {unit.many} from each {unit.one}'s own ranks alone would need "
-            f"{needed:,}. {meaning}",
+            f"{needed:,} such references. {meaning}",
             "Raise n_references for p-values that rest on a person's own references.",
             "warning" if out < _LEAST_TO_POOL else "info",
         )

@@ -2,10 +2,12 @@
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
 from hashlib import sha256
+from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -17,6 +19,7 @@ import skops.io
 from sklearn.datasets import make_classification
 from sklearn.tree import DecisionTreeClassifier
 
+import mia_sklearn
 from mia_sklearn import AuditReport, ReferenceModels, audit
 from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn._process import _progress
@@ -345,7 +348,11 @@ def test_files_and_folders_are_not_mistaken(case, run, tmp_path, option):
 
 def test_help_loads_no_library():
     code = "import sys, mia_sklearn.cli; print('sklearn' in sys.modules, 'numpy' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # Wherever the package lies, from wherever this is run.
+    env = {**os.environ, "PYTHONPATH": str(Path(mia_sklearn.__file__).parents[1])}
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+    )
     assert told.stdout == "False False\n"
 
 

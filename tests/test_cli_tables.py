@@ -225,6 +225,14 @@ def test_a_category_that_reads_as_missing_stays_one_beside_missing_cells(written
     assert X["country"].isna().tolist() == gaps["country"].isna().tolist()
 
 
+@pytest.mark.filterwarnings("ignore:.*never saw")
+def test_na_is_a_text_where_the_model_met_no_missing_value(written):
+    """The model answers what it would have answered to the file read as it was fitted."""
+    met = FRAME.assign(country=FRAME["country"].replace("NA", "DE"))
+    X, _, _ = read(written(FRAME.assign(y=LABELS)), encoded().fit(met, LABELS))
+    assert X["country"].tolist() == FRAME["country"].tolist() and "NA" in set(X["country"])
+
+
 def test_spaces_around_categories_go_where_the_model_knows_them_without(written):
     text = FRAME.assign(y=LABELS).to_csv(index=False).replace(",", ", ").replace(", y", ",y")
     header, _, rows = text.partition("\n")

@@ -13,6 +13,7 @@ from mia_sklearn import ReferenceModels
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack
 from mia_sklearn.defenses import LabelOnly, TemperaturePosterior
 from mia_sklearn.metrics import roc_auc
+from mia_sklearn.references import _scale
 from mia_sklearn.references._scale import (
     PosteriorScale,
     _separations,
@@ -161,7 +162,7 @@ def test_answers_of_an_acting_block_are_not_held_against_themselves():
     )
 
 
-def test_what_may_not_be_learned_from_decides_nothing():
+def test_what_may_not_be_learned_from_decides_nothing(monkeypatch):
     rng = np.random.default_rng(0)
     first = rng.integers(0, 2, (2, 300))
     member = np.stack([first[0], 1 - first[0], first[1], 1 - first[1]])
@@ -169,11 +170,21 @@ def test_what_may_not_be_learned_from_decides_nothing():
     outputs = -np.logaddexp(0, np.stack([-phi, phi], axis=-1))
     labelled = rng.random((4, 300)) < 0.7
     labels, block = np.zeros(300, int), np.array([0, 0, 1, 1])
+    looked_at = []
+
+    def separations(phi, trained, block):
+        looked_at.append(trained)
+        return measured(phi, trained, block)
+
+    measured = _scale._separations
+    monkeypatch.setattr(_scale, "_separations", separations)
     powers = {
         choose_scale(outputs, labels, np.where(labelled, member, told), labelled, block).power
         for told in (0, 1)
     }
     assert powers == {1.0}
+    known = np.where(labelled, member, np.nan)[:, labelled.any(axis=0)]
+    assert all(np.array_equal(trained, known, equal_nan=True) for trained in looked_at)
 
 
 @pytest.mark.parametrize("gains", [(0.02,) * 4, (0.1, -0.06, 0.05, -0.01)])

@@ -35,6 +35,8 @@ _GROUPS = {
     "grad_norm": re.compile(r"grad_norm(?:\..+)?(?:@\d+)?"),
     "activation": re.compile(r"activation\..+\.\d+(?:@\d+)?"),
     "gradient": re.compile(r"gradient\..+\.\d+_\d+(?:@\d+)?"),
+    # How far the answer lies from the edge of a margin.
+    "edge": re.compile(r"edge"),
     # The same signal of several rounds of training, in the order of the rounds.
     "round_logit": re.compile(r"logit@(\d+)"),
     # The record itself.
@@ -57,6 +59,7 @@ _HOW_TO_GET = {
     "grad_norm": 'observe(model, X, y, view="white-box")',
     "activation": 'observe(model, X, y, view="white-box")',
     "gradient": 'observe(model, X, y, view="white-box")',
+    "edge": 'observe(model, X, y, view="white-box") of a support vector machine',
     "feature": "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
     "round_logit": "FederatedTraining(..., observers=[GlobalObserver(X, y)])",
 }

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,14 +151,31 @@ def _children(model: Any) -> Iterator[tuple[Any, Callable[[Any, np.ndarray], _Da
         yield model.steps[-1][1], _through(model), True
     elif isinstance(model, _HANDED_ON):
         yield model.estimator_, _same, True
+    elif isinstance(model, TransformedTargetRegressor):
+        yield model.regressor_, _transformed(model.transformer_), False
     elif isinstance(model, CalibratedClassifierCV):
         parts = [calibrated.estimator for calibrated in model.calibrated_classifiers_]
         tells = len(parts) == 1 and len(model.classes_) == 2
         for part in parts:
             yield part, _encoded(part, np.asarray(model.classes_)), tells
-    elif isinstance(model, OneVsRestClassifier) and not model.multilabel_:
-        # Posteriors of one against the rest are divided by their sum.
+    elif isinstance(model, _BAGS):
+        for part, features in zip(model.estimators_, model.estimators_features_, strict=True):
+            yield part, _some_features(part, features), False
+    elif isinstance(model, _TEAMS):
+        raw = np.asarray(model.classes_) if isinstance(model, AdaBoostClassifier) else None
+        for part in model.estimators_:
+            yield part, _encoded(part, raw), False
+    else:
+        yield from _of_classes_and_outputs(model)
+
+
+def _of_classes_and_outputs(
+    model: Any,
+) -> Iterator[tuple[Any, Callable[[Any, np.ndarray], _Data], bool]]:
+    """Yield the parts of a model that has one for each class, pair of classes or output."""
+    if isinstance(model, OneVsRestClassifier) and not model.multilabel_:
         n_classes = len(model.classes_)
+        # Posteriors of one against the rest are divided by their sum.
         tells = n_classes == 2 or not hasattr(model, "predict_proba")
         numbers = range(n_classes) if n_classes > 2 else [1]
         for number, part in zip(numbers, model.estimators_, strict=True):
@@ -170,15 +187,6 @@ def _children(model: Any) -> Iterator[tuple[Any, Callable[[Any, np.ndarray], _Da
     elif isinstance(model, MultiOutputRegressor):
         for number, part in enumerate(model.estimators_):
             yield part, _of_output(number), True
-    elif isinstance(model, TransformedTargetRegressor):
-        yield model.regressor_, _transformed(model.transformer_), False
-    elif isinstance(model, _BAGS):
-        for part, features in zip(model.estimators_, model.estimators_features_, strict=True):
-            yield part, _some_features(part, features), False
-    elif isinstance(model, _TEAMS):
-        raw = np.asarray(model.classes_) if isinstance(model, AdaBoostClassifier) else None
-        for part in model.estimators_:
-            yield part, _encoded(part, raw), False
 
 
 def _same(X: Any, y: np.ndarray) -> _Data:
@@ -256,7 +264,7 @@ def _widths(machine: Any) -> Any:
     # Divided by the margin that it found are its decision function and its dual coefficients,
     # which lie below 1 before.
     coefficients, ends = np.abs(machine.dual_coef_), np.cumsum([0, *machine.n_support_])
-    of_class = [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    of_class = [slice(start, stop) for start, stop in pairwise(ends)]
     pairs = combinations(range(len(machine.classes_)), 2)
     largest = [
         max(coefficients[j - 1, of_class[i]].max(), coefficients[i, of_class[j]].max())

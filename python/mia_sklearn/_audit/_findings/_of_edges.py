@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 _SURE_AT = 0.01
 
 _REMEDY = (
-    "Train a model whose loss has no kink: LogisticRegression, LinearSVC with its squared hinge "
-    "loss, KernelRidge, after a kernel approximation (Nystroem) where the kernel is needed; or "
-    "release labels alone. Posteriors of SVC(probability=True) or CalibratedClassifierCV are no "
-    "cure: the edge is then a posterior that many records of a class share. Then audit again."
+    "Train a model whose loss has no kink (LogisticRegression, LinearSVC with its squared hinge "
+    "loss; Ridge for numbers), behind a Nystroem of some other records where the kernel is needed; "
+    "or release labels alone. Posteriors in place of decision values are no cure: the edge is then "
+    "a posterior that many records of a class share. Then audit again."
 )
 
 

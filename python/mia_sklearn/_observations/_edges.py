@@ -32,8 +32,9 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
-from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
-from sklearn.multioutput import MultiOutputRegressor
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
+from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR
 from sklearn.utils import check_array
 
@@ -50,7 +51,7 @@ _TEAMS = (
 )
 # Answers of which all but so few lie within so few widths of one another are all the same.
 _FEW, _ALIKE = 0.02, 10
-_HANDED_ON = (FixedThresholdClassifier, TunedThresholdClassifierCV)
+_HANDED_ON = (FixedThresholdClassifier, TunedThresholdClassifierCV, SelfTrainingClassifier)
 
 # Records and their classes or targets, as the next part of a model sees them.
 _Data = tuple[Any, np.ndarray]
@@ -187,6 +188,12 @@ def _of_classes_and_outputs(
     elif isinstance(model, MultiOutputRegressor):
         for number, part in enumerate(model.estimators_):
             yield part, _of_output(number), True
+    elif isinstance(model, RegressorChain):
+        # All others read what those before them predict.
+        yield model.estimators_[0], _of_output(model.order_[0]), True
+    elif isinstance(model, OutputCodeClassifier):
+        for code, part in zip(model.code_book_.T, model.estimators_, strict=True):
+            yield part, _of_code(code), False
 
 
 def _same(X: Any, y: np.ndarray) -> _Data:
@@ -223,6 +230,10 @@ def _against_rest(number: int) -> Callable[[Any, np.ndarray], _Data]:
 
 def _of_pair(one: int, other: int) -> Callable[[Any, np.ndarray], _Data]:
     return lambda X, y: (X, np.where(y == other, 1, np.where(y == one, 0, -1)))
+
+
+def _of_code(code: np.ndarray) -> Callable[[Any, np.ndarray], _Data]:
+    return lambda X, y: (X, (code[y] > 0).astype(np.intp))
 
 
 def _of_output(number: int) -> Callable[[Any, np.ndarray], _Data]:

@@ -191,6 +191,17 @@ def survey(name: str, model: Any) -> tuple[Found, float, float]:
     return min(found, key=lambda row: row.p_value), loss, edge
 
 
+def described(found: Found) -> list[str]:
+    """Return the answer, its value, and who got it, as cells; dashes where nothing is shown."""
+    if found.p_value > SURE_AT:
+        return ["-"] * 4
+    value = f"{found.value:.3g}" if found.value > 1e-8 else "0"
+    if found.answer in ("log-odds", "margin") and found.value > 27:
+        value = "posterior 1"
+    shares = found.members / found.of_members, found.fresh / found.of_fresh
+    return [found.answer, value, *(f"{share:.1%}" for share in shares)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Answers that are special on training records.")
     parser.add_argument("--all", action="store_true", help="models with nothing special, too")
@@ -209,14 +220,8 @@ def main() -> None:
         if found.p_value > SURE_AT and not edge > 0.02 and not options.all:
             quiet.append(name)
             continue
-        shares = [f"{found.members / found.of_members:.1%}", f"{found.fresh / found.of_fresh:.1%}"]
         told = ["" if np.isnan(rate) else f"{rate:.1%}" for rate in (loss, edge)]
-        value = f"{found.value:.3g}" if found.value > 1e-8 else "0"
-        if found.answer in ("log-odds", "margin") and found.value > 27:
-            value = "posterior 1"
-        print(
-            f"| `{name}` | {found.answer} | {value} | {' | '.join([*shares, *told])} |", flush=True
-        )
+        print(f"| `{name}` | {' | '.join([*described(found), *told])} |", flush=True)
     print(f"\nNothing special: {', '.join(quiet)}.\n\nLeft out: {', '.join(left_out)}.")
 
 

@@ -150,7 +150,7 @@ def test_what_shows_the_edge():
     assert shown["pairs"] == shown["one vs rest"] == ["answers", "answers"]
     mixed = ["calibrated by folds", "bagging", "voting", "stacking", "one vs one", "codes"]
     assert all(shown[name] == ["weights", "weights"] for name in mixed)
-    assert edges_shown(svm.LinearSVC(loss="hinge").fit(*three)) == "answers"
+    assert edges_shown(svm.LinearSVC(C=0.1, loss="hinge", max_iter=50_000).fit(*three)) == "answers"
     assert edges_shown(svm.SVR().fit(*values)) == "answers"
     for model in (svm.LinearSVC(), LogisticRegression(), AdaBoostClassifier(n_estimators=2)):
         assert edges_shown(model.fit(*two)) == ""

@@ -60,11 +60,13 @@ class MarginEdgeAttack(BaseAttack):
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn.svm import SVC
     >>> from mia_sklearn import observe
     >>> from mia_sklearn.attacks import MarginEdgeAttack
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = SVC(C=100).fit(X[::2], y[::2])
+    >>> model = make_pipeline(StandardScaler(), SVC(C=100)).fit(X[::2], y[::2])
     >>> observations = observe(model, X, y, view="white-box")
     >>> member = [1, 0] * 284 + [1]
     >>> named = MarginEdgeAttack().fit(observations, member).predict(observations)

@@ -69,16 +69,24 @@ def sides(model: Any, members: Table, others: Table) -> tuple[np.ndarray, np.nda
     return member, phi, -edge_distances(model, X, y, inside=True)
 
 
-def by_shared_posterior(model: Any, members: Table, others: Table, digits: int | None) -> Numbers:
-    """Look for the posterior that most records of a class share, as who sees nothing else must."""
+def by_shared_posterior(
+    model: Any, members: Table, others: Table, digits: int | None
+) -> tuple[Numbers, float, float]:
+    """Look for the posterior that most records of a class share, as who sees nothing else must.
+
+    Returns what it finds, and the shares of members and of others that get that posterior.
+    """
     X, y = (np.concatenate(parts) for parts in zip(members, others, strict=True))
+    member = np.arange(len(y)) < len(members[1])
     proba = np.clip(model.predict_proba(X)[:, 1], 1e-9, 1 - 1e-9)
     odds = np.log(proba / (1 - proba)) if digits is None else proba.round(digits)
+    width = 1e-3 if digits is None else 0.0
     near = np.zeros(len(y))
     for label in model.classes_:
         own = y == label
-        near[own] = -np.abs(odds[own] - most_shared(odds[own], 1e-3 if digits is None else 0.0))
-    return numbers(np.arange(len(y)) < len(members[1]), near)
+        near[own] = -np.abs(odds[own] - most_shared(odds[own], width))
+    there = near >= -width
+    return numbers(member, near), there[member].mean(), there[~member].mean()
 
 
 def targets(adult: Table, hours: Table) -> Iterator[tuple[str, str, Table, Any]]:
@@ -119,14 +127,17 @@ def print_hiding(tables: int, adult: Table) -> None:
     """Print what an attacker finds who sees posteriors alone, in full or in few digits."""
     machine = CalibratedClassifierCV(svm.SVC(C=100, gamma=0.5), ensemble=False)
     model = make_pipeline(StandardScaler(), machine)
-    print("\n| answers | found by the posterior that most of a class share |\n| --- | --- |")
+    print("\n| posteriors | by the one that most of a class share | members there | others there |")
+    print("| --- | --- | --- | --- |")
     for digits in (None, 4, 3, 2, 1):
         found = []
         for seed in range(tables):
             members, others = halves(adult, seed)
             found.append(by_shared_posterior(clone(model).fit(*members), members, others, digits))
+        rates, *shares = zip(*found, strict=True)
+        there = " | ".join(f"{np.mean(share):.3f}" for share in shares)
         named = "in full" if digits is None else f"{digits} digits"
-        print(f"| posteriors {named} | {shown(found)} |", flush=True)
+        print(f"| {named} | {shown(list(rates))} | {there} |", flush=True)
 
 
 def print_remedies(tables: int, adult: Table) -> None:

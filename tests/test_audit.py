@@ -88,7 +88,14 @@ def test_an_attack_beyond_the_release_is_an_upper_bound(model, halves):
 def test_coverage_of_labels_names_no_attack_that_reads_more(model, halves):
     coverage = coverage_of(run(model, halves, release="labels", attacks="threshold"))
     for info in all_attacks():
-        if set(info.requires) & {"query", "enhancing", "activation", "gradient", "grad_norm"}:
+        if set(info.requires) & {
+            "query",
+            "enhancing",
+            "activation",
+            "gradient",
+            "grad_norm",
+            "edge",
+        }:
             assert info.name not in coverage.index
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._comparisons._comparison import read_comparison
 from .._models._answers import name_of
 from .._models._counted import CountedFunction
+from .._observations._edges import edges_shown
 from .._observations._inside import has_gradients
 from .._process._progress import phases
 from .._records._rows import as_table
@@ -106,9 +107,10 @@ def audit(
         the weakest attack. None stands for 16, and for 0 where a discriminator is asked, to
         which references add nothing.
     attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
-        "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, and the gradient
-        norm where the release is "weights" and the model has gradients; where it is "labels" the
-        gap attack in place of Shokri's, and the others on kept counts. Names are those
+        "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, the margin
+        edge where the model is a support vector machine, and the gradient norm where the release
+        is "weights" and the model has gradients; where it is "labels" the gap attack in place of
+        Shokri's, and the others on kept counts. Names are those
         of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap". "gmia" also marks
         the vulnerable records.
     estimator : unfitted classifier or callable `(X, y, seed) -> fitted`, default=None
@@ -369,9 +371,8 @@ def _planned(
     target = model if generates else target_of(model, given, (classes, query_budget), outputs)
     trainable, search_note = what_to_train(target, estimator, fit_params, n_references, outputs)
     gradients = not generates and has_gradients(target)
-    means = Means(
-        release, access, n_references > 0, gradients, groups is not None, queries=n_queries > 0
-    )
+    about = (n_references > 0, gradients, groups is not None, n_queries > 0)
+    means = Means(release, access, *about, "" if generates else edges_shown(target))
     chosen = choose_attacks(attacks, means)
     options = {"labelled": not generates, "groups": groups, "outputs": outputs}
     pool = _make_pool(target, given, slices, asked=access is None, **options)

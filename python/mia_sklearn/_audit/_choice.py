@@ -42,6 +42,8 @@ class Means(NamedTuple):
     people: bool = False
     #: Whether posteriors of perturbed copies are asked for.
     queries: bool = True
+    #: By what the edges of a margin are shown: "answers", "weights" alone, or nothing.
+    edges: str = ""
 
     @property
     def sees_targets(self) -> bool:
@@ -60,6 +62,8 @@ class Means(NamedTuple):
             groups |= {"query"} if self.queries and self.access is None else set()
         if self.gradients:
             groups |= set(PARTS)
+        if self.shows_edges():
+            groups.add("edge")
         return groups | ({"group", "acting"} if self.people else set())
 
     def answers(self) -> set[str]:
@@ -70,11 +74,17 @@ class Means(NamedTuple):
             return {"labels" if self.access.sees_labels else "signal"}
         return {"posteriors", "weights"} if self.release == "weights" else {"posteriors"}
 
+    def shows_edges(self) -> bool:
+        """Tell whether this release shows the edges of a margin."""
+        return self.edges == "answers" or (self.edges == "weights" and self.release == "weights")
+
     def sees(self, groups: Iterable[str]) -> bool:
         """Tell whether the target's own answer holds these groups of columns."""
         if self.access is None:
             return True
         hidden = {"query", "enhancing", "activation", "gradient", "grad_norm", "round_logit"}
+        if self.access.sees_labels or self.access.of_generators:
+            hidden.add("edge")
         if not self.access.sees_labels:
             hidden |= {"label", "proba"}
         return not hidden & set(groups)
@@ -244,7 +254,9 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
             f"The attack {name!r} learns from records whose membership is known, which are those "
             "of reference models: give n_references of at least 2."
         )
-    if looks_inside(attack) and not means.gradients:
+    if "edge" in required and not means.shows_edges():
+        yield _no_edges(name, means)
+    if required & set(PARTS) and not means.gradients:
         yield (
             f"The attack {name!r} looks at gradients, which this model does not have: networks "
             "(skorch, TorchTarget), LogisticRegression, SGDClassifier(loss='log_loss') and "
@@ -259,6 +271,19 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
     missing = [group for group in attack._required() if group not in means.makes()]
     if missing:
         yield f"The audit cannot run {name!r}. {describe_missing(type(attack).__name__, missing)}"
+
+
+def _no_edges(name: str, means: Means) -> str:
+    if means.edges:
+        return (
+            f"The attack {name!r} looks at the margin of each machine alone, which these answers "
+            'mix with others: release="weights" looks at them.'
+        )
+    return (
+        f"The attack {name!r} looks for the edge of a margin, which this model does not have: SVC, "
+        "NuSVC, LinearSVC(loss='hinge'), SVR, NuSVR and LinearSVR do, alone, in Pipelines and "
+        "searches, or as parts of scikit-learn's ensembles."
+    )
 
 
 def _inside_without_members() -> list[AttackInfo]:

@@ -156,6 +156,8 @@ class Asked(Planned):
         How these answers depend on the call that they were asked in, where they do.
     agreement : Agreement or None
         How posteriors agree with the target's own `predict`; None where that is nothing else.
+    edges : ndarray of shape (n_audited,) or None
+        How far each answer lies from the edge of a margin, where an attack looks at that.
     """
 
     references: ReferenceModels | None
@@ -163,6 +165,7 @@ class Asked(Planned):
     doubt: str = ""
     unsteady: str = ""
     agreement: Agreement | None = None
+    edges: np.ndarray | None = None
 
     def accuracy(self, member: bool) -> float | None:
         """Return how often the target is right on audited members, or on non-members.

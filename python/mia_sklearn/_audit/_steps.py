@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._models._agreement import Agreement, agreement_with_predict, sample_of_both
+from .._models._kinds import kind_of_estimator
 from .._models._targets import class_indices
 from .._observations._columns import group_columns
+from .._observations._edges import edge_distances
 from .._observations._inside import white_box_columns
 from .._observations._inside_columns import PARTS, looks_inside
 from .._observations._layout import (
@@ -92,6 +94,7 @@ def ask(
         doubt=doubt,
         unsteady=unsteady,
         agreement=agreement,
+        edges=_edges(planned),
     )
 
 
@@ -147,6 +150,16 @@ def answers_to(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
         except Exception as error:
             raise ValueError(f"The model could not answer {name}: {in_words(error)}") from error
     return answers
+
+
+def _edges(planned: Planned) -> np.ndarray | None:
+    """Return how far each answer lies from the edge of a margin, where an attack looks at that."""
+    if not any("edge" in attack._required() for attack in planned.attacks.values()):
+        return None
+    target, y = planned.target, planned.y
+    if kind_of_estimator(target) == "classifier":
+        y = class_indices(target, y)
+    return edge_distances(target, planned.X, y, inside=planned.release == "weights")
 
 
 def _ask_signal(
@@ -223,28 +236,37 @@ def _attack(
 
 
 def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Score the records by what the target shows inside, as references never do.
+    """Score the records by what is made of the target alone: what it shows inside, its edges.
 
     These attacks rank without knowing any member, so that no fit alters the order.
     """
     attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
     if not attacks:
         return {}
+    table = observations
+    if run.edges is not None:
+        table = with_inside_columns(table, (["edge"], run.edges[:, None]))
+    if any(set(attack._required()) & set(PARTS) for attack in attacks.values()):
+        table = with_inside_columns(table, _white_box(run, attacks))
+    return {
+        name: attack.fit(table, run.member).decision_function(table)
+        for name, attack in attacks.items()
+    }
+
+
+def _white_box(run: Asked, attacks: dict[str, Any]) -> tuple[list[str], np.ndarray]:
+    """Return the columns of gradients and activations that these attacks look at."""
     on_records = [of_single_records(attack) for attack in attacks.values()]
+    on_records = [attack for attack in on_records if set(attack._required()) & set(PARTS)]
     looked_at = {part for attack in on_records for part in attack._looks_at or PARTS}
     named = [attack.layer for attack in on_records if getattr(attack, "layer", None)]
-    inside = white_box_columns(
+    return white_box_columns(
         run.target,
         run.X,
         class_indices(run.target, run.y),
         layers=named or None,
         parts=tuple(part for part in PARTS if part in looked_at),
     )
-    table = with_inside_columns(observations, inside)
-    return {
-        name: attack.fit(table, run.member).decision_function(table)
-        for name, attack in attacks.items()
-    }
 
 
 def _p_values(run: Asked, observations: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:

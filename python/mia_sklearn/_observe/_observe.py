@@ -13,7 +13,8 @@ from .._models._kinds import is_generator
 from .._models._predictors import as_predictor
 from .._models._random import random_state_of
 from .._models._targets import as_target, check_labels, class_indices
-from .._observations._inside import white_box_columns
+from .._observations._edges import edge_distances, edges_shown
+from .._observations._inside import has_gradients, white_box_columns
 from .._observations._layout import (
     lay_alone,
     lay_beside_references,
@@ -82,7 +83,8 @@ def observe(
         `MLPClassifier`: `grad_norm` (Euclidean norm of the gradient of the record's own loss, by
         all trainable parameters) and, for each layer, `grad_norm.<layer>`,
         `activation.<layer>.<i>` (its output) and `gradient.<layer>.<row>_<column>` (by its
-        weight as a matrix, rows being outputs).
+        weight as a matrix, rows being outputs). Of support vector machines it adds `edge`: how far
+        the answer lies from the edge of the margin, in widths of the edge.
     layers : sequence of str, default=None
         The layers to look at, by default the last two with weights. Names as in torch's
         `named_modules()`; "coef" for linear models, "layer0", "layer1", ... for `MLPClassifier`
@@ -175,7 +177,7 @@ def observe(
     if view not in ("black-box", "white-box"):
         raise ValueError(f'view must be "black-box" or "white-box", got {view!r}.')
     if view == "white-box":
-        inside = white_box_columns(target, X, class_indices(target, y), layers=layers)
+        inside = _inside(target, X, class_indices(target, y), layers)
         options = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries, "groups": groups}
         return with_inside_columns(observe(target, X, y, references=references, **options), inside)
     if layers is not None:
@@ -200,6 +202,13 @@ def observe(
     query_phi = ask_copies(target, references, positions, n_queries) if n_queries else None
     table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
     return lay_beside_references(table, log_proba, positions, query_phi=query_phi)
+
+
+def _inside(target: Any, X: Any, labels: np.ndarray, layers: Any) -> tuple[list[str], np.ndarray]:
+    """Return names and values of what is seen of a target that is at hand."""
+    if edges_shown(target) and layers is None and not has_gradients(target):
+        return ["edge"], edge_distances(target, X, labels, inside=True)[:, None]
+    return white_box_columns(target, X, labels, layers=layers)
 
 
 def _observe_signal(

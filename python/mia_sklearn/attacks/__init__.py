@@ -10,6 +10,7 @@ from ._gradient_norm import GradientNormAttack
 from ._grouped import GroupAttack
 from ._lira import LiRAAttack
 from ._logan import LOGANAttack
+from ._margin_edge import MarginEdgeAttack
 from ._privacy_risk import privacy_risk_scores
 from ._registry import AttackInfo, all_attacks, networks
 from ._rmia import RMIAAttack
@@ -30,6 +31,7 @@ __all__ = [
     "IndirectGMIAAttack",
     "LOGANAttack",
     "LiRAAttack",
+    "MarginEdgeAttack",
     "RMIAAttack",
     "RoundLossAttack",
     "ShadowAttack",

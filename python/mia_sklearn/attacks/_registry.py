@@ -114,6 +114,7 @@ _REGISTRY = Registry(
         "stacked": "StackedAttack",
         "gmia": "GMIAAttack",
         "gmia-indirect": "IndirectGMIAAttack",
+        "margin-edge": "MarginEdgeAttack",
         "gradient-norm": "GradientNormAttack",
         "white-box": "WhiteBoxAttack",
         "unsupervised-white-box": "UnsupervisedWhiteBoxAttack",

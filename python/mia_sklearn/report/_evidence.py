@@ -27,9 +27,9 @@ COUNTS_ONLY = frozenset(
     {
         *("ANSWERS_DIFFER", "DUPLICATES", "EXPOSED_RECORDS", "FEW_REFERENCES", "HELD_ASIDE"),
         *("NOT_SHOWN", "NO_REFERENCES", "OVERFITTED", "OVERLAP", "PIPELINE_CONTROL"),
-        *("REFERENCE_CONTROL", "SATURATED", "SEARCH", "SHIFT", "SINGLED_OUT", "TELLS_APART"),
+        *("REFERENCE_CONTROL", "SATURATED", "SEARCH", "SHIFT", "SINGLED_OUT"),
         *("TOO_FEW_RECORDS", "UNAUDITED_MEMBERS", "UNSTEADY_ANSWERS", "UNUSED_NONMEMBERS"),
-        "VULNERABLE_RECORDS",
+        *("SUPPORT_VECTORS", "TELLS_APART", "VULNERABLE_RECORDS"),
     }
 )
 # Those that quote parameters, errors or labels, or say what is greatest: what is said in place of

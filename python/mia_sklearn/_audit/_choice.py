@@ -41,7 +41,7 @@ class Means(NamedTuple):
 
     def makes(self) -> set[str]:
         """Return the groups of columns that an audit by these means can make."""
-        groups = {"logit"}
+        groups = {"logit"} if self._on_generators else {"logit", "feature"}
         if self.sees(["label"]):
             groups |= {"label", "proba"}
         if self.with_references:
@@ -50,6 +50,10 @@ class Means(NamedTuple):
         if self.gradients:
             groups |= set(PARTS)
         return groups | ({"group", "acting"} if self.people else set())
+
+    @property
+    def _on_generators(self) -> bool:
+        return self.access is not None and self.access.of_generators
 
     def answers(self) -> set[str]:
         """Return what the attacker is answered, in the words of `BaseAttack.by_default`."""
@@ -123,6 +127,8 @@ def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
 def _fixed_in_advance(means: Means) -> list[str]:
     chosen = []
     for info in run_by_default(means.answers()):
+        if info.learns_from_target and means.with_references:
+            continue
         refusal = next(_refusals(info.name, info.make(), means), None)
         if refusal is None:
             chosen.append(info.name)

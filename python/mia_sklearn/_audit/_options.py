@@ -12,12 +12,11 @@ from .._models._own_records import check_own_records
 from .._models._random import random_state_of
 from .._models._targets import ONE_OF_SEVERAL, FunctionTarget, as_target
 from .._models._trainable import check_trainable
-from .._observations._inside_columns import looks_inside
 from .._process._parallel import check_n_jobs
 from .._records._checked import check_records
 from ..references._sampling import shape_of_block
 from ..stats._checks import check_level
-from ._people import by_person
+from ._people import by_person, fitted_on_target
 
 if TYPE_CHECKING:
     from ._choice import Means
@@ -137,7 +136,7 @@ def what_to_train(
 def on_people(attacks: dict[str, Any], means: Means) -> dict[str, Any]:
     """Let attacks score people; those that learn do so from references only."""
     return {
-        name: by_person(attack, learns=means.with_references and not looks_inside(attack))
+        name: by_person(attack, learns=means.with_references and not fitted_on_target(attack))
         for name, attack in attacks.items()
     }
 

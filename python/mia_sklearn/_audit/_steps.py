@@ -9,6 +9,7 @@ import numpy as np
 from .._models._agreement import Agreement, agreement_with_predict, sample_of_both
 from .._models._targets import class_indices
 from .._observations._columns import group_columns
+from .._observations._difficulty import with_feature_columns
 from .._observations._inside import white_box_columns
 from .._observations._inside_columns import PARTS, looks_inside
 from .._observations._layout import (
@@ -37,7 +38,7 @@ from ._controls import (
     pipeline_control,
     reference_control,
 )
-from ._people import of_people, of_single_records
+from ._people import fitted_on_target, of_people, of_single_records
 from ._pool import in_pool_order
 from ._run import Asked, Planned, Run, vars_of
 from ._steadiness import depends_on_call
@@ -184,7 +185,7 @@ def _attack(
             attack.set_params(random_state=run.seed)
     refs, y = run.references, run.y
     scores: dict[str, np.ndarray] = {}
-    outside = {name: a for name, a in run.attacks.items() if not looks_inside(a)}
+    outside = {name: a for name, a in run.attacks.items() if not fitted_on_target(a)}
     if refs is None:
         # Without references only the order of the scores is used, which no fit alters.
         labels = class_indices(run.target, y) if run.pool.labelled else y
@@ -193,7 +194,7 @@ def _attack(
         observations = with_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
-        return None, observations, scores | _look_inside(run, observations)
+        return None, observations, scores | _on_target(run, observations)
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
     table = ReferenceTable(refs, **extras)
@@ -204,17 +205,27 @@ def _attack(
     for name, attack in steps(outside.items(), len(outside)):
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
-    return table, observations, scores | _look_inside(run, observations)
+    return table, observations, scores | _on_target(run, observations)
 
 
-def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Score the records by what the target shows inside, as references never do.
+def _on_target(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Score the records by attacks that are fitted on the target's own observations.
 
-    These attacks rank without knowing any member, so that no fit alters the order.
+    They rank without knowing any member, so that no membership in a fit alters the order.
     """
-    attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
-    if not attacks:
-        return {}
+    attacks = {name: attack for name, attack in run.attacks.items() if fitted_on_target(attack)}
+    inside = {name: attack for name, attack in attacks.items() if looks_inside(attack)}
+    table = _with_inside(run, observations, inside) if inside else observations
+    if any("feature" in attack._required() for attack in attacks.values()):
+        table = with_feature_columns(table, run.X)
+    return {
+        name: attack.fit(table, run.member).decision_function(table)
+        for name, attack in attacks.items()
+    }
+
+
+def _with_inside(run: Asked, observations: pd.DataFrame, attacks: dict[str, Any]) -> pd.DataFrame:
+    """Return observations with what the target shows inside, as references never do."""
     on_records = [of_single_records(attack) for attack in attacks.values()]
     looked_at = {part for attack in on_records for part in attack._looks_at or PARTS}
     named = [attack.layer for attack in on_records if getattr(attack, "layer", None)]
@@ -225,11 +236,7 @@ def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray
         layers=named or None,
         parts=tuple(part for part in PARTS if part in looked_at),
     )
-    table = with_inside_columns(observations, inside)
-    return {
-        name: attack.fit(table, run.member).decision_function(table)
-        for name, attack in attacks.items()
-    }
+    return with_inside_columns(observations, inside)
 
 
 def _p_values(run: Asked, observations: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
@@ -275,7 +282,7 @@ def _controls(run: Asked, table: ReferenceTable | None) -> tuple[list[Control], 
     shift, how_far = distribution_shift(take_rows(X, one), y[one], member[one], seed=run.seed)
     checks = [shift]
     attack = run.attacks[run.headline]
-    if table is not None and not looks_inside(attack):
+    if table is not None and not fitted_on_target(attack):
         checks.append(reference_control(attack, table, member, units))
         level = run.confidence
         checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))

@@ -11,12 +11,12 @@ import numpy as np
 
 from .._models._describe import describe
 from .._models._targets import FunctionTarget
-from .._observations._inside_columns import looks_inside
 from .._records._digests import row_digests
 from .._version import __version__
 from ..metrics import Estimate, compute
 from ..stats._p_values import least_pooled_p_values
 from ._controls import Control
+from ._people import fitted_on_target
 from ._run import Run
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     member = run.unit_member
     # The attacks' own threshold was fixed on the references; without them it is chosen here.
     thresholds = {
-        name: None if run.references is None or looks_inside(attack) else 0.0
+        name: None if run.references is None or fitted_on_target(attack) else 0.0
         for name, attack in run.attacks.items()
     }
     reason = _no_epsilon(run.split, run.shift)

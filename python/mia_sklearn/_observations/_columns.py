@@ -37,8 +37,9 @@ _GROUPS = {
     "gradient": re.compile(r"gradient\..+\.\d+_\d+(?:@\d+)?"),
     # The same signal of several rounds of training, in the order of the rounds.
     "round_logit": re.compile(r"logit@(\d+)"),
-    # The record itself.
+    # The record itself, and its true values where there are several or they are numbers.
     "feature": re.compile(r"feature_(\d+)"),
+    "target": re.compile(r"target_(\d+)"),
     "round_proba": re.compile(r"proba_\d+@\d+"),
 }
 
@@ -57,7 +58,8 @@ _HOW_TO_GET = {
     "grad_norm": 'observe(model, X, y, view="white-box")',
     "activation": 'observe(model, X, y, view="white-box")',
     "gradient": 'observe(model, X, y, view="white-box")',
-    "feature": "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
+    "feature": "observe(model, X, y, features=True), of generators "
+    "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
     "round_logit": "FederatedTraining(..., observers=[GlobalObserver(X, y)])",
 }
 

@@ -12,6 +12,7 @@ from .._models._agreement import agreement_with_predict, some_rows
 from .._models._kinds import is_generator
 from .._models._random import random_state_of
 from .._models._targets import as_target, check_labels, class_indices
+from .._observations._difficulty import with_feature_columns
 from .._observations._inside import white_box_columns
 from .._observations._layout import (
     lay_alone,
@@ -23,7 +24,7 @@ from .._observations._reference_table import ReferenceTable
 from .._records._checked import check_records, without_labels
 from .._records._groups import group_codes
 from .._records._index import bearing_index, in_order_of
-from .._records._rows import n_rows
+from .._records._rows import as_table, n_rows
 from ..access import AskedRecords, BaseAccess
 from ..references import ReferenceModels
 from ..signals import log_posteriors
@@ -53,6 +54,7 @@ def observe(
     reference_data: Any = None,
     random_state: Any = None,
     groups: Any = None,
+    features: bool = False,
     **access_options: Any,
 ) -> pd.DataFrame:
     """Ask a target about records and lay its answers beside those of the references.
@@ -112,6 +114,10 @@ def observe(
         Whose each record is, where people have several. Adds `group` (a number per person) and
         `acting` (-1, for the target), which `mia_sklearn.attacks.GroupAttack` reads. References
         that were fitted with groups add them of themselves; given both, they must agree.
+    features : bool, default=False
+        Adds `feature_*`: the record itself as numbers, which `mia_sklearn.attacks.QMIAAttack`
+        reads. Categories and texts become codes and counts of words that depend on the record
+        alone, so that tables observed one after the other fit together.
     **access_options
         Parameters of the access, where `access` is its name: ``access="label", perturb="auto"``,
         ``access="samples", n_samples=1000``.
@@ -150,6 +156,18 @@ def observe(
     groups, rows = in_order_of("groups", groups, indexed), in_order_of("rows", rows, indexed)
     if groups is not None:
         group_codes(groups, n_rows(X), "one value per record of X")
+    if features:
+        options = {"view": view, "layers": layers, "rows": rows, "neighbors": neighbors}
+        options |= {"n_queries": n_queries, "classes": classes, "query_budget": query_budget}
+        options |= {"reference_data": reference_data, "random_state": random_state}
+        options |= {"access": access, "references": references, "groups": groups}
+        observations = observe(model, X, y, **options, **access_options)
+        if not {"label", "target_0"} & set(observations.columns):
+            raise ValueError(
+                "features=True goes with models that answer records and their labels; of "
+                "generators, mia_sklearn.access.observe_auxiliary lays records side by side."
+            )
+        return with_feature_columns(observations, as_table(X))
     if n_queries and isinstance(access, str):
         access_options["n_queries"] = n_queries
     asks_other = asks_otherwise(model, access, references)

@@ -11,6 +11,7 @@ from ._grouped import GroupAttack
 from ._lira import LiRAAttack
 from ._logan import LOGANAttack
 from ._privacy_risk import privacy_risk_scores
+from ._qmia import QMIAAttack
 from ._registry import AttackInfo, all_attacks, networks
 from ._rmia import RMIAAttack
 from ._round_loss import RoundLossAttack
@@ -30,6 +31,7 @@ __all__ = [
     "IndirectGMIAAttack",
     "LOGANAttack",
     "LiRAAttack",
+    "QMIAAttack",
     "RMIAAttack",
     "RoundLossAttack",
     "ShadowAttack",

@@ -18,6 +18,7 @@ from ..stats._p_values import least_pooled_p_values
 from ._controls import Control
 from ._people import fitted_on_target
 from ._run import Run
+from ._triage import references_would
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,6 +227,8 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
     if run.access is not None:
         info["asked_for"] = describe(run.access)
     info["digests"] = run.pool.digests | ({} if refs is None else {"references": _digest_of(refs)})
+    if would := references_would(run):
+        info["references_would"] = would
     if refs is not None:
         info |= {
             "n_references": refs.n_models_ - len(refs.lost_),

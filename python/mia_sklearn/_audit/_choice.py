@@ -41,7 +41,7 @@ class Means(NamedTuple):
 
     def makes(self) -> set[str]:
         """Return the groups of columns that an audit by these means can make."""
-        groups = {"logit"} if self._on_generators else {"logit", "feature"}
+        groups = {"logit"} if self.on_generators else {"logit", "feature"}
         if self.sees(["label"]):
             groups |= {"label", "proba"}
         if self.with_references:
@@ -52,7 +52,8 @@ class Means(NamedTuple):
         return groups | ({"group", "acting"} if self.people else set())
 
     @property
-    def _on_generators(self) -> bool:
+    def on_generators(self) -> bool:
+        """Whether the model draws records, and answers none with a prediction."""
         return self.access is not None and self.access.of_generators
 
     def answers(self) -> set[str]:
@@ -150,6 +151,12 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
         yield (
             f"The attack {name!r} is one on generators, which draw samples; this model answers "
             f"records. Attacks on it are {usual}."
+        )
+    if attack.learns_from_target and means.on_generators:
+        yield (
+            f"The attack {name!r} asks how hard a record is for a model that predicts something of "
+            "it, as classifiers and regressors do; this model is a generator. "
+            f"Attacks on it are {_names(run_by_default(['signal']))}."
         )
     if not means.sees(required):
         assert means.access is not None

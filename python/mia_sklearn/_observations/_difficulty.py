@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.special import ndtri
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.utils import get_tags
 
@@ -27,14 +28,12 @@ __all__ = ["Difficulty", "Expected", "hash_parts", "with_feature_columns"]
 
 _N_PARTS = 5
 _N_TREES, _FEWEST_IN_LEAF, _LEAVES, _SHARE_OF_FEATURES = 40, 3, 400, 0.4
-# A square of a larger signal, and the square of that, could not be added up.
-_LARGEST = 1e30
 # Of the signal's variance: no record's answer is surer than that.
 _LEAST_VARIANCE = 0.01
 
 
 class Expected(NamedTuple):
-    """What the signal of records like each record is.
+    """What the signal of records like each record is, in normal scores.
 
     Attributes
     ----------
@@ -50,6 +49,9 @@ class Expected(NamedTuple):
 
 class Difficulty:
     """Moments of the signal given the record, cross-fitted over parts of the records.
+
+    Signals are read by their rank, as the normal score that belongs to it: answers of exactly 0 or
+    1 and those of models that are sure of all would else count for more than all others together.
 
     Parameters
     ----------
@@ -79,17 +81,17 @@ class Difficulty:
         known = np.flatnonzero(~np.isnan(signal))
         # In an order that does not depend on that of the rows.
         known = known[np.lexsort((signal[known], row_digests(records)[known]))]
-        values = _squarable(signal[known])
-        self._center, self._unit = (values.mean(), values.std() or 1.0) if len(known) else (0, 1)
-        # Trees take missing values for smaller than all others, other regressors take none.
-        lowest = np.min(records, axis=0, initial=np.inf, where=~np.isnan(records))
-        self._missing = np.where(np.isfinite(lowest), lowest - 1, 0)
-        surprise = self._standardised(signal[known])
-        goals = np.column_stack([surprise, surprise**2])
+        self._ordered = np.sort(signal[known])
+        scores = self._normal_scores(signal[known])
+        goals = np.column_stack([scores, scores**2])
+        self._mean = goals.mean(axis=0) if len(known) else np.full(2, np.nan)
+        self._least_variance = _LEAST_VARIANCE * scores.var() if len(known) else 0.0
         # Both count alike for a model that learns them together.
         self._scale = goals.std(axis=0) if len(known) else np.ones(2)
         self._scale[self._scale == 0] = 1.0
-        self._mean = goals.mean(axis=0) if len(known) else np.full(2, np.nan)
+        # Trees take missing values for smaller than all others, other regressors take none.
+        lowest = np.min(records, axis=0, initial=np.inf, where=~np.isnan(records))
+        self._missing = np.where(np.isfinite(lowest), lowest - 1, 0)
         rows, goals = self._filled(records[known]), goals / self._scale
 
         def fitted(part: int) -> list[Any]:
@@ -130,12 +132,17 @@ class Difficulty:
                 answers = [np.asarray(model.predict(rows[mine])) for model in models]
                 moments[mine] = np.column_stack(answers) * self._scale
         mean = moments[:, 0]
-        sd = np.sqrt(np.maximum(moments[:, 1] - mean**2, _LEAST_VARIANCE))
-        score = (self._standardised(signal) - mean) / sd
-        return Expected(self._center + self._unit * mean, self._unit * sd, score)
+        variance = np.maximum(moments[:, 1] - mean**2, self._least_variance)
+        # All answers are one where this is 0.
+        sd = np.sqrt(np.where(variance > 0, variance, 1.0))
+        return Expected(mean, sd, (self._normal_scores(signal) - mean) / sd)
 
-    def _standardised(self, signal: np.ndarray) -> np.ndarray:
-        return (_squarable(signal) - self._center) / self._unit
+    def _normal_scores(self, signal: np.ndarray) -> np.ndarray:
+        """Return what a normal variable would be at each signal's rank among those of `fit`."""
+        below, upto = (np.searchsorted(self._ordered, signal, side) for side in ("left", "right"))
+        n = max(1, len(self._ordered))
+        share = np.clip((below + upto) / (2 * n), 0.5 / n, 1 - 0.5 / n)
+        return np.where(np.isnan(signal), np.nan, ndtri(share))
 
     def _filled(self, records: np.ndarray) -> np.ndarray:
         return np.where(np.isnan(records), self._missing, records)
@@ -173,7 +180,3 @@ def with_feature_columns(observations: pd.DataFrame, X: Any) -> pd.DataFrame:
     values = own_columns(X)
     names = [f"feature_{j}" for j in range(values.shape[1])]
     return pd.concat([observations, as_frame(values, names, observations.index)], axis=1)
-
-
-def _squarable(signal: np.ndarray) -> np.ndarray:
-    return np.clip(signal.astype(np.float64), -_LARGEST, _LARGEST)

@@ -18,7 +18,6 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit, observe
 from mia_sklearn._records._own_columns import own_columns
-from mia_sklearn._records._rows import as_table
 from mia_sklearn.attacks import QMIAAttack, ThresholdAttack
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.stats import expected_auc_of_ks
@@ -152,10 +151,6 @@ def test_records_without_an_answer_teach_nothing():
 # -- Records as columns ----------------------------------------------------------------------
 
 
-def features_of(X):
-    return own_columns(as_table(X))
-
-
 def mixed(n=40):
     rng = np.random.default_rng(0)
     return pd.DataFrame(
@@ -183,12 +178,12 @@ def mixed(n=40):
     ids=["frame", "objects", "pictures", "sparse", "texts"],
 )
 def test_a_row_of_features_depends_on_the_record_alone(table):
-    whole = features_of(table)
+    whole = own_columns(table)
     assert whole.dtype == np.float32
     assert not np.isinf(whole).any()
     assert whole.shape[1] <= 2 * 256
     some = table.iloc[5:20] if hasattr(table, "iloc") else table[5:20]
-    assert_array_equal(features_of(some), whole[5:20])
+    assert_array_equal(own_columns(some), whole[5:20])
     # Different records stay different.
     assert len(np.unique(whole, axis=0)) == len(whole)
 
@@ -196,15 +191,15 @@ def test_a_row_of_features_depends_on_the_record_alone(table):
 def test_equal_values_of_other_types_are_equal_features():
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
     as_category = frame.astype({"a": "float32", "b": "category"})
-    assert_array_equal(features_of(frame), features_of(as_category))
+    assert_array_equal(own_columns(frame), own_columns(as_category))
     dense = np.eye(4, 500)
-    assert_array_equal(features_of(dense), features_of(sparse.csr_matrix(dense)))
+    assert_array_equal(own_columns(dense), own_columns(sparse.csr_matrix(dense)))
 
 
 def test_observe_adds_features(target, pool, target_observations):
     seen = observe(target, *pool, features=True)
     added = [name for name in seen if name.startswith("feature_")]
-    assert_array_equal(seen[added].to_numpy(), features_of(pool[0]))
+    assert_array_equal(seen[added].to_numpy(), own_columns(pool[0]))
     assert_array_equal(seen.drop(columns=added), observe(target, *pool))
     assert (seen.dtypes == np.float32).all()
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Difficulty", "Expected", "hash_parts", "with_feature_columns"]
 
 _N_PARTS = 5
-_N_TREES, _FEWEST_IN_LEAF, _LEAVES, _SHARE_OF_FEATURES = 40, 3, 400, 0.4
+_N_TREES, _FEWEST_IN_LEAF, _LEAVES, _SHARE_OF_FEATURES = 40, 3, 1000, 0.4
 # Of the signal's variance: no record's answer is surer than that.
 _LEAST_VARIANCE = 0.01
 
@@ -174,9 +174,19 @@ def with_feature_columns(observations: pd.DataFrame, X: Any) -> pd.DataFrame:
     """Return observations with the records themselves beside them, as `feature_*`.
 
     See `own_columns`.
+
+    Raises
+    ------
+    ValueError
+        If they are of a generator, which predicts nothing of a record.
     """
     import pandas as pd
 
+    if not {"label", "target_0"} & set(observations.columns):
+        raise ValueError(
+            "features=True goes with models that answer records and their labels; of generators, "
+            "mia_sklearn.access.observe_auxiliary lays records side by side."
+        )
     values = own_columns(X)
     names = [f"feature_{j}" for j in range(values.shape[1])]
     return pd.concat([observations, as_frame(values, names, observations.index)], axis=1)

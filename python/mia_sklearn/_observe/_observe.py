@@ -24,7 +24,7 @@ from .._observations._reference_table import ReferenceTable
 from .._records._checked import check_records, without_labels
 from .._records._groups import group_codes
 from .._records._index import bearing_index, in_order_of
-from .._records._rows import as_table, n_rows
+from .._records._rows import n_rows
 from ..access import AskedRecords, BaseAccess
 from ..references import ReferenceModels
 from ..signals import log_posteriors
@@ -161,13 +161,7 @@ def observe(
         options |= {"n_queries": n_queries, "classes": classes, "query_budget": query_budget}
         options |= {"reference_data": reference_data, "random_state": random_state}
         options |= {"access": access, "references": references, "groups": groups}
-        observations = observe(model, X, y, **options, **access_options)
-        if not {"label", "target_0"} & set(observations.columns):
-            raise ValueError(
-                "features=True goes with models that answer records and their labels; of "
-                "generators, mia_sklearn.access.observe_auxiliary lays records side by side."
-            )
-        return with_feature_columns(observations, as_table(X))
+        return with_feature_columns(observe(model, X, y, **options, **access_options), X)
     if n_queries and isinstance(access, str):
         access_options["n_queries"] = n_queries
     asks_other = asks_otherwise(model, access, references)

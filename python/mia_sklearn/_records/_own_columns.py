@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from ._digests import _value_digests
-from ._rows import is_documents, is_frame, n_rows, to_pandas
+from ._rows import as_table, is_documents, is_frame, n_rows, to_pandas
 from ._text import bags, is_text
 
 __all__ = ["own_columns"]
@@ -36,6 +36,7 @@ def own_columns(X: Any) -> np.ndarray:
     ndarray of shape (n_records, n_columns), float32
         Without infinite values.
     """
+    X = as_table(X)
     if sparse.issparse(X):
         return _as_numbers(_fewer(X))
     if is_documents(X):

@@ -7,6 +7,7 @@ alike.
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ __all__ = ["Difficulty", "Expected", "hash_parts", "with_feature_columns"]
 
 _N_PARTS = 5
 _N_TREES, _FEWEST_IN_LEAF, _LEAVES, _SHARE_OF_FEATURES = 40, 3, 1000, 0.4
+# What a split looks through, and what a tree learns from: more take longer and tell no more.
+_MOST_FEATURES, _MOST_RECORDS = 32, 10_000
 # Of the signal's variance: no record's answer is surer than that.
 _LEAST_VARIANCE = 0.01
 
@@ -107,8 +110,9 @@ class Difficulty:
         if self.learner is None:
             forest = RandomForestRegressor(
                 _N_TREES,
-                min_samples_leaf=max(_FEWEST_IN_LEAF, n // _LEAVES),
-                max_features=_SHARE_OF_FEATURES,
+                min_samples_leaf=max(_FEWEST_IN_LEAF, min(n, _MOST_RECORDS) // _LEAVES),
+                max_features=min(ceil(_SHARE_OF_FEATURES * X.shape[1]), _MOST_FEATURES),
+                max_samples=min(len(X), _MOST_RECORDS),
                 random_state=seed,
             )
             return [forest.fit(X, goals)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +25,7 @@ from mia_sklearn.attacks import QMIAAttack, ThresholdAttack
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.stats import expected_auc_of_ks
 
+BENCHMARK = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "qmia.py"))
 # Learns in no time.
 NEAREST = KNeighborsRegressor(1)
 
@@ -304,3 +308,23 @@ def test_the_estimate_of_a_distance():
 
 
 # -- Nothing where there is nothing ----------------------------------------------------------
+
+
+def test_what_was_fitted_on_the_others_names_members_where_nothing_leaks():
+    wrong = BENCHMARK["fitted_on_nonmembers"](n=400, n_tables=5)
+    assert wrong > 2 * BENCHMARK["nominal"](0.015, 200)
+    # Ours, on the same tables.
+    rates = BENCHMARK["null_rates"](
+        "logistic regression", (200, 200), n_tables=2, n_draws=100, learner=NEAREST
+    )
+    assert rates["tpr at 1 %"] == pytest.approx(rates["nominal at 1 %"], abs=0.006)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", BENCHMARK["LAWS"])
+@pytest.mark.parametrize("sizes", BENCHMARK["SIZES"])
+def test_rates_are_nominal_where_nothing_leaks(law, sizes):
+    rates = BENCHMARK["null_rates"](law, sizes, n_tables=5, n_draws=400)
+    assert rates["auc missed"] < 0.07
+    for level in ("10 %", "1 %"):
+        assert rates[f"tpr at {level}"] <= 1.1 * rates[f"nominal at {level}"]

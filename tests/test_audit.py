@@ -126,7 +126,7 @@ def test_headline_is_fixed_by_what_runs(model, halves):
     own = run(model, halves, attacks=[("mine", LiRAAttack(variance="global"))])
     assert own.info["headline"] == "mine"
     alone = run(model, halves, n_references=0)
-    assert (alone.info["headline"], alone.info["attacks"]) == ("threshold", ["threshold"])
+    assert (alone.info["headline"], alone.info["attacks"]) == ("qmia", ["threshold", "qmia"])
     assert alone.records["p_value"].isna().all()
 
 

@@ -38,6 +38,7 @@ from ._run import Planned
 from ._slices import check_slices, slice_columns
 from ._steps import answers_to, ask, score
 from ._tables import controls_table, info_of, metrics_table, records_table
+from ._triage import N_REFERENCES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["audit"]
 
 _LOG = logging.getLogger(__name__)
-_N_REFERENCES = 16
 
 
 def audit(
@@ -103,14 +103,16 @@ def audit(
         Records of the same population that it was not trained on. Columns may have another
         dtype than in `X_train`, where values are of one kind: see Notes.
     n_references : int, default=None
-        Reference models; rounded up to whole blocks, at least two. 0 trains none, which leaves
-        the weakest attack. None stands for 16, and for 0 where a discriminator is asked, to
-        which references add nothing.
+        Reference models; rounded up to whole blocks, at least two. 0 trains none: the headline
+        is then QMIA (`mia_sklearn.attacks.QMIAAttack`), of generators the threshold, and usually
+        less is found. None stands for 16, and for 0 where a discriminator is asked, to which
+        references add nothing.
     attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
         "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, the margin
         edge where the model is a support vector machine, and the gradient norm where the release
         is "weights" and the model has gradients; where it is "labels" the gap attack in place of
-        Shokri's, and the others on kept counts. Names are those
+        Shokri's, and the others on kept counts. Without references these are the threshold, the
+        gap attack, QMIA, the margin edge and the gradient norm. Names are those
         of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap". "gmia" also marks
         the vulnerable records.
     estimator : unfitted classifier or callable `(X, y, seed) -> fitted`, default=None
@@ -188,9 +190,9 @@ def audit(
 
     Notes
     -----
-    The headline attack is fixed in advance: the stacked one where there are references. Its
-    numbers make the verdict; the best of several attacks, chosen after the fact, would not hold
-    at the stated confidence.
+    The headline attack is fixed in advance: the stacked one where there are references, else
+    QMIA. Its numbers make the verdict; the best of several attacks, chosen after the fact, would
+    not hold at the stated confidence.
 
     Records that occur more than once, in `X_train` and `X_test` together, are neither members
     nor non-members: nothing tells which of several equal records a model has seen, and dropping
@@ -357,7 +359,7 @@ def _planned(
     access = access_of(model, access, release, n_queries, outputs)
     n_queries = posterior_queries(access, n_queries)
     if n_references is None:
-        n_references = _N_REFERENCES if access is None or access.gains_by_references else 0
+        n_references = N_REFERENCES if access is None or access.gains_by_references else 0
     check_options(
         split=split,
         confidence=confidence,

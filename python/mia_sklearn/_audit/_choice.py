@@ -52,7 +52,7 @@ class Means(NamedTuple):
 
     def makes(self) -> set[str]:
         """Return the groups of columns that an audit by these means can make."""
-        groups = {"logit"}
+        groups = {"logit"} if self.on_generators else {"logit", "feature"}
         if self.sees(["label"]):
             groups |= {"label", "proba"}
         if self.sees_targets:
@@ -65,6 +65,11 @@ class Means(NamedTuple):
         if self.shows_edges():
             groups.add("edge")
         return groups | ({"group", "acting"} if self.people else set())
+
+    @property
+    def on_generators(self) -> bool:
+        """Whether the model draws records, and answers none with a prediction."""
+        return self.access is not None and self.access.of_generators
 
     def answers(self) -> set[str]:
         """Return what the attacker is answered, in the words of `BaseAttack.by_default`."""
@@ -207,6 +212,8 @@ def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
 def _fixed_in_advance(means: Means) -> list[str]:
     chosen = []
     for info in run_by_default(means.answers()):
+        if info.learns_from_target and means.with_references:
+            continue
         refusal = next(_refusals(info.name, info.make(), means), None)
         if refusal is None:
             chosen.append(info.name)
@@ -234,6 +241,12 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
         yield (
             f"The attack {name!r} reads posteriors of one class each, and this model predicts "
             f"numbers or several labels. Attacks on it are {usual}."
+        )
+    if attack.learns_from_target and means.on_generators:
+        yield (
+            f"The attack {name!r} asks how hard a record is for a model that predicts something of "
+            "it, as classifiers and regressors do; this model is a generator. "
+            f"Attacks on it are {_names(run_by_default(['signal']))}."
         )
     if not means.sees(required):
         assert means.access is not None

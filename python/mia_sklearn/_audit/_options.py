@@ -14,13 +14,12 @@ from .._models._predictors import as_predictor, predicts_numbers
 from .._models._random import random_state_of
 from .._models._targets import ONE_OF_SEVERAL, as_target
 from .._models._trainable import check_trainable
-from .._observations._inside_columns import looks_inside
 from .._process._parallel import check_n_jobs
 from .._records._checked import check_records
 from ..access._choice import access_of_outputs
 from ..references._sampling import shape_of_block
 from ..stats._checks import check_level
-from ._people import by_person
+from ._people import by_person, fitted_on_target
 
 if TYPE_CHECKING:
     from ..access import TrueValueAccess
@@ -165,7 +164,7 @@ def what_to_train(
 def on_people(attacks: dict[str, Any], means: Means) -> dict[str, Any]:
     """Let attacks score people; those that learn do so from references only."""
     return {
-        name: by_person(attack, learns=means.with_references and not looks_inside(attack))
+        name: by_person(attack, learns=means.with_references and not fitted_on_target(attack))
         for name, attack in attacks.items()
     }
 

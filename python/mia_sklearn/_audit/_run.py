@@ -206,6 +206,8 @@ class Run(Asked):
 
     Attributes
     ----------
+    signal : ndarray of shape (n_audited,)
+        The target's own signal on each record.
     scores : dict of str to ndarray of shape (n_units,)
         By attack.
     p_values : ndarray of shape (n_units,)
@@ -219,6 +221,7 @@ class Run(Asked):
     controls : list of Control
     """
 
+    signal: np.ndarray
     scores: dict[str, np.ndarray]
     p_values: np.ndarray
     n_out: np.ndarray | None

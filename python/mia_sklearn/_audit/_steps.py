@@ -10,9 +10,10 @@ from .._models._agreement import Agreement, agreement_with_predict, sample_of_bo
 from .._models._kinds import kind_of_estimator
 from .._models._targets import class_indices
 from .._observations._columns import group_columns
+from .._observations._difficulty import with_feature_columns
 from .._observations._edges import edge_distances
 from .._observations._inside import white_box_columns
-from .._observations._inside_columns import PARTS, looks_inside
+from .._observations._inside_columns import PARTS
 from .._observations._layout import (
     lay_alone,
     lay_beside_references,
@@ -39,7 +40,7 @@ from ._controls import (
     pipeline_control,
     reference_control,
 )
-from ._people import of_people, of_single_records
+from ._people import fitted_on_target, of_people, of_single_records
 from ._pool import in_pool_order
 from ._run import Asked, Planned, Run, vars_of
 from ._steadiness import depends_on_call
@@ -110,6 +111,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         checks, shift = _controls(asked, table) if controls else ([], None)
     return Run(
         **vars_of(asked),
+        signal=observations["logit"].to_numpy(),
         scores=scores,
         p_values=p_values,
         n_out=n_out,
@@ -211,7 +213,7 @@ def _attack(
             attack.set_params(random_state=run.seed)
     refs = run.references
     scores: dict[str, np.ndarray] = {}
-    outside = {name: a for name, a in run.attacks.items() if not looks_inside(a)}
+    outside = {name: a for name, a in run.attacks.items() if not fitted_on_target(a)}
     if refs is None:
         # Without references only the order of the scores is used, which no fit alters.
         people = run.units.of_row if run.of_people else None
@@ -221,7 +223,7 @@ def _attack(
         observations = with_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
-        return None, observations, scores | _look_inside(run, observations)
+        return None, observations, scores | _on_target(run, observations)
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
     table = ReferenceTable(refs, **extras)
@@ -232,22 +234,23 @@ def _attack(
     for name, attack in steps(outside.items(), len(outside)):
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
-    return table, observations, scores | _look_inside(run, observations)
+    return table, observations, scores | _on_target(run, observations)
 
 
-def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Score the records by what is made of the target alone: what it shows inside, its edges.
+def _on_target(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Score the records by attacks that are fitted on the target's own observations.
 
-    These attacks rank without knowing any member, so that no fit alters the order.
+    They rank without knowing any member, so that no membership in a fit alters the order.
     """
-    attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
-    if not attacks:
-        return {}
+    attacks = {name: attack for name, attack in run.attacks.items() if fitted_on_target(attack)}
+    required = {group for attack in attacks.values() for group in attack._required()}
     table = observations
     if run.edges is not None:
         table = with_inside_columns(table, (["edge"], run.edges[:, None]))
-    if any(set(attack._required()) & set(PARTS) for attack in attacks.values()):
+    if required & set(PARTS):
         table = with_inside_columns(table, _white_box(run, attacks))
+    if "feature" in required:
+        table = with_feature_columns(table, run.X)
     return {
         name: attack.fit(table, run.member).decision_function(table)
         for name, attack in attacks.items()
@@ -313,7 +316,7 @@ def _controls(run: Asked, table: ReferenceTable | None) -> tuple[list[Control], 
     shift, how_far = distribution_shift(take_rows(X, one), y[one], member[one], seed=run.seed)
     checks = [shift]
     attack = run.attacks[run.headline]
-    if table is not None and not looks_inside(attack):
+    if table is not None and not fitted_on_target(attack):
         checks.append(reference_control(attack, table, member, units))
         level = run.confidence
         checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))

@@ -11,13 +11,14 @@ import numpy as np
 
 from .._models._counted import CountedFunction
 from .._models._describe import describe
-from .._observations._inside_columns import looks_inside
 from .._records._digests import row_digests
 from .._version import __version__
 from ..metrics import Estimate, compute
 from ..stats._p_values import least_pooled_p_values
 from ._controls import Control
+from ._people import fitted_on_target
 from ._run import Run
+from ._triage import references_would
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     member = run.unit_member
     # The attacks' own threshold was fixed on the references; without them it is chosen here.
     thresholds = {
-        name: None if run.references is None or looks_inside(attack) else 0.0
+        name: None if run.references is None or fitted_on_target(attack) else 0.0
         for name, attack in run.attacks.items()
     }
     reason = _no_epsilon(run.split, run.shift)
@@ -228,6 +229,8 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
     if run.access is not None:
         info["asked_for"] = describe(run.access)
     info["digests"] = run.pool.digests | ({} if refs is None else {"references": _digest_of(refs)})
+    if would := references_would(run):
+        info["references_would"] = would
     if refs is not None:
         info |= {
             "n_references": refs.n_models_ - len(refs.lost_),

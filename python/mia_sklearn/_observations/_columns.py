@@ -65,7 +65,8 @@ _HOW_TO_GET = {
     "target": "observe(regressor, X, y)",
     "prediction": "observe(regressor, X, y)",
     "edge": 'observe(model, X, y, view="white-box") of a support vector machine',
-    "feature": "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
+    "feature": "observe(model, X, y, features=True), of generators "
+    "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
     "round_logit": "FederatedTraining(..., observers=[GlobalObserver(X, y)])",
 }
 

@@ -13,6 +13,7 @@ from .._models._kinds import is_generator
 from .._models._predictors import as_predictor
 from .._models._random import random_state_of
 from .._models._targets import as_target, check_labels, class_indices
+from .._observations._difficulty import with_feature_columns
 from .._observations._edges import edge_distances, edges_shown
 from .._observations._inside import has_gradients, white_box_columns
 from .._observations._layout import (
@@ -55,6 +56,7 @@ def observe(
     reference_data: Any = None,
     random_state: Any = None,
     groups: Any = None,
+    features: bool = False,
     **access_options: Any,
 ) -> pd.DataFrame:
     """Ask a target about records and lay its answers beside those of the references.
@@ -115,6 +117,10 @@ def observe(
         Whose each record is, where people have several. Adds `group` (a number per person) and
         `acting` (-1, for the target), which `mia_sklearn.attacks.GroupAttack` reads. References
         that were fitted with groups add them of themselves; given both, they must agree.
+    features : bool, default=False
+        Adds `feature_*`: the record itself as numbers, which `mia_sklearn.attacks.QMIAAttack`
+        reads. Categories and texts become codes and counts of words that depend on the record
+        alone, so that tables observed one after the other fit together.
     **access_options
         Parameters of the access, where `access` is its name: ``access="label", perturb="auto"``,
         ``access="samples", n_samples=1000``.
@@ -153,6 +159,12 @@ def observe(
     groups, rows = in_order_of("groups", groups, indexed), in_order_of("rows", rows, indexed)
     if groups is not None:
         group_codes(groups, n_rows(X), "one value per record of X")
+    if features:
+        options = {"view": view, "layers": layers, "rows": rows, "neighbors": neighbors}
+        options |= {"n_queries": n_queries, "classes": classes, "query_budget": query_budget}
+        options |= {"reference_data": reference_data, "random_state": random_state}
+        options |= {"access": access, "references": references, "groups": groups}
+        return with_feature_columns(observe(model, X, y, **options, **access_options), X)
     if n_queries and isinstance(access, str):
         access_options["n_queries"] = n_queries
     asks_other = asks_otherwise(model, access, references)

@@ -12,6 +12,7 @@ from ._lira import LiRAAttack
 from ._logan import LOGANAttack
 from ._margin_edge import MarginEdgeAttack
 from ._privacy_risk import privacy_risk_scores
+from ._qmia import QMIAAttack
 from ._registry import AttackInfo, all_attacks, networks
 from ._rmia import RMIAAttack
 from ._round_loss import RoundLossAttack
@@ -32,6 +33,7 @@ __all__ = [
     "LOGANAttack",
     "LiRAAttack",
     "MarginEdgeAttack",
+    "QMIAAttack",
     "RMIAAttack",
     "RoundLossAttack",
     "ShadowAttack",

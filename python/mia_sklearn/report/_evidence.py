@@ -57,7 +57,7 @@ _TEXTS = {
     *("left_out", "whole_report"),
 }
 _DESCRIBED = {"model", "estimator", "asked_for"}
-_PARTS = {"vulnerable_records", "timings"}
+_PARTS = {"references_would", "timings", "vulnerable_records"}
 
 
 def evidence_of(report: Report, whole: str = "") -> Report:

@@ -15,6 +15,7 @@ from ._finding import NAMING
 from ._gate import gate_in_words
 from ._leak import LISTED_AT, SINGLED_OUT_AT, Leak, read_leak, two_counts
 from ._scale import Scale, scale_of
+from ._without_references import references_would
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,14 @@ _FACTS = {
     "left_out": "Left out of this evidence",
     "whole_report": "Fingerprint of the report with records",
 }
-_SHOWN_ELSEWHERE = {"title", "created", "headline", "attacks", "vulnerable_records"}
+_SHOWN_ELSEWHERE = {
+    "title",
+    "created",
+    "headline",
+    "attacks",
+    "references_would",
+    "vulnerable_records",
+}
 
 Tone = Literal["shown", "not-shown", "open"]
 _TONES: dict[str, Tone] = {
@@ -198,6 +206,8 @@ def _verdict(report: AuditContents, rows: pd.DataFrame, leak: Leak) -> tuple[Ton
     if leak.degree == "open":
         notes = rows.loc[rows["low"].isna() & rows["note"].ne(""), "note"].dropna()
         sentence += f" {wording.sentence(notes.iloc[0])}" if len(notes) else ""
+    more = references_would(report.info)
+    sentence += f" {more}" if more else ""
     if report.doubts:
         return "open", f"Not to be relied on: {'; '.join(report.doubts)}. {sentence}"
     return "shown" if _naming(report) else _TONES[leak.degree], sentence

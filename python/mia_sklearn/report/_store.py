@@ -232,8 +232,8 @@ def _encode_report(report: AuditContents) -> dict[str, Any]:
         if name != "records":
             content["columns"][name], content[name] = encode_rows(getattr(report, name))
     if report.structural is not None:
-        columns, rows = encode_rows(report.structural)
-        content["columns"]["structural"], content["structural"] = columns, rows
+        kept = encode_rows(report.structural)
+        content["columns"]["structural"], content["structural"] = kept
     features = None
     if report.features is not None:
         # By place, not by name: names of features may occur twice.
@@ -274,8 +274,8 @@ def _decode_report(
     info = decode(content["info"])
     if not isinstance(info, dict):
         raise TypeError("info is no dict")
-    kept = {"features": _features(content), "structural": _structural(content)}
-    report = kind(**tables, findings=findings, info=info, **kept)
+    features, structural = _features(content), _structural(content)
+    report = kind(**tables, findings=findings, info=info, features=features, structural=structural)
     if not 0 < float(info["confidence"]) < 1:
         raise ValueError("confidence must lie between 0 and 1")
     if len(set(report.attacks)) != len(report.attacks):

@@ -180,8 +180,12 @@ def structure_in_text(structure: Sequence[dict[str, str]]) -> str:
     measured = [row for row in structure if row["value"] != "-"]
     names = ("measure", "value", "error", "band", "tells")
     table = _table([tuple(row[name] or "-" for name in names) for row in measured], _STRUCTURE)
-    left = [f"{row['measure']}: {row['meaning']}" for row in structure if row["value"] == "-"]
-    return "\n".join([part for part in (table, *map(_wrap, left)) if part])
+    reasons: dict[str, list[str]] = {}
+    for row in structure:
+        if row["value"] == "-":
+            reasons.setdefault(row["meaning"], []).append(row["measure"])
+    left = [_wrap(f"{', '.join(names)}. {reason}") for reason, names in reasons.items()]
+    return "\n".join([part for part in (table, *left) if part])
 
 
 def _coverage(summary: Summary) -> str:

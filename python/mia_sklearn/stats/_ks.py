@@ -43,12 +43,12 @@ def ks_distance(one: Any, other: Any) -> float:
     """
     samples = []
     for name, values in (("one", one), ("other", other)):
-        values = np.sort(np.asarray(values, dtype=np.float64).ravel())
-        if not len(values) or np.isnan(values).any():
-            raise ValueError(f"`{name}` must hold numbers, got {len(values)} values or NaN.")
-        samples.append(values)
+        sample = np.sort(np.asarray(values, dtype=np.float64).ravel())
+        if not len(sample) or np.isnan(sample).any():
+            raise ValueError(f"`{name}` must hold numbers, got {len(sample)} values or NaN.")
+        samples.append(sample)
     at = np.concatenate(samples)
-    below = [np.searchsorted(values, at, side="right") / len(values) for values in samples]
+    below = [np.searchsorted(sample, at, side="right") / len(sample) for sample in samples]
     return float(np.abs(below[0] - below[1]).max())
 
 

@@ -12,7 +12,7 @@ from .._records._targets import codes_of_outputs
 from ..signals import log_posteriors, rescaled_logit
 from ._measures import Answers
 
-__all__ = ["of_classes", "of_numbers", "of_outputs", "of_posteriors"]
+__all__ = ["answers_of_posteriors", "of_classes", "of_numbers", "of_outputs"]
 
 
 def of_numbers(model: Any, X: Any, y: np.ndarray, spread: np.ndarray) -> Answers:
@@ -26,14 +26,15 @@ def of_numbers(model: Any, X: Any, y: np.ndarray, spread: np.ndarray) -> Answers
 def of_classes(model: Any, X: Any, y: np.ndarray, release: str) -> Answers:
     """Return a classifier's posteriors, or its labels alone where these are released."""
     log_proba = log_posteriors(model, X)
-    return of_posteriors(log_proba, class_indices(model, y), labels_alone=release == "labels")
+    label = class_indices(model, y)
+    if release != "labels":
+        return answers_of_posteriors(log_proba, label)
+    predicted = log_proba.argmax(axis=1)
+    right = (predicted == label).astype(np.float64)
+    return Answers(-right, right, predicted[:, None], label)
 
 
-def of_posteriors(log_proba: np.ndarray, label: np.ndarray, *, labels_alone: bool) -> Answers:
-    if labels_alone:
-        predicted = log_proba.argmax(axis=1)
-        right = (predicted == label).astype(np.float64)
-        return Answers(-right, right, predicted[:, None], label)
+def answers_of_posteriors(log_proba: np.ndarray, label: np.ndarray) -> Answers:
     # The order of the losses is that of the logits, which stay apart where losses round to 0.
     phi = rescaled_logit(log_proba, label)
     confidence = np.exp(log_proba[np.arange(len(label)), label])
@@ -45,7 +46,7 @@ def of_outputs(model: Any, X: Any, y: np.ndarray, classes: tuple[np.ndarray, ...
     codes = codes_of_outputs(y, classes).astype(np.intp)
     answers = log_posteriors_of_outputs(model, X, classes)
     each = [
-        of_posteriors(log_proba, np.maximum(label, 0), labels_alone=False)
+        answers_of_posteriors(log_proba, np.maximum(label, 0))
         for log_proba, label in zip(answers, codes.T, strict=True)
     ]
     # Of answers that are exactly 1 some logits are infinite, in one direction or the other.

@@ -72,8 +72,7 @@ class LossGap(BaseFinder):
         surely = ks.value - ks.error
         return self.found(
             f"Losses on training and on other records lie {ks.value:.3f} apart ({ks.band})",
-            f"The largest gap between their distribution functions; noise reaches {ks.error:.3f}. "
-            f"{ks.meaning}",
+            ks.meaning,
             "Regularise, stop earlier, grow larger leaves, or use more data; then measure again.",
             "warning" if surely >= 0.05 and ks.band in BANDS[2:] else "info",
         )

@@ -28,6 +28,14 @@ class Influence(NamedTuple):
     what: str
 
 
+class _Asked(NamedTuple):
+    """What is known besides the model and the records as it sees them."""
+
+    y: np.ndarray
+    n_train: int
+    seed: int
+
+
 class _NotDefinedError(Exception):
     """No definition for this kind of model; says which."""
 
@@ -61,7 +69,7 @@ def self_influence(model: Any, X: Any, y: np.ndarray, n_train: int, seed: int) -
         NaN, with the reason in `what`, where it is not defined for the model.
     """
     try:
-        return _of(model, X, y, n_train, seed, _DEEPEST)
+        return _of(model, X, _Asked(y, n_train, seed), _DEEPEST)
     except _NotDefinedError as error:
         return Influence(math.nan, math.nan, str(error))
     except Exception as error:  # Attributes of anybody's estimator may hold anything.
@@ -69,24 +77,24 @@ def self_influence(model: Any, X: Any, y: np.ndarray, n_train: int, seed: int) -
         return Influence(math.nan, math.nan, reason)
 
 
-def _of(model: Any, X: Any, y: np.ndarray, n_train: int, seed: int, depth: int) -> Influence:
+def _of(model: Any, X: Any, asked: _Asked, depth: int) -> Influence:
     model, seen = seen_by_last(model, X)
     name = type(model).__name__
-    share = mean_share_of_leaves(model, n_train)
+    share = mean_share_of_leaves(model, asked.n_train)
     if share is not None:
         return Influence(share, 0.0, "leaves per record, of the trees on average")
-    share = share_in_boosting(model, n_train)
+    share = share_in_boosting(model, asked.n_train)
     if share is not None:
         return Influence(share, 0.0, "leaves per record, summed up over the stages of boosting")
     if seen is None:
         raise _NotDefinedError("what the last step was fitted on cannot be told")
     for has, measure in _KINDS:
         if has(model):
-            return measure(model, seen, y, n_train, seed)
+            return measure(model, seen, asked)
     parts = _equal_parts(model)
     if not parts or depth == 0:
         raise _NotDefinedError(f"it is not defined for {name}")
-    of_parts = [_of(part, seen, y, n_train, seed, depth - 1) for part in parts]
+    of_parts = [_of(part, seen, asked, depth - 1) for part in parts]
     return Influence(
         float(np.mean([each.value for each in of_parts])),
         float(np.mean([each.error for each in of_parts])),
@@ -110,19 +118,17 @@ def _equal_parts(model: Any) -> list[Any]:
 
 
 def _sees_all(model: Any) -> bool:
-    n_features = getattr(model, "n_features_in_", None)
-    return all(
-        np.array_equal(chosen, np.arange(n_features)) for chosen in model.estimators_features_
-    )
+    everything = np.arange(model.n_features_in_)
+    return all(np.array_equal(chosen, everything) for chosen in model.estimators_features_)
 
 
-def _neighbors(model: Any, seen: Any, y: Any, n_train: int, seed: int) -> Influence:
+def _neighbors(model: Any, seen: Any, asked: _Asked) -> Influence:
     """Return the share of a record's own vote where it asks about itself."""
     weights = getattr(model, "weights", "uniform")
     if callable(weights):
         raise _NotDefinedError("weights of neighbours by a function are not looked at")
     n = seen.shape[0]
-    rows = np.random.default_rng(seed).permutation(n)[:_MOST_ASKED]
+    rows = np.random.default_rng(asked.seed).permutation(n)[:_MOST_ASKED]
     by_radius = hasattr(model, "radius_neighbors") and not hasattr(model, "kneighbors")
     if weights in (None, "uniform") and not by_radius:
         return Influence(1 / model.n_neighbors, 0.0, "its own vote, one of n_neighbors")
@@ -133,19 +139,19 @@ def _neighbors(model: Any, seen: Any, y: Any, n_train: int, seed: int) -> Influe
     # By distance, those at distance zero share all of the vote.
     near = (np.sum(d == 0) if weights == "distance" else len(d) for d in distances)
     own = np.array([1 / max(1, count) for count in near])
-    return _mean(own, "its own vote among its neighbours", exact=len(rows) == n_train)
+    return _mean(own, "its own vote among its neighbours", exact=len(rows) == asked.n_train)
 
 
-def _support_vectors(model: Any, seen: Any, y: Any, n_train: int, seed: int) -> Influence:
+def _support_vectors(model: Any, seen: Any, asked: _Asked) -> Influence:
     alpha = np.abs(model.dual_coef_)
     alpha = alpha.toarray() if sparse.issparse(alpha) else alpha
     vectors = model.support_vectors_
     own = alpha.max(axis=0) * _kernel_with_itself(model, vectors)
     spread = 1.0
     if not hasattr(model, "classes_"):
-        spread = float(np.std(np.asarray(y, dtype=np.float64))) or 1.0
+        spread = float(np.std(np.asarray(asked.y, dtype=np.float64))) or 1.0
     total = float(np.minimum(1.0, own / spread).sum())
-    return Influence(total / n_train, 0.0, "what its own term supplies of the margin")
+    return Influence(total / asked.n_train, 0.0, "what its own term supplies of the margin")
 
 
 def _kernel_with_itself(model: Any, vectors: Any) -> np.ndarray:
@@ -167,7 +173,7 @@ def _kernel_with_itself(model: Any, vectors: Any) -> np.ndarray:
     )
 
 
-def _linear(model: Any, seen: Any, y: Any, n_train: int, seed: int) -> Influence:
+def _linear(model: Any, seen: Any, asked: _Asked) -> Influence:
     values = as_numbers(seen)
     if values is None:
         raise _NotDefinedError("the last step was not fitted on numbers")
@@ -183,7 +189,7 @@ def _linear(model: Any, seen: Any, y: Any, n_train: int, seed: int) -> Influence
     intercept = getattr(model, "fit_intercept", True)
     penalty = _penalty(model)
     # Of a sample of the records, sums are scaled up to all of them.
-    scale = n_train / values.shape[0]
+    scale = asked.n_train / values.shape[0]
     own = np.zeros(values.shape[0])
     weights = _step_weights(model, coef[:, left] @ values.T)
     for weight in weights:

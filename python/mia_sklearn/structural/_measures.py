@@ -32,10 +32,10 @@ BANDS = ("low", "moderate", "high", "very high")
 WITHIN_NOISE = "within the noise"
 # Lower ends of the bands above "low".
 KS_BANDS = (0.05, 0.15, 0.25)
-_GAP_BANDS = (0.05, 0.15, 0.25)
-_RATIO_BANDS = (1.1, 1.5, 2.0)
-_INFLUENCE_BANDS = (0.02, 0.1, 0.3)
-_PARAMETERS_BANDS = (0.1, 1.0, 5.0)
+GAP_BANDS = (0.05, 0.15, 0.25)
+RATIO_BANDS = (1.1, 1.5, 2.0)
+INFLUENCE_BANDS = (0.02, 0.1, 0.3)
+PARAMETERS_BANDS = (0.1, 1.0, 5.0)
 _SHARE_BANDS = (0.05, 0.5, 0.95)
 _FEW = 10
 _DIGITS = 12
@@ -119,8 +119,11 @@ def of_gap(train: Answers, test: Answers, *, regressor: bool) -> Measure:
     errors = [1.96 * float(side.error.std()) / math.sqrt(len(side.error)) for side in (train, test)]
     if not regressor:
         value, error = means[0] - means[1], math.hypot(*errors)
-        meaning = f"Mean confidence in the true class: {means[0]:.3f} in training, {means[1]:.3f}."
-        band = _band(value, _GAP_BANDS, error)
+        meaning = (
+            f"Mean confidence in the true class: {means[0]:.3f} on training records, "
+            f"{means[1]:.3f} on others."
+        )
+        band = _band(value, GAP_BANDS, error)
         return Measure("confidence_gap", value, error, band, True, meaning)
     if means[0] == 0:
         value, error = (math.inf, 0.0) if means[1] else (1.0, 0.0)
@@ -131,7 +134,7 @@ def of_gap(train: Answers, test: Answers, *, regressor: bool) -> Measure:
         f"Mean residual of other records over that of training records: {means[1]:.3g} to "
         f"{means[0]:.3g}, in standard deviations."
     )
-    band = _band(value, _RATIO_BANDS, 1 + error)
+    band = _band(value, RATIO_BANDS, 1 + error)
     return Measure("residual_ratio", value, error, band, True, meaning)
 
 
@@ -143,7 +146,7 @@ def of_self_influence(model: Any, X: Any, y: np.ndarray, n_train: int, seed: int
         "What a training record's own presence makes of the answer about it, on average: "
         f"{found.what}."
     )
-    band = _band(found.value, _INFLUENCE_BANDS)
+    band = _band(found.value, INFLUENCE_BANDS)
     return Measure("self_influence", found.value, found.error, band, True, meaning)
 
 
@@ -153,7 +156,7 @@ def of_parameters(model: Any, X: Any, n_train: int) -> Measure:
         return unmeasured("parameters_per_record", "nothing is known to be a parameter of it")
     value = found / n_train
     meaning = f"{found:,} nodes of trees, coefficients and stored values, {n_train:,} records."
-    band = _band(value, _PARAMETERS_BANDS)
+    band = _band(value, PARAMETERS_BANDS)
     return Measure("parameters_per_record", value, 0.0, band, True, meaning)
 
 

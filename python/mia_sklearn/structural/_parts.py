@@ -106,7 +106,7 @@ def _inner(part: Any, seen: Any) -> Iterator[tuple[Any, Any]]:
             if not _is_absent(transformer):
                 yield transformer, seen
         return
-    chosen = getattr(part, "estimators_features_", None)
+    chosen: Any = getattr(part, "estimators_features_", None)
     for name, value in list(getattr(part, "__dict__", {}).items()):
         for place, inner in enumerate(_estimators(value, 3)):
             of_some = name == "estimators_" and chosen is not None and place < len(chosen)

@@ -124,7 +124,7 @@ def structural_risk(
     >>> [finding.code for finding in report.findings]
     ['STORES_RECORDS', 'SELF_INFLUENCE']
     """
-    given = _given(model, X_train, y_train, X_test, y_test, release)
+    given = _given(model, ((X_train, y_train), (X_test, y_test)), release)
     train, test = (
         None if side is None else _answers(given, *side, seed)
         for side, seed in ((given.train, random_state), (given.test, random_state + 1))
@@ -179,9 +179,8 @@ def _findings(structure: Structure) -> list[Finding]:
     return [finding for finding in found if finding is not None]
 
 
-def _given(
-    model: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any, release: str | None
-) -> _Given:
+def _given(model: Any, sides: tuple[tuple[Any, Any], ...], release: str | None) -> _Given:
+    (X_train, y_train), (X_test, y_test) = sides
     kind = _kind(model, y_train)
     if (X_test is None) != (y_test is None) and kind != "other":
         missing, there = ("y_test", "X_test") if y_test is None else ("X_test", "y_test")
@@ -192,19 +191,20 @@ def _given(
     if release not in known:
         told = ", ".join(map(repr, known))
         raise ValueError(f"release must be one of {told} for this {name_of(model)}: {release!r}.")
-    sides = []
-    for suffix, X, y in (("train", X_train, y_train), ("test", X_test, y_test)):
-        if X is not None:
-            sides.append(_checked(model, kind, X, y, f"X_{suffix}", f"y_{suffix}"))
-    if len(sides) == 2:
-        check_same_features(sides[0][0], sides[1][0], "X_train", "X_test")
-    y = sides[0][1]
+    checked = [
+        _checked(model, kind, side, name)
+        for name, side in zip(("train", "test"), sides, strict=True)
+        if name == "train" or side[0] is not None
+    ]
+    if len(checked) == 2:
+        check_same_features(checked[0][0], checked[1][0], "X_train", "X_test")
+    y = checked[0][1]
     if y is not None and is_constant(y):
         what = "holds one class only" if kind == "classifier" else "is constant"
         raise ValueError(
             f"y_train {what}, {y.tolist()[0]!r}: nothing was learned that could be told apart."
         )
-    return _Given(model, kind, release, sides[0], sides[1] if len(sides) == 2 else None)
+    return _Given(model, kind, release, checked[0], checked[1] if len(checked) == 2 else None)
 
 
 def _kind(model: Any, y: Any) -> str:
@@ -234,8 +234,9 @@ def _fitted(model: Any, kind: str, X: Any, y: Any) -> Any:
 
 
 def _checked(
-    model: Any, kind: str, X: Any, y: Any, X_name: str, y_name: str
+    model: Any, kind: str, side: tuple[Any, Any], name: str
 ) -> tuple[Any, np.ndarray | None]:
+    (X, y), X_name, y_name = side, f"X_{name}", f"y_{name}"
     if kind == "other":
         X, labels = without_labels(X, X_name)[0], None
     elif kind == "classifier":
@@ -264,13 +265,12 @@ def _answers(given: _Given, X: Any, y: np.ndarray | None, seed: int) -> Answers 
     try:
         if given.kind == "classifier":
             return of_classes(given.model, shown, true, given.release)
-        known = given.train[1]
+        sides = [side[1] for side in (given.train, given.test) if side is not None]
+        known = [labels for labels in sides if labels is not None]
         if given.kind == "regressor":
-            known = np.asarray(known, dtype=np.float64).reshape(len(known), -1)
-            spread = known.std(axis=0)
+            spread = np.std(known[0].astype(np.float64).reshape(len(known[0]), -1), axis=0)
             return of_numbers(given.model, shown, true, np.where(spread > 0, spread, 1.0))
-        both = [known] if given.test is None else [known, given.test[1]]
-        return of_outputs(given.model, shown, true, labels_of_outputs(np.concatenate(both)))
+        return of_outputs(given.model, shown, true, labels_of_outputs(np.concatenate(known)))
     except Exception as error:
         name = "X_train" if y is given.train[1] else "X_test"
         raise ValueError(f"The model could not answer {name}: {in_words(error)}") from error

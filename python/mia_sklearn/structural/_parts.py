@@ -14,6 +14,7 @@ from .._records._rows import copied, is_documents, is_frame, to_pandas
 __all__ = ["Part", "as_numbers", "fitted_parts", "seen_by_last"]
 
 _DEEPEST = 8
+_ANSWERING = ("fit", "predict", "predict_proba", "transform")
 
 
 class Part(NamedTuple):
@@ -129,7 +130,7 @@ def _estimators(value: Any, depth: int) -> Iterator[Any]:
 
 
 def _has_learned(value: Any) -> bool:
-    answers = any(hasattr(value, name) for name in ("fit", "predict", "transform"))
+    answers = any(hasattr(value, name) for name in _ANSWERING)
     if not answers or not hasattr(value, "__dict__"):
         return False
     # A template is a parameter; what was fitted has attributes that it learned, or holds such.

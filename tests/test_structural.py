@@ -364,6 +364,30 @@ def test_an_audit_measures_what_structural_risk_does(audited):
     assert "structure" in report.info["timings"]
 
 
+@pytest.mark.parametrize(
+    ("model", "y"),
+    [
+        (DecisionTreeRegressor(min_samples_leaf=3), np.column_stack([YR, YR[::-1]])),
+        (Ridge(), YR),
+        (
+            MultiOutputClassifier(DecisionTreeClassifier(max_depth=4)),
+            np.column_stack([YR > 0, XR[:, 0] > 0]).astype(int),
+        ),
+    ],
+)
+def test_audits_of_numbers_and_of_several_outputs_do_too(model, y):
+    sides = XR[:60], y[:60], XR[60:], y[60:]
+    model.fit(*sides[:2])
+    options = {"attacks": "threshold", "n_references": 0, "controls": False, "progress": False}
+    table = audit(model, *sides, **options).structural.set_index("measure")
+    alone = measured(model, *sides)[1]
+    assert list(table.index) == list(alone.index)
+    for name in ("ks", "residual_ratio", "confidence_gap", "self_influence"):
+        if name in table.index:
+            given = table.loc[name, ["value", "error"]].astype(float)
+            np.testing.assert_allclose(given, alone.loc[name, ["value", "error"]].astype(float))
+
+
 def test_the_structure_is_kept_shown_and_left_without_single_records(
     audited, tmp_path, monkeypatch
 ):

@@ -102,7 +102,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         table, observations, scores = _attack(asked)
         scores = {name: score[asked.units.first] for name, score in scores.items()}
     with asked.timed("structure"):
-        structure = structure_of(asked, observations)
+        structure = structure_of(asked)
     with asked.timed("p_values"):
         p_values, n_out = _p_values(asked, observations)
         vulnerable, expected_neighbors = _vulnerable(asked)

@@ -12,15 +12,21 @@ from .._records._targets import codes_of_outputs
 from ..signals import log_posteriors, rescaled_logit
 from ._measures import Answers
 
-__all__ = ["answers_of_posteriors", "of_classes", "of_numbers", "of_outputs"]
+__all__ = ["answers_of_posteriors", "mean_residual", "of_classes", "of_numbers", "of_outputs"]
 
 
-def of_numbers(model: Any, X: Any, y: np.ndarray, spread: np.ndarray) -> Answers:
-    """Return what a regressor predicts; the loss is the mean over outputs of |y - f| / spread."""
-    y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+def of_numbers(model: Any, X: Any, y: np.ndarray, known: np.ndarray) -> Answers:
+    """Return what a regressor predicts; `known` are the true values that it learned."""
+    y, known = (np.asarray(part, dtype=np.float64).reshape(len(part), -1) for part in (y, known))
     predicted = predicted_numbers(model, X, y.shape[1])
-    loss = (np.abs(y - predicted) / spread).mean(axis=1)
-    return Answers(loss, loss, predicted, None)
+    away = mean_residual(y - predicted, known)
+    return Answers(away, away, predicted, None)
+
+
+def mean_residual(residuals: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the mean over outputs of residuals, in standard deviations of what was learned."""
+    spread = known.std(axis=0)
+    return (np.abs(residuals) / np.where(spread > 0, spread, 1.0)).mean(axis=1)
 
 
 def of_classes(model: Any, X: Any, y: np.ndarray, release: str) -> Answers:

@@ -268,8 +268,7 @@ def _answers(given: _Given, X: Any, y: np.ndarray | None, seed: int) -> Answers 
         sides = [side[1] for side in (given.train, given.test) if side is not None]
         known = [labels for labels in sides if labels is not None]
         if given.kind == "regressor":
-            spread = np.std(known[0].astype(np.float64).reshape(len(known[0]), -1), axis=0)
-            return of_numbers(given.model, shown, true, np.where(spread > 0, spread, 1.0))
+            return of_numbers(given.model, shown, true, known[0])
         return of_outputs(given.model, shown, true, labels_of_outputs(np.concatenate(known)))
     except Exception as error:
         name = "X_train" if y is given.train[1] else "X_test"

@@ -30,6 +30,7 @@ from mia_sklearn import AuditReport, FunctionTarget, audit, structural_risk
 from mia_sklearn.report import StructuralReport, _html
 from mia_sklearn.report._evidence import evidence_of
 from mia_sklearn.stats import expected_auc_of_ks, ks_distance, ks_noise_floor
+from mia_sklearn.structural._measures import Answers, of_answers
 from mia_sklearn.structural._rules import flagged_by_rules
 
 X, Y = make_classification(240, 6, n_informative=4, flip_y=0.2, random_state=0)
@@ -215,6 +216,19 @@ def test_labels_alone_show_what_labels_show():
     assert exact.loc["smallest_answer_class", "value"] == 1
     assert exact.loc["small_answer_classes", "value"] == 1
     assert not exact.loc["small_answer_classes", "predicts"]
+
+
+def test_shares_are_of_records_and_not_of_answers():
+    label = np.repeat([0, 1, 1, 0], [4, 26, 10, 10])
+    answers = Answers(
+        np.zeros(50), np.zeros(50), np.repeat([[0.0], [1.0], [2.0]], [4, 26, 20], 0), label
+    )
+    table = {each.measure: each.value for each in of_answers(answers)}
+    assert table == {
+        "smallest_answer_class": 4,
+        "small_answer_classes": 4 / 50,
+        "class_disclosure": 30 / 50,
+    }
 
 
 def test_without_test_records_what_needs_none_is_measured():

@@ -266,6 +266,7 @@ def test_one_bar_goes_through_all_phases(case, run):
         "target",
         "references",
         "attacks",
+        "structure",
         "p-values",
         "controls",
         "metrics",
@@ -368,6 +369,18 @@ def test_a_saved_report_is_written_anew_without_records(case, run, tmp_path):
 
 def compared(case, *more):
     return ("compare", *audited(case)[1:], "--references", 4, "--attacks", "threshold", *more)
+
+
+def test_the_structure_of_a_model_is_told_in_seconds(case, run, tmp_path):
+    what = ("--model", case / "model.skops", "--train", case / "train.csv", "--target", "y")
+    alone = run("structural", *what)
+    assert alone.code == 0
+    assert "400 training and 0 other records" in alone.out and "Self-influence" in alone.out
+    both = run("structural", *what, "--test", case / "test.csv", "--format", "md")
+    assert both.code == 0 and both.out.startswith("# Structural risk of DecisionTreeClassifier")
+    assert "LOSS\\_GAP" in both.out
+    wrong = run("structural", *what, "--release", "predictions")
+    assert wrong.code == 2 and "release must be one of 'posteriors'" in wrong.err
 
 
 def test_named_defenses_are_compared(case, run, tmp_path):

@@ -19,12 +19,13 @@ from mia_sklearn._audit._findings import FINDERS, Context
 from mia_sklearn._audit._findings._of_other_packages import ENTRY_POINTS, of_other_packages
 from mia_sklearn.report import BaseFinder, Finding
 from mia_sklearn.report._finding import QUALIFYING, Severity
+from mia_sklearn.structural import _findings as of_structure
 
 
 def test_every_finder_is_asked_and_declares_what_it_finds():
     modules = [
         import_module(f"{_findings.__name__}.{m.name}") for m in iter_modules(_findings.__path__)
-    ]
+    ] + [of_structure]
     written = {
         value
         for module in modules

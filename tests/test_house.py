@@ -44,8 +44,9 @@ ARROWS = {
     "_comparisons": "attacks",
     "plots": "_comparisons _observations _process attacks metrics signals stats vulnerability",
     "report": "_process conditions plots stats",
+    "structural": "_models _process _records report signals stats",
     "_audit": "_comparisons _models _observations _observe _process _records _version access "
-    "attacks base disclosure metrics references report signals stats vulnerability",
+    "attacks base disclosure metrics references report signals stats structural vulnerability",
     "selection": "_audit _comparisons _models _observations _observe _process _records access base "
     "defenses metrics references report signals stats",
     "torch": "_models _observations _process _records access base disclosure metrics references "
@@ -53,8 +54,8 @@ ARROWS = {
     "pytest_plugin": "_audit _models _process attacks conditions metrics report",
     "skore_checks": "_audit _models metrics report signals",
     "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
-    "report selection",
-    "": "_audit _models _observe _synthesis _version references report",
+    "report selection structural",
+    "": "_audit _models _observe _synthesis _version references report structural",
 }
 LARGEST, MEDIAN, LONGEST = 450, 170, 80
 

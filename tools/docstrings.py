@@ -20,7 +20,7 @@ PACKAGE = "mia_sklearn"
 MODULES = (
     *("access", "attacks", "base", "cluster", "conditions", "datasets", "defenses", "disclosure"),
     *("metrics", "neighbors", "plots", "pytest_plugin", "references", "report", "selection"),
-    *("signals", "stats", "torch", "vulnerability"),
+    *("signals", "stats", "structural", "torch", "vulnerability"),
 )
 # As numpydoc numbers them: a docstring that is missing; unknown sections, or in another order;
 # parameters that are missing, unknown, in another order or without a type; nothing said of what is

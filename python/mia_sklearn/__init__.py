@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._synthesis import synthesize
     from .references import ReferenceModels
     from .report import AuditReport
+    from .structural import structural_risk
 
 # Loaded at first use: importing the package costs no more than importing scikit-learn. The
 # modules of functions are private, since `mia_sklearn.audit` can be one thing only.
@@ -24,6 +25,7 @@ _HOMES = {
     "ReferenceModels": "references",
     "audit": "_audit",
     "observe": "_observe",
+    "structural_risk": "structural",
     "synthesize": "_synthesis",
     "top_posteriors": "_observe",
 }
@@ -35,6 +37,7 @@ __all__ = [
     "ReferenceModels",
     "audit",
     "observe",
+    "structural_risk",
     "synthesize",
     "top_posteriors",
 ]

@@ -285,6 +285,7 @@ def audit(
         coverage=coverage(run.attacks, run.headline, run.means),
         controls=controls_table(run.controls),
         info=info,
+        structural=run.structure.frame(),
     )
     report.features = features_table(run, report.most_exposed(N_SHOWN).index)
     _log_end(report, run.controls)
@@ -297,6 +298,7 @@ def _phases(planned: Planned, n_references: int, controls: bool) -> dict[str, in
         "target": 1,
         "references": n_references,
         "attacks": len(planned.attacks),
+        "structure": 1,
         "p-values": 1,
         "controls": 2 if controls else 0,
         "metrics": 1,

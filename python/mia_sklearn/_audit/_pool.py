@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._models._known_features import n_known_features
+from .._models._known_features import check_features
 from .._models._targets import own_labels
-from .._records._checked import check_names, check_records, check_same_features, without_labels
+from .._records._checked import check_records, check_same_features, without_labels
 from .._records._digests import table_digest
 from .._records._dtypes import asked_with, same_dtypes, united
 from .._records._index import bearing_index, in_order_of
@@ -203,16 +203,6 @@ def _index_of(*tables: tuple[Any, int]) -> pd.Series:
         plain = labels.dtype.kind in "iuf" or isinstance(labels.dtype, pd.StringDtype)
         parts.append(pd.Series(labels, dtype=labels.dtype if plain else object))
     return pd.concat(parts, ignore_index=True)
-
-
-def check_features(model: Any, X: Any, name: str) -> None:
-    """Raise if a table has other columns than the model was fitted on."""
-    check_names(model, X, name)
-    n_features = n_known_features(model)
-    if n_features is not None and len(X.shape) == 2 and X.shape[1] != n_features:
-        raise ValueError(
-            f"{name} has {X.shape[1]} features, but the model was fitted on {n_features}."
-        )
 
 
 def in_pool_order(name: str, value: Any, pool: Pool, order: np.ndarray) -> Any:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..access import BaseAccess
     from ..metrics import Estimate
     from ..references import ReferenceModels
+    from ..structural._structure import Structure
     from ..vulnerability import VulnerableRecords
     from ._choice import Means
     from ._controls import Control
@@ -219,6 +220,7 @@ class Run(Asked):
     shift : Estimate or None
         AUC with which train and test are told apart without the model.
     controls : list of Control
+    structure : Structure
     """
 
     signal: np.ndarray
@@ -229,6 +231,7 @@ class Run(Asked):
     vulnerable: VulnerableRecords | None
     shift: Estimate | None
     controls: list[Control]
+    structure: Structure
 
 
 def vars_of(earlier: Planned) -> dict[str, Any]:

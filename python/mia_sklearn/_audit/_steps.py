@@ -44,6 +44,7 @@ from ._people import fitted_on_target, of_people, of_single_records
 from ._pool import in_pool_order
 from ._run import Asked, Planned, Run, vars_of
 from ._steadiness import depends_on_call
+from ._structure import structure_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,6 +105,8 @@ def score(asked: Asked, *, controls: bool) -> Run:
     with asked.timed("attacks"):
         table, observations, scores = _attack(asked)
         scores = {name: score[asked.units.first] for name, score in scores.items()}
+    with asked.timed("structure"):
+        structure = structure_of(asked)
     with asked.timed("p_values"):
         p_values, n_out = _p_values(asked, observations)
         vulnerable, expected_neighbors = _vulnerable(asked)
@@ -119,6 +122,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         vulnerable=vulnerable,
         shift=shift,
         controls=checks,
+        structure=structure,
     )
 
 

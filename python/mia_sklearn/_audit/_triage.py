@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from scipy.stats import ks_2samp
-
 from ..metrics import roc_auc
-from ..stats import expected_auc_of_ks
+from ..stats import expected_auc_of_ks, ks_distance, ks_noise_floor
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -17,8 +14,6 @@ __all__ = ["N_REFERENCES", "references_would"]
 
 #: How many references an audit trains where nobody says.
 N_REFERENCES = 16
-# So far apart, in units of sqrt(1 / n + 1 / m), two samples of one law are once in twenty times.
-_NOISE = 1.36
 
 
 def references_would(run: Run) -> dict[str, float]:
@@ -51,8 +46,8 @@ def _expected_auc(run: Run) -> float | None:
     if run.access is not None or run.of_people:
         return None
     sides = [run.signal[side] for side in (run.member, ~run.member)]
-    ks = float(ks_2samp(*sides, method="asymp").statistic)
-    noise = _NOISE * float(np.sqrt(sum(1 / len(side) for side in sides)))
+    ks = ks_distance(*sides)
+    noise = ks_noise_floor(*map(len, sides))
     expected = expected_auc_of_ks(ks)
     # What is less than was found already tells nothing.
     found = roc_auc(run.unit_member, run.scores[run.headline]).value

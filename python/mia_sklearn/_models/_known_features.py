@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["known_names", "n_known_features"]
+from .._records._checked import check_names
+
+__all__ = ["check_features", "known_names", "n_known_features"]
 
 
 def known_names(model: Any) -> list[Any] | None:
@@ -21,6 +23,16 @@ def n_known_features(model: Any) -> int | None:
     """Return how many features a model was fitted on; None where it does not tell."""
     # CatBoost says 0 once it has been saved and loaded.
     return _told(model, "n_features_in_") or len(_kept_by_catboost(model)) or None
+
+
+def check_features(model: Any, X: Any, name: str) -> None:
+    """Raise if a table has other columns than the model was fitted on."""
+    check_names(model, X, name)
+    n_features = n_known_features(model)
+    if n_features is not None and len(X.shape) == 2 and X.shape[1] != n_features:
+        raise ValueError(
+            f"{name} has {X.shape[1]} features, but the model was fitted on {n_features}."
+        )
 
 
 def _kept_by_catboost(model: Any) -> list[str]:

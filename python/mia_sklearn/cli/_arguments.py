@@ -102,6 +102,23 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
     return compared
 
 
+def _add_structural(commands: Any) -> argparse.ArgumentParser:
+    looked_at = commands.add_parser(
+        "structural",
+        help="say in seconds what a model's structure tells: losses, own weight, records it keeps",
+        allow_abbrev=False,
+    )
+    _add_what(looked_at.add_argument_group("what is looked at").add_argument, tested=False)
+    _add_reading(looked_at.add_argument_group("how files are read").add_argument)
+    looked_at.add_argument(
+        "--format", choices=["text", "md"], default="text", help="how it is printed"
+    )
+    looked_at.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: 0")
+    looked_at.add_argument("--quiet", action="store_true", help="do not say how files were read")
+    _add_trust(looked_at.add_argument_group("trust").add_argument)
+    return looked_at
+
+
 def _add_report(commands: Any) -> argparse.ArgumentParser:
     shown = commands.add_parser("report", help="print a saved report, or write it anew")
     _add_saved(shown.add_argument)
@@ -153,6 +170,7 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "audit": _add_audit,
     "check": _add_check,
     "compare": _add_compare,
+    "structural": _add_structural,
     "report": _add_report,
     "attacks": _add_attacks,
     "defenses": _add_defenses,
@@ -165,10 +183,10 @@ def _add_saved(add: Any) -> None:
     add("report", type=_path, metavar="REPORT", help="folder of a saved report")
 
 
-def _add_what(add: Any) -> None:
+def _add_what(add: Any, *, tested: bool = True) -> None:
     add("--model", type=_path, required=True, metavar="FILE", help="fitted model: .skops, .joblib")
     add("--train", type=_path, required=True, metavar="FILE", help="its training records")
-    add("--test", type=_path, required=True, metavar="FILE", help="records it was not trained on")
+    add("--test", type=_path, required=tested, metavar="FILE", help="records it was not trained on")
     add(
         "--target",
         metavar="NAME",
@@ -176,7 +194,7 @@ def _add_what(add: Any) -> None:
     )
     add(
         "--release",
-        choices=["labels", "posteriors", "samples", "weights"],
+        choices=["labels", "posteriors", "predictions", "samples", "weights"],
         help="what users of the model will get (default: posteriors; weights of generators, which "
         "may release samples alone)",
     )

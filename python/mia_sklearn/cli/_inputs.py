@@ -21,7 +21,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
 
     # What costs nothing to see comes before what is to be trusted.
     models = [path for path in (args.model, args.estimator) if path is not None]
-    paths = (args.train, args.test)
+    paths = [path for path in (args.train, args.test) if path is not None]
     for path in models:
         check_model_file(path)
     for path in paths:
@@ -49,8 +49,11 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
     if said and not args.quiet:
         print(f"mia-sklearn: {said}", file=sys.stderr)
     tables = [X for X, _ in read]
-    groups, *without = split_off(args.groups, model, *tables)
-    for name, path, (X, y), own in zip(("train", "test"), paths, read, without, strict=True):
+    groups, without = None, tables
+    if args.groups is not None:
+        groups, *without = split_off(args.groups, model, *tables)
+    sides = ("train", "test")[: len(paths)]
+    for name, path, (X, y), own in zip(sides, paths, read, without, strict=True):
         inputs[f"X_{name}"], inputs[f"y_{name}"] = features_for(model, own, path, reading), y
         if hasattr(own, "columns") and not reading.columns:
             reading = beside(model, list(own.columns), reading, path)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .._process._printable import in_words, one_line, told
 from .._process._terminal import complain, guarded, raising_method, traced, turn_away
-from . import _audits, _compare, _listings, _saved
+from . import _audits, _compare, _listings, _saved, _structural
 from ._arguments import parser_of
 from ._gate import BAD_INPUT
 
@@ -19,6 +19,7 @@ _COMMANDS = {
     "audit": _audits.audit_model,
     "check": _saved.check_report,
     "compare": _compare.compare,
+    "structural": _structural.structural,
     "report": _saved.show_report,
     "attacks": _listings.list_attacks,
     "defenses": _listings.list_defenses,

@@ -7,6 +7,7 @@ from ._gate import gate_of
 from ._report import AuditReport
 from ._schema import schema
 from ._signoff import SignOff, signoff
+from ._structural_report import StructuralReport
 
 __all__ = [
     "AuditReport",
@@ -16,6 +17,7 @@ __all__ = [
     "CheckOutcome",
     "Finding",
     "SignOff",
+    "StructuralReport",
     "gate_of",
     "schema",
     "signoff",

@@ -28,6 +28,7 @@ class AuditContents:
     controls: pd.DataFrame
     info: dict[str, Any]
     features: pd.DataFrame | None = None
+    structural: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         self.findings = Findings(self.findings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ._finding import Finding
+from ._structure import NAMES_A_FEW
 from ._without_data import without_data
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ COUNTS_ONLY = frozenset(
     {
         *("ANSWERS_DIFFER", "DUPLICATES", "EXPOSED_RECORDS", "FEW_REFERENCES", "HELD_ASIDE"),
         *("NOT_SHOWN", "NO_REFERENCES", "OVERFITTED", "OVERLAP", "PIPELINE_CONTROL"),
+        *("LOSS_GAP", "SELF_INFLUENCE", "STORES_RECORDS"),
         *("REFERENCE_CONTROL", "SATURATED", "SEARCH", "SHIFT", "SINGLED_OUT"),
         *("TOO_FEW_RECORDS", "UNAUDITED_MEMBERS", "UNSTEADY_ANSWERS", "UNUSED_NONMEMBERS"),
         *("SUPPORT_VECTORS", "TELLS_APART", "VULNERABLE_RECORDS"),
@@ -93,7 +95,14 @@ def evidence_of(report: Report, whole: str = "") -> Report:
         coverage=report.coverage,
         controls=report.controls,
         info=info,
+        structural=_without_single_records(report.structural),
     )
+
+
+def _without_single_records(measures: pd.DataFrame | None) -> pd.DataFrame | None:
+    if measures is None:
+        return None
+    return measures[~measures["measure"].isin(NAMES_A_FEW)].reset_index(drop=True)
 
 
 def _retold(finding: Finding) -> Finding:

@@ -14,8 +14,15 @@ from ._summary import Summary, summarize
 
 if TYPE_CHECKING:
     from ._contents import AuditContents
+    from ._finding import Finding
 
-__all__ = ["render_markdown", "render_model_card"]
+__all__ = [
+    "escape",
+    "findings_in_markdown",
+    "render_markdown",
+    "render_model_card",
+    "table_in_markdown",
+]
 
 # What begins markup anywhere in a line, of templates ("{{") and formulas ("$") too.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~$#])")
@@ -64,18 +71,19 @@ def render_markdown(report: AuditContents) -> str:
         f"**{escape(summary.verdict)}**",
         f"The attacker behind this number: {escape(summary.attacker)}." if summary.attacker else "",
         "## What was found",
-        *(_findings(summary) or ["No findings."]),
+        *(findings_in_markdown(summary.findings) or ["No findings."]),
         f"## Measures, with {escape(summary.confidence)} intervals",
         _measures(summary),
         *_slices(summary),
         "## Controls of the audit itself",
-        _table(
+        table_in_markdown(
             ("Control", "Result", "Measured", "Meaning"),
             [(c["control"], c["result"], c["numbers"], c["note"]) for c in summary.controls],
         )
         or "No controls were run.",
+        *_structure(summary),
         "## Attacks run and not run",
-        _table(
+        table_in_markdown(
             ("Attack", "", "Threat model", "Access", "Knowledge", "Remark"),
             [
                 (
@@ -90,7 +98,7 @@ def render_markdown(report: AuditContents) -> str:
             ],
         ),
         "## How it was computed",
-        _table(("", ""), summary.facts),
+        table_in_markdown(("", ""), summary.facts),
         escape(summary.limits),
         *_annex(signoff(kept)),
     ]
@@ -126,7 +134,7 @@ def render_model_card(report: AuditContents) -> str:
         f"- Not run: {escape(not_run or 'none')}",
         f"- Made with: {escape(made or 'not known')}",
     ]
-    table = _table(
+    table = table_in_markdown(
         ("Measure", "Estimate", f"{summary.confidence} interval", "By chance"),
         [
             (row["measure"], row["estimate"], row["interval"], row["chance"])
@@ -136,7 +144,7 @@ def render_model_card(report: AuditContents) -> str:
     return "\n\n".join([lines[0], "\n".join(lines[1:]), table, escape(summary.limits)]) + "\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def table_in_markdown(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     cells = [[escape(cell) for cell in row] for row in rows]
     if not cells:
         return ""
@@ -144,7 +152,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _findings(summary: Summary) -> list[str]:
+def findings_in_markdown(findings: Iterable[Finding]) -> list[str]:
     return [
         "\n".join(
             [
@@ -152,12 +160,12 @@ def _findings(summary: Summary) -> list[str]:
                 *(f"  {escape(text)}" for text in (finding.explanation, finding.remedy) if text),
             ]
         )
-        for finding in summary.findings
+        for finding in findings
     ]
 
 
 def _measures(summary: Summary) -> str:
-    return _table(
+    return table_in_markdown(
         ("Attack", "Measure", "Estimate", "Interval", "By chance", "In counts", "Note"),
         [
             (
@@ -177,8 +185,17 @@ def _slices(summary: Summary) -> list[str]:
     names = ("slice", "measure", "estimate", "interval", "sizes")
     return [
         f"## Groups of {summary.unit.many}",
-        _table(head, [[row[name] for name in names] for row in summary.slices]),
+        table_in_markdown(head, [[row[name] for name in names] for row in summary.slices]),
     ]
+
+
+def _structure(summary: Summary) -> list[str]:
+    if not summary.structure:
+        return []
+    names = ("measure", "value", "error", "band", "tells", "meaning")
+    head = ("Measure", "Value", "Error", "Band", "", "Meaning")
+    rows = [[row[name] for name in names] for row in summary.structure]
+    return ["## Structure of the model", table_in_markdown(head, rows)]
 
 
 def _annex(annex: SignOff) -> list[str]:
@@ -186,10 +203,10 @@ def _annex(annex: SignOff) -> list[str]:
     for part in annex.parts:
         parts.append(f"### {escape(part.title)}")
         rows = [(field.label, field.text or _BLANK) for field in part.fields]
-        parts.append(_table(("", ""), rows))
+        parts.append(table_in_markdown(("", ""), rows))
     parts.append("### What guidelines ask for, and where it is answered")
     parts.append(
-        _table(
+        table_in_markdown(
             ("Guideline", "Heading", "Asks for", "Answered in", "Left open"),
             [
                 (t.framework, t.heading, t.asks, annex.titles_of(t) or "-", t.left_open or "-")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._process._notebook import Tone, badge, folded, paragraph, shown, table
 from ._finding import in_html
-from ._summary import summarize
+from ._summary import Summary, summarize
 
 if TYPE_CHECKING:
     from ._contents import AuditContents
@@ -19,6 +19,15 @@ _TONES: dict[str, Tone] = {
     "warning": "warning",
     "serious": "serious",
 }
+
+
+def _structure(summary: Summary) -> list[str]:
+    names = ("measure", "value", "error", "band", "meaning")
+    rows = [[row[name] for name in names] for row in summary.structure if row["value"] != "-"]
+    if not rows:
+        return []
+    head = ("Measure", "Value", "Error", "Band", "Meaning")
+    return [folded("Structure of the model", table("Structure", head, rows, numbers=(1, 2)))]
 
 
 def render_notebook(report: AuditContents) -> str:
@@ -60,5 +69,6 @@ def render_notebook(report: AuditContents) -> str:
             "Controls of the audit itself",
             table("Controls", ("Control", "Result", "Measured", "Meaning"), controls),
         ),
+        *_structure(summary),
         paragraph("`print(report)` says more, `report.save(folder)` writes the page."),
     )

@@ -52,6 +52,9 @@ class AuditReport(AuditContents):
         What the members that are most exposed look like, as text: one column per feature, its
         index that of their rows in `records`. None where there is no such thing: the unit is a
         person, a record has more than 40 features, or they were not kept.
+    structural : DataFrame, default=None
+        What the model's structure shows, the ``measures`` of a `StructuralReport`. None in
+        reports that were saved by an earlier version.
 
     See Also
     --------

@@ -25,6 +25,7 @@ from ._gate import gate_of, gate_of_report
 from ._leak import read_leak
 from ._record_files import CSV, PARQUET, goes_to_parquet, read_parquet, to_csv, to_parquet
 from ._signoff import attacker_of
+from ._structure import COLUMNS
 from ._summary import verdict_of
 
 if TYPE_CHECKING:
@@ -230,6 +231,9 @@ def _encode_report(report: AuditContents) -> dict[str, Any]:
     for name in _TABLES:
         if name != "records":
             content["columns"][name], content[name] = encode_rows(getattr(report, name))
+    if report.structural is not None:
+        kept = encode_rows(report.structural)
+        content["columns"]["structural"], content["structural"] = kept
     features = None
     if report.features is not None:
         # By place, not by name: names of features may occur twice.
@@ -270,8 +274,8 @@ def _decode_report(
     info = decode(content["info"])
     if not isinstance(info, dict):
         raise TypeError("info is no dict")
-    features = _features(content)
-    report = kind(**tables, findings=findings, info=info, features=features)
+    features, structural = _features(content), _structural(content)
+    report = kind(**tables, findings=findings, info=info, features=features, structural=structural)
     if not 0 < float(info["confidence"]) < 1:
         raise ValueError("confidence must lie between 0 and 1")
     if len(set(report.attacks)) != len(report.attacks):
@@ -302,6 +306,18 @@ def _features(content: dict[str, Any]) -> pd.DataFrame | None:
     if kept is None:
         return None
     return pd.DataFrame(kept["rows"], kept["of"], kept["names"], dtype=object)
+
+
+def _structural(content: dict[str, Any]) -> pd.DataFrame | None:
+    """Return the measures of the model's structure; None of a report from before these."""
+    if "structural" not in content:
+        return None
+    table = decode_rows("structural", content["columns"]["structural"], content["structural"])
+    if list(table.columns) != list(COLUMNS):
+        raise TypeError("structural has other columns")
+    if any(table[name].dtype.kind != "f" for name in ("value", "error")):
+        raise TypeError("value and error of structural must hold numbers")
+    return table
 
 
 def _check_records(report: AuditContents) -> None:

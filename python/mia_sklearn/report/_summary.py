@@ -15,6 +15,7 @@ from ._finding import NAMING
 from ._gate import gate_in_words
 from ._leak import LISTED_AT, SINGLED_OUT_AT, Leak, read_leak, two_counts
 from ._scale import Scale, scale_of
+from ._structure import structure_in_words
 from ._without_references import references_would
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Summary:
     exposed_note: str
     alone: dict[str, Any] | None
     controls: list[dict[str, str]]
+    structure: list[dict[str, str]]
     run: list[dict[str, str]]
     not_run: list[dict[str, str]]
     release: str
@@ -157,6 +159,7 @@ def summarize(report: AuditContents) -> Summary:
         exposed_note=f"{exposed_note} {joined}".rstrip(),
         alone=alone(report),
         controls=[_control(row) for row in report.controls.itertuples()],
+        structure=structure_in_words(report.structural),
         run=[row for row in coverage if row["status"] == "run"],
         not_run=[row for row in coverage if row["status"] != "run"],
         release=str(info.get("release") or ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,14 @@ from ._summary import Summary, summarize
 
 if TYPE_CHECKING:
     from ._contents import AuditContents
+    from ._finding import Finding
+
+__all__ = ["findings_in_text", "render_brief", "render_text", "structure_in_text"]
 
 _WIDTH = 100
 _N_EXPOSED = 5
 _N_FINDINGS = 7
+_STRUCTURE = ("measure", "value", "error", "band", "")
 
 
 def render_text(report: AuditContents) -> str:
@@ -24,12 +28,13 @@ def render_text(report: AuditContents) -> str:
     parts = [
         summary.verdict,
         _wrap(f"The attacker: {summary.attacker}") if summary.attacker else "",
-        _section("What was found", _findings(summary)),
+        _section("What was found", findings_in_text(summary.findings)),
         _section("Who is exposed", _exposed(summary)),
         _section(summary.alone["title"], _alone(summary.alone)) if summary.alone else "",
         _section(f"Measures, with {summary.confidence} intervals", _metrics(summary)),
         _section("Slices, headline attack", _slices(summary)),
         _section("Controls of the audit itself", _controls(summary)),
+        _section("Structure of the model", structure_in_text(summary.structure)),
         _section("Attacks", _coverage(summary)),
         _section("How it was computed", _table(summary.facts)),
         _wrap(summary.limits),
@@ -96,9 +101,10 @@ def _table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
     )
 
 
-def _findings(summary: Summary) -> str:
+def findings_in_text(findings: Iterable[Finding]) -> str:
+    """Return findings as blocks of text, in which no name from a user acts on a terminal."""
     blocks = []
-    for finding in summary.findings:
+    for finding in map(_printable, findings):
         block = [f"[{finding.severity}] {finding.code}: {finding.title}"]
         block.append(_wrap(finding.explanation, "    "))
         if finding.remedy:
@@ -164,6 +170,22 @@ def _controls(summary: Summary) -> str:
         _wrap(f"[{row['result']}] {row['control']}: {row['numbers']} {row['note']}".rstrip())
         for row in summary.controls
     )
+
+
+def structure_in_text(structure: Sequence[dict[str, str]]) -> str:
+    """Return the measures of a model's structure: those that predict risk, then the others.
+
+    What could not be measured is named in the end.
+    """
+    measured = [row for row in structure if row["value"] != "-"]
+    names = ("measure", "value", "error", "band", "tells")
+    table = _table([tuple(row[name] or "-" for name in names) for row in measured], _STRUCTURE)
+    reasons: dict[str, list[str]] = {}
+    for row in structure:
+        if row["value"] == "-":
+            reasons.setdefault(row["meaning"], []).append(row["measure"])
+    left = [_wrap(f"{', '.join(names)}. {reason}") for reason, names in reasons.items()]
+    return "\n".join([part for part in (table, *left) if part])
 
 
 def _coverage(summary: Summary) -> str:

@@ -15,7 +15,7 @@ from ._balanced import BalancedAccuracy, balanced_accuracy_interval
 from ._combine import combine_by_rank, kost_combine
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
-from ._expected import expected_auc_of_ks
+from ._ks import expected_auc_of_ks, ks_distance, ks_noise_floor
 from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
 from ._paired import Difference, paired_difference, unpaired_difference
 from ._paired_auc import paired_auc_difference
@@ -37,6 +37,8 @@ __all__ = [
     "epsilon_bound",
     "expected_auc_of_ks",
     "kost_combine",
+    "ks_distance",
+    "ks_noise_floor",
     "nonmembers_needed",
     "one_run_epsilon",
     "paired_auc_difference",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...report import BaseFinder, Finding
+from ...structural._findings import FINDERS as OF_STRUCTURE
 from ._context import Context
 from ._in_doubt import (
     AnswersDiffer,
@@ -43,6 +44,7 @@ FINDERS: tuple[type[BaseFinder], ...] = (
     ExposedRecords,
     VulnerableRecords,
     Overfitted,
+    *OF_STRUCTURE,
     Shift,
     ReferenceControl,
     PipelineControl,

@@ -13,6 +13,7 @@ from ...report._leak import Leak, read_leak
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ...structural._structure import Structure
     from .._controls import Control
     from .._run import Run
 
@@ -41,6 +42,11 @@ class Context:
     def unit(self) -> Unit:
         """What the audit counts, in words."""
         return PERSON if self.run.of_people else RECORD
+
+    @property
+    def structure(self) -> Structure:
+        """What was measured of the target without any reference."""
+        return self.run.structure
 
     @cached_property
     def headline(self) -> pd.DataFrame:

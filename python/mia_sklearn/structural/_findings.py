@@ -1,0 +1,121 @@
+"""What a model's structure has to say: findings of `structural_risk` and of audits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..report import BaseFinder, Finding
+from ._measures import BANDS, WITHIN_NOISE, listed
+
+__all__ = ["FINDERS", "LossGap", "SelfInfluence", "StoresRecords"]
+
+# Of a kind that keeps records, one that answers alike and keeps none.
+_INSTEAD = (
+    (("KNeighbors", "RadiusNeighbors"), "a forest with min_samples_leaf=10, or a linear model"),
+    (("SVC", "SVR", "OneClassSVM"), "LinearSVC, LinearSVR or SGDOneClassSVM behind RBFSampler"),
+    (("GaussianProcess", "_BinaryGaussianProcess"), "a linear model behind RBFSampler"),
+    (("KernelRidge",), "Ridge behind RBFSampler"),
+    (("KernelPCA", "Nystroem"), "RBFSampler, which draws its features without looking at records"),
+    (("KNNImputer",), "SimpleImputer or IterativeImputer"),
+    (("KernelDensity",), "GaussianMixture"),
+    (("LabelPropagation", "LabelSpreading"), "SelfTrainingClassifier around a linear model"),
+    (("LocalOutlierFactor",), "IsolationForest"),
+)
+
+
+class StoresRecords(BaseFinder):
+    code = "STORES_RECORDS"
+    severities = ("serious", "info")
+    summary = (
+        "training records, or an answer for each of them, lie in the fitted model: serious where "
+        "its weights are released"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        structure = context.structure
+        if structure is None or not structure.stored:
+            return None
+        records = [each for each in structure.stored if each.kind == "records"]
+        answers = [each for each in structure.stored if each.kind == "answers"]
+        title = "The fitted model keeps an answer for each training record"
+        if records:
+            share = max(each.share for each in records)
+            title = f"The fitted model keeps training records: {_percent(share)} of them"
+        told = [f"Found by their values, row by row: {listed(records)}."] if records else []
+        if answers:
+            told.append(f"One entry for each training record: {listed(answers)}.")
+        told.append(
+            "Whoever gets the model's file reads them; no attack is needed."
+            if structure.weights
+            else "Whoever may only ask the model does not see them; its file must stay where it is."
+        )
+        return self.found(
+            title,
+            " ".join(told),
+            _remedy(records, answers, weights=structure.weights),
+            "serious" if structure.weights else "info",
+        )
+
+
+class LossGap(BaseFinder):
+    code = "LOSS_GAP"
+    severities = ("warning", "info")
+    summary = (
+        "losses on training records are surely lower, or otherwise others, than on other records"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        structure = context.structure
+        if structure is None or structure["ks"].band in ("", "low", WITHIN_NOISE):
+            return None
+        ks = structure["ks"]
+        surely = ks.value - ks.error
+        return self.found(
+            f"Losses on training and on other records lie {ks.value:.3f} apart ({ks.band})",
+            ks.meaning,
+            "Regularise, stop earlier, grow larger leaves, or use more data; then measure again.",
+            "warning" if surely >= 0.05 and ks.band in BANDS[2:] else "info",
+        )
+
+
+class SelfInfluence(BaseFinder):
+    code = "SELF_INFLUENCE"
+    severities = ("info",)
+    summary = "much of the answer about a training record is made by that record itself"
+
+    def find(self, context: Any) -> Finding | None:
+        structure = context.structure
+        if structure is None or "self_influence" not in structure:
+            return None
+        own = structure["self_influence"]
+        if own.band not in BANDS[2:]:
+            return None
+        return self.found(
+            f"{_percent(own.value)} of the answer about a training record is its own doing",
+            f"{own.meaning} It needs no other records to be seen, and what a record does to its "
+            "own answer is what attacks look for.",
+            "Let each answer rest on more records: larger leaves, more neighbours, a stronger "
+            "penalty.",
+        )
+
+
+FINDERS: tuple[type[BaseFinder], ...] = (StoresRecords, LossGap, SelfInfluence)
+
+
+def _remedy(records: list[Any], answers: list[Any], *, weights: bool) -> str:
+    said = []
+    if records:
+        parts = {each.part for each in records}
+        ways = [
+            way for names, way in _INSTEAD if any(part.startswith(names) for part in sorted(parts))
+        ]
+        told = "; ".join(ways) or "a model that keeps coefficients or large leaves alone"
+        said.append(f"Retrain as {told}" + (", or release it by API only." if weights else "."))
+    if answers:
+        names = ", ".join(sorted({each.attribute for each in answers}))
+        said.append(f"Take {names} out of what is released (oob_score=False where it is one).")
+    return " ".join(said)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

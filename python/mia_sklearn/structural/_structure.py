@@ -1,0 +1,145 @@
+"""All that is measured of one model's structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._records._rows import n_rows, take_rows
+from ._measures import (
+    Answers,
+    Measure,
+    of_answers,
+    of_gap,
+    of_leaves,
+    of_losses,
+    of_parameters,
+    of_rules,
+    of_self_influence,
+    of_stored,
+    unmeasured,
+)
+from ._parts import seen_by_last
+from ._stored import Stored, stored_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MOST_RECORDS", "Structure", "measure_structure", "some_of"]
+
+MOST_RECORDS = 20_000
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a model's structure shows.
+
+    Attributes
+    ----------
+    measures : list of Measure
+    stored : list of Stored
+        What it keeps of its training records.
+    weights : bool
+        Whether whoever gets the model gets what it keeps, too.
+    """
+
+    measures: list[Measure]
+    stored: list[Stored]
+    weights: bool
+
+    def __getitem__(self, name: str) -> Measure:
+        return next(each for each in self.measures if each.measure == name)
+
+    def __contains__(self, name: str) -> bool:
+        return any(each.measure == name for each in self.measures)
+
+    def frame(self) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.DataFrame(self.measures, columns=list(Measure._fields))
+
+
+def measure_structure(
+    model: Any,
+    X: Any,
+    y: np.ndarray | None,
+    *,
+    train: Answers | None,
+    test: Answers | None,
+    release: str,
+    regressor: bool = False,
+    sizes: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> Structure:
+    """Measure a model on its training records, and on others where there are some.
+
+    Parameters
+    ----------
+    model : fitted estimator, function, TorchTarget
+    X, y : table, ndarray or None
+        All training records, and what is to be predicted.
+    train, test : Answers or None
+        What the model answers about some of each.
+    release : str
+    regressor : bool, default=False
+    sizes : tuple of two int, default=None
+        How many of those answered are independent, where records are people's; by default all.
+    seed : int, default=0
+        Draws the records that are looked at, where there are more than 20,000.
+    """
+    n_train = n_rows(X)
+    rows = some_of(n_train, seed)
+    shown = X if len(rows) == n_train else take_rows(X, rows)
+    measures = [*_of_sides(train, test, regressor=regressor, sizes=sizes)]
+    inside = _inside(model)
+    stored: list[Stored] = []
+    if inside is None:
+        reason = "the model is a function, of which nothing else is known"
+        names = ("self_influence", "parameters_per_record")
+        measures += [unmeasured(name, reason) for name in names]
+        measures += [unmeasured("stored_records", reason, predicts=False)]
+    else:
+        if y is None:
+            measures.append(unmeasured("self_influence", "the model learns no labels"))
+        else:
+            own = y[rows]
+            measures.append(of_self_influence(inside, shown, own, n_train, seed))
+        measures.append(of_parameters(inside, shown, n_train))
+        stored = stored_records(inside, shown, n_train, seed)
+        measures.append(of_stored(stored))
+        measures += of_leaves(seen_by_last(inside, None)[0])
+    if train is not None:
+        measures += of_answers(train)
+    if inside is not None:
+        measures.append(of_rules(inside, n_train))
+    return Structure(measures, stored, release == "weights")
+
+
+def _of_sides(
+    train: Answers | None, test: Answers | None, *, regressor: bool, sizes: tuple[int, int] | None
+) -> list[Measure]:
+    gap = "residual_ratio" if regressor else "confidence_gap"
+    if train is None or test is None:
+        reason = "it takes records that the model was not trained on, X_test and y_test"
+        if train is None:
+            reason = "the model is asked for nothing that has a loss"
+        return [unmeasured("ks", reason), unmeasured(gap, reason)]
+    n_train, n_test = sizes or (len(train.loss), len(test.loss))
+    return [of_losses(train, test, n_train, n_test), of_gap(train, test, regressor=regressor)]
+
+
+def some_of(n: int, seed: int) -> np.ndarray:
+    """Return the positions of at most 20,000 of n records, in order."""
+    if n <= MOST_RECORDS:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, MOST_RECORDS, replace=False))
+
+
+def _inside(model: Any) -> Any:
+    """Return what was fitted; None of a function."""
+    source = getattr(model, "source", None)
+    if source is not None:
+        return source
+    return model if hasattr(model, "fit") or hasattr(model, "module") else None

@@ -226,7 +226,7 @@ def run(model, halves, **options):
 def test_an_audit_names_them_where_the_loss_tells_nothing(cancer):
     machine = make_pipeline(StandardScaler(), svm.SVC(C=100))
     report = run(machine, cancer)
-    assert report.attacks == ["threshold", "margin-edge"]
+    assert report.attacks == ["qmia", "threshold", "margin-edge"]
     assert report.info["headline"] == "threshold"
     named = next(f for f in report.findings if f.code == "SUPPORT_VECTORS")
     assert named.severity == "serious"

@@ -23,6 +23,7 @@ from ._options import (
     check_asked_for,
     check_options,
     check_references_suffice,
+    how_many,
     on_people,
     posterior_queries,
     records_without_labels,
@@ -57,6 +58,7 @@ def audit(
     X_test: Any = None,
     y_test: Any = None,
     *,
+    quick: bool = False,
     n_references: int | None = None,
     attacks: Any = "auto",
     estimator: Any = None,
@@ -102,6 +104,10 @@ def audit(
     X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
         Records of the same population that it was not trained on. Columns may have another
         dtype than in `X_train`, where values are of one kind: see Notes.
+    quick : bool, default=False
+        A first look in seconds: no reference models, at most 20,000 records (`max_records` sets
+        another number), the attacks that need no references, the structure of the model, the
+        controls. The report says what it could not see.
     n_references : int, default=None
         Reference models; rounded up to whole blocks, at least two. 0 trains none: the headline
         is then QMIA (`mia_sklearn.attacks.QMIAAttack`), of generators the threshold, and usually
@@ -240,10 +246,10 @@ def audit(
     >>> report.info["n_members"], report.info["n_references"]
     (74, 4)
     """
-    given = (X_train, y_train, X_test, y_test)
+    n_references, max_records = how_many(quick, n_references, max_records)
     planned, n_references = _planned(
         model,
-        given,
+        (X_train, y_train, X_test, y_test),
         n_references=n_references,
         attacks=attacks,
         estimator=estimator,
@@ -277,7 +283,7 @@ def audit(
         with run.timed("metrics"):
             metrics = metrics_table(run, run.scores)
         records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
-        info = info_of(run, title)
+        info = info_of(run, title, quick=quick)
     report = AuditReport(
         metrics=metrics,
         records=records,

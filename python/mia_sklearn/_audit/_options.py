@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ._run import Planned
 
 _SPLITS = ("random", "other", None)
+# So many are scored, without references, in seconds.
+_QUICK_RECORDS = 20_000
 
 
 def check_asked_for(model: Any, X_test: Any, y_train: Any, y_test: Any) -> None:
@@ -88,6 +90,20 @@ def posterior_queries(access: Any, n_queries: int | None) -> int:
             f"n_queries={n_queries!r}, but access={access!r}: give n_queries to one of them."
         )
     return 0
+
+
+def how_many(
+    quick: bool, n_references: int | None, max_records: int | None
+) -> tuple[int | None, int | None]:
+    """Return how many references and records an audit takes, None where that is not said yet."""
+    if not quick:
+        return n_references, max_records
+    if n_references:
+        raise ValueError(
+            f"quick=True trains no reference models, and n_references={n_references}: give one of "
+            "both."
+        )
+    return 0, _QUICK_RECORDS if max_records is None else max_records
 
 
 def check_options(

@@ -28,6 +28,7 @@ _SEVERITIES = ("serious", "warning", "info")
 _FACTS = {
     "model": "Model under audit",
     "estimator": "Reference models train",
+    "quick": "A first look alone",
     "release": "The model is released as",
     "asked_for": "The model is asked by",
     "split": "Train and test were split",

@@ -104,8 +104,16 @@ class NoReferences(BaseFinder):
                 "Without reference models the attack cannot tell a record that is easy for every "
                 "model from one that this model remembers."
             )
+        unseen = (
+            "Not looked at, since references alone show it: which single records stand out (there "
+            "are no p-values, so that nobody is listed), and whether the attacks find as much "
+            "where there is nothing to find."
+        )
+        instead = (
+            "Leave quick out"
+            if context.info.get("quick")
+            else f"Set n_references to {N_REFERENCES}"
+        )
         return self.found(
-            "No reference models were trained",
-            f"{meaning} {more}",
-            f"Set n_references to {N_REFERENCES}.",
+            "No reference models were trained", f"{meaning} {more} {unseen}", f"{instead}."
         )

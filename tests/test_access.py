@@ -256,7 +256,9 @@ def test_models_that_cannot_be_asked():
 
 def test_accesses_and_options_that_there_are_not():
     target = NARROW.fit(X)
-    with pytest.raises(ValueError, match=r"Unknown access 'logits'; choose one of discriminator"):
+    with pytest.raises(
+        ValueError, match=r"Unknown access 'logits'; choose one of predictions, discr"
+    ):
         observe(target, X, access="logits")
     with pytest.raises(ValueError, match="'samples' has no option 'number'; it takes n_samples"):
         observe(target, X, access="samples", number=3)

@@ -87,10 +87,6 @@ CASES = {
         "model is not fitted: call fit",
     ),
     "class": ({"model": Model}, "model must be a fitted classifier, got the class Model"),
-    "regressor": (
-        {"model": LinearRegression().fit(X, Y)},
-        "model must be a classifier; LinearRegression is a regressor",
-    ),
     "clusters": (
         {"model": KMeans(2, n_init=1).fit(X)},
         "model must be a fitted classifier with classes_, got KMeans",
@@ -100,7 +96,7 @@ CASES = {
     "path": ({"model": "model.skops"}, "model must be a fitted classifier or a function.* str"),
     "several outputs": (
         {"model": MultiOutputClassifier(DecisionTreeClassifier()).fit(X, np.stack([Y, Y], 1))},
-        "single-output classifier",
+        "y_train must have one column for each output of the model",
     ),
     # The records.
     "train lengths": ({"y_train": Y[:39]}, "X_train and y_train must have one row.* 40 and 39"),
@@ -268,8 +264,11 @@ CASES = {
     "log-posteriors": (function(MODEL.predict_log_proba), "non-negative and sum to 1"),
     # What references train.
     "estimator class": ({"estimator": Model}, r"estimator must be an instance.*Pass Model\(\)"),
-    "estimator regressor": ({"estimator": LinearRegression()}, "estimator must be a classifier"),
-    "estimator name": ({"estimator": "forest"}, "estimator must be a classifier or a function"),
+    "estimator regressor": (
+        {"estimator": LinearRegression()},
+        "estimator must be a classifier, as",
+    ),
+    "estimator name": ({"estimator": "forest"}, "estimator must be a model or a function"),
     "frozen": (
         {"model": FrozenEstimator(MODEL)},
         "stays fitted when it is cloned.*Pass .*estimator=",

@@ -8,6 +8,7 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ._audit import audit
+    from ._models._predictors import FunctionRegressor
     from ._models._targets import FunctionTarget
     from ._observe import observe, top_posteriors
     from ._synthesis import synthesize
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # modules of functions are private, since `mia_sklearn.audit` can be one thing only.
 _HOMES = {
     "AuditReport": "report",
+    "FunctionRegressor": "_models._predictors",
     "FunctionTarget": "_models._targets",
     "ReferenceModels": "references",
     "audit": "_audit",
@@ -28,6 +30,7 @@ _HOMES = {
 
 __all__ = [
     "AuditReport",
+    "FunctionRegressor",
     "FunctionTarget",
     "ReferenceModels",
     "audit",

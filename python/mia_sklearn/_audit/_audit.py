@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._comparisons._comparison import read_comparison
 from .._models._answers import name_of
-from .._models._targets import FunctionTarget
+from .._models._counted import CountedFunction
 from .._observations._edges import edges_shown
 from .._observations._inside import has_gradients
 from .._process._progress import phases
@@ -15,7 +15,7 @@ from .._records._rows import as_table
 from ..attacks._registry import headline_of
 from ..report import AuditReport
 from ..report._exposed import N_SHOWN
-from ._choice import Means, access_of, choose_attacks, draws_records
+from ._choice import Means, access_of, choose_attacks, draws_records, released
 from ._coverage import coverage
 from ._features import features_table
 from ._findings import Context, findings
@@ -23,11 +23,11 @@ from ._options import (
     check_asked_for,
     check_options,
     check_references_suffice,
-    classifier_of,
     on_people,
     posterior_queries,
     records_without_labels,
     seed_of,
+    target_of,
     what_to_train,
 )
 from ._people import split_off
@@ -353,8 +353,8 @@ def _planned(
     else:
         check_asked_for(model, X_test, y_train, y_test)
     groups, X_train, X_test = split_off(groups, model, X_train, X_test)
-    release = release or ("weights" if generates else "posteriors")
-    access = access_of(model, access, release, n_queries)
+    release, outputs = released(model, release, y_train, estimator)
+    access = access_of(model, access, release, n_queries, outputs)
     n_queries = posterior_queries(access, n_queries)
     if n_references is None:
         n_references = _N_REFERENCES if access is None or access.gains_by_references else 0
@@ -367,16 +367,15 @@ def _planned(
         n_jobs=n_jobs,
     )
     compared = None if comparison is None else read_comparison(comparison)
-    target = model if generates else classifier_of(model, X_train, y_train, classes, query_budget)
-    trainable, search_note = what_to_train(target, estimator, fit_params, n_references)
+    given = (X_train, y_train, X_test, y_test)
+    target = model if generates else target_of(model, given, (classes, query_budget), outputs)
+    trainable, search_note = what_to_train(target, estimator, fit_params, n_references, outputs)
     gradients = not generates and has_gradients(target)
     about = (n_references > 0, gradients, groups is not None, n_queries > 0)
     means = Means(release, access, *about, "" if generates else edges_shown(target))
     chosen = choose_attacks(attacks, means)
-    tables = (X_train, y_train, X_test, y_test)
-    pool = _make_pool(target, tables, asked=access is None, labelled=not generates, groups=groups)
-    pool.sliced = slice_columns(slices, pool)
-    check_slices(pool)
+    options = {"labelled": not generates, "groups": groups, "outputs": outputs}
+    pool = _make_pool(target, given, slices, asked=access is None, **options)
     planned = Planned(
         target=pool.asked(target),
         attacks=chosen if groups is None else on_people(chosen, means),
@@ -397,14 +396,19 @@ def _planned(
     )
     if n_references:
         check_references_suffice(planned, n_references)
-    if isinstance(target, FunctionTarget):
+    if isinstance(target, CountedFunction):
         target.check_budget(len(planned.y) * planned.queries_per_record)
     return planned, n_references
 
 
-def _make_pool(target: Any, given: tuple[Any, ...], *, asked: bool, **options: Any) -> Pool:
+def _make_pool(
+    target: Any, given: tuple[Any, ...], slices: Any, *, asked: bool, **options: Any
+) -> Pool:
     try:
-        return make_pool(target, *given, **options)
+        pool = make_pool(target, *given, **options)
+        pool.sliced = slice_columns(slices, pool)
+        check_slices(pool)
+        return pool
     except TooFewRecords:
         if asked:
             # Records that the model cannot read, missing throughout perhaps, are said first.

@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln
 from scipy.stats import spearmanr
 
+from .._models._counted import CountedFunction
 from .._models._kinds import last_step
-from .._models._targets import FunctionTarget
 from ._run import predicted_classes
 
 if TYPE_CHECKING:
@@ -181,7 +181,8 @@ def _other_features(run: Run) -> Cause | None:
         return None
     n = refs.n_pool_
     kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
-    phi, trained, labels = refs.phi()[kept][:, :n], refs.membership_[kept][:, :n] > 0, run.y
+    phi, trained = refs.phi()[kept][:, :n], refs.membership_[kept][:, :n] > 0
+    labels = run.y if run.outputs is None else np.zeros(n)
     out = np.where(trained, np.nan, phi)
 
     def agreement(own: np.ndarray, others: np.ndarray, chosen: np.ndarray) -> float:
@@ -213,7 +214,7 @@ def _other_features(run: Run) -> Cause | None:
 def _other_estimator(run: Run) -> Cause | None:
     trained = run.trainable
     model = getattr(run.target, "source", None) or run.target
-    if isinstance(model, FunctionTarget) or not hasattr(trained, "get_params"):
+    if isinstance(model, CountedFunction) or not hasattr(trained, "get_params"):
         return Cause(
             "estimator= may train otherwise than it was",
             "estimator= may train another kind of model, or with other parameters, than the one "

@@ -10,10 +10,12 @@ from sklearn.base import clone
 
 from .._models._generators import is_function
 from .._models._kinds import is_generator
+from .._models._predictors import predicts_numbers
+from .._models._targets import ONE_OF_SEVERAL
 from .._observations._columns import describe_missing
 from .._observations._inside_columns import PARTS, looks_inside
-from ..access import BaseAccess, choose_access
-from ..access._choice import access_named, access_released_as
+from ..access import BaseAccess, PredictionAccess, TrueValueAccess, choose_access
+from ..access._choice import access_named, access_of_outputs, access_released_as
 from ..attacks import AttackInfo, all_attacks
 from ..attacks._registry import run_by_default, variants
 from ..base import THREAT_MODELS, BaseAttack
@@ -22,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 
 RELEASES = ("labels", "posteriors", "weights")
 RELEASES_OF_GENERATORS = ("samples", "weights")
+RELEASES_OF_REGRESSORS = ("predictions", "weights")
+RELEASES_OF_OUTPUTS = ("posteriors", "weights")
 
 
 class Means(NamedTuple):
@@ -41,13 +45,20 @@ class Means(NamedTuple):
     #: By what the edges of a margin are shown: "answers", "weights" alone, or nothing.
     edges: str = ""
 
+    @property
+    def sees_targets(self) -> bool:
+        """Whether the model predicts numbers, or several labels."""
+        return self.access is not None and self.access.sees_targets
+
     def makes(self) -> set[str]:
         """Return the groups of columns that an audit by these means can make."""
         groups = {"logit"}
         if self.sees(["label"]):
             groups |= {"label", "proba"}
+        if self.sees_targets:
+            groups |= {"target", "prediction"}
         if self.with_references:
-            groups |= {"out", "in", "neighbor"}
+            groups |= {"out", "in"} | (set() if self.sees_targets else {"neighbor"})
             groups |= {"query"} if self.queries and self.access is None else set()
         if self.gradients:
             groups |= set(PARTS)
@@ -57,6 +68,8 @@ class Means(NamedTuple):
 
     def answers(self) -> set[str]:
         """Return what the attacker is answered, in the words of `BaseAttack.by_default`."""
+        if self.sees_targets:
+            return {"predictions"}
         if self.access is not None:
             return {"labels" if self.access.sees_labels else "signal"}
         return {"posteriors", "weights"} if self.release == "weights" else {"posteriors"}
@@ -77,12 +90,54 @@ class Means(NamedTuple):
         return not hidden & set(groups)
 
 
-def check_release(release: Any, generates: bool = False) -> None:
-    releases = RELEASES_OF_GENERATORS if generates else RELEASES
+def released(
+    model: Any, release: str | None, y: Any = None, estimator: Any = None
+) -> tuple[str, TrueValueAccess | None]:
+    """Return how a model is released, and what it is asked for if it is no plain classifier.
+
+    Parameters
+    ----------
+    model, release, estimator
+        As in `audit`; of a function it is the estimator that says what it predicts.
+    y : array-like, default=None
+        What it was trained on.
+
+    Raises
+    ------
+    ValueError
+        If a model of its kind is not released so.
+    """
+    if draws_records(model, release):
+        release = release or "weights"
+        check_release(release, "generator", RELEASES_OF_GENERATORS)
+        return release, None
+    outputs = access_of_outputs(model, y)
+    if outputs is None and is_function(model) and predicts_numbers(estimator):
+        outputs = PredictionAccess()
+    if outputs is None:
+        release = release or "posteriors"
+        check_release(release, "classifier", RELEASES)
+    elif outputs.of_numbers:
+        release = release or "predictions"
+        hint = ""
+        if release == "labels":
+            hint = (
+                " Its answers are numbers: where they are released rounded, audit the model that "
+                "rounds them (a FunctionRegressor of a function that does, with estimator=)."
+            )
+        check_release(release, "regressor", RELEASES_OF_REGRESSORS, hint)
+    else:
+        release = release or "posteriors"
+        hint = f" To audit labels, {ONE_OF_SEVERAL}" if release == "labels" else ""
+        kind = "classifier with several outputs"
+        check_release(release, kind, RELEASES_OF_OUTPUTS, hint)
+    return release, outputs
+
+
+def check_release(release: Any, kind: str, releases: Sequence[str], hint: str = "") -> None:
     if release not in releases:
-        kind = "generator" if generates else "classifier"
         raise ValueError(
-            f"release must be one of {', '.join(releases)} for a {kind}, got {release!r}."
+            f"release must be one of {', '.join(releases)} for a {kind}, got {release!r}.{hint}"
         )
 
 
@@ -92,11 +147,30 @@ def draws_records(model: Any, release: str | None) -> bool:
 
 
 def access_of(
-    model: Any, access: Any, release: str, n_queries: int | None = None
+    model: Any,
+    access: Any,
+    release: str,
+    n_queries: int | None = None,
+    outputs: TrueValueAccess | None = None,
 ) -> BaseAccess | None:
-    """Return what an audit asks a model for, after checking that it may; None for posteriors."""
+    """Return what an audit asks a model for, after checking that it may; None for posteriors.
+
+    `outputs` is what `released` returned.
+    """
     generates = draws_records(model, release)
-    check_release(release, generates)
+    if outputs is not None:
+        if n_queries:
+            raise ValueError(
+                "n_queries asks for posteriors of perturbed copies, which a model that answers "
+                "numbers or several labels is not asked for: leave it out."
+            )
+        chosen = outputs if access is None else choose_access(access, model)
+        if chosen.name != outputs.name:
+            raise ValueError(
+                f"This {type(model).__name__} is asked for {outputs.name!r}, got "
+                f"access={access!r}: leave access out."
+            )
+        return chosen
     if access is None:
         released = access_released_as(release)
         access = None if released is None else released.name
@@ -154,6 +228,12 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
         yield (
             f"The attack {name!r} is one on generators, which draw samples; this model answers "
             f"records. Attacks on it are {usual}."
+        )
+    if means.sees_targets and not means.sees(required):
+        usual = _names(run_by_default(["predictions"]))
+        yield (
+            f"The attack {name!r} reads posteriors of one class each, and this model predicts "
+            f"numbers or several labels. Attacks on it are {usual}."
         )
     if not means.sees(required):
         assert means.access is not None

@@ -11,13 +11,14 @@ from scipy.stats import mannwhitneyu, norm
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import NearestNeighbors
 
 from .._observations._layout import lay_beside_references
 from .._observations._reference_table import ReferenceTable
 from .._observations._references import References
 from .._observations._shadow import shadow_observations
 from .._process._parallel import map_on_cores
+from .._records._digests import row_digests
 from .._records._groups import Grouping
 from .._records._numeric import numeric_features
 from .._records._rows import take_rows
@@ -60,7 +61,7 @@ def distribution_shift(
     rng = np.random.default_rng(seed)
     chosen = _balanced_sample(member, _SHIFT_ROWS, rng)
     features = _most_telling(numeric_features(take_rows(X, chosen), one_hot=False), rng)
-    codes = np.unique(y[chosen], return_inverse=True)[1]
+    codes = _codes_of_each(y[chosen])
     # Boosting refuses columns without any value, which a fold may have. Below all is as good.
     lowest = np.min(features, axis=0, initial=0.0, where=~np.isnan(features)) - 1
     table = np.column_stack([np.where(np.isnan(features), lowest, features), codes])
@@ -209,9 +210,11 @@ def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int
     records = take_rows(X, chosen)
     features = numeric_features(records, one_hot=True)
     inside = member[chosen]
-    codes = np.unique(y[chosen], return_inverse=True)[1]
-    neighbor = KNeighborsClassifier(1).fit(features[inside], codes[inside])
-    accuracy = float(neighbor.score(features[~inside], codes[~inside]))
+    # Of several outputs, and of numbers, those that are the same throughout.
+    codes = Grouping(row_digests(y[chosen].reshape(len(chosen), -1))).of_row
+    nearest = NearestNeighbors(n_neighbors=1).fit(features[inside])
+    found = nearest.kneighbors(features[~inside], return_distance=False)[:, 0]
+    accuracy = float((codes[inside][found] == codes[~inside]).mean())
     note = (
         "What the loss threshold alone would show of a 1-nearest neighbour, which memorises its "
         f"training records: AUC 1 - a/2, its test accuracy being a = {accuracy:.3f}. It is no "
@@ -258,6 +261,12 @@ def _most_telling(features: Any, rng: np.random.Generator) -> np.ndarray:
     if n_features <= _SHIFT_FEATURES:
         return features
     return features[:, np.sort(rng.permutation(n_features)[:_SHIFT_FEATURES])]
+
+
+def _codes_of_each(y: np.ndarray) -> np.ndarray:
+    """Return the rank of each true value among the different ones, one column per output."""
+    columns = [y] if y.ndim == 1 else [np.array(column.tolist()) for column in y.T]
+    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in columns])
 
 
 def _balanced_sample(member: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

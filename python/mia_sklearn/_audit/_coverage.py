@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ALLOWED = {
     "labels": ("label-only",),
     "posteriors": ("label-only", "black-box"),
+    "predictions": ("black-box",),
     "samples": ("generator",),
     "weights": ("label-only", "black-box", "white-box", "generator"),
 }
@@ -84,9 +85,10 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
             )
             for row in rows
         ]
+    asks = _ACCESS | ({"black-box": "asks for predictions"} if release == "predictions" else {})
     return pd.DataFrame(
         [
-            (name, status, track, threat_model, _ACCESS.get(threat_model, ""), knowledge, reason)
+            (name, status, track, threat_model, asks.get(threat_model, ""), knowledge, reason)
             for name, status, track, threat_model, knowledge, reason in rows
         ],
         columns=[
@@ -108,7 +110,7 @@ def _not_run(info: AttackInfo, means: Means) -> tuple[str, str, str, str, str, s
     track = _track(info.requires)
     if not means.sees(info.requires) or (track == "pool" and means.access is not None):
         return None
-    if info.threat_model == "generator" and means.sees(["label"]):
+    if info.threat_model == "generator" and (means.sees(["label"]) or means.sees_targets):
         return None
     if means.access is None and info.threat_model not in _ALLOWED[means.release]:
         return None

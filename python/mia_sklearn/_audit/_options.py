@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._models._counted import CountedFunction
 from .._models._generators import is_function
 from .._models._own_records import check_own_records
+from .._models._predictors import as_predictor, predicts_numbers
 from .._models._random import random_state_of
-from .._models._targets import ONE_OF_SEVERAL, FunctionTarget, as_target
+from .._models._targets import ONE_OF_SEVERAL, as_target
 from .._models._trainable import check_trainable
 from .._observations._inside_columns import looks_inside
 from .._process._parallel import check_n_jobs
 from .._records._checked import check_records
+from ..access._choice import access_of_outputs
 from ..references._sampling import shape_of_block
 from ..stats._checks import check_level
 from ._people import by_person
 
 if TYPE_CHECKING:
+    from ..access import TrueValueAccess
     from ._choice import Means
     from ._run import Planned
 
@@ -27,7 +31,7 @@ _SPLITS = ("random", "other", None)
 
 
 def check_asked_for(model: Any, X_test: Any, y_train: Any, y_test: Any) -> None:
-    """Raise where what is to be a classifier has a generator's arguments, or several outputs."""
+    """Raise where a model has a generator's arguments, or those of several outputs in vain."""
     if is_function(model) and y_test is None:
         raise ValueError(
             "model is a function. One that draws samples, (n, random_state) -> samples, is audited "
@@ -42,9 +46,11 @@ def check_asked_for(model: Any, X_test: Any, y_train: Any, y_test: Any) -> None:
                 "the order X_train, y_train, X_test, y_test; train_test_split returns X_train, "
                 "X_test, y_train, y_test."
             )
-        if len(shape) == 2 and shape[1] > 1:
+        several = not is_function(model) and access_of_outputs(model, y) is not None
+        if len(shape) == 2 and shape[1] > 1 and not several:
             raise ValueError(
-                f"{name} must have one label per record, got shape {shape}: {ONE_OF_SEVERAL}"
+                f"{name} must have one label per record, got shape {shape}: {ONE_OF_SEVERAL} A "
+                "function that predicts numbers is a mia_sklearn.FunctionRegressor."
             )
 
 
@@ -57,9 +63,21 @@ def records_without_labels(given: Any, X_test: Any) -> Any:
     return given if X_test is None else X_test
 
 
-def classifier_of(model: Any, X_train: Any, y_train: Any, classes: Any, query_budget: Any) -> Any:
-    shown, _ = check_records(X_train, y_train, "X_train", "y_train")
-    return as_target(model, classes, query_budget, X=shown)
+def target_of(
+    model: Any,
+    given: tuple[Any, ...],
+    of_function: tuple[Any, Any],
+    outputs: TrueValueAccess | None,
+) -> Any:
+    """Return the model as a target; `of_function` holds `classes` and `query_budget`."""
+    (X_train, y_train, *_), (classes, query_budget) = given, of_function
+    if outputs is None:
+        shown, _ = check_records(X_train, y_train, "X_train", "y_train")
+        return as_target(model, classes, query_budget, X=shown)
+    if classes is not None:
+        raise ValueError("classes are of classifiers with one output: leave them out.")
+    check_records(X_train, y_train, "X_train", "y_train", outputs.as_truth)
+    return as_predictor(model, query_budget)
 
 
 def posterior_queries(access: Any, n_queries: int | None) -> int:
@@ -105,13 +123,17 @@ def check_options(
 
 
 def what_to_train(
-    target: Any, estimator: Any, fit_params: Any, n_references: int
+    target: Any,
+    estimator: Any,
+    fit_params: Any,
+    n_references: int,
+    outputs: TrueValueAccess | None,
 ) -> tuple[Any, str]:
     if not n_references:
         return None, ""
     note = ""
     if estimator is None:
-        if isinstance(target, FunctionTarget) or is_function(target):
+        if isinstance(target, CountedFunction) or is_function(target):
             raise ValueError(
                 "model is a plain function: references need estimator=, an unfitted model like "
                 "the one behind it. n_references=0 does without."
@@ -131,6 +153,12 @@ def what_to_train(
                 "parameters that the search found, and do not search again"
             )
     check_trainable(estimator, fit_params)
+    of_numbers = outputs is not None and outputs.of_numbers
+    if hasattr(estimator, "fit") and predicts_numbers(estimator) != of_numbers:
+        kind = "regressor" if of_numbers else "classifier"
+        raise ValueError(
+            f"estimator must be a {kind}, as the model is; got {type(estimator).__name__}."
+        )
     return estimator, note
 
 

@@ -15,11 +15,14 @@ from .._records._dtypes import asked_with, same_dtypes, united
 from .._records._index import bearing_index, in_order_of
 from .._records._labels import kind_of_labels
 from .._records._rows import concat_rows, has_entries, n_rows, take_rows
+from .._records._targets import is_constant
 from ._people import people_of
 from ._repeats import Repeats, find_repeats
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..access import TrueValueAccess
 
 
 @dataclass
@@ -103,6 +106,15 @@ class Pool:
         taken = take_rows(values, place)
         return taken.reset_index(drop=True) if hasattr(taken, "iloc") else taken
 
+    def true_values(self, rows: Any = slice(None)) -> dict[str, np.ndarray]:
+        """Return what is true of records: "label", or "label_0", ... of several outputs."""
+        if not self.labelled:
+            return {}
+        y = self.y[rows]
+        if y.ndim == 1:
+            return {"label": y}
+        return {f"label_{j}": np.array(column.tolist()) for j, column in enumerate(y.T)}
+
     def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         return {name: values[rows] for name, values in self.sliced.items()}
 
@@ -116,13 +128,15 @@ def make_pool(
     *,
     labelled: bool = True,
     groups: Any = None,
+    outputs: TrueValueAccess | None = None,
 ) -> Pool:
+    as_truth = outputs and outputs.as_truth
     tables: Any = []
     labels = []
     for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
         if labelled:
-            X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}")
-            y = own_labels(target, y, f"y_{suffix}")
+            X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}", as_truth)
+            y = own_labels(target, y, f"y_{suffix}") if as_truth is None else y
         else:
             X, y = without_labels(given, f"X_{suffix}")
         check_features(target, X, f"X_{suffix}")
@@ -132,10 +146,17 @@ def make_pool(
     given = tables[0], tables[1]
     indexed = bearing_index(X_train, y_train), bearing_index(X_test, y_test)
     tables = united(*given, "X_train", "X_test")
-    if labelled and len(np.unique(labels[0])) < 2:
+    if labels[0].shape[1:] != labels[1].shape[1:]:
         raise ValueError(
-            f"y_train holds one class only, {labels[0].tolist()[0]!r}: nothing was learned that "
-            "could be told apart."
+            "y_train and y_test must have as many outputs each, got shapes "
+            f"{labels[0].shape} and {labels[1].shape}."
+        )
+    if labelled and is_constant(labels[0]):
+        only = repr(labels[0].tolist()[0])
+        raise ValueError(
+            f"y_train holds one class only, {only}: nothing was learned that could be told apart."
+            if as_truth is None
+            else f"y_train is {only} for all records: nothing was learned."
         )
     n_train, n_test = len(labels[0]), len(labels[1])
     people, names = None, np.empty(0)

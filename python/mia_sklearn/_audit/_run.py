@@ -10,10 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.metrics import mean_absolute_error, r2_score
 
+from .._models._targets import class_indices
 from .._process._progress import enter
 from .._records._groups import Grouping
 from .._records._rows import take_rows
+from ..access import AskedRecords, TrueValueAccess
 from ._plan import Plan
 from ._pool import Pool
 
@@ -114,9 +117,28 @@ class Planned:
         return 1 + getattr(self.access, "n_queries", self.n_queries)
 
     @property
+    def outputs(self) -> TrueValueAccess | None:
+        """What a model is asked for that predicts numbers or several labels; None of others."""
+        return self.access if isinstance(self.access, TrueValueAccess) else None
+
+    @property
     def classes(self) -> np.ndarray:
-        """The target's labels; none where it is a generator."""
-        return np.asarray(self.target.classes_) if self.pool.labelled else np.empty(0)
+        """The target's labels; none of generators, regressors, and of several outputs."""
+        one = self.pool.labelled and self.outputs is None
+        return np.asarray(self.target.classes_) if one else np.empty(0)
+
+    @cached_property
+    def asked_records(self) -> AskedRecords:
+        """The audited records, as the target is asked about them."""
+        if self.outputs is not None:
+            known = self.pool.y[np.concatenate([self.plan.audited, self.plan.core])]
+            of_each = self.outputs.classes_of(known)
+            return AskedRecords(
+                self.X, self.outputs.coded(self.y, of_each), self.classes, output_classes=of_each
+            )
+        y = self.y
+        labels = class_indices(self.target, y) if self.pool.labelled else y
+        return AskedRecords(self.X, labels, self.classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,13 +170,34 @@ class Asked(Planned):
     def accuracy(self, member: bool) -> float | None:
         """Return how often the target is right on audited members, or on non-members.
 
-        None where it does not predict.
+        Of several outputs, on average over them. None where it does not predict, or numbers.
         """
+        if self.outputs is not None:
+            if self.outputs.of_numbers:
+                return None
+            labels = self.asked_records.labels
+            same = self.outputs.predicted(self.answers, labels) == labels
+            return float(same[self.member == member].mean())
         predicted = predicted_classes(self.answers, self.access)
         if predicted is None:
             return None
         right = self.classes[predicted] == self.y
         return float(right[self.member == member].mean())
+
+    def fit_of_numbers(self, member: bool) -> dict[str, float] | None:
+        """Return R2 and mean absolute error of a regressor on audited members, or non-members.
+
+        On average over its outputs, as scikit-learn has them. None of all other models.
+        """
+        if self.outputs is None or not self.outputs.of_numbers:
+            return None
+        side = self.member == member
+        true = self.asked_records.labels[side]
+        predicted = self.outputs.predicted(self.answers[side], true)
+        return {
+            "r2": float(r2_score(true, predicted)) if len(true) > 1 else float("nan"),
+            "mae": float(mean_absolute_error(true, predicted)),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,10 +67,11 @@ def _column(name: Any, pool: Any) -> Any:
     columns = column_names(pool.X)
     if name in columns:
         return column_of(pool.X, name)
-    if name == "label" and pool.labelled:
-        return pool.y
+    labels = pool.true_values()
+    if name in labels:
+        return labels[name]
     available = [
-        *(["label"] if pool.labelled else []),
+        *labels,
         *map(str, columns),
     ]
     raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,16 +54,15 @@ def depends_on_call(planned: Planned, answers: np.ndarray) -> str:
     needed = planned.n_queries * len(planned.y)
     if left is not None and left < needed + 2 * len(rows):
         return ""
-    before = _signal(planned, answers[rows], rows)
-    again = _ask_again(planned, rows)
-    if before is None or again is None:
+    signal = _signal_of(planned, answers[rows], rows)
+    if signal is None:
         return ""
+    before, again = signal(answers[rows]), signal(_ask_again(planned, rows))
     change = again - before
     differs = float((np.abs(change) > _ROUNDING).mean())
     if differs <= _SHARE:
         return ""
-    once_more = _ask_again(planned, rows)
-    assert once_more is not None
+    once_more = signal(_ask_again(planned, rows))
     asked = f"Asked again about {len(rows):,} records, members and others in one call, "
     if (np.abs(once_more - again) <= _ROUNDING).all():
         return (
@@ -78,26 +78,35 @@ def depends_on_call(planned: Planned, answers: np.ndarray) -> str:
     return ""
 
 
-def _ask_again(planned: Planned, rows: np.ndarray) -> np.ndarray | None:
+def _ask_again(planned: Planned, rows: np.ndarray) -> np.ndarray:
+    """Return the target's answers to some of the audited records, asked in one call."""
+    if planned.outputs is not None:
+        question = planned.outputs.question(planned.asked_records, planned.seed)
+        return question.ask(planned.target, rows, planned.seed)
     X = take_rows(planned.X, rows)
     if planned.access is None:
-        return _signal(planned, log_posteriors(planned.target, X), rows)
-    predicted = class_indices(planned.target, predicted_labels(planned.target, X))
-    return _right(planned, predicted, rows)
+        return log_posteriors(planned.target, X)
+    found = class_indices(planned.target, predicted_labels(planned.target, X))
+    return np.stack([found, found], axis=1)
 
 
-def _signal(planned: Planned, answers: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+def _signal_of(
+    planned: Planned, answers: np.ndarray, rows: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray] | None:
     """Return what attacks read from answers; None where they tell nothing of single records."""
+    labels = planned.asked_records.labels[rows]
+    if planned.outputs is not None:
+        unknown = np.full((1, len(rows)), np.nan)
+        scale = planned.outputs.scale(answers[None], unknown)
+        return lambda given: np.clip(scale.phi(given, labels), -_LARGEST, _LARGEST)
     if planned.access is not None:
-        predicted = predicted_classes(answers, planned.access)
-        return None if predicted is None else _right(planned, predicted, rows)
-    labels = class_indices(planned.target, planned.y[rows])
-    phi = rescaled_logit(answers.astype(np.float64), labels, smoothing=1e-12)
-    return np.clip(phi, -_LARGEST, _LARGEST)
-
-
-def _right(planned: Planned, predicted: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return (planned.classes[predicted] == planned.y[rows]).astype(np.float64)
+        access = planned.access
+        if predicted_classes(answers, access) is None:
+            return None
+        return lambda given: (predicted_classes(given, access) == labels).astype(np.float64)
+    return lambda given: np.clip(
+        rescaled_logit(given.astype(np.float64), labels, smoothing=1e-12), -_LARGEST, _LARGEST
+    )
 
 
 def _more_than_noise(answers: list[np.ndarray], member: np.ndarray) -> bool:

@@ -25,7 +25,7 @@ from .._process._printable import in_words
 from .._process._progress import steps
 from .._records._labels import labels_like
 from .._records._rows import take_rows
-from ..access import AskedRecords, BaseAccess
+from ..access import BaseAccess
 from ..metrics import Estimate
 from ..references import ReferenceModels
 from ..references._sampling import is_stratified
@@ -69,17 +69,20 @@ def ask(
         Passed to `ReferenceModels`.
     """
     agreement, doubt, unsteady, references = None, "", "", None
-    if planned.access is None:
+    if planned.access is None or planned.outputs is not None:
         # Before any reference is trained; another access may ask all models what depends on them.
         with planned.timed("target"):
-            answers, agreement = _ask_posteriors(planned)
+            if planned.outputs is None:
+                answers, agreement = _ask_posteriors(planned)
+            else:
+                answers = _ask_outputs(planned, planned.outputs)
             unsteady = depends_on_call(planned, answers)
     if n_references:
         with planned.timed("references"):
             references = _train_references(
                 planned, fit_params, n_models=n_references, n_queries=planned.n_queries, **options
             )
-    if planned.access is not None:
+    if planned.access is not None and planned.outputs is None:
         with planned.timed("target"):
             answers, doubt = _ask_signal(planned, planned.access, references)
             if planned.pool.labelled:
@@ -126,6 +129,18 @@ def _ask_posteriors(planned: Planned) -> tuple[np.ndarray, Agreement | None]:
     return log_proba, agreement_with_predict(planned.target, planned.X, log_proba, sample)
 
 
+def _ask_outputs(planned: Planned, access: BaseAccess) -> np.ndarray:
+    """Return what the target predicts, of the audited records."""
+    question = access.question(planned.asked_records, planned.seed)
+    answers = []
+    for name, side in (("X_train", planned.member), ("X_test", ~planned.member)):
+        try:
+            answers.append(question.ask(planned.target, np.flatnonzero(side), planned.seed))
+        except Exception as error:
+            raise ValueError(f"The model could not answer {name}: {in_words(error)}") from error
+    return np.concatenate(answers)
+
+
 def answers_to(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
     """Return a target's log-posteriors on two tables; an error names the table."""
     answers = []
@@ -154,10 +169,7 @@ def _ask_signal(
     rows = np.arange(len(planned.y))
     if references is not None:
         return ask_as_references(planned.target, references, rows)
-    y = planned.y
-    labels = class_indices(planned.target, y) if planned.pool.labelled else y
-    records = AskedRecords(planned.X, labels, planned.classes)
-    return ask_target(access, planned.target, records, rows, planned.seed)
+    return ask_target(access, planned.target, planned.asked_records, rows, planned.seed)
 
 
 def _train_references(
@@ -171,10 +183,12 @@ def _train_references(
     params = {
         name: in_pool_order(name, value, pool, order) for name, value in (fit_params or {}).items()
     }
+    # Of one label per record; what is true otherwise has no classes to draw within.
+    one = pool.labelled and run.outputs is None
     references = ReferenceModels(
         run.trainable,
         train_size=plan.n_trained,
-        stratify=pool.labelled and pool.people is None and is_stratified(run.member, run.y),
+        stratify=one and pool.people is None and is_stratified(run.member, run.y),
         signal=run.access,
         **options,
     )
@@ -183,7 +197,7 @@ def _train_references(
         labels_like(run.y, pool.kind_of_labels, run.X) if pool.labelled else None,
         core=core,
         fit_params=params or None,
-        classes=run.classes if pool.labelled else None,
+        classes=run.classes if one else None,
         groups=None if pool.people is None else pool.people[order],
     )
 
@@ -195,14 +209,15 @@ def _attack(
     for attack in run.attacks.values():
         if "random_state" in attack.get_params(deep=False) and attack.random_state is None:
             attack.set_params(random_state=run.seed)
-    refs, y = run.references, run.y
+    refs = run.references
     scores: dict[str, np.ndarray] = {}
     outside = {name: a for name, a in run.attacks.items() if not looks_inside(a)}
     if refs is None:
         # Without references only the order of the scores is used, which no fit alters.
-        labels = class_indices(run.target, y) if run.pool.labelled else y
         people = run.units.of_row if run.of_people else None
-        observations = lay_alone(run.answers, labels, len(run.classes), run.access)
+        observations = lay_alone(
+            run.answers, run.asked_records.labels, len(run.classes), run.access
+        )
         observations = with_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
@@ -210,7 +225,7 @@ def _attack(
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
     table = ReferenceTable(refs, **extras)
-    rows = np.arange(len(y))
+    rows = np.arange(len(run.y))
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
     observations = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
     shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
@@ -277,7 +292,8 @@ def _vulnerable(run: Asked) -> tuple[VulnerableRecords | None, np.ndarray | None
     None unless an attack marks vulnerable records.
     """
     wanted = any(attack._marks_vulnerable for attack in run.attacks.values())
-    if run.references is None or run.access is not None or not wanted or run.of_people:
+    comparable = run.access is None or run.outputs is not None
+    if run.references is None or not comparable or not wanted or run.of_people:
         return None, None
     features = run.references.features_[: len(run.y)]
     # Where all references answer all classes alike there is no direction to compare.

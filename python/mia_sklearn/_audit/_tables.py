@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._models._counted import CountedFunction
 from .._models._describe import describe
-from .._models._targets import FunctionTarget
 from .._observations._inside_columns import looks_inside
 from .._records._digests import row_digests
 from .._version import __version__
@@ -169,8 +169,7 @@ def _who(run: Run, audited: np.ndarray) -> dict[str, Any]:
 
     # With its dtype given, or pandas would make another of objects.
     index = pd.Series(pool.index.to_numpy()[audited], dtype=pool.index.dtype)
-    label = {"label": run.y} if pool.labelled else {}
-    return {"row": pool.origin[audited], "index": index, **label}
+    return {"row": pool.origin[audited], "index": index, **run.pool.true_values(audited)}
 
 
 def _what_p_values_reach(run: Run) -> dict[str, Any]:
@@ -223,6 +222,9 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
     accuracies = run.accuracy(member=True), run.accuracy(member=False)
     if None not in accuracies:
         info["target_train_accuracy"], info["target_test_accuracy"] = accuracies
+    for side, member in (("train", True), ("test", False)):
+        fit = run.fit_of_numbers(member) or {}
+        info |= {f"target_{side}_{measure}": value for measure, value in fit.items()}
     if run.access is not None:
         info["asked_for"] = describe(run.access)
     info["digests"] = run.pool.digests | ({} if refs is None else {"references": _digest_of(refs)})
@@ -234,7 +236,9 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
             "stratified": refs.stratify,
         }
         info |= _what_p_values_reach(run)
-        if refs.scale_ is not None:
+        if run.outputs is not None:
+            info["answers_are"] = refs.scale_.text
+        elif refs.scale_ is not None:
             info["smoothing"] = refs.smoothing_
             if refs.scale_.power != 1 or refs.scale_.knots:
                 info["answers_are"] = refs.scale_.text
@@ -277,7 +281,7 @@ def _digest_of_records(run: Run) -> str:
 
 def _name(target: Any) -> str:
     """Return what a person would call the model: its class, and what it wraps."""
-    if isinstance(target, FunctionTarget):
+    if isinstance(target, CountedFunction):
         return getattr(target.function, "__name__", "function")
     target = getattr(target, "source", None) or target
     name = type(target).__name__

@@ -14,7 +14,7 @@ from ._answers import predicted_labels
 from ._random import seeded_within
 from ._trainable import configured, unfitted
 
-__all__ = ["constant", "fit_afresh"]
+__all__ = ["constant", "fit_afresh", "fit_copy"]
 
 
 def fit_afresh(
@@ -38,13 +38,13 @@ def fit_afresh(
     if len(seen) == 1 and n_classes > 1:
         return constant(X, y)
     try:
-        return _fit(estimator, X, labels_like(y, kind, X), params, seed)
+        return fit_copy(estimator, X, labels_like(y, kind, X), params, seed)
     except ValueError:
         if seen.dtype.kind not in "iu" or np.array_equal(seen, np.arange(len(seen))):
             raise
         # XGBoost wants the labels 0, 1, ... and refuses training sets that lack one of them.
         X, _, params = draw()
-        return _Renamed(_fit(estimator, X, labels_like(codes, kind, X), params, seed), seen)
+        return _Renamed(fit_copy(estimator, X, labels_like(codes, kind, X), params, seed), seen)
 
 
 def constant(X: Any, y: np.ndarray) -> Any:
@@ -52,7 +52,8 @@ def constant(X: Any, y: np.ndarray) -> Any:
     return DummyClassifier(strategy="most_frequent").fit(take_rows(X, [0]), y[:1])
 
 
-def _fit(estimator: Any, X: Any, y: Any, params: dict[str, Any], seed: int | None) -> Any:
+def fit_copy(estimator: Any, X: Any, y: Any, params: dict[str, Any], seed: int | None) -> Any:
+    """Return a copy of an estimator trained on records; a `seed` is as in `fit_afresh`."""
     with seeded_within(estimator, seed):
         model = unfitted(estimator) if seed is None else configured(estimator, seed)
         return model.fit(X, y, **params)

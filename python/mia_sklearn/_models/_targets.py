@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from .._records._index import in_order_asked, row_labels
 from .._records._rows import n_rows, positions
 from ._answers import as_columns
 from ._backend import backend_of
+from ._counted import CountedFunction
 from ._kinds import booster_library, is_module, kind_of_estimator, last_step, may_classify
 
 # What to do about a model with labels of several kinds.
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 
-class FunctionTarget:
+class FunctionTarget(CountedFunction):
     """A function `X -> posteriors`, or `X -> labels`, as a target, with its queries counted.
 
     Parameters
@@ -86,17 +86,10 @@ class FunctionTarget:
             raise ValueError(
                 "A plain function needs classes=: the labels, in the order of its columns."
             )
-        if query_budget is not None and query_budget < 1:
-            raise ValueError(f"query_budget must be at least 1, got {query_budget!r}.")
-        self.function = function
+        super().__init__(function, query_budget)
         self.classes_ = np.asarray(classes)
         if self.classes_.ndim != 1 or len(np.unique(self.classes_)) != len(self.classes_):
             raise ValueError("classes must be a list of different labels.")
-        self.query_budget = query_budget
-        self.n_queries_ = 0
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Ask the function about records, within the budget.
@@ -146,13 +139,6 @@ class FunctionTarget:
             )
         return labels
 
-    def _answers(self, X: Any) -> Any:
-        self.check_budget(n_rows(X))
-        self.n_queries_ += n_rows(X)
-        # The function may sort what it is given.
-        labels = row_labels(X)
-        return in_order_asked("The function", self.function(X), labels)
-
     def _are_labels(self, answers: Any, n: int) -> bool:
         """Tell labels from the second class's posteriors, numbers between 0 and 1."""
         if hasattr(answers, "detach"):
@@ -181,30 +167,6 @@ class FunctionTarget:
                 f"one column per class: ({n}, {len(self.classes_)})."
             )
         return posteriors
-
-    @property
-    def queries_left(self) -> int | None:
-        return None if self.query_budget is None else self.query_budget - self.n_queries_
-
-    def check_budget(self, n: int) -> None:
-        """Raise if more queries would go over the budget.
-
-        Parameters
-        ----------
-        n : int
-            How many more.
-
-        Raises
-        ------
-        ValueError
-            If they would.
-        """
-        if self.query_budget is not None and self.n_queries_ + n > self.query_budget:
-            raise ValueError(
-                f"query_budget allows {self.query_budget} queries; {self.n_queries_} were made "
-                f"and {n} more are needed. Raise query_budget, or audit fewer records "
-                "(max_records=)."
-            )
 
 
 def as_target(

@@ -16,6 +16,7 @@ from ._early_stopping import check_early_stopping
 from ._fitted_before import check_starts_anew, check_unfitted
 from ._kinds import is_generator, last_step, may_classify, nested
 from ._lost_parameters import check_parameters
+from ._predictors import predicts_numbers
 from ._side_effects import without_side_effects
 
 __all__ = ["check_fit_takes", "check_trainable", "configured", "prefers_threads", "unfitted"]
@@ -132,7 +133,7 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
     if not hasattr(estimator, "fit"):
         if not callable(estimator):
             raise ValueError(
-                "estimator must be a classifier or a function (X, y, seed) that returns a "
+                "estimator must be a model or a function (X, y, seed) that returns a "
                 f"fitted one, got {type(estimator).__name__}."
             )
         if fit_params:
@@ -144,11 +145,11 @@ def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:
     # A defense that lacks a part has no tags, and cannot be cloned, to look at.
     getattr(estimator, "check_parts", lambda: None)()
     if not hasattr(estimator, "get_params") or not (
-        may_classify(estimator) or is_generator(estimator)
+        may_classify(estimator) or predicts_numbers(estimator) or is_generator(estimator)
     ):
         raise ValueError(
-            "estimator must be a classifier with fit, predict and get_params (or a generator with "
-            f"sample or score_samples), got {type(estimator).__name__}."
+            "estimator must be a classifier or regressor with fit, predict and get_params (or a "
+            f"generator with sample or score_samples), got {type(estimator).__name__}."
         )
     check_fit_takes(estimator, fit_params or {})
     check_starts_anew(fit_params or {})

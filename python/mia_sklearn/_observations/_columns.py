@@ -39,6 +39,9 @@ _GROUPS = {
     "edge": re.compile(r"edge"),
     # The same signal of several rounds of training, in the order of the rounds.
     "round_logit": re.compile(r"logit@(\d+)"),
+    # True values of records that have no class, and what the target predicts of them.
+    "target": re.compile(r"target_(\d+)"),
+    "prediction": re.compile(r"prediction_(\d+)"),
     # The record itself.
     "feature": re.compile(r"feature_(\d+)"),
     "round_proba": re.compile(r"proba_\d+@\d+"),
@@ -59,6 +62,8 @@ _HOW_TO_GET = {
     "grad_norm": 'observe(model, X, y, view="white-box")',
     "activation": 'observe(model, X, y, view="white-box")',
     "gradient": 'observe(model, X, y, view="white-box")',
+    "target": "observe(regressor, X, y)",
+    "prediction": "observe(regressor, X, y)",
     "edge": 'observe(model, X, y, view="white-box") of a support vector machine',
     "feature": "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
     "round_logit": "FederatedTraining(..., observers=[GlobalObserver(X, y)])",
@@ -142,8 +147,11 @@ def group_values(codes: np.ndarray, acting: int = -1) -> np.ndarray:
     return np.column_stack([codes, np.full(len(codes), acting)])
 
 
-def answer_columns(n_classes: int, access: BaseAccess | None) -> list[str]:
+def answer_columns(n_classes: int, access: BaseAccess | None, labels: np.ndarray) -> list[str]:
     """Return the columns of a target's own answer; generators have no classes."""
+    if access is not None and access.sees_targets:
+        outputs = range(labels.shape[1])
+        return [*(f"{kind}_{j}" for kind in ("target", "prediction") for j in outputs), "logit"]
     names = ["label"] if n_classes else []
     if access is None or access.sees_labels:
         names += [f"proba_{c}" for c in range(n_classes)]
@@ -160,9 +168,12 @@ def fill_answers(
     """Write what a model answered into `target`, the columns of the answer.
 
     `answers` are log-posteriors of shape (n_rows, n_classes), or what the access asks for; `labels`
-    are positions of the true classes.
+    are positions of the true classes, or true values.
     """
     target[:, -1] = signal
+    if access is not None and access.sees_targets:
+        target[:, :-1] = np.hstack([labels, access.predicted(answers, labels)])
+        return
     if target.shape[1] > 1:
         target[:, 0] = labels
     if access is None:

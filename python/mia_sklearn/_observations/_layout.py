@@ -8,7 +8,7 @@ import numpy as np
 
 from .._records._frames import as_frame
 from .._records._groups import group_codes
-from ..access import BaseAccess
+from ..access import BaseAccess, TrueValueAccess
 from ..signals import rescaled_logit
 from ._columns import GROUP_COLUMNS, answer_columns, fill_answers, group_values
 from ._reference_table import ReferenceTable
@@ -53,9 +53,13 @@ def lay_alone(
     """Return a target's answers, log-posteriors or what an access asks for, as observations."""
     import pandas as pd
 
-    names = answer_columns(n_classes, access)
+    names = answer_columns(n_classes, access, labels)
     values = np.empty((len(labels), len(names)), dtype=np.float32)
-    signal = rescaled_logit(answers, labels, _SMOOTHING) if access is None else answers[:, 0]
+    if isinstance(access, TrueValueAccess):
+        unknown = np.full((1, len(answers)), np.nan)
+        signal = access.scale(answers[None], unknown).phi(answers, labels)
+    else:
+        signal = rescaled_logit(answers, labels, _SMOOTHING) if access is None else answers[:, 0]
     fill_answers(values, answers, signal, labels, access)
     return as_frame(values, names, pd.RangeIndex(len(labels), name="row"))
 

@@ -43,6 +43,11 @@ class ReferenceTable:
                 raise ValueError(
                     "neighbors= needs references trained on the pool itself, not on a population."
                 )
+            if references.access_ is not None and references.access_.sees_targets:
+                raise ValueError(
+                    "neighbors= compares records of one class, and these models answer numbers or "
+                    "several labels: leave it out."
+                )
             self.neighborhood = Neighborhood(references.X_, references.labels_, neighbors)
         # With a population the pool's records are out of every model: blocks do not part them.
         self.fixed_slots = bool(references.n_blocks_) and not references.n_population_
@@ -60,7 +65,7 @@ class ReferenceTable:
         self._lost = np.isin(np.arange(references.n_models_), list(references.lost_))
         self._sums: tuple[np.ndarray, np.ndarray] | None = None
         self._widths = {
-            "answer": len(answer_columns(n_classes, references.access_)),
+            "answer": len(answer_columns(n_classes, references.access_, references.labels_)),
             "slots": self.n_out + self.n_in,
             "means": 2 * n_classes if self.many_classes else 0,
             "neighbors": len(self.neighborhood.columns()) if self.neighborhood else 0,
@@ -69,8 +74,9 @@ class ReferenceTable:
         }
 
     def columns(self) -> list[str]:
-        classes = range(len(self.references.classes_))
-        names = answer_columns(len(classes), self.references.access_)
+        refs = self.references
+        classes = range(len(refs.classes_))
+        names = answer_columns(len(classes), refs.access_, refs.labels_)
         names += [f"out_{k}" for k in range(self.n_out)] + [f"in_{k}" for k in range(self.n_in)]
         if self.many_classes:
             names += [f"{side}_mean_{c}" for side in ("out", "in") for c in classes]

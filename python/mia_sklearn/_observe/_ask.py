@@ -12,6 +12,7 @@ from .._models._kinds import is_generator
 from .._observations._neighborhood import perturbed_copies
 from .._records._rows import take_rows
 from ..access import AskedRecords, BaseAccess, choose_access
+from ..access._choice import access_of_outputs
 from ..references import ReferenceModels
 from ..signals import log_posteriors
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def asks_otherwise(model: Any, access: Any, references: ReferenceModels | None) -> bool:
     """Tell whether something other than posteriors is asked for."""
-    if access is not None or is_generator(model):
+    if access is not None or is_generator(model) or access_of_outputs(model) is not None:
         return True
     return references is not None and getattr(references, "access_", None) is not None
 
@@ -57,8 +58,7 @@ def ask_as_references(
 ) -> tuple[np.ndarray, str]:
     """Ask a target about `rows` of the references' pool what they were asked, see `ask_target`."""
     assert references.access_ is not None
-    records = AskedRecords(references.X_, references.labels_, references.classes_)
-    return ask_target(references.access_, target, records, rows, references.query_seed_)
+    return ask_target(references.access_, target, references.asked_, rows, references.query_seed_)
 
 
 def ask_target(

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._models._agreement import agreement_with_predict, some_rows
 from .._models._kinds import is_generator
+from .._models._predictors import as_predictor
 from .._models._random import random_state_of
 from .._models._targets import as_target, check_labels, class_indices
 from .._observations._edges import edge_distances, edges_shown
@@ -25,7 +26,7 @@ from .._records._checked import check_records, without_labels
 from .._records._groups import group_codes
 from .._records._index import bearing_index, in_order_of
 from .._records._rows import n_rows
-from ..access import AskedRecords, BaseAccess
+from ..access import AskedRecords, BaseAccess, TrueValueAccess
 from ..references import ReferenceModels
 from ..signals import log_posteriors
 from ._ask import _warned, agreed_access, ask_as_references, ask_copies, ask_target, asks_otherwise
@@ -225,7 +226,17 @@ def _observe_signal(
     groups: Any,
 ) -> pd.DataFrame:
     """Observe what an access asks for."""
-    if access.of_generators or is_generator(model):
+    output_classes: tuple[np.ndarray, ...] = ()
+    if isinstance(access, TrueValueAccess):
+        X, y = check_records(X, y, as_truth=access.as_truth)
+        given, query_budget = target_options
+        if given is not None:
+            raise ValueError("classes are of classifiers with one output: leave them out.")
+        target, classes = as_predictor(model, query_budget), np.empty(0)
+        known = None if references is None else references.output_classes_
+        output_classes = access.classes_of(y) if known is None else known
+        labels = access.coded(y, output_classes)
+    elif access.of_generators or is_generator(model):
         target, (X, y) = model, without_labels(X)
         classes = np.empty(0)
         labels = y
@@ -249,7 +260,7 @@ def _observe_signal(
     if neighbors:
         raise ValueError("neighbors= needs references=.")
     seed = random_state_of(random_state).randint(2**31 - 1)
-    records = AskedRecords(X, labels, classes, reference_data)
+    records = AskedRecords(X, labels, classes, reference_data, output_classes)
     answers = _warned(*ask_target(access, target, records, np.arange(len(y)), seed))
     return with_groups(lay_alone(answers, labels, len(classes), access), groups)
 

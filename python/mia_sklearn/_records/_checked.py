@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from ._rows import (
     record_shape,
     through_narwhals,
 )
+from ._targets import is_constant
 
 __all__ = [
     "Records",
@@ -62,8 +64,14 @@ class Records:
         return self.table.iloc[rows] if hasattr(self.table, "iloc") else self.table[rows]
 
 
-def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
-    """Check the tables and join them.
+def gather(
+    X: Any,
+    y: Any,
+    population: Any,
+    core: Any,
+    as_truth: Callable[[Any, str], np.ndarray] | None = None,
+) -> Records:
+    """Check the tables and join them; `as_truth` is as in `check_records`.
 
     Raises
     ------
@@ -71,7 +79,8 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
         If they do not fit together; names the argument.
     """
     labelled = y is not None
-    pool, labels = check_records(X, y, "X", "y") if labelled else without_labels(X)
+    as_truth = as_truth or as_labels
+    pool, labels = check_records(X, y, as_truth=as_truth) if labelled else without_labels(X)
     tables, targets, sizes = [pool], [labels], []
     for name, extra in (("population", population), ("core", core)):
         if extra is None:
@@ -81,7 +90,14 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
         if (labelled or is_pair) and not (is_pair and len(extra) == 2):
             raise ValueError(f"{name} must be a pair (X, y), got {type(extra).__name__}.")
         if labelled:
-            records, their_labels = check_records(extra[0], extra[1], f"{name}[0]", f"{name}[1]")
+            records, their_labels = check_records(
+                extra[0], extra[1], f"{name}[0]", f"{name}[1]", as_truth
+            )
+            if their_labels.shape[1:] != labels.shape[1:]:
+                raise ValueError(
+                    f"{name}[1] must have as many outputs as y, of shape {labels.shape}; got shape "
+                    f"{their_labels.shape}."
+                )
         else:
             records, their_labels = without_labels(extra[0] if is_pair else extra, f"{name}[0]")
         check_same_features(pool, records, "X", f"{name}[0]")
@@ -92,22 +108,34 @@ def gather(X: Any, y: Any, population: Any, core: Any) -> Records:
         sizes.append(n_rows(records))
     table = concat_rows(*tables) if len(tables) > 1 else pool
     gathered = Records(table, np.concatenate(targets), n_rows(pool), *sizes)
-    trainable = np.unique(gathered.labels[gathered.first :])
-    if labelled and len(trainable) < 2:
+    trained_on = gathered.labels[gathered.first :]
+    if labelled and is_constant(trained_on):
+        only, of_classes = trained_on[0].tolist(), as_truth is as_labels
         raise ValueError(
             "y must hold at least two classes among the records that models train on, got one "
-            f"class: {trainable.tolist()[0]!r}."
+            f"class: {only!r}."
+            if of_classes
+            else f"y is {only!r} for all records that models train on: there is nothing to learn."
         )
     return gathered
 
 
-def check_records(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> tuple[Any, np.ndarray]:
-    """Return records and labels as a table and an array, or raise naming the argument."""
+def check_records(
+    X: Any,
+    y: Any,
+    X_name: str = "X",
+    y_name: str = "y",
+    as_truth: Callable[[Any, str], np.ndarray] | None = None,
+) -> tuple[Any, np.ndarray]:
+    """Return records and labels as a table and an array, or raise naming the argument.
+
+    `as_truth` reads what is no single label for each record, see `_targets`.
+    """
     table = as_table(X, X_name)
     if y is None:
         raise ValueError(f"{y_name} is None: only generators are looked at without labels.")
     check_label_order(y_name, y, X, X_name)
-    labels = as_labels(y, y_name)
+    labels = (as_truth or as_labels)(y, y_name)
     if n_rows(table) != len(labels):
         raise ValueError(
             f"{X_name} and {y_name} must have one row per record, got {n_rows(table)} and "

@@ -23,8 +23,8 @@ def row_digests(X: Any, y: Any = None) -> np.ndarray:
     Parameters
     ----------
     X : table
-    y : array-like of shape (n_records,), default=None
-        Labels; part of the record when given.
+    y : array-like of shape (n_records,) or (n_records, n_outputs), default=None
+        Labels or true values; part of the record when given.
 
     Returns
     -------
@@ -46,7 +46,9 @@ def row_digests(X: Any, y: Any = None) -> np.ndarray:
         for column in columns:
             digests = mixed_digests(digests, _value_digests(column))
     if y is not None:
-        digests = mixed_digests(digests, _value_digests(pd.Series(np.asarray(y))))
+        y = np.asarray(y)
+        for column in [y] if y.ndim == 1 else y.T:
+            digests = mixed_digests(digests, _value_digests(pd.Series(column)))
     return digests
 
 

@@ -23,8 +23,8 @@ def labels_like(labels: np.ndarray, kind: Any, X: Any) -> Any:
 
     Parameters
     ----------
-    labels : ndarray of shape (n_records,)
-    kind : Series, frame of one column or None
+    labels : ndarray of shape (n_records,) or (n_records, n_outputs)
+    kind : Series, frame or None
         What `kind_of_labels` returns; of None labels stay an array.
     X : table of shape (n_records, ...)
 
@@ -38,6 +38,12 @@ def labels_like(labels: np.ndarray, kind: Any, X: Any) -> Any:
         return _pandas_like(labels, kind, X)
     seen = through_narwhals(kind)
     column = seen[seen.columns[0]] if hasattr(seen, "columns") else seen
+    if labels.ndim == 2:
+        columns = [
+            narwhals_series(name, values, seen[name])
+            for name, values in zip(seen.columns, labels.T, strict=True)
+        ]
+        return seen.head(0).select([]).with_columns(*columns).to_native()
     made = narwhals_series(column.name, labels, column)
     return (made.to_frame() if hasattr(seen, "columns") else made).to_native()
 
@@ -45,6 +51,9 @@ def labels_like(labels: np.ndarray, kind: Any, X: Any) -> Any:
 def _pandas_like(labels: np.ndarray, kind: Any, X: Any) -> Any:
     import pandas as pd
 
+    if labels.ndim == 2:
+        columns = [_pandas_like(values, kind.iloc[:, j], X) for j, values in enumerate(labels.T)]
+        return pd.concat(columns, axis=1)
     of_frame = is_frame(kind)
     column = kind.iloc[:, 0] if of_frame else kind
     made = pd.Series(labels, index=X.index if hasattr(X, "iloc") else None, name=column.name)

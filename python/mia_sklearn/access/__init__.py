@@ -10,6 +10,7 @@ from ._density import DensityAccess, DiscriminatorAccess
 from ._function import FunctionAccess
 from ._label import LabelAccess
 from ._sample import SampleAccess
+from ._true_values import OutputsAccess, PredictionAccess, TrueValueAccess
 
 __all__ = [
     "AskedRecords",
@@ -19,8 +20,11 @@ __all__ = [
     "DiscriminatorAccess",
     "FunctionAccess",
     "LabelAccess",
+    "OutputsAccess",
+    "PredictionAccess",
     "Question",
     "SampleAccess",
+    "TrueValueAccess",
     "choose_access",
     "observe_auxiliary",
 ]

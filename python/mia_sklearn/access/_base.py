@@ -30,12 +30,16 @@ class AskedRecords(NamedTuple):
         Labels, in the order of the columns; empty where there are none.
     reference_data : table of shape (n_others, n_features), or None
         Other records of the same kind that the attacker holds; None for the records themselves.
+    output_classes : tuple of ndarray
+        The labels of each output, of classifiers with several: `labels` are of shape (n_records,
+        n_outputs) then, as they are of regressors.
     """
 
     X: Any
     labels: np.ndarray
     classes: np.ndarray
     reference_data: Any = None
+    output_classes: tuple[np.ndarray, ...] = ()
 
 
 class Question(ABC):
@@ -44,7 +48,8 @@ class Question(ABC):
     Attributes
     ----------
     n_columns : int
-        Numbers in an answer: the signal, and where labels are seen the predicted class.
+        Numbers in an answer: the signal, and where labels are seen the predicted class; or what
+        the signal is made of.
     """
 
     n_columns: int = 1
@@ -79,6 +84,8 @@ class BaseAccess(BaseEstimator, ABC):
         What the attacker needs to see.
     sees_labels : bool
         Whether answers tell the predicted class beside the signal.
+    sees_targets : bool
+        Whether records have true values, one or several, and answers tell the predicted ones.
     of_generators : bool
         Whether it is asked of generators alone, which know no labels.
     """
@@ -86,6 +93,7 @@ class BaseAccess(BaseEstimator, ABC):
     name: ClassVar[str]
     threat_model: ClassVar[str]
     sees_labels: ClassVar[bool] = False
+    sees_targets: ClassVar[bool] = False
     of_generators: ClassVar[bool] = False
     #: Releases of a model that leave an attacker this access, where no other is named.
     releases: ClassVar[tuple[str, ...]] = ()

@@ -9,22 +9,36 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from .._models._generators import (
-    is_function,
-)
+from .._models._generators import is_function
+from .._models._kinds import is_generator
+from .._models._predictors import answers_several, predicts_numbers
 from ._base import BaseAccess
 from ._density import DensityAccess, DiscriminatorAccess
 from ._function import FunctionAccess
 from ._label import LabelAccess
 from ._sample import SampleAccess
+from ._true_values import OutputsAccess, PredictionAccess, TrueValueAccess
 
-__all__ = ["access_named", "access_released_as", "choose_access"]
+__all__ = [
+    "access_named",
+    "access_of_outputs",
+    "access_of_references",
+    "access_released_as",
+    "choose_access",
+]
 
 
 # Beginning with what tells most.
 _BY_NAME: dict[str, type[BaseAccess]] = {
     access.name: access
-    for access in (DiscriminatorAccess, DensityAccess, SampleAccess, LabelAccess)
+    for access in (
+        PredictionAccess,
+        DiscriminatorAccess,
+        DensityAccess,
+        SampleAccess,
+        LabelAccess,
+        OutputsAccess,
+    )
 }
 
 
@@ -36,6 +50,28 @@ def access_named(name: Any) -> type[BaseAccess] | None:
 def access_released_as(release: str) -> type[BaseAccess] | None:
     """Return what a release leaves an attacker to ask for; None for posteriors and more."""
     return next((kind for kind in _BY_NAME.values() if release in kind.releases), None)
+
+
+def access_of_outputs(model: Any, y: Any = None) -> TrueValueAccess | None:
+    """Return what a model is asked for that predicts numbers, or several labels; None for others.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted or not.
+    y : array-like, default=None
+        What it was, or is to be, trained on.
+    """
+    if predicts_numbers(model):
+        return PredictionAccess()
+    return OutputsAccess() if answers_several(model, y) else None
+
+
+def access_of_references(signal: Any, estimator: Any, y: Any) -> BaseAccess | None:
+    """Return what reference models are asked for; None for posteriors."""
+    if signal is not None or is_generator(estimator):
+        return choose_access(signal, estimator)
+    return access_of_outputs(estimator, y)
 
 
 def choose_access(access: Any, model: Any, options: Mapping[str, Any] | None = None) -> BaseAccess:
@@ -79,9 +115,12 @@ def choose_access(access: Any, model: Any, options: Mapping[str, Any] | None = N
 def _strongest(model: Any) -> BaseAccess:
     if is_function(model):
         return SampleAccess()
+    of_outputs = access_of_outputs(model)
+    if of_outputs is not None:
+        return of_outputs
     for kind in _BY_NAME.values():
-        if kind.sees_labels:
-            # Of a classifier that is less than posteriors.
+        if kind.sees_labels or kind.sees_targets:
+            # Less than posteriors; not asked of generators.
             continue
         access = kind()
         try:

@@ -65,7 +65,7 @@ class LiRAAttack(ByReferences):
     True
     """
 
-    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal")
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal", "predictions")
     headline: ClassVar[int | None] = 40
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

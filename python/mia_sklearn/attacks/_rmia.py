@@ -73,7 +73,7 @@ class RMIAAttack(ByReferences):
     """
 
     # Not on a signal that is no probability.
-    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels")
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "predictions")
     headline: ClassVar[int | None] = 30
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

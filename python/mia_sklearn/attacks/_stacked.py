@@ -93,7 +93,7 @@ class StackedAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("logit", "out")
-    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal")
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal", "predictions")
     # Weaker ones are fooled by what merely hides.
     headline: ClassVar[int | None] = 50
     variants: ClassVar[Mapping[str, Variant]] = {"stacked-pool": Variant({"pool_features": True})}

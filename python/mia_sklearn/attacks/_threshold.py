@@ -86,7 +86,7 @@ class ThresholdAttack(BaseAttack):
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("logit",)
-    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal")
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal", "predictions")
     # Rates follow from the order of the signal, which takes no references; only where to cut is
     # learned from some, and thresholds for each class.
     attacker_knows: ClassVar[str] = KNOWS_THE_RECORD

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._observations._shadow import shadow_observations
 from .._records._groups import Grouping
+from ..access import AskedRecords, TrueValueAccess
 from ..signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
 from ._lost import Lost, check_left, reasons
 from ._scale import PosteriorScale, choose_scale
@@ -28,10 +29,14 @@ class AnsweredModels(BaseEstimator):
         """Name the parts of the models' answers."""
         self._phi: np.ndarray | None = None
         self.log_normalizers_, self.query_outputs_ = None, None
-        self.scale_: PosteriorScale | None = None
+        self.scale_: Any = None
         if self.access_ is not None:
             # Nothing is smoothed that is no posterior.
             self.outputs_, self.smoothing_ = answers, 0.0
+            if isinstance(self.access_, TrueValueAccess):
+                trained = np.where(self.labelled_, self.membership_ > 0, np.nan)
+                self.scale_ = self.access_.scale(answers, trained)
+                _LOG.info("answers are read on this scale: %s", self.scale_.text)
             self._warn_of_constants()
             return
         n_columns, n_classes = answers.shape[-1], len(self.classes_)
@@ -68,6 +73,12 @@ class AnsweredModels(BaseEstimator):
                 "fit ReferenceModels without signal=."
             )
         kept = [model for model in range(self.n_models_) if model not in self.lost_]
+        if isinstance(self.access_, TrueValueAccess):
+            seen = [
+                self.access_.features(self.outputs_[model], self.labels_, self.scale_)
+                for model in kept
+            ]
+            return np.concatenate(seen, axis=1).astype(np.float32)
         n_records, n_classes = self.outputs_.shape[1:]
         features = np.empty((n_records, len(kept), n_classes), dtype=np.float32)
         for place, model in enumerate(kept):
@@ -79,6 +90,12 @@ class AnsweredModels(BaseEstimator):
                 own = least + self.log_normalizers_[model][:, None]
             features[:, place] = own
         return features.reshape(n_records, -1)
+
+    @property
+    def asked_(self) -> AskedRecords:
+        return AskedRecords(
+            self.X_, self.labels_, self.classes_, output_classes=self.output_classes_
+        )
 
     def phi(self) -> np.ndarray:
         """Return every model's rescaled logit, or other signal, on every record.
@@ -176,7 +193,7 @@ class AnsweredModels(BaseEstimator):
 
     def _warn_of_constants(self) -> None:
         """Warn of models that give all records the same signal."""
-        constant = [int(np.ptp(answers[:, 0]) == 0) for answers in self.outputs_]
+        constant = [int(np.ptp(phi) == 0) for phi in self.phi()]
         if sum(constant):
             warnings.warn(
                 f"{sum(constant)} of {self.n_models_} reference models give all records the same "

@@ -13,7 +13,7 @@ from .._records._groups import check_apart, group_codes
 from .._records._index import bearing_index, in_order_of, params_in_order
 from .._records._labels import kind_of_labels
 from .._records._rows import positions
-from ..access import BaseAccess
+from ..access import BaseAccess, TrueValueAccess
 from ._job import Job
 from ._training import classes_in
 
@@ -26,14 +26,24 @@ class GatheredPool(NamedTuple):
     records: Records
     #: Labels of the columns of the models' answers; none of generators.
     classes: np.ndarray
+    #: Those of each output, of classifiers with several.
+    output_classes: tuple[np.ndarray, ...]
     #: Arguments of the estimator's `fit`, in the order of the records.
     params: dict[str, Any]
     #: Whose the records of pool and population are, as positions in `group_names`.
     groups: np.ndarray | None
     group_names: np.ndarray | None
     unlabelled: bool
+    #: What models that predict numbers, or several labels, are asked for; None of others.
+    outputs: TrueValueAccess | None
     #: An empty column as that of `y`; None where it is no Series or frame.
     kind_of_labels: Any
+
+    def coded(self, labels: np.ndarray) -> np.ndarray:
+        """Return labels as positions of classes; true values as numbers, one row per record."""
+        if self.outputs is not None:
+            return self.outputs.coded(labels, self.output_classes)
+        return labels if self.unlabelled else positions(labels, self.classes)
 
     def job(self, estimator: Any, access: BaseAccess | None) -> Job:
         """Return what all models share that are trained on these records."""
@@ -62,10 +72,12 @@ def gather_pool(
     classes: Any,
     groups: Any,
     stratify: bool,
+    access: BaseAccess | None = None,
 ) -> GatheredPool:
     """Check the records of a pool, a population and a core, and join them.
 
-    Parameters are as in `ReferenceModels.fit`; `given` holds `X` and `y`.
+    Parameters are as in `ReferenceModels.fit`; `given` holds `X` and `y`, and `access` is what
+    models are asked for.
 
     Raises
     ------
@@ -73,7 +85,8 @@ def gather_pool(
         If they contradict one another.
     """
     X, y = given
-    records = gather(X, y, population, core)
+    of_outputs = access if isinstance(access, TrueValueAccess) else None
+    records = gather(X, y, population, core, of_outputs and of_outputs.as_truth)
     tables = [
         part
         for part in (bearing_index(X, y), _table_of(population), _table_of(core))
@@ -91,8 +104,27 @@ def gather_pool(
             "stratify=True draws records within classes, which goes without groups and with "
             "labels only: give stratify=False."
         )
-    known = np.empty(0) if unlabelled else _classes_of(estimator, records, classes)
-    return GatheredPool(records, known, params, codes, names, unlabelled, kind_of_labels(y))
+    known = np.empty(0)
+    of_each: tuple[np.ndarray, ...] = ()
+    if of_outputs is not None:
+        if stratify or classes is not None:
+            raise ValueError(
+                "stratify and classes are of classifiers with one output: leave them out."
+            )
+        of_each = of_outputs.classes_of(records.labels)
+    elif not unlabelled:
+        known = _classes_of(estimator, records, classes)
+    return GatheredPool(
+        records,
+        known,
+        of_each,
+        params,
+        codes,
+        names,
+        unlabelled,
+        of_outputs,
+        kind_of_labels(y),
+    )
 
 
 def _classes_of(estimator: Any, records: Records, given: Any) -> np.ndarray:

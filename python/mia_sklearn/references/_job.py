@@ -70,6 +70,11 @@ class Job:
         return codes
 
     @property
+    def of_outputs(self) -> bool:
+        """Whether models learn true values, one or several, in place of classes."""
+        return self.access is not None and self.access.sees_targets
+
+    @property
     def n_records(self) -> int:
         """Records that models are asked about."""
         return n_rows(self.table) - self.n_core

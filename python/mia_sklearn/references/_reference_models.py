@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from .._models._kinds import is_generator, tags_of
+from .._models._predictors import predicts_numbers
 from .._models._random import random_state_of
 from .._models._trainable import check_trainable
 from .._observations._neighborhood import perturbed_copies
 from .._records._checked import note_features
 from .._records._digests import row_digests
-from .._records._rows import positions, take_rows
-from ..access import AskedRecords, choose_access
+from .._records._rows import take_rows
+from ..access._choice import access_of_references
 from ._answered import AnsweredModels
 from ._gathered import GatheredPool, gather_pool
 from ._job import Job
@@ -33,15 +34,15 @@ class ReferenceModels(AnsweredModels):
 
     Each model trains on a random part of the records, so that for every record there are
     models that did and models that did not train on it. All reference-based attacks read
-    nothing else. Models are dropped once they have answered; their log-posteriors stay.
+    nothing else. Models are dropped once they have answered; their answers stay: log-posteriors,
+    or what `mia_sklearn.access` asks regressors and classifiers with several outputs for.
 
     Parameters
     ----------
-    estimator : classifier, generator or callable
-        What to train: an unfitted classifier (or generator, see `signal`), cloned for each
-        model, with every nested `random_state` set from the model's own seed; or a function
-        `(X, y, seed)` that returns a fitted one (early stopping on its own validation set, for
-        example).
+    estimator : classifier, regressor, generator or callable
+        What to train: an unfitted model (of generators see `signal`), cloned for each, with every
+        nested `random_state` set from the model's own seed; or a function `(X, y, seed)` that
+        returns a fitted one (early stopping on its own validation set, for example).
     n_models : int, default=16
         Number of models, at least 2. Block sampling rounds up to whole blocks, at least two.
     sampling : {"block", "bootstrap", "disjoint"}, default="block"
@@ -51,15 +52,14 @@ class ReferenceModels(AnsweredModels):
         sampled records (core records come on top), or None for half of them. Give what the
         target trained on: models with smaller or larger training sets answer differently.
     stratify : bool, default=False
-        Draw training sets within classes, each in its share to within one record. Give True where
-        the target's was drawn so (``train_test_split(..., stratify=y)``), and only there, see
-        Notes. `audit` looks which it was.
+        Draw training sets within classes, each in its share to within one record. Give True
+        where the target's was drawn so (``train_test_split(..., stratify=y)``), and only there.
     smoothing : "auto" or float, default="auto"
         Mass added to both sides of the rescaled logit, see
         `mia_sklearn.signals.rescaled_logit`; "auto" chooses it, and the scale of the posteriors
         before, from the models' answers, see Notes.
     n_queries : int, default=0
-        Perturbed copies of each record of which every model gives posteriors too.
+        Perturbed copies of each record, of which models give posteriors too.
     n_jobs : int, default=None
         Models trained at a time, as in joblib. Each of them uses one core, so the results
         do not depend on it. `joblib.parallel_config` chooses another backend, Dask for example.
@@ -71,11 +71,10 @@ class ReferenceModels(AnsweredModels):
     signal : str, access or callable, default=None
         What models are asked for in place of posteriors, see `mia_sklearn.access`: the name of
         an access ("label" for predicted classes alone), an access, or a function of a fitted
-        model and records that returns one number per record. Needed where `estimator` is a
-        generator, which is trained without labels;
-        None chooses the strongest that it allows.
+        model and records that returns one number per record. None chooses the strongest that
+        the estimator allows.
     progress : bool, default=False
-        Show progress and the time left on standard error.
+        Show progress and the time left.
 
     Attributes
     ----------
@@ -85,6 +84,8 @@ class ReferenceModels(AnsweredModels):
         Names of the columns, where the records are a data frame with text names.
     classes_ : ndarray of shape (n_classes,)
         Labels, in the order of the columns of `outputs_`; empty where there are none.
+    output_classes_ : tuple of ndarray
+        The labels of each output, of classifiers with several; empty otherwise.
     n_models_ : int
         Number of models.
     n_blocks_ : int
@@ -103,8 +104,8 @@ class ReferenceModels(AnsweredModels):
         The rows from which attacks may learn, see Notes.
     outputs_ : ndarray of shape (n_models, n_records, n_classes), dtype float32
         Natural logarithm of the models' posteriors; minus infinity for a class that a model
-        never saw. With `signal`, what they were asked for: the signal, and where labels are
-        seen the position of the predicted class. Memory-mapped and read-only with a cache.
+        never saw. With an `access_`, what they were asked for: the signal, and where labels are
+        seen the predicted class's position; residuals. Memory-mapped, read-only with a cache.
     access_ : access or None
         What the models were asked for; None for posteriors.
     log_normalizers_ : ndarray of shape (n_models, n_records), dtype float32, or None
@@ -118,7 +119,7 @@ class ReferenceModels(AnsweredModels):
     query_seed_ : int
         The seed of the perturbed copies.
     X_ : table of shape (n_records, n_features)
-        The records, as they were given; a reference, no copy, where there is no population.
+        The records as they were given, no copy where there is no population.
     digests_ : ndarray of shape (n_records,), dtype uint64
         Digest of each record and its label.
     groups_ : ndarray of int of shape (n_records,), or None
@@ -130,20 +131,20 @@ class ReferenceModels(AnsweredModels):
         groups. See Notes.
     labels_ : ndarray of shape (n_records,)
         Column of each record's class; -1 for a label that is not in `classes_`, as records of
-        the pool may have beside a population.
+        the pool may have beside a population. Of regressors and of classifiers with several
+        outputs the true values, of shape (n_records, n_outputs).
     smoothing_ : float
         The smoothing in use.
-    scale_ : PosteriorScale or None
-        How posteriors become the rescaled logit: the `power` to which they are raised, their
-        `smoothing`, and `knots` where ranks are read. None where models are asked for something
-        else.
+    scale_ : object or None
+        How answers become the signal, see its `text`: of posteriors the `power` to which they are
+        raised, their `smoothing`, and `knots` where ranks are read. None where the answer is it.
     n_pool_, n_population_ : int
-        Number of records of the pool and of the population; records are in this order.
+        Number of records of the pool and of the population, in this order.
     train_size_ : int
         Records that each model trains on, core included; up to one fewer where the records
         do not divide evenly.
     seeds_ : ndarray of shape (n_models,)
-        The models' seeds. One that could not be trained with its own was given a second one.
+        The models' seeds.
     lost_ : dict of int to str
         Models that could not be trained, by number, and why, see Notes. Their `outputs_` are NaN,
         no row of theirs is labelled, and no attack reads them.
@@ -300,8 +301,9 @@ class ReferenceModels(AnsweredModels):
         X : table of shape (n_pool, n_features)
             The records under audit: an array, a data frame (of pandas, Polars, pyarrow), a sparse
             matrix, or a list, Series or array of texts. Models get copies of its rows.
-        y : array-like of shape (n_pool,)
-            Their labels; generators are trained without. Of a Series estimators get one too.
+        y : array-like of shape (n_pool,) or (n_pool, n_outputs)
+            Their labels, or numbers; generators are trained without. Estimators get it in the
+            kind of column that it has.
         population : tuple (X, y), default=None
             Other records of the same kind, on which alone the models train. For generators a
             table alone.
@@ -337,18 +339,17 @@ class ReferenceModels(AnsweredModels):
         check_trainable(self.estimator, fit_params)
         self._check_parameters()
         store = None if self.cache is None else ArrayStore(self.cache)
-        generates = is_generator(self.estimator)
-        asked_other = generates or self.signal is not None
-        self.access_ = choose_access(self.signal, self.estimator) if asked_other else None
+        self.access_ = access_of_references(self.signal, self.estimator, y)
         pool = gather_pool(
             self.estimator,
-            (X, None if generates else y),
+            (X, None if is_generator(self.estimator) else y),
             population,
             core,
             fit_params=fit_params,
             classes=classes,
             groups=groups,
             stratify=self.stratify,
+            access=self.access_,
         )
         self._note(pool)
         job = pool.job(self.estimator, self.access_)
@@ -377,7 +378,8 @@ class ReferenceModels(AnsweredModels):
         self.classes_ = pool.classes
         self.X_ = records.asked
         labels = records.labels[: records.n_asked]
-        self.labels_ = labels if pool.unlabelled else positions(labels, self.classes_)
+        self.output_classes_ = pool.output_classes
+        self.labels_ = pool.coded(labels)
         self.digests_ = row_digests(self.X_, labels)
 
     def _assigned(self, pool: GatheredPool, entropy: int) -> Assignment:
@@ -409,13 +411,11 @@ class ReferenceModels(AnsweredModels):
         """Return the job with what models are asked besides the records, or in their place."""
         self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
         if self.access_ is not None:
-            asked = AskedRecords(self.X_, self.labels_, self.classes_)
-            question = self.access_.question(asked, self.query_seed_)
+            question = self.access_.question(self.asked_, self.query_seed_)
             return replace(job, question=question, question_seed=self.query_seed_)
         if self.n_queries:
-            job.copies.extend(
-                perturbed_copies(self.X_, self.labels_, self.n_queries, self.query_seed_)
-            )
+            given = self.X_, self.labels_, self.n_queries, self.query_seed_
+            job.copies.extend(perturbed_copies(*given))
         return job
 
     def __sklearn_tags__(self) -> Any:
@@ -435,15 +435,15 @@ class ReferenceModels(AnsweredModels):
             raise ValueError(f"n_models must be at least 2, got {self.n_models!r}.")
         if self.n_queries < 0:
             raise ValueError(f"n_queries must be at least 0, got {self.n_queries!r}.")
-        if self.n_queries and (self.signal is not None or is_generator(self.estimator)):
+        asks_other = self.signal is not None or is_generator(self.estimator)
+        if self.n_queries and (asks_other or predicts_numbers(self.estimator)):
             raise ValueError(
                 "n_queries asks for posteriors of perturbed copies, and models are asked for "
                 "another signal: give n_queries=0."
             )
         if self.sampling not in SAMPLINGS:
-            raise ValueError(
-                f"Unknown sampling {self.sampling!r}; choose one of {', '.join(SAMPLINGS)}."
-            )
+            known = ", ".join(SAMPLINGS)
+            raise ValueError(f"Unknown sampling {self.sampling!r}; choose one of {known}.")
         if self.smoothing != "auto" and not self.smoothing >= 0:
             raise ValueError(
                 f"smoothing must be 'auto' or a number of at least 0, got {self.smoothing!r}."

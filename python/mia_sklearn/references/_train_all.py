@@ -89,7 +89,7 @@ class _Run:
 
     def train(self, models: Sequence[int]) -> None:
         """Train models: networks that can be as one, all others one by one."""
-        backend = backend_of(self.job.estimator)
+        backend = None if self.job.of_outputs else backend_of(self.job.estimator)
         if backend is not None and models:
             reason = self._train_as_one(backend, models)
             if reason is None:

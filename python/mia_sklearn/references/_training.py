@@ -11,13 +11,14 @@ from joblib import parallel_config
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._backend import backend_of
-from .._models._fitted import constant, fit_afresh
+from .._models._fitted import constant, fit_afresh, fit_copy
 from .._models._kinds import is_net
 from .._models._random import seeded_within
 from .._models._trainable import configured
 from .._process._parallel import end_with_parent
 from .._process._printable import told
 from .._process._terminal import guarded
+from .._records._labels import labels_like
 from .._records._rows import chunks, n_rows, take_params, take_rows
 from ..signals import log_posteriors
 from ._job import Job
@@ -78,14 +79,18 @@ def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
     if job.unlabelled:
         X, _, params = draw()
         return _fit_generator(job.estimator, X, seed, params)
-    backend = backend_of(job.estimator)
+    backend = None if job.of_outputs else backend_of(job.estimator)
     if backend is not None:
         X, _, params = draw()
         net, codes = configured(job.estimator, seed), job.codes[job.first + rows]
         return backend.fit_net(net, X, codes, classes=job.classes, seed=seed, params=params)
     if not hasattr(job.estimator, "fit"):
         X, y, _ = draw()
-        return constant(X, y) if (y == y[0]).all() else job.estimator(X, y, seed)
+        one = not job.of_outputs and (y == y[0]).all()
+        return constant(X, y) if one else job.estimator(X, y, seed)
+    if job.of_outputs:
+        X, y, params = draw()
+        return fit_copy(job.estimator, X, labels_like(y, job.kind_of_labels, X), params, seed)
     return fit_afresh(job.estimator, draw, seed=seed, kind=job.kind_of_labels)
 
 

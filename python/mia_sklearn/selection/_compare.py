@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from .._audit import audit
-from .._audit._choice import Means, check_release, choose_attacks
+from .._audit._choice import RELEASES, Means, check_release, choose_attacks
 from .._audit._options import check_options, seed_of
 from .._models._answers import predicted_labels
 from .._models._describe import describe
@@ -169,7 +169,7 @@ def compare_defenses(
         n_queries=0,
         n_jobs=n_jobs,
     )
-    check_release(release)
+    check_release(release, "classifier", RELEASES)
     asked = access_released_as(release)
     access = None if asked is None else asked()
     means = Means(release, access, n_references > 0, gradients=True, edges="answers")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._models._targets import FunctionTarget
+from ..._models._counted import CountedFunction
 from ..._observations._inside_columns import looks_inside
 from ...metrics import roc_auc
 from ...references._lost import reasons
@@ -43,7 +43,7 @@ class ClassesPermuted(BaseFinder):
         order = class_order(run)
         if order is None:
             return None
-        given = isinstance(run.target, FunctionTarget) or not hasattr(run.target, "fit")
+        given = isinstance(run.target, CountedFunction) or not hasattr(run.target, "fit")
         what = "classes= seem" if given else "The labels of y_train and y_test seem"
         return self.found(
             f"{what} to be in another order",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._models._targets import FunctionTarget
+from ..._models._counted import CountedFunction
 from ...report import BaseFinder, Finding
 from ...report._counted import PERSON, capital
 from ...report._exposed import too_few_references
@@ -163,7 +163,7 @@ def _remedy(run: Run) -> str:
         general = _REMEDY_OF_GENERATORS
     else:
         general = _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
-    of_function = isinstance(run.target, FunctionTarget) or run.target is None
+    of_function = isinstance(run.target, CountedFunction) or run.target is None
     model = run.trainable if of_function else getattr(run.target, "source", None) or run.target
     own = advice_for(model)
     if not own:

@@ -1,0 +1,281 @@
+"""Models that answer numbers, or labels of several kinds at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from .._records._rows import n_rows, positions
+from ._answers import answer_of, name_of
+from ._counted import CountedFunction
+from ._kinds import is_module, kind_of_estimator, last_step
+
+__all__ = [
+    "FunctionRegressor",
+    "answers_several",
+    "as_predictor",
+    "log_posteriors_of_outputs",
+    "predicted_numbers",
+    "predicts_numbers",
+]
+
+
+class FunctionRegressor(CountedFunction):
+    """A function `X -> numbers` as a regressor under audit, with its queries counted.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a table of records, returns one number per record, or one row of numbers. Rows that
+        bear the index of the records are put into their order.
+    query_budget : int, default=None
+        Most records that may be asked about in all. Going over is an error before the query.
+
+    Attributes
+    ----------
+    n_queries_ : int
+        Records asked about so far.
+    queries_left : int or None
+        Records that may still be asked about; None without a budget.
+
+    See Also
+    --------
+    FunctionTarget : A function that returns posteriors or labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn import FunctionRegressor
+    >>> target = FunctionRegressor(lambda X: X.sum(axis=1))
+    >>> target.predict(np.ones((2, 3))).tolist(), target.n_queries_
+    ([3.0, 3.0], 2)
+    """
+
+    _estimator_type = "regressor"
+
+    def __init__(self, function: Callable[[Any], Any], *, query_budget: int | None = None) -> None:
+        if not callable(function):
+            raise ValueError(
+                f"function must take records and return numbers, got {type(function).__name__}."
+            )
+        super().__init__(function, query_budget)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Ask the function about records, within the budget.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_records,) or (n_records, n_outputs)
+
+        Raises
+        ------
+        ValueError
+            If the budget does not suffice.
+        """
+        return self._answers(X)
+
+
+def predicts_numbers(model: Any) -> bool:
+    """Tell whether a model is a regressor, as far as it says what it is."""
+    return not isinstance(model, type) and kind_of_estimator(model) == "regressor"
+
+
+def answers_several(model: Any, y: Any = None) -> bool:
+    """Tell whether a classifier has several outputs: by its classes, or by the labels.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted or not.
+    y : array-like, default=None
+        Labels that it was, or is to be, trained on.
+    """
+    if isinstance(model, type) or kind_of_estimator(model) not in ("classifier", None):
+        return False
+    if not (hasattr(model, "fit") or hasattr(model, "predict")):
+        return False
+    shape: tuple[int, ...] = getattr(y, "shape", ())
+    columns = shape[1] if len(shape) == 2 and shape[1] > 1 else 0
+    try:
+        classes = model.classes_
+    except Exception:
+        classes = None
+    if classes is None:
+        return columns > 0
+    last = last_step(model)
+    if getattr(last, "multilabel_", False) or any(map(np.ndim, classes)):
+        return True
+    # Some number the labels that are there or not, where others have two classes for each.
+    kind = getattr(getattr(last, "_label_binarizer", None), "y_type_", "")
+    return kind.startswith("multilabel")
+
+
+def as_predictor(model: Any, query_budget: int | None = None) -> Any:
+    """Return a fitted regressor, or a classifier with several outputs; a plain function wrapped.
+
+    Parameters
+    ----------
+    model, query_budget
+        As in `observe`.
+
+    Raises
+    ------
+    ValueError
+        If the model is not fitted, or does not predict.
+    """
+    if isinstance(model, type):
+        raise ValueError(f"model must be a fitted model, got the class {model.__name__}.")
+    if is_module(model):
+        raise ValueError(
+            "model is a torch module: pass mia_sklearn.FunctionRegressor of a function X -> "
+            "numbers that asks it, and estimator= an unfitted skorch regressor like it."
+        )
+    if hasattr(model, "cv_results_") and getattr(model, "refit", True) is False:
+        raise ValueError(
+            f"This {type(model).__name__} holds no model, since refit=False: train "
+            "model.estimator with model.best_params_, and pass that."
+        )
+    if not hasattr(model, "predict"):
+        if hasattr(model, "fit") or not callable(model):
+            raise ValueError(
+                "model must be fitted and have predict, or be a function X -> numbers, got "
+                f"{type(model).__name__}."
+            )
+        return FunctionRegressor(model, query_budget=query_budget)
+    if query_budget is not None:
+        raise ValueError("query_budget counts the queries of a plain function; model is not one.")
+    if hasattr(model, "fit") and (
+        hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "__sklearn_tags__")
+    ):
+        try:
+            check_is_fitted(model)
+        except NotFittedError:
+            raise
+        except (AttributeError, TypeError):
+            # A step that knows nothing of scikit-learn's tags, and so does not say.
+            pass
+    return model
+
+
+def predicted_numbers(model: Any, X: Any, n_outputs: int) -> np.ndarray:
+    """Return what a regressor predicts, one row per record and one column per output.
+
+    Raises
+    ------
+    ValueError
+        If the answer has another shape, or holds anything but finite numbers.
+    """
+    answer = answer_of(model, "predict", X)
+    if hasattr(answer, "detach"):
+        answer = answer.detach().cpu()
+    try:
+        values = np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"predict of {name_of(model)} answers with what are no numbers: {error}"
+        ) from error
+    n = n_rows(X)
+    if values.shape not in ((n, n_outputs), *(((n,),) if n_outputs == 1 else ())):
+        expected = f"({n},)" if n_outputs == 1 else f"({n}, {n_outputs})"
+        raise ValueError(
+            f"predict of {name_of(model)} answered with shape {values.shape}; expected what y "
+            f"has, {n_outputs} number{'s' * (n_outputs > 1)} per record: {expected}."
+        )
+    values = values.reshape(n, n_outputs)
+    wrong = ~np.isfinite(values).all(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"predict of {name_of(model)} answers {values[row].tolist()!r} for record {row}, which "
+            "is no finite number."
+        )
+    return values
+
+
+def log_posteriors_of_outputs(
+    model: Any, X: Any, classes: tuple[np.ndarray, ...]
+) -> list[np.ndarray]:
+    """Return the log-posteriors of each output of a classifier.
+
+    Parameters
+    ----------
+    model : fitted classifier with several outputs
+    X : table of shape (n_records, ...)
+    classes : tuple of ndarray
+        The labels of each output, in the order of the result's columns. Labels that the model
+        does not know get minus infinity.
+
+    Returns
+    -------
+    list of ndarray of shape (n_records, n_classes)
+
+    Raises
+    ------
+    ValueError
+        If the answers have another shape, or are no posteriors.
+    """
+    if not hasattr(model, "predict_proba"):
+        return _from_predicted(model, X, classes)
+    answer = answer_of(model, "predict_proba", X)
+    own = _own_classes(model, classes)
+    name = name_of(model)
+    if not isinstance(answer, list):
+        # Of labels that are there or not, the posterior that each is.
+        there = np.asarray(answer, dtype=np.float64)
+        if there.shape != (n_rows(X), len(classes)):
+            raise ValueError(
+                f"predict_proba of {name} answered with shape {there.shape}; expected one column "
+                f"for each of {len(classes)} outputs, or a list of posteriors."
+            )
+        answer = [np.stack([1 - column, column], axis=1) for column in there.T]
+    if len(answer) != len(classes):
+        raise ValueError(
+            f"predict_proba of {name} answered for {len(answer)} outputs; y has {len(classes)}."
+        )
+    found = []
+    for j, (given, mine, wanted) in enumerate(zip(answer, own, classes, strict=True)):
+        posteriors = np.asarray(given, dtype=np.float64)
+        if posteriors.shape != (n_rows(X), len(mine)) or np.isnan(posteriors).any():
+            raise ValueError(
+                f"predict_proba of {name} answered for output {j} with shape {posteriors.shape} or "
+                f"with NaN; expected ({n_rows(X)}, {len(mine)}) posteriors."
+            )
+        aligned = np.zeros((len(posteriors), len(wanted)))
+        places = positions(np.asarray(mine), wanted)
+        aligned[:, places[places >= 0]] = posteriors[:, places >= 0]
+        with np.errstate(divide="ignore"):
+            found.append(np.log(np.clip(aligned, 0.0, 1.0)))
+    return found
+
+
+def _own_classes(model: Any, classes: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """Return the labels of each output as the model knows them; [0, 1] where it has indicators."""
+    try:
+        own = model.classes_
+    except AttributeError:
+        own = ()
+    if len(own) == len(classes) and all(np.ndim(labels) for labels in own):
+        return [np.asarray(labels) for labels in own]
+    return [np.array([0, 1]) for _ in classes]
+
+
+def _from_predicted(model: Any, X: Any, classes: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    predicted = np.asarray(answer_of(model, "predict", X))
+    if predicted.shape != (n_rows(X), len(classes)):
+        raise ValueError(
+            f"predict of {name_of(model)} answered with shape {predicted.shape}; expected one "
+            f"label for each of {len(classes)} outputs."
+        )
+    found = []
+    for column, wanted in zip(predicted.T, classes, strict=True):
+        places = positions(np.array(column.tolist()), wanted)
+        found.append(np.where(places[:, None] == np.arange(len(wanted)), 0.0, -np.inf))
+    return found

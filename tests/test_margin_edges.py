@@ -17,7 +17,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import MultiOutputRegressor, RegressorChain
@@ -240,6 +240,23 @@ def test_an_audit_names_them_where_the_loss_tells_nothing(cancer):
     assert not (scores[0] > 0).any()
     seen = observe(machine, cancer[0], cancer[1], view="white-box")
     assert int((seen["edge"] < 1).sum()) == int((scores[1] > 0).sum())
+
+
+def test_regressors_are_audited_with_it():
+    (X, y), (X_test, y_test) = (records(n, 0, np.random.RandomState(n)) for n in (120, 121))
+    halves = X, y, X_test, y_test
+    machine = make_pipeline(StandardScaler(), svm.SVR(C=10))
+    for options in ({}, {"n_references": 2, "attacks": ["lira", "margin-edge"]}):
+        report = run(machine, halves, **options)
+        named = next(f for f in report.findings if f.code == "SUPPORT_VECTORS")
+        assert named.severity == "serious"
+        assert report.coverage.set_index("attack").loc["margin-edge", "status"] == "run"
+    seen = observe(machine, X, y, view="white-box")
+    scores = report.records.set_index("member")["margin-edge"]
+    assert int((seen["edge"] < 1).sum()) == int((scores[1] > 0).sum()) > 10
+    with pytest.raises(ValueError, match="shows nothing of LinearRegression: of models that"):
+        observe(LinearRegression().fit(X, y), X, y, view="white-box")
+    assert "margin-edge" not in run(LinearRegression(), halves).attacks
 
 
 def test_references_and_people_change_nothing_about_it(cancer):

@@ -77,7 +77,7 @@ class MarginEdgeAttack(BaseAttack):
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("edge",)
     attacker_knows: ClassVar[str] = KNOWS_THE_RECORD
-    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "signal")
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "predictions")
 
     _ranks_without_members: ClassVar[bool] = True
 

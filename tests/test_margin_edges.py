@@ -233,6 +233,9 @@ def test_an_audit_names_them_where_the_loss_tells_nothing(cancer):
     assert "wrongly 0 of 285 other records" in named.title
     # What names single members stands in the verdict, though its attack was fixed in advance.
     assert named.title in str(report).splitlines()[0]
+    page = report.model_card()
+    assert "Size of the leak: serious" in page
+    assert named.title in page.split("- Attacker")[0]
     quiet = next(f for f in report.findings if f.code == "NOT_SHOWN")
     assert quiet.title.startswith("The headline attack did not tell")
     scores = report.records.set_index("member")["margin-edge"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import svm
 from sklearn.calibration import CalibratedClassifierCV
@@ -288,8 +289,23 @@ def test_it_runs_where_the_release_shows_it():
         assert "SUPPORT_VECTORS" not in {finding.code for finding in report.findings}
 
 
+def test_records_of_another_dtype_lie_where_they_did():
+    X, y = records(240, 3, np.random.RandomState(0))
+    X = np.rint(1000 * X).astype(np.int64)
+    X_train, X_test = pd.DataFrame(X[:120]), pd.DataFrame(X[120:])
+    machine = svm.SVC(C=10)
+    options = {"release": "weights", "attacks": ["margin-edge"]}
+    whole, halved = (
+        run(machine, (X_train, y[:120], X_other, y[120:]), **options).records
+        for X_other in (X_test, X_test + 0.5)
+    )
+    on = [records.loc[records["member"] == 1, "margin-edge"] > 0 for records in (whole, halved)]
+    assert on[0].mean() > 0.1
+    assert on[0].tolist() == on[1].tolist()
+
+
 def test_it_is_refused_where_there_is_no_edge(cancer):
-    with pytest.raises(ValueError, match="edge of a margin, which this model does not have: SVC"):
+    with pytest.raises(ValueError, match="edge of a margin, which this model does not show: SVC"):
         run(DecisionTreeClassifier(), cancer, attacks=["margin-edge"])
     bag = BaggingClassifier(svm.SVC(), 2)
     with pytest.raises(ValueError, match='mix with others: release="weights" looks at them'):

@@ -108,6 +108,16 @@ def test_variants_are_attacks_of_their_own():
         (Means("weights", gradients=True), [*ALL, "gradient-norm"]),
         (Means("weights", with_references=False, gradients=True), ["threshold", "gradient-norm"]),
         (Means("weights"), ALL),
+        (
+            Means("posteriors", with_references=False, edges="answers"),
+            ["threshold", "margin-edge"],
+        ),
+        (Means("posteriors", edges="weights"), ALL),
+        (Means("weights", edges="weights"), [*ALL, "margin-edge"]),
+        (
+            Means("labels", LabelAccess(), edges="answers", with_references=False),
+            ["gap", "threshold"],
+        ),
         (Means("labels", LabelAccess()), ["gap", "threshold", "lira", "rmia", "stacked"]),
         (Means("labels", LabelAccess(), with_references=False), ["gap", "threshold"]),
         (Means("samples", SampleAccess()), ["threshold", "lira", "stacked"]),

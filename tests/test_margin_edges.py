@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import svm
 from sklearn.calibration import CalibratedClassifierCV
@@ -17,7 +18,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import MultiOutputRegressor, RegressorChain
@@ -233,6 +234,9 @@ def test_an_audit_names_them_where_the_loss_tells_nothing(cancer):
     assert "wrongly 0 of 285 other records" in named.title
     # What names single members stands in the verdict, though its attack was fixed in advance.
     assert named.title in str(report).splitlines()[0]
+    page = report.model_card()
+    assert "Size of the leak: serious" in page
+    assert named.title in page.split("- Attacker")[0]
     quiet = next(f for f in report.findings if f.code == "NOT_SHOWN")
     assert quiet.title.startswith("The headline attack did not tell")
     scores = report.records.set_index("member")["margin-edge"]
@@ -240,6 +244,23 @@ def test_an_audit_names_them_where_the_loss_tells_nothing(cancer):
     assert not (scores[0] > 0).any()
     seen = observe(machine, cancer[0], cancer[1], view="white-box")
     assert int((seen["edge"] < 1).sum()) == int((scores[1] > 0).sum())
+
+
+def test_regressors_are_audited_with_it():
+    (X, y), (X_test, y_test) = (records(n, 0, np.random.RandomState(n)) for n in (120, 121))
+    halves = X, y, X_test, y_test
+    machine = make_pipeline(StandardScaler(), svm.SVR(C=10))
+    for options in ({}, {"n_references": 2, "attacks": ["lira", "margin-edge"]}):
+        report = run(machine, halves, **options)
+        named = next(f for f in report.findings if f.code == "SUPPORT_VECTORS")
+        assert named.severity == "serious"
+        assert report.coverage.set_index("attack").loc["margin-edge", "status"] == "run"
+    seen = observe(machine, X, y, view="white-box")
+    scores = report.records.set_index("member")["margin-edge"]
+    assert int((seen["edge"] < 1).sum()) == int((scores[1] > 0).sum()) > 10
+    with pytest.raises(ValueError, match="shows nothing of LinearRegression: of models that"):
+        observe(LinearRegression().fit(X, y), X, y, view="white-box")
+    assert "margin-edge" not in run(LinearRegression(), halves).attacks
 
 
 def test_references_and_people_change_nothing_about_it(cancer):
@@ -268,8 +289,23 @@ def test_it_runs_where_the_release_shows_it():
         assert "SUPPORT_VECTORS" not in {finding.code for finding in report.findings}
 
 
+def test_records_of_another_dtype_lie_where_they_did():
+    X, y = records(240, 3, np.random.RandomState(0))
+    X = np.rint(1000 * X).astype(np.int64)
+    X_train, X_test = pd.DataFrame(X[:120]), pd.DataFrame(X[120:])
+    machine = svm.SVC(C=10)
+    options = {"release": "weights", "attacks": ["margin-edge"]}
+    whole, halved = (
+        run(machine, (X_train, y[:120], X_other, y[120:]), **options).records
+        for X_other in (X_test, X_test + 0.5)
+    )
+    on = [records.loc[records["member"] == 1, "margin-edge"] > 0 for records in (whole, halved)]
+    assert on[0].mean() > 0.1
+    assert on[0].tolist() == on[1].tolist()
+
+
 def test_it_is_refused_where_there_is_no_edge(cancer):
-    with pytest.raises(ValueError, match="edge of a margin, which this model does not have: SVC"):
+    with pytest.raises(ValueError, match="edge of a margin, which this model does not show: SVC"):
         run(DecisionTreeClassifier(), cancer, attacks=["margin-edge"])
     bag = BaggingClassifier(svm.SVC(), 2)
     with pytest.raises(ValueError, match='mix with others: release="weights" looks at them'):

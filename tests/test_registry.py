@@ -112,6 +112,16 @@ def test_variants_are_attacks_of_their_own():
             ["threshold", "qmia", "gradient-norm"],
         ),
         (Means("weights"), ALL),
+        (
+            Means("posteriors", with_references=False, edges="answers"),
+            ["threshold", "margin-edge"],
+        ),
+        (Means("posteriors", edges="weights"), ALL),
+        (Means("weights", edges="weights"), [*ALL, "margin-edge"]),
+        (
+            Means("labels", LabelAccess(), edges="answers", with_references=False),
+            ["gap", "threshold"],
+        ),
         (Means("labels", LabelAccess()), ["gap", "threshold", "lira", "rmia", "stacked"]),
         (Means("labels", LabelAccess(), with_references=False), ["gap", "threshold", "qmia"]),
         (Means("samples", SampleAccess()), ["threshold", "lira", "stacked"]),

@@ -293,7 +293,7 @@ def _no_edges(name: str, means: Means) -> str:
             'mix with others: release="weights" looks at them.'
         )
     return (
-        f"The attack {name!r} looks for the edge of a margin, which this model does not have: SVC, "
+        f"The attack {name!r} looks for the edge of a margin, which this model does not show: SVC, "
         "NuSVC, LinearSVC(loss='hinge'), SVR, NuSVR and LinearSVR do, alone, in Pipelines and "
         "searches, or as parts of scikit-learn's ensembles."
     )

@@ -246,7 +246,7 @@ def info_of(run: Run, title: str | None, *, quick: bool) -> dict[str, Any]:
 
 def _how_well_it_predicts(run: Run) -> dict[str, float]:
     """Return accuracy, or R2 and mean absolute error, on members and on others."""
-    found = {}
+    found: dict[str, float] = {}
     for side, member in (("train", True), ("test", False)):
         accuracy = run.accuracy(member)
         measures = run.fit_of_numbers(member) or {}

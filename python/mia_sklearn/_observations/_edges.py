@@ -254,8 +254,10 @@ def _distances(machine: Any, X: Any, y: np.ndarray) -> np.ndarray:
         # A tube without walls has its edge at 0.
         return np.abs(residual - machine.epsilon) / width
     if getattr(machine, "decision_function_shape", "ovo") != "ovo":
-        # As it was trained, by pairs.
+        # As it was trained, by pairs. One that is asked in other dtypes has a method of its own,
+        # which would ask the original.
         machine = copy(machine)
+        vars(machine).pop("decision_function", None)
         machine.decision_function_shape = "ovo"
     decision = np.asarray(answer_of(machine, "decision_function", X), dtype=np.float64)
     decision = decision.reshape(len(y), -1)

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._models._agreement import agreement_with_predict, some_rows
+from .._models._answers import name_of
 from .._models._kinds import is_generator
 from .._models._predictors import as_predictor
 from .._models._random import random_state_of
@@ -170,7 +171,8 @@ def observe(
     asks_other = asks_otherwise(model, access, references)
     if asks_other or access_options or reference_data is not None:
         access = agreed_access(access, model, references, access_options)
-        return _observe_signal(
+        inside = _edges_of_predictions(model, X, y, access) if view == "white-box" else None
+        seen = _observe_signal(
             model,
             X,
             y,
@@ -183,6 +185,7 @@ def observe(
             random_state=random_state,
             groups=groups,
         )
+        return seen if inside is None else with_inside_columns(seen, inside)
     X, y = check_records(X, y)
     target = as_target(model, classes, query_budget, X=X)
     check_labels(target, y)
@@ -221,6 +224,21 @@ def _inside(target: Any, X: Any, labels: np.ndarray, layers: Any) -> tuple[list[
     if edges_shown(target) and layers is None and not has_gradients(target):
         return ["edge"], edge_distances(target, X, labels, inside=True)[:, None]
     return white_box_columns(target, X, labels, layers=layers)
+
+
+def _edges_of_predictions(
+    model: Any, X: Any, y: Any, access: BaseAccess
+) -> tuple[list[str], np.ndarray] | None:
+    """Return the same of a model that predicts numbers; None of what is asked otherwise."""
+    if not isinstance(access, TrueValueAccess):
+        return None
+    if not edges_shown(model):
+        raise ValueError(
+            f'view="white-box" shows nothing of {name_of(model)}: of models that predict numbers '
+            "it shows the edge of the margin of support vector machines."
+        )
+    X, y = check_records(X, y, as_truth=access.as_truth)
+    return ["edge"], edge_distances(model, X, y, inside=True)[:, None]
 
 
 def _observe_signal(

@@ -71,13 +71,13 @@ class MarginEdgeAttack(BaseAttack):
     >>> member = [1, 0] * 284 + [1]
     >>> named = MarginEdgeAttack().fit(observations, member).predict(observations)
     >>> int(named[::2].sum()), int(named[1::2].sum())
-    (0, 0)
+    (54, 0)
     """
 
     threat_model: ClassVar[str] = "black-box"
     requires: ClassVar[tuple[str, ...]] = ("edge",)
     attacker_knows: ClassVar[str] = KNOWS_THE_RECORD
-    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "signal")
+    by_default: ClassVar[tuple[str, ...]] = ("posteriors", "predictions")
 
     _ranks_without_members: ClassVar[bool] = True
 

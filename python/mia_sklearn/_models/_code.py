@@ -111,7 +111,7 @@ def source_of(module: ModuleType) -> bytes:
         # A package without `__init__.py` has folders, but no file.
         files = sorted(path for folder in module.__path__ for path in Path(folder).rglob("*.py"))
     else:
-        files = [Path(module.__file__ or "")]
+        files = [Path(getattr(module, "__file__", None) or "")]
     return b"".join(path.read_bytes() for path in files if path.is_file())
 
 

@@ -228,7 +228,7 @@ def test_an_audit_names_them_where_the_loss_tells_nothing(cancer):
     machine = make_pipeline(StandardScaler(), svm.SVC(C=100))
     report = run(machine, cancer)
     assert report.attacks == ["qmia", "threshold", "margin-edge"]
-    assert report.info["headline"] == "threshold"
+    assert report.info["headline"] == "qmia"
     named = next(f for f in report.findings if f.code == "SUPPORT_VECTORS")
     assert named.severity == "serious"
     assert "wrongly 0 of 285 other records" in named.title

@@ -191,12 +191,28 @@ def observe(
     check_labels(target, y)
     if view not in ("black-box", "white-box"):
         raise ValueError(f'view must be "black-box" or "white-box", got {view!r}.')
+    if view != "white-box" and layers is not None:
+        raise ValueError('layers= are looked at with view="white-box" only.')
+    inside = None
     if view == "white-box":
         inside = _inside(target, X, class_indices(target, y), layers)
-        options = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries, "groups": groups}
-        return with_inside_columns(observe(target, X, y, references=references, **options), inside)
-    if layers is not None:
-        raise ValueError('layers= are looked at with view="white-box" only.')
+    extras = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries, "groups": groups}
+    seen = _observe_posteriors(target, X, y, references, **extras)
+    return seen if inside is None else with_inside_columns(seen, inside)
+
+
+def _observe_posteriors(
+    target: Any,
+    X: Any,
+    y: np.ndarray,
+    references: ReferenceModels | None,
+    *,
+    rows: Any,
+    neighbors: int,
+    n_queries: int,
+    groups: Any,
+) -> pd.DataFrame:
+    """Observe a classifier's posteriors."""
     if references is None:
         if neighbors or n_queries:
             raise ValueError("neighbors= and n_queries= need references=.")

@@ -160,6 +160,13 @@ def test_self_influence_of_a_forest_is_what_records_weigh_in_their_leaves():
     [
         (KNeighborsClassifier(4), 1 / 4),
         (KNeighborsClassifier(4, weights="distance"), 1),
+        (
+            make_pipeline(
+                StandardScaler().set_output(transform="pandas"),
+                KNeighborsClassifier(4, weights="distance"),
+            ),
+            1,
+        ),
         (make_pipeline(StandardScaler(), KNeighborsClassifier(5)), 1 / 5),
         (GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [8]}, cv=2), 1 / 8),
         (VotingClassifier([("a", KNeighborsClassifier(2)), ("b", KNeighborsClassifier(4))]), 3 / 8),

@@ -10,13 +10,15 @@ import numpy as np
 from scipy import sparse
 from sklearn.metrics.pairwise import pairwise_kernels
 
+from .._records._rows import n_rows, take_rows
 from ._parts import as_numbers, seen_by_last
 from ._trees import mean_share_of_leaves, share_in_boosting
 
 __all__ = ["Influence", "self_influence"]
 
-_MOST_ASKED = 1000  # of neighbours
-_WIDEST = 3000  # features of which leverages are computed
+_MOST_ASKED = 500  # of neighbours
+# Records x features^2 of which leverages are computed, and records per feature that it takes.
+_MOST_WORK, _RECORDS_PER_FEATURE = 3e9, 3
 _DEEPEST = 4
 
 
@@ -127,15 +129,15 @@ def _neighbors(model: Any, seen: Any, asked: _Asked) -> Influence:
     weights = getattr(model, "weights", "uniform")
     if callable(weights):
         raise _NotDefinedError("weights of neighbours by a function are not looked at")
-    n = seen.shape[0]
-    rows = np.random.default_rng(asked.seed).permutation(n)[:_MOST_ASKED]
+    rows = np.random.default_rng(asked.seed).permutation(n_rows(seen))[:_MOST_ASKED]
+    own_records = take_rows(seen, rows)
     by_radius = hasattr(model, "radius_neighbors") and not hasattr(model, "kneighbors")
     if weights in (None, "uniform") and not by_radius:
         return Influence(1 / model.n_neighbors, 0.0, "its own vote, one of n_neighbors")
     if by_radius:
-        distances = model.radius_neighbors(seen[rows])[0]
+        distances = model.radius_neighbors(own_records)[0]
     else:
-        distances = model.kneighbors(seen[rows])[0]
+        distances = model.kneighbors(own_records)[0]
     # By distance, those at distance zero share all of the vote.
     near = (np.sum(d == 0) if weights == "distance" else len(d) for d in distances)
     own = np.array([1 / max(1, count) for count in near])
@@ -181,9 +183,12 @@ def _linear(model: Any, seen: Any, asked: _Asked) -> Influence:
     if coef.shape[1] != values.shape[1]:
         raise _NotDefinedError(f"coefficients of {type(model).__name__} are not one per feature")
     left = np.flatnonzero(np.any(coef != 0, axis=0))
-    if len(left) > _WIDEST:
-        raise _NotDefinedError(f"leverages of more than {_WIDEST:,} features take long")
-    values = values[:, left]
+    n, work = values.shape[0], max(1, len(left)) ** 2
+    n_shown = min(n, int(_MOST_WORK / work))
+    if n_shown < min(n, _RECORDS_PER_FEATURE * len(left)):
+        raise _NotDefinedError(f"leverages of {len(left):,} features would take long")
+    rows = np.sort(np.random.default_rng(asked.seed).permutation(n)[:n_shown])
+    values = values[rows][:, left]
     values = values.toarray() if sparse.issparse(values) else values
     values = np.asarray(values, dtype=np.float64)
     intercept = getattr(model, "fit_intercept", True)
@@ -192,6 +197,8 @@ def _linear(model: Any, seen: Any, asked: _Asked) -> Influence:
     scale = asked.n_train / values.shape[0]
     own = np.zeros(values.shape[0])
     weights = _step_weights(model, coef[:, left] @ values.T)
+    # Of many classes some tell the mean.
+    weights = weights[: max(1, int(_MOST_WORK / (work * n_shown)))]
     for weight in weights:
         own += _leverages(values, weight, penalty / scale, bool(intercept))
     own = own / len(weights) / scale

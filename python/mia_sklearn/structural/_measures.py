@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._records._digests import row_digests
 from ..stats import expected_auc_of_ks, ks_distance, ks_noise_floor
 from ._influence import self_influence
 from ._rules import MEASURED_PRECISION, flagged_by_rules
@@ -100,10 +101,12 @@ def of_losses(train: Answers, test: Answers, n_train: int, n_test: int) -> Measu
     """Return the distance of the losses; `n_train` and `n_test` are how many are independent."""
     value = ks_distance(train.loss, test.loss)
     floor = ks_noise_floor(n_train, n_test)
+    n_records = len(train.loss), len(test.loss)
+    people = "" if n_records == (n_train, n_test) else f", of {n_train:,} and {n_test:,} people"
     meaning = (
-        f"Losses of {n_train:,} training and {n_test:,} other records; a threshold on the loss "
-        f"gains at most this much over guessing. Noise alone reaches {floor:.3f} in one of twenty "
-        "cases."
+        f"Losses of {n_records[0]:,} training and {n_records[1]:,} other records{people}; a "
+        f"threshold on the loss gains at most this much over guessing. Noise alone reaches "
+        f"{floor:.3f} in one of twenty cases."
     )
     if value > floor:
         meaning += (
@@ -214,7 +217,8 @@ def of_leaves(model: Any) -> list[Measure]:
 def of_answers(train: Answers) -> list[Measure]:
     """Return how many training records share their answer, and what it discloses of the class."""
     released = np.round(np.asarray(train.released, dtype=np.float64), _DIGITS) + 0.0
-    _, of_row, counts = np.unique(released, axis=0, return_inverse=True, return_counts=True)
+    answers = row_digests(released)
+    _, of_row, counts = np.unique(answers, return_inverse=True, return_counts=True)
     of_row = of_row.reshape(-1)
     share = float((counts[of_row] < _FEW).mean())
     found = [

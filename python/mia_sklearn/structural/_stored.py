@@ -13,7 +13,7 @@ from ._parts import Part, as_numbers, fitted_parts
 
 __all__ = ["Stored", "stored_records"]
 
-_LARGEST = 200_000  # rows of an attribute that are looked at
+_AT_A_TIME = 5_000_000  # numbers of which digests are made
 _MOST_ENTRIES = 1000
 _DENSE = 50_000_000
 # Rows of small whole numbers may be equal by chance; so many of them are not.
@@ -144,7 +144,7 @@ class _Known:
         """Return digests of the records and of the others, NaN where they cannot be recognised."""
         if dtype not in self._digests:
             own, others = (
-                row_digests(table.astype(np.float32) if dtype == "float32" else table)
+                _digests(table.astype(np.float32) if dtype == "float32" else table)
                 for table in (self.values, self.others)
             )
             once = np.unique(own, return_counts=True, return_index=True)
@@ -158,7 +158,7 @@ class _Known:
         best = (0, 0.0)
         for rows in self._as_rows(array):
             own, others = self.digests("float32" if rows.dtype == np.float32 else "")
-            held = row_digests(rows)
+            held = _digests(rows)
             n_found = int(np.isin(own, held).sum())
             by_chance = int(np.isin(others, held).sum())
             enough = n_found >= _FEWEST_WHOLE or (n_found and not self.is_whole)
@@ -180,7 +180,6 @@ class _Known:
             if self.width > 1 or array.dtype.kind != "f":
                 return
             array = array.reshape(-1, 1)
-        array = array[:_LARGEST]
         wide = array.shape[1] - self.width
         if wide < 0 or (self.width == 1 and wide):
             return
@@ -193,6 +192,15 @@ class _Known:
         yield array[:, : self.width]
         if wide:
             yield array[:, wide:]
+
+
+def _digests(rows: Any) -> np.ndarray:
+    """Return a digest of each row; column by column, as they are made, it is far quicker."""
+    if sparse.issparse(rows):
+        return row_digests(rows)
+    n = max(1, _AT_A_TIME // max(1, rows.shape[1]))
+    parts = [rows[start : start + n] for start in range(0, len(rows), n)]
+    return np.concatenate([row_digests(np.asfortranarray(part)) for part in parts])
 
 
 def _known(seen: Any, seed: int) -> _Known | None:
@@ -232,4 +240,5 @@ def _others(values: Any, rng: np.random.Generator) -> Any:
             columns.indices[part] = rng.choice(n, part.stop - part.start, replace=False)
         columns.has_sorted_indices = False
         return columns.tocsr()
-    return np.column_stack([rng.permutation(column) for column in values.T])
+    columns = np.ascontiguousarray(values.T)
+    return np.stack([rng.permutation(column) for column in columns]).T

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._records._rows import n_rows, take_rows
+from .._records._rows import n_rows, record_shape, take_rows
 from ._measures import (
     Answers,
     Measure,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_RECORDS", "Structure", "measure_structure", "some_of"]
 
 MOST_RECORDS = 20_000
+_MOST_NUMBERS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def measure_structure(
         Draws the records that are looked at, where there are more than 20,000.
     """
     n_train = n_rows(X)
-    rows = some_of(n_train, seed)
+    width = max(1, int(np.prod(record_shape(X)))) if hasattr(X, "shape") else 1
+    rows = some_of(n_train, seed, _MOST_NUMBERS // width)
     shown = X if len(rows) == n_train else take_rows(X, rows)
     measures = [*_of_sides(train, test, regressor=regressor, sizes=sizes)]
     inside = _inside(model)
@@ -130,11 +132,12 @@ def _of_sides(
     return [of_losses(train, test, n_train, n_test), of_gap(train, test, regressor=regressor)]
 
 
-def some_of(n: int, seed: int) -> np.ndarray:
-    """Return the positions of at most 20,000 of n records, in order."""
-    if n <= MOST_RECORDS:
+def some_of(n: int, seed: int, most: int | None = None) -> np.ndarray:
+    """Return the positions of at most 20,000 of n records, or of fewer, in order."""
+    most = MOST_RECORDS if most is None else max(1, min(most, MOST_RECORDS))
+    if n <= most:
         return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, MOST_RECORDS, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def _inside(model: Any) -> Any:

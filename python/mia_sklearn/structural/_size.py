@@ -47,7 +47,8 @@ def n_parameters(model: Any, X: Any) -> int | None:
         if found is None:
             own = getattr(each.part, "__dict__", {})
             found = sum(_entries(own.get(name)) for name in _LEARNED)
-            found += _of_module(own.get("module_"))
+            # A network of skorch's, or a torch module in a target.
+            found += _of_module(own.get("module_") or own.get("module"))
         else:
             trees |= _held(each.part)
         counted += found
@@ -73,8 +74,9 @@ def _of_booster(model: Any) -> int | None:
 
 
 def _of_module(module: Any) -> int:
-    parameters = getattr(module, "parameters", None)
-    return sum(int(each.numel()) for each in parameters()) if callable(parameters) else 0
+    if isinstance(module, type) or not hasattr(module, "parameters"):
+        return 0
+    return sum(int(each.numel()) for each in module.parameters())
 
 
 def _entries(value: Any) -> int:

@@ -144,7 +144,7 @@ def structural_risk(
         measures=structure.frame(),
         findings=_findings(structure),
         info={
-            "model": name_of(given.model),
+            "model": name_of(getattr(given.model, "source", None) or given.model),
             "release": given.release,
             "n_train": n_rows(X),
             "n_test": 0 if given.test is None else n_rows(given.test[0]),

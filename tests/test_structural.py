@@ -194,6 +194,26 @@ def test_own_weight_within_a_radius_in_boosting_and_in_margins():
     assert value(machine, X, Y, "self_influence") == pytest.approx(own)
 
 
+@pytest.mark.parametrize(
+    ("library", "kind", "options"),
+    [
+        ("xgboost", "XGBClassifier", {"max_leaves": 4, "max_depth": 0, "learning_rate": 0.5}),
+        ("lightgbm", "LGBMClassifier", {"num_leaves": 4, "learning_rate": 0.5, "verbose": -1}),
+        (
+            "catboost",
+            "CatBoostClassifier",
+            {"depth": 2, "learning_rate": 0.5, "verbose": 0, "allow_writing_files": False},
+        ),
+    ],
+)
+def test_boosters_of_other_libraries_say_how_many_leaves_they_have(library, kind, options):
+    made = getattr(pytest.importorskip(library), kind)(n_estimators=3, **options)
+    table = measured(made.fit(X, Y), X, Y)[1]
+    most = 1 - (1 - 0.5 * 4 / 240) ** 3
+    assert most / 2 <= table.loc["self_influence", "value"] <= most + 1e-12
+    assert 3 * 3 / 240 <= table.loc["parameters_per_record", "value"] <= 3 * 7 / 240
+
+
 def test_a_memoriser_is_told_from_a_model_of_two_numbers():
     sides = X[TRAIN], Y[TRAIN], X[TEST], Y[TEST]
     report, table = measured(DecisionTreeClassifier(random_state=0).fit(X[TRAIN], Y[TRAIN]), *sides)
@@ -302,6 +322,22 @@ def test_a_report_is_read_in_words_as_markdown_and_in_notebooks():
     assert list(report.measures.columns) == [
         *("measure", "value", "error", "band", "predicts", "meaning")
     ]
+
+
+def test_parts_that_are_sequences_are_parts_and_what_cannot_be_looked_into_is_said():
+    forests = [(name, RandomForestClassifier(3, random_state=k)) for k, name in enumerate("ab")]
+    mixed = VotingClassifier([*forests, ("c", KNeighborsClassifier(2))]).fit(X, Y)
+    own = [value(forest, X, Y, "self_influence") for forest in mixed.estimators_]
+    assert value(mixed, X, Y, "self_influence") == pytest.approx(np.mean(own))
+
+    class Hostile(GaussianNB):
+        @property
+        def estimators_(self):
+            raise RuntimeError
+
+    table = measured(Hostile().fit(X[TRAIN], Y[TRAIN]), X[TRAIN], Y[TRAIN], X[TEST], Y[TEST])[1]
+    assert "could not be looked into: RuntimeError" in table.loc["smallest_leaf", "meaning"]
+    assert np.isfinite(table.loc["ks", "value"])
 
 
 def test_of_many_records_some_are_looked_at(monkeypatch):

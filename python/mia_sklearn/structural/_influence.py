@@ -12,7 +12,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 
 from .._records._rows import n_rows, take_rows
 from ._parts import as_numbers, seen_by_last
-from ._trees import mean_share_of_leaves, share_in_boosting
+from ._trees import flat, mean_share_of_leaves, share_in_boosting
 
 __all__ = ["Influence", "self_influence"]
 
@@ -114,8 +114,7 @@ def _equal_parts(model: Any) -> list[Any]:
     for name in ("estimators_", "estimator_", "regressor_"):
         held = getattr(model, name, None)
         if held is not None:
-            held = held if isinstance(held, (list, tuple, np.ndarray)) else [held]
-            return [part for part in np.ravel(np.asarray(held, dtype=object)) if part != "drop"]
+            return [part for part in flat(held) if not isinstance(part, str)]
     return []
 
 

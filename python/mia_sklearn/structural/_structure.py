@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,15 +109,36 @@ def measure_structure(
         else:
             own = y[rows]
             measures.append(of_self_influence(inside, shown, own, n_train, seed))
-        measures.append(of_parameters(inside, shown, n_train))
-        stored = stored_records(inside, shown, n_train, seed)
-        measures.append(of_stored(stored))
-        measures += of_leaves(seen_by_last(inside, None)[0])
+        measures += _looked_at(
+            ("parameters_per_record",), lambda: [of_parameters(inside, shown, n_train)]
+        )
+        try:
+            stored = stored_records(inside, shown, n_train, seed)
+            measures.append(of_stored(stored))
+        except Exception as error:
+            measures.append(_unreadable("stored_records", error))
+        last = seen_by_last(inside, None)[0]
+        measures += _looked_at(("smallest_leaf", "small_leaves"), lambda: of_leaves(last))
     if train is not None:
         measures += of_answers(train)
     if inside is not None:
-        measures.append(of_rules(inside, n_train))
+        measures += _looked_at(("published_rules",), lambda: [of_rules(inside, n_train)])
     return Structure(measures, stored, release == "weights")
+
+
+def _looked_at(names: tuple[str, ...], measure: Callable[[], list[Measure]]) -> list[Measure]:
+    """Return measures of what a model holds, which may be anything: an audit goes on without."""
+    try:
+        return measure()
+    except Exception as error:
+        return [_unreadable(name, error) for name in names]
+
+
+def _unreadable(name: str, error: Exception) -> Measure:
+    predicts = name == "parameters_per_record"
+    return unmeasured(
+        name, f"the model could not be looked into: {type(error).__name__}", predicts=predicts
+    )
 
 
 def _of_sides(

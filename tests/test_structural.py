@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,16 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import (
+    ElasticNet,
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    Ridge,
+)
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -110,7 +121,13 @@ def test_leverage_of_least_squares_is_parameters_per_record():
 
 def test_leverages_are_what_a_changed_label_does_to_its_answer():
     rows, labels = XR[:30], YR[:30]
-    for model in (Ridge(alpha=30.0), Ridge(alpha=30.0, fit_intercept=False)):
+    for model in (
+        Ridge(alpha=30.0),
+        Ridge(alpha=30.0, fit_intercept=False),
+        ElasticNet(alpha=2.0, l1_ratio=0.01, tol=1e-10, max_iter=10_000),
+        KernelRidge(alpha=0.5, kernel="rbf", gamma=0.1),
+        GaussianProcessRegressor(alpha=0.5, optimizer=None),
+    ):
         before = model.fit(rows, labels).predict(rows)
         own = [
             model.fit(rows, labels + np.eye(30)[i]).predict(rows)[i] - before[i] for i in range(30)
@@ -130,6 +147,12 @@ def test_leverage_of_a_logistic_regression_is_that_of_its_last_step():
     hessian = design.T @ (design * (p * (1 - p))[:, None]) + np.diag([2.0] * 6 + [0.0])
     own = p * (1 - p) * np.einsum("ij,ij->i", design @ np.linalg.inv(hessian), design)
     assert value(model, X, Y, "self_influence") == pytest.approx(own.mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of defaults that will change.
+        searched = LogisticRegressionCV(Cs=[0.5], cv=2).fit(X, Y)
+    assert value(searched, X, Y, "self_influence") == pytest.approx(own.mean(), rel=1e-3)
+    free = LogisticRegression(C=np.inf).fit(X, Y)
+    assert value(free, X, Y, "self_influence") > own.mean()
 
 
 def test_a_leaf_for_each_record_is_all_its_own():
@@ -171,6 +194,7 @@ def test_self_influence_of_a_forest_is_what_records_weigh_in_their_leaves():
         (GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [8]}, cv=2), 1 / 8),
         (VotingClassifier([("a", KNeighborsClassifier(2)), ("b", KNeighborsClassifier(4))]), 3 / 8),
         (BaggingClassifier(KNeighborsClassifier(2), 3, random_state=0), 1 / 2),
+        (BaggingClassifier(KNeighborsClassifier(2), 3, max_samples=0.5, random_state=0), 1 / 4),
     ],
 )
 def test_own_votes_of_neighbours(model, expected):

@@ -254,6 +254,16 @@ def test_a_memoriser_is_told_from_a_model_of_two_numbers():
     assert "Nothing was found" in report.summary
 
 
+def test_no_auc_is_estimated_where_losses_point_the_other_way():
+    model = DecisionTreeClassifier(random_state=0).fit(X[TRAIN], Y[TRAIN])
+    sides = X[TRAIN], Y[TRAIN], X[TEST], Y[TEST]
+    meaning = measured(model, *sides)[1].loc["ks", "meaning"]
+    assert "expected at an AUC near" in meaning and "higher" not in meaning
+    swapped = measured(model, *sides[2:], *sides[:2])[1].loc["ks", "meaning"]
+    assert "Losses on training records are the higher ones" in swapped
+    assert "AUC near" not in swapped
+
+
 def test_labels_alone_show_what_labels_show():
     model = DecisionTreeClassifier(random_state=0).fit(X[TRAIN], Y[TRAIN])
     sides = X[TRAIN], Y[TRAIN], X[TEST], Y[TEST]

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
 
 from .._records._digests import row_digests
 from ..stats import expected_auc_of_ks, ks_distance, ks_noise_floor
@@ -108,7 +109,13 @@ def of_losses(train: Answers, test: Answers, n_train: int, n_test: int) -> Measu
         f"threshold on the loss gains at most this much over guessing. Noise alone reaches "
         f"{floor:.3f} in one of twenty cases."
     )
-    if value > floor:
+    ranks = rankdata(np.concatenate([train.loss, test.loss]))
+    if value > floor and ranks[: len(train.loss)].mean() > ranks[len(train.loss) :].mean():
+        meaning += (
+            " Losses on training records are the higher ones, as where the sides are swapped or of "
+            "other populations: no AUC is estimated."
+        )
+    elif value > floor:
         meaning += (
             f" An attack with references is expected at an AUC near {expected_auc_of_ks(value):.2f}"
             ": an estimate from other models, not a measurement."

@@ -88,7 +88,14 @@ def test_an_attack_beyond_the_release_is_an_upper_bound(model, halves):
 def test_coverage_of_labels_names_no_attack_that_reads_more(model, halves):
     coverage = coverage_of(run(model, halves, release="labels", attacks="threshold"))
     for info in all_attacks():
-        if set(info.requires) & {"query", "enhancing", "activation", "gradient", "grad_norm"}:
+        if set(info.requires) & {
+            "query",
+            "enhancing",
+            "activation",
+            "gradient",
+            "grad_norm",
+            "edge",
+        }:
             assert info.name not in coverage.index
 
 
@@ -119,7 +126,7 @@ def test_headline_is_fixed_by_what_runs(model, halves):
     own = run(model, halves, attacks=[("mine", LiRAAttack(variance="global"))])
     assert own.info["headline"] == "mine"
     alone = run(model, halves, n_references=0)
-    assert (alone.info["headline"], alone.info["attacks"]) == ("threshold", ["threshold"])
+    assert (alone.info["headline"], alone.info["attacks"]) == ("qmia", ["threshold", "qmia"])
     assert alone.records["p_value"].isna().all()
 
 

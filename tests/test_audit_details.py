@@ -306,7 +306,15 @@ def test_what_the_share_of_members_needs_is_listed():
 def test_what_a_release_of_labels_hides():
     means = Means("labels", LabelAccess())
     assert means.sees(["label", "proba", "logit", "out"])
-    for hidden in ("query", "enhancing", "activation", "gradient", "grad_norm", "round_logit"):
+    for hidden in (
+        "query",
+        "enhancing",
+        "activation",
+        "gradient",
+        "grad_norm",
+        "round_logit",
+        "edge",
+    ):
         assert not means.sees(["label", hidden])
 
 

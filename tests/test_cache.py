@@ -825,6 +825,19 @@ def test_parts_of_packages_that_code_imports_count(own_modules):
     assert fingerprint(_may_lack, "f") == fingerprint(_may_lack, "f")
 
 
+def test_a_package_without_init_is_told_by_its_own_folder(
+    own_modules, tmp_path_factory, monkeypatch
+):
+    part = "def train(X, y):\n    return 1\n"
+    own_modules(own_package__part=part)
+    before = fingerprint(_imports_a_part, "f")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "unrelated.py").write_text("DEPTH = 3")
+    monkeypatch.chdir(elsewhere)
+    own_modules(own_package__part=part)
+    assert fingerprint(_imports_a_part, "f") == before
+
+
 def test_what_is_set_in_a_module_at_run_time_counts(own_modules, monkeypatch):
     own_modules(own_inner="DEPTH = 1", own_helper=HELPER)
     helper, inner = map(importlib.import_module, ("own_helper", "own_inner"))

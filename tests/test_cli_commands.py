@@ -284,7 +284,7 @@ def test_a_long_audit_says_how_long_after_the_first_model(case, run, monkeypatch
 
 
 def test_durations_in_words():
-    said = [_progress._duration(seconds) for seconds in (3, 42, 100, 3000, 9000)]
+    said = [_progress.duration(seconds) for seconds in (3, 42, 100, 3000, 9000)]
     assert said == ["10 s", "40 s", "2 min", "50 min", "2.5 h"]
 
 

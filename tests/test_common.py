@@ -7,19 +7,26 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from mia_sklearn._observations._difficulty import with_feature_columns
 from mia_sklearn.attacks import (
     GMIAAttack,
     GroupAttack,
     IndirectGMIAAttack,
     LiRAAttack,
     LOGANAttack,
+    QMIAAttack,
     RMIAAttack,
     ShadowAttack,
     StackedAttack,
@@ -39,6 +46,7 @@ def _small_booster():
 # Instances to check of attacks whose default parameters are not enough, or take too long.
 CHECKED = {
     "threshold": [ThresholdAttack(), ThresholdAttack("entropy", per_class=True)],
+    "qmia": [QMIAAttack(RandomForestRegressor(3))],
     "shadow": [
         ShadowAttack(_small_booster()),
         ShadowAttack(LogisticRegression(), per_class=False, top_k=2),
@@ -92,14 +100,27 @@ def test_scikit_learn_checks_of_clusters(estimator, check):
     check(estimator)
 
 
-# On observations made by references, as users make them.
+# On observations made by references, as users make them, with the records themselves beside them.
+
+
+@pytest.fixture(scope="module")
+def shadow(shadow, pool):
+    observations, membership = shadow
+    records = pool[0][observations.index.get_level_values("row")]
+    return with_feature_columns(observations, records), membership
+
+
+@pytest.fixture(scope="module")
+def target_observations(target_observations, pool):
+    return with_feature_columns(target_observations, pool[0])
 
 
 def _attacks_by_name():
     small = {"random_state": 0}
-    columns = {"label", "proba", "logit", "out"}
+    columns = {"label", "proba", "logit", "out", "feature"}
     return {info.name: info.make() for info in OURS if set(info.requires) <= columns} | {
         "shadow": ShadowAttack(**small),
+        "qmia": QMIAAttack(DecisionTreeRegressor(min_samples_leaf=20), **small),
         "stacked": StackedAttack(_small_booster()),
         "gmia, pchip": GMIAAttack(p_value="pchip"),
         "group": GroupAttack(LiRAAttack(), **small),
@@ -247,6 +268,7 @@ def test_a_second_table_with_other_columns_is_refused(name, shadow, target_obser
         (ShadowAttack(), "label", "'label' by observe"),
         (StackedAttack(pool_features=True), "none", "neighbors=6"),
         (ThresholdAttack("entropy"), "proba_", "'proba' by observe"),
+        (QMIAAttack(), "feature_", r"'feature' by observe\(model, X, y, features=True\)"),
     ],
 )
 def test_missing_columns_are_named_with_the_way_to_get_them(attack, drop, message, shadow):

@@ -375,7 +375,7 @@ def test_white_box_columns_stand_beside_the_others():
             {"view": "white-box"},
             "DecisionTreeClassifier has no gradients",
         ),
-        (SVC(), {"view": "white-box"}, "SVC has no gradients"),
+        (SVC(), {"view": "white-box", "layers": ["coef"]}, "SVC has no gradients"),
         (SGDClassifier(), {"view": "white-box"}, r"log_loss.*MLPClassifier"),
         (LogisticRegression(max_iter=1000), {"view": "inside"}, "view must be"),
         (LogisticRegression(max_iter=1000), {"layers": ["coef"]}, 'with view="white-box" only'),

@@ -33,7 +33,7 @@ ARROWS = {
     "vulnerability": "_records neighbors",
     "conditions": "_process metrics",
     "access": "_models _records signals",
-    "_observations": "_models _records access signals stats",
+    "_observations": "_models _process _records access signals stats",
     "references": "_models _observations _process _records _version access signals stats",
     "_synthesis": "_models _process _records signals",
     "base": "_models _observations _process _records",

@@ -21,7 +21,8 @@ ALL = ["threshold", "shadow", "lira", "rmia", "stacked"]
 
 def test_registry_states_what_each_attack_needs():
     infos = {info.name: info for info in all_attacks()}
-    assert list(infos)[:6] == ["threshold", "shadow", "lira", "rmia", "stacked", "gmia"]
+    first = ["threshold", "qmia", "shadow", "lira", "rmia", "stacked", "gmia"]
+    assert list(infos)[: len(first)] == first
     assert set(networks()) < {info.class_name for info in infos.values()}
     for info in infos.values():
         assert info == info.as_stated_by(info.attack)
@@ -104,12 +105,25 @@ def test_variants_are_attacks_of_their_own():
 @pytest.mark.parametrize(
     ("means", "names"),
     [
-        (Means("posteriors", with_references=False), ["threshold"]),
+        (Means("posteriors", with_references=False), ["threshold", "qmia"]),
         (Means("weights", gradients=True), [*ALL, "gradient-norm"]),
-        (Means("weights", with_references=False, gradients=True), ["threshold", "gradient-norm"]),
+        (
+            Means("weights", with_references=False, gradients=True),
+            ["threshold", "qmia", "gradient-norm"],
+        ),
         (Means("weights"), ALL),
+        (
+            Means("posteriors", with_references=False, edges="answers"),
+            ["threshold", "margin-edge"],
+        ),
+        (Means("posteriors", edges="weights"), ALL),
+        (Means("weights", edges="weights"), [*ALL, "margin-edge"]),
+        (
+            Means("labels", LabelAccess(), edges="answers", with_references=False),
+            ["gap", "threshold"],
+        ),
         (Means("labels", LabelAccess()), ["gap", "threshold", "lira", "rmia", "stacked"]),
-        (Means("labels", LabelAccess(), with_references=False), ["gap", "threshold"]),
+        (Means("labels", LabelAccess(), with_references=False), ["gap", "threshold", "qmia"]),
         (Means("samples", SampleAccess()), ["threshold", "lira", "stacked"]),
         (Means("weights", DensityAccess(), with_references=False), ["threshold"]),
     ],

@@ -166,6 +166,7 @@ class MembershipInference(_Check):
         from skore import CheckNotApplicable
 
         from ._audit import audit
+        from .report._finding import NAMING
         from .report._leak import read_leak
 
         records = self._records(report)
@@ -183,8 +184,11 @@ class MembershipInference(_Check):
             (metrics["attack"] == found.info["headline"]) & (metrics["slice"] == "all")
         ]
         degree = read_leak(headline).degree
-        serious = [f"{f.title}." for f in found.findings if f.severity == "serious"]
-        if degree in ("singled", "apart") or found.doubts or serious:
+        # The verdict has those that name members.
+        named = any(finding.code in NAMING for finding in found.findings)
+        others = [finding for finding in found.findings if finding.code not in NAMING]
+        serious = [f"{finding.title}." for finding in others if finding.severity == "serious"]
+        if degree in ("singled", "apart") or found.doubts or serious or named:
             return " ".join([found.verdict, *serious])
         # Too few records show nothing whatever there is: nothing was passed.
         if reason := _too_few(headline):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._comparisons._comparison import read_comparison
 from .._models._answers import name_of
 from .._models._counted import CountedFunction
+from .._observations._edges import edges_shown
 from .._observations._inside import has_gradients
 from .._process._progress import phases
 from .._records._rows import as_table
@@ -22,6 +23,7 @@ from ._options import (
     check_asked_for,
     check_options,
     check_references_suffice,
+    how_many,
     on_people,
     posterior_queries,
     records_without_labels,
@@ -37,6 +39,7 @@ from ._run import Planned
 from ._slices import check_slices, slice_columns
 from ._steps import answers_to, ask, score
 from ._tables import controls_table, info_of, metrics_table, records_table
+from ._triage import N_REFERENCES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["audit"]
 
 _LOG = logging.getLogger(__name__)
-_N_REFERENCES = 16
 
 
 def audit(
@@ -56,6 +58,7 @@ def audit(
     X_test: Any = None,
     y_test: Any = None,
     *,
+    quick: bool = False,
     n_references: int | None = None,
     attacks: Any = "auto",
     estimator: Any = None,
@@ -101,14 +104,21 @@ def audit(
     X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
         Records of the same population that it was not trained on. Columns may have another
         dtype than in `X_train`, where values are of one kind: see Notes.
+    quick : bool, default=False
+        A first look in seconds: no reference models, at most 20,000 records (`max_records` sets
+        another number), the attacks that need no references, the structure of the model, the
+        controls. The report says what it could not see.
     n_references : int, default=None
-        Reference models; rounded up to whole blocks, at least two. 0 trains none, which leaves
-        the weakest attack. None stands for 16, and for 0 where a discriminator is asked, to
-        which references add nothing.
+        Reference models; rounded up to whole blocks, at least two. 0 trains none: the headline
+        is then QMIA (`mia_sklearn.attacks.QMIAAttack`), of generators the threshold, and usually
+        less is found. None stands for 16, and for 0 where a discriminator is asked, to which
+        references add nothing.
     attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
-        "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, and the gradient
-        norm where the release is "weights" and the model has gradients; where it is "labels" the
-        gap attack in place of Shokri's, and the others on kept counts. Names are those
+        "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, the margin
+        edge where the model is a support vector machine, and the gradient norm where the release
+        is "weights" and the model has gradients; where it is "labels" the gap attack in place of
+        Shokri's, and the others on kept counts. Without references these are the threshold, the
+        gap attack, QMIA, the margin edge and the gradient norm. Names are those
         of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap". "gmia" also marks
         the vulnerable records.
     estimator : unfitted classifier or callable `(X, y, seed) -> fitted`, default=None
@@ -186,9 +196,9 @@ def audit(
 
     Notes
     -----
-    The headline attack is fixed in advance: the stacked one where there are references. Its
-    numbers make the verdict; the best of several attacks, chosen after the fact, would not hold
-    at the stated confidence.
+    The headline attack is fixed in advance: the stacked one where there are references, else
+    QMIA. Its numbers make the verdict; the best of several attacks, chosen after the fact, would
+    not hold at the stated confidence.
 
     Records that occur more than once, in `X_train` and `X_test` together, are neither members
     nor non-members: nothing tells which of several equal records a model has seen, and dropping
@@ -236,10 +246,10 @@ def audit(
     >>> report.info["n_members"], report.info["n_references"]
     (74, 4)
     """
-    given = (X_train, y_train, X_test, y_test)
+    n_references, max_records = how_many(quick, n_references, max_records)
     planned, n_references = _planned(
         model,
-        given,
+        (X_train, y_train, X_test, y_test),
         n_references=n_references,
         attacks=attacks,
         estimator=estimator,
@@ -273,7 +283,7 @@ def audit(
         with run.timed("metrics"):
             metrics = metrics_table(run, run.scores)
         records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
-        info = info_of(run, title)
+        info = info_of(run, title, quick=quick)
     report = AuditReport(
         metrics=metrics,
         records=records,
@@ -357,7 +367,7 @@ def _planned(
     access = access_of(model, access, release, n_queries, outputs)
     n_queries = posterior_queries(access, n_queries)
     if n_references is None:
-        n_references = _N_REFERENCES if access is None or access.gains_by_references else 0
+        n_references = N_REFERENCES if access is None or access.gains_by_references else 0
     check_options(
         split=split,
         confidence=confidence,
@@ -371,9 +381,8 @@ def _planned(
     target = model if generates else target_of(model, given, (classes, query_budget), outputs)
     trainable, search_note = what_to_train(target, estimator, fit_params, n_references, outputs)
     gradients = not generates and has_gradients(target)
-    means = Means(
-        release, access, n_references > 0, gradients, groups is not None, queries=n_queries > 0
-    )
+    about = (n_references > 0, gradients, groups is not None, n_queries > 0)
+    means = Means(release, access, *about, "" if generates else edges_shown(target))
     chosen = choose_attacks(attacks, means)
     options = {"labelled": not generates, "groups": groups, "outputs": outputs}
     pool = _make_pool(target, given, slices, asked=access is None, **options)

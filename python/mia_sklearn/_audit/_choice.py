@@ -42,6 +42,8 @@ class Means(NamedTuple):
     people: bool = False
     #: Whether posteriors of perturbed copies are asked for.
     queries: bool = True
+    #: By what the edges of a margin are shown: "answers", "weights" alone, or nothing.
+    edges: str = ""
 
     @property
     def sees_targets(self) -> bool:
@@ -50,7 +52,7 @@ class Means(NamedTuple):
 
     def makes(self) -> set[str]:
         """Return the groups of columns that an audit by these means can make."""
-        groups = {"logit"}
+        groups = {"logit"} if self.on_generators else {"logit", "feature"}
         if self.sees(["label"]):
             groups |= {"label", "proba"}
         if self.sees_targets:
@@ -60,7 +62,14 @@ class Means(NamedTuple):
             groups |= {"query"} if self.queries and self.access is None else set()
         if self.gradients:
             groups |= set(PARTS)
+        if self.shows_edges():
+            groups.add("edge")
         return groups | ({"group", "acting"} if self.people else set())
+
+    @property
+    def on_generators(self) -> bool:
+        """Whether the model draws records, and answers none with a prediction."""
+        return self.access is not None and self.access.of_generators
 
     def answers(self) -> set[str]:
         """Return what the attacker is answered, in the words of `BaseAttack.by_default`."""
@@ -70,11 +79,17 @@ class Means(NamedTuple):
             return {"labels" if self.access.sees_labels else "signal"}
         return {"posteriors", "weights"} if self.release == "weights" else {"posteriors"}
 
+    def shows_edges(self) -> bool:
+        """Tell whether this release shows the edges of a margin."""
+        return self.edges == "answers" or (self.edges == "weights" and self.release == "weights")
+
     def sees(self, groups: Iterable[str]) -> bool:
         """Tell whether the target's own answer holds these groups of columns."""
         if self.access is None:
             return True
         hidden = {"query", "enhancing", "activation", "gradient", "grad_norm", "round_logit"}
+        if self.access.sees_labels or self.access.of_generators:
+            hidden.add("edge")
         if not self.access.sees_labels:
             hidden |= {"label", "proba"}
         return not hidden & set(groups)
@@ -197,6 +212,8 @@ def choose_attacks(attacks: Any, means: Means) -> dict[str, Any]:
 def _fixed_in_advance(means: Means) -> list[str]:
     chosen = []
     for info in run_by_default(means.answers()):
+        if info.learns_from_target and means.with_references:
+            continue
         refusal = next(_refusals(info.name, info.make(), means), None)
         if refusal is None:
             chosen.append(info.name)
@@ -225,6 +242,12 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
             f"The attack {name!r} reads posteriors of one class each, and this model predicts "
             f"numbers or several labels. Attacks on it are {usual}."
         )
+    if attack.learns_from_target and means.on_generators:
+        yield (
+            f"The attack {name!r} asks how hard a record is for a model that predicts something of "
+            "it, as classifiers and regressors do; this model is a generator. "
+            f"Attacks on it are {_names(run_by_default(['signal']))}."
+        )
     if not means.sees(required):
         assert means.access is not None
         alone = _names(run_by_default(["signal"]))
@@ -244,7 +267,9 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
             f"The attack {name!r} learns from records whose membership is known, which are those "
             "of reference models: give n_references of at least 2."
         )
-    if looks_inside(attack) and not means.gradients:
+    if "edge" in required and not means.shows_edges():
+        yield _no_edges(name, means)
+    if required & set(PARTS) and not means.gradients:
         yield (
             f"The attack {name!r} looks at gradients, which this model does not have: networks "
             "(skorch, TorchTarget), LogisticRegression, SGDClassifier(loss='log_loss') and "
@@ -259,6 +284,19 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
     missing = [group for group in attack._required() if group not in means.makes()]
     if missing:
         yield f"The audit cannot run {name!r}. {describe_missing(type(attack).__name__, missing)}"
+
+
+def _no_edges(name: str, means: Means) -> str:
+    if means.edges:
+        return (
+            f"The attack {name!r} looks at the margin of each machine alone, which these answers "
+            'mix with others: release="weights" looks at them.'
+        )
+    return (
+        f"The attack {name!r} looks for the edge of a margin, which this model does not show: SVC, "
+        "NuSVC, LinearSVC(loss='hinge'), SVR, NuSVR and LinearSVR do, alone, in Pipelines and "
+        "searches, or as parts of scikit-learn's ensembles."
+    )
 
 
 def _inside_without_members() -> list[AttackInfo]:

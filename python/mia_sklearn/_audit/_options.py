@@ -14,13 +14,12 @@ from .._models._predictors import as_predictor, predicts_numbers
 from .._models._random import random_state_of
 from .._models._targets import ONE_OF_SEVERAL, as_target
 from .._models._trainable import check_trainable
-from .._observations._inside_columns import looks_inside
 from .._process._parallel import check_n_jobs
 from .._records._checked import check_records
 from ..access._choice import access_of_outputs
 from ..references._sampling import shape_of_block
 from ..stats._checks import check_level
-from ._people import by_person
+from ._people import by_person, fitted_on_target
 
 if TYPE_CHECKING:
     from ..access import TrueValueAccess
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from ._run import Planned
 
 _SPLITS = ("random", "other", None)
+# So many are scored, without references, in seconds.
+_QUICK_RECORDS = 20_000
 
 
 def check_asked_for(model: Any, X_test: Any, y_train: Any, y_test: Any) -> None:
@@ -89,6 +90,20 @@ def posterior_queries(access: Any, n_queries: int | None) -> int:
             f"n_queries={n_queries!r}, but access={access!r}: give n_queries to one of them."
         )
     return 0
+
+
+def how_many(
+    quick: bool, n_references: int | None, max_records: int | None
+) -> tuple[int | None, int | None]:
+    """Return how many references and records an audit takes, None where that is not said yet."""
+    if not quick:
+        return n_references, max_records
+    if n_references:
+        raise ValueError(
+            f"quick=True trains no reference models, and n_references={n_references}: give one of "
+            "both."
+        )
+    return 0, _QUICK_RECORDS if max_records is None else max_records
 
 
 def check_options(
@@ -165,7 +180,7 @@ def what_to_train(
 def on_people(attacks: dict[str, Any], means: Means) -> dict[str, Any]:
     """Let attacks score people; those that learn do so from references only."""
     return {
-        name: by_person(attack, learns=means.with_references and not looks_inside(attack))
+        name: by_person(attack, learns=means.with_references and not fitted_on_target(attack))
         for name, attack in attacks.items()
     }
 

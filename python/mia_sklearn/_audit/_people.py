@@ -7,12 +7,20 @@ from typing import Any
 import numpy as np
 
 from .._models._known_features import known_names, n_known_features
+from .._observations._inside_columns import looks_inside
 from .._records._groups import Grouping, check_apart, group_codes, identifiers
 from .._records._index import in_order_of
 from .._records._rows import as_table, column_names, column_of, n_rows, without_column
 from ..attacks import GroupAttack
 
-__all__ = ["by_person", "of_people", "of_single_records", "people_of", "split_off"]
+__all__ = [
+    "by_person",
+    "fitted_on_target",
+    "of_people",
+    "of_single_records",
+    "people_of",
+    "split_off",
+]
 
 
 def split_off(groups: Any, model: Any, X_train: Any, X_test: Any) -> tuple[Any, Any, Any]:
@@ -86,6 +94,11 @@ def by_person(attack: Any, *, learns: bool) -> Any:
 def of_single_records(attack: Any) -> Any:
     """Return the attack that scores single records."""
     return attack.inner if attack._of_people else attack
+
+
+def fitted_on_target(attack: Any) -> bool:
+    """Tell whether an attack is fitted on the target's own observations, references or not."""
+    return looks_inside(attack) or of_single_records(attack).learns_from_target
 
 
 def of_people(

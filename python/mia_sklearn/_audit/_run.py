@@ -157,6 +157,8 @@ class Asked(Planned):
         How these answers depend on the call that they were asked in, where they do.
     agreement : Agreement or None
         How posteriors agree with the target's own `predict`; None where that is nothing else.
+    edges : ndarray of shape (n_audited,) or None
+        How far each answer lies from the edge of a margin, where an attack looks at that.
     """
 
     references: ReferenceModels | None
@@ -164,6 +166,7 @@ class Asked(Planned):
     doubt: str = ""
     unsteady: str = ""
     agreement: Agreement | None = None
+    edges: np.ndarray | None = None
 
     def accuracy(self, member: bool) -> float | None:
         """Return how often the target is right on audited members, or on non-members.
@@ -204,6 +207,8 @@ class Run(Asked):
 
     Attributes
     ----------
+    signal : ndarray of shape (n_audited,)
+        The target's own signal on each record.
     scores : dict of str to ndarray of shape (n_units,)
         By attack.
     p_values : ndarray of shape (n_units,)
@@ -218,6 +223,7 @@ class Run(Asked):
     structure : Structure
     """
 
+    signal: np.ndarray
     scores: dict[str, np.ndarray]
     p_values: np.ndarray
     n_out: np.ndarray | None

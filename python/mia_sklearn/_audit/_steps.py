@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._models._agreement import Agreement, agreement_with_predict, sample_of_both
+from .._models._kinds import kind_of_estimator
 from .._models._targets import class_indices
 from .._observations._columns import group_columns
+from .._observations._difficulty import with_feature_columns
+from .._observations._edges import edge_distances
 from .._observations._inside import white_box_columns
-from .._observations._inside_columns import PARTS, looks_inside
+from .._observations._inside_columns import PARTS
 from .._observations._layout import (
     lay_alone,
     lay_beside_references,
@@ -37,7 +40,7 @@ from ._controls import (
     pipeline_control,
     reference_control,
 )
-from ._people import of_people, of_single_records
+from ._people import fitted_on_target, of_people, of_single_records
 from ._pool import in_pool_order
 from ._run import Asked, Planned, Run, vars_of
 from ._steadiness import depends_on_call
@@ -93,6 +96,7 @@ def ask(
         doubt=doubt,
         unsteady=unsteady,
         agreement=agreement,
+        edges=_edges(planned),
     )
 
 
@@ -110,6 +114,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         checks, shift = _controls(asked, table) if controls else ([], None)
     return Run(
         **vars_of(asked),
+        signal=observations["logit"].to_numpy(),
         scores=scores,
         p_values=p_values,
         n_out=n_out,
@@ -151,6 +156,16 @@ def answers_to(target: Any, X_train: Any, X_test: Any) -> list[np.ndarray]:
         except Exception as error:
             raise ValueError(f"The model could not answer {name}: {in_words(error)}") from error
     return answers
+
+
+def _edges(planned: Planned) -> np.ndarray | None:
+    """Return how far each answer lies from the edge of a margin, where an attack looks at that."""
+    if not any("edge" in attack._required() for attack in planned.attacks.values()):
+        return None
+    target, y = planned.target, planned.y
+    if kind_of_estimator(target) == "classifier":
+        y = class_indices(target, y)
+    return edge_distances(target, planned.X, y, inside=planned.release == "weights")
 
 
 def _ask_signal(
@@ -202,7 +217,7 @@ def _attack(
             attack.set_params(random_state=run.seed)
     refs = run.references
     scores: dict[str, np.ndarray] = {}
-    outside = {name: a for name, a in run.attacks.items() if not looks_inside(a)}
+    outside = {name: a for name, a in run.attacks.items() if not fitted_on_target(a)}
     if refs is None:
         # Without references only the order of the scores is used, which no fit alters.
         people = run.units.of_row if run.of_people else None
@@ -212,7 +227,7 @@ def _attack(
         observations = with_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
-        return None, observations, scores | _look_inside(run, observations)
+        return None, observations, scores | _on_target(run, observations)
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
     table = ReferenceTable(refs, **extras)
@@ -223,32 +238,42 @@ def _attack(
     for name, attack in steps(outside.items(), len(outside)):
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
-    return table, observations, scores | _look_inside(run, observations)
+    return table, observations, scores | _on_target(run, observations)
 
 
-def _look_inside(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Score the records by what the target shows inside, as references never do.
+def _on_target(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Score the records by attacks that are fitted on the target's own observations.
 
-    These attacks rank without knowing any member, so that no fit alters the order.
+    They rank without knowing any member, so that no membership in a fit alters the order.
     """
-    attacks = {name: attack for name, attack in run.attacks.items() if looks_inside(attack)}
-    if not attacks:
-        return {}
+    attacks = {name: attack for name, attack in run.attacks.items() if fitted_on_target(attack)}
+    required = {group for attack in attacks.values() for group in attack._required()}
+    table = observations
+    if run.edges is not None:
+        table = with_inside_columns(table, (["edge"], run.edges[:, None]))
+    if required & set(PARTS):
+        table = with_inside_columns(table, _white_box(run, attacks))
+    if "feature" in required:
+        table = with_feature_columns(table, run.X)
+    return {
+        name: attack.fit(table, run.member).decision_function(table)
+        for name, attack in attacks.items()
+    }
+
+
+def _white_box(run: Asked, attacks: dict[str, Any]) -> tuple[list[str], np.ndarray]:
+    """Return the columns of gradients and activations that these attacks look at."""
     on_records = [of_single_records(attack) for attack in attacks.values()]
+    on_records = [attack for attack in on_records if set(attack._required()) & set(PARTS)]
     looked_at = {part for attack in on_records for part in attack._looks_at or PARTS}
     named = [attack.layer for attack in on_records if getattr(attack, "layer", None)]
-    inside = white_box_columns(
+    return white_box_columns(
         run.target,
         run.X,
         class_indices(run.target, run.y),
         layers=named or None,
         parts=tuple(part for part in PARTS if part in looked_at),
     )
-    table = with_inside_columns(observations, inside)
-    return {
-        name: attack.fit(table, run.member).decision_function(table)
-        for name, attack in attacks.items()
-    }
 
 
 def _p_values(run: Asked, observations: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
@@ -295,7 +320,7 @@ def _controls(run: Asked, table: ReferenceTable | None) -> tuple[list[Control], 
     shift, how_far = distribution_shift(take_rows(X, one), y[one], member[one], seed=run.seed)
     checks = [shift]
     attack = run.attacks[run.headline]
-    if table is not None and not looks_inside(attack):
+    if table is not None and not fitted_on_target(attack):
         checks.append(reference_control(attack, table, member, units))
         level = run.confidence
         checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))

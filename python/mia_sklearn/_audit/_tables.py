@@ -11,13 +11,14 @@ import numpy as np
 
 from .._models._counted import CountedFunction
 from .._models._describe import describe
-from .._observations._inside_columns import looks_inside
 from .._records._digests import row_digests
 from .._version import __version__
 from ..metrics import Estimate, compute
 from ..stats._p_values import least_pooled_p_values
 from ._controls import Control
+from ._people import fitted_on_target
 from ._run import Run
+from ._triage import references_would
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     member = run.unit_member
     # The attacks' own threshold was fixed on the references; without them it is chosen here.
     thresholds = {
-        name: None if run.references is None or looks_inside(attack) else 0.0
+        name: None if run.references is None or fitted_on_target(attack) else 0.0
         for name, attack in run.attacks.items()
     }
     reason = _no_epsilon(run.split, run.shift)
@@ -189,7 +190,7 @@ def _what_p_values_reach(run: Run) -> dict[str, Any]:
     }
 
 
-def info_of(run: Run, title: str | None) -> dict[str, Any]:
+def info_of(run: Run, title: str | None, *, quick: bool) -> dict[str, Any]:
     target, refs = run.target, run.references
     name = _name(target)
     info: dict[str, Any] = {
@@ -212,6 +213,8 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         "random_state": run.seed,
         "records_digest": _digest_of_records(run),
     }
+    if quick:
+        info["quick"] = True
     if run.of_people:
         sizes = run.units.sizes
         info["unit"] = "person"
@@ -219,29 +222,14 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
             name: float(np.quantile(sizes, q))
             for name, q in (("least", 0), ("median", 0.5), ("most", 1))
         }
-    accuracies = run.accuracy(member=True), run.accuracy(member=False)
-    if None not in accuracies:
-        info["target_train_accuracy"], info["target_test_accuracy"] = accuracies
-    for side, member in (("train", True), ("test", False)):
-        fit = run.fit_of_numbers(member) or {}
-        info |= {f"target_{side}_{measure}": value for measure, value in fit.items()}
+    info |= _how_well_it_predicts(run)
     if run.access is not None:
         info["asked_for"] = describe(run.access)
     info["digests"] = run.pool.digests | ({} if refs is None else {"references": _digest_of(refs)})
+    if would := references_would(run):
+        info["references_would"] = would
     if refs is not None:
-        info |= {
-            "n_references": refs.n_models_ - len(refs.lost_),
-            "sampling": refs.sampling,
-            "block_size": refs.block_size_,
-            "stratified": refs.stratify,
-        }
-        info |= _what_p_values_reach(run)
-        if run.outputs is not None:
-            info["answers_are"] = refs.scale_.text
-        elif refs.scale_ is not None:
-            info["smoothing"] = refs.smoothing_
-            if refs.scale_.power != 1 or refs.scale_.knots:
-                info["answers_are"] = refs.scale_.text
+        info |= _of_references(run, refs)
     if run.vulnerable is not None:
         info["vulnerable_records"] = {
             name: getattr(run.vulnerable, name) for name in ("delta", "beta", "train_size")
@@ -253,6 +241,33 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
         packages += ["torch", "skorch"]
     info["timings"] = run.seconds
     info["versions"] = {"mia-sklearn": __version__} | {p: version(p) for p in packages}
+    return info
+
+
+def _how_well_it_predicts(run: Run) -> dict[str, float]:
+    """Return accuracy, or R2 and mean absolute error, on members and on others."""
+    found: dict[str, float] = {}
+    for side, member in (("train", True), ("test", False)):
+        accuracy = run.accuracy(member)
+        measures = run.fit_of_numbers(member) or {}
+        measures |= {} if accuracy is None else {"accuracy": accuracy}
+        found |= {f"target_{side}_{measure}": value for measure, value in measures.items()}
+    return found
+
+
+def _of_references(run: Run, refs: ReferenceModels) -> dict[str, Any]:
+    info: dict[str, Any] = {
+        "n_references": refs.n_models_ - len(refs.lost_),
+        "sampling": refs.sampling,
+        "block_size": refs.block_size_,
+        "stratified": refs.stratify,
+    } | _what_p_values_reach(run)
+    if run.outputs is not None:
+        info["answers_are"] = refs.scale_.text
+    elif refs.scale_ is not None:
+        info["smoothing"] = refs.smoothing_
+        if refs.scale_.power != 1 or refs.scale_.knots:
+            info["answers_are"] = refs.scale_.text
     return info
 
 

@@ -107,8 +107,11 @@ def source_of(module: ModuleType) -> bytes:
     """Return what tells a module from a changed one: its package's version, or its text."""
     if is_installed(module):
         return version_of(module.__name__).encode()
-    file = Path(getattr(module, "__file__", None) or "")
-    files = sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]
+    if hasattr(module, "__path__"):
+        # A package without `__init__.py` has folders, but no file.
+        files = sorted(path for folder in module.__path__ for path in Path(folder).rglob("*.py"))
+    else:
+        files = [Path(getattr(module, "__file__", None) or "")]
     return b"".join(path.read_bytes() for path in files if path.is_file())
 
 

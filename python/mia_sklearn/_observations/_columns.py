@@ -35,6 +35,8 @@ _GROUPS = {
     "grad_norm": re.compile(r"grad_norm(?:\..+)?(?:@\d+)?"),
     "activation": re.compile(r"activation\..+\.\d+(?:@\d+)?"),
     "gradient": re.compile(r"gradient\..+\.\d+_\d+(?:@\d+)?"),
+    # How far the answer lies from the edge of a margin.
+    "edge": re.compile(r"edge"),
     # The same signal of several rounds of training, in the order of the rounds.
     "round_logit": re.compile(r"logit@(\d+)"),
     # True values of records that have no class, and what the target predicts of them.
@@ -62,7 +64,9 @@ _HOW_TO_GET = {
     "gradient": 'observe(model, X, y, view="white-box")',
     "target": "observe(regressor, X, y)",
     "prediction": "observe(regressor, X, y)",
-    "feature": "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
+    "edge": 'observe(model, X, y, view="white-box") of a support vector machine',
+    "feature": "observe(model, X, y, features=True), of generators "
+    "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
     "round_logit": "FederatedTraining(..., observers=[GlobalObserver(X, y)])",
 }
 

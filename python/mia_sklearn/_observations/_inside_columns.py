@@ -13,8 +13,8 @@ _MAX_TABLE_BYTES = 4 * 2**30
 
 
 def looks_inside(attack: Any) -> bool:
-    """Tell whether an attack needs white-box columns."""
-    return bool(set(attack._required()) & set(PARTS))
+    """Tell whether an attack needs columns that are made of the target alone, of no reference."""
+    return bool(set(attack._required()) & {*PARTS, "edge"})
 
 
 def check_parts(parts: Sequence[str]) -> None:

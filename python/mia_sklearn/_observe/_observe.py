@@ -9,11 +9,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._models._agreement import agreement_with_predict, some_rows
+from .._models._answers import name_of
 from .._models._kinds import is_generator
 from .._models._predictors import as_predictor
 from .._models._random import random_state_of
 from .._models._targets import as_target, check_labels, class_indices
-from .._observations._inside import white_box_columns
+from .._observations._difficulty import with_feature_columns
+from .._observations._edges import edge_distances, edges_shown
+from .._observations._inside import has_gradients, white_box_columns
 from .._observations._layout import (
     lay_alone,
     lay_beside_references,
@@ -54,6 +57,7 @@ def observe(
     reference_data: Any = None,
     random_state: Any = None,
     groups: Any = None,
+    features: bool = False,
     **access_options: Any,
 ) -> pd.DataFrame:
     """Ask a target about records and lay its answers beside those of the references.
@@ -82,7 +86,8 @@ def observe(
         `MLPClassifier`: `grad_norm` (Euclidean norm of the gradient of the record's own loss, by
         all trainable parameters) and, for each layer, `grad_norm.<layer>`,
         `activation.<layer>.<i>` (its output) and `gradient.<layer>.<row>_<column>` (by its
-        weight as a matrix, rows being outputs).
+        weight as a matrix, rows being outputs). Of support vector machines it adds `edge`: how far
+        the answer lies from the edge of the margin, in widths of the edge.
     layers : sequence of str, default=None
         The layers to look at, by default the last two with weights. Names as in torch's
         `named_modules()`; "coef" for linear models, "layer0", "layer1", ... for `MLPClassifier`
@@ -113,6 +118,10 @@ def observe(
         Whose each record is, where people have several. Adds `group` (a number per person) and
         `acting` (-1, for the target), which `mia_sklearn.attacks.GroupAttack` reads. References
         that were fitted with groups add them of themselves; given both, they must agree.
+    features : bool, default=False
+        Adds `feature_*`: the record itself as numbers, which `mia_sklearn.attacks.QMIAAttack`
+        reads. Categories and texts become codes and counts of words that depend on the record
+        alone, so that tables observed one after the other fit together.
     **access_options
         Parameters of the access, where `access` is its name: ``access="label", perturb="auto"``,
         ``access="samples", n_samples=1000``.
@@ -151,12 +160,19 @@ def observe(
     groups, rows = in_order_of("groups", groups, indexed), in_order_of("rows", rows, indexed)
     if groups is not None:
         group_codes(groups, n_rows(X), "one value per record of X")
+    if features:
+        options = {"view": view, "layers": layers, "rows": rows, "neighbors": neighbors}
+        options |= {"n_queries": n_queries, "classes": classes, "query_budget": query_budget}
+        options |= {"reference_data": reference_data, "random_state": random_state}
+        options |= {"access": access, "references": references, "groups": groups}
+        return with_feature_columns(observe(model, X, y, **options, **access_options), X)
     if n_queries and isinstance(access, str):
         access_options["n_queries"] = n_queries
     asks_other = asks_otherwise(model, access, references)
     if asks_other or access_options or reference_data is not None:
         access = agreed_access(access, model, references, access_options)
-        return _observe_signal(
+        inside = _edges_of_predictions(model, X, y, access) if view == "white-box" else None
+        seen = _observe_signal(
             model,
             X,
             y,
@@ -169,13 +185,14 @@ def observe(
             random_state=random_state,
             groups=groups,
         )
+        return seen if inside is None else with_inside_columns(seen, inside)
     X, y = check_records(X, y)
     target = as_target(model, classes, query_budget, X=X)
     check_labels(target, y)
     if view not in ("black-box", "white-box"):
         raise ValueError(f'view must be "black-box" or "white-box", got {view!r}.')
     if view == "white-box":
-        inside = white_box_columns(target, X, class_indices(target, y), layers=layers)
+        inside = _inside(target, X, class_indices(target, y), layers)
         options = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries, "groups": groups}
         return with_inside_columns(observe(target, X, y, references=references, **options), inside)
     if layers is not None:
@@ -200,6 +217,28 @@ def observe(
     query_phi = ask_copies(target, references, positions, n_queries) if n_queries else None
     table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
     return lay_beside_references(table, log_proba, positions, query_phi=query_phi)
+
+
+def _inside(target: Any, X: Any, labels: np.ndarray, layers: Any) -> tuple[list[str], np.ndarray]:
+    """Return names and values of what is seen of a target that is at hand."""
+    if edges_shown(target) and layers is None and not has_gradients(target):
+        return ["edge"], edge_distances(target, X, labels, inside=True)[:, None]
+    return white_box_columns(target, X, labels, layers=layers)
+
+
+def _edges_of_predictions(
+    model: Any, X: Any, y: Any, access: BaseAccess
+) -> tuple[list[str], np.ndarray] | None:
+    """Return the same of a model that predicts numbers; None of what is asked otherwise."""
+    if not isinstance(access, TrueValueAccess):
+        return None
+    if not edges_shown(model):
+        raise ValueError(
+            f'view="white-box" shows nothing of {name_of(model)}: of models that predict numbers '
+            "it shows the edge of the margin of support vector machines."
+        )
+    X, y = check_records(X, y, as_truth=access.as_truth)
+    return ["edge"], edge_distances(model, X, y, inside=True)[:, None]
 
 
 def _observe_signal(

@@ -11,7 +11,7 @@ from typing import Any
 
 from ._terminal import bar_stream
 
-__all__ = ["enter", "phases", "progress_bar", "steps", "tell"]
+__all__ = ["duration", "enter", "phases", "progress_bar", "steps", "tell"]
 
 # A work that is this far from its end, in seconds, is told how long it will take.
 _LONG = 20.0
@@ -174,10 +174,11 @@ class _Part:
         if self.unit == "model" and seconds > _LONG:
             attacks = self.whole.units.get("attacks", 0)
             then = f", then {attacks} attack{'s' * (attacks > 1)}" if attacks else ""
-            self.whole.tell(f"About {_duration(seconds)}: {left} {self.unit}s{then}.")
+            self.whole.tell(f"About {duration(seconds)}: {left} {self.unit}s{then}.")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in words, as coarse as an estimate is."""
     minutes = seconds / 60
     if minutes < 1:
         return f"{10 * max(1, round(seconds / 10))} s"

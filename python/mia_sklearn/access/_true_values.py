@@ -58,19 +58,69 @@ class TrueValueAccess(BaseAccess):
 
     @abstractmethod
     def as_truth(self, y: Any, name: str = "y") -> np.ndarray:
-        """Return true values, as estimators are given them, or raise naming the argument."""
+        """Return true values, as estimators are given them.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_records,) or (n_records, n_outputs)
+        name : str, default="y"
+            What errors call it.
+
+        Returns
+        -------
+        ndarray of the same shape
+
+        Raises
+        ------
+        ValueError
+            If values are missing, or no true values of such a model.
+        """
 
     @abstractmethod
     def classes_of(self, truth: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the labels of each output; nothing of numbers."""
+        """Return the labels of each output.
+
+        Parameters
+        ----------
+        truth : ndarray
+            What `as_truth` returned.
+
+        Returns
+        -------
+        tuple of ndarray
+            Empty of numbers.
+        """
 
     @abstractmethod
     def coded(self, truth: np.ndarray, classes: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Return true values as numbers of shape (n_records, n_outputs), float64."""
+        """Return true values as numbers.
+
+        Parameters
+        ----------
+        truth : ndarray
+            What `as_truth` returned.
+        classes : tuple of ndarray
+            What `classes_of` returned.
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_outputs), float64
+            Labels are positions among the classes of their output, -1 where they are none.
+        """
 
     @abstractmethod
     def predicted(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return what a model predicts, in the same numbers as `coded`."""
+        """Return what a model predicts, in the same numbers as `coded`.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (..., n_records, n_answers)
+        labels : ndarray of shape (n_records, n_outputs)
+
+        Returns
+        -------
+        ndarray of shape (..., n_records, n_outputs)
+        """
 
     @abstractmethod
     def scale(self, answers: np.ndarray, trained: np.ndarray) -> Scale:
@@ -82,11 +132,28 @@ class TrueValueAccess(BaseAccess):
         trained : ndarray of shape (n_models, n_records)
             1 where a model trained on a record, 0 where it did not, NaN where nothing may be
             learned from its answer.
+
+        Returns
+        -------
+        object
+            With `phi(answers, labels)`, `text` and `saturated`.
         """
 
     @abstractmethod
     def features(self, answers: np.ndarray, labels: np.ndarray, scale: Scale) -> np.ndarray:
-        """Return what tells a record from others: predictions in comparable units."""
+        """Return what tells a record from others: predictions in comparable units.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (n_records, n_answers)
+        labels : ndarray of shape (n_records, n_outputs)
+        scale : object
+            What `scale` returned.
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_outputs)
+        """
 
     def doubt(self, model: Any, records: AskedRecords, answers: np.ndarray) -> str:
         # What predicts the same for all records is at chance, as it ought to be.

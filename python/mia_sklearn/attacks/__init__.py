@@ -10,7 +10,9 @@ from ._gradient_norm import GradientNormAttack
 from ._grouped import GroupAttack
 from ._lira import LiRAAttack
 from ._logan import LOGANAttack
+from ._margin_edge import MarginEdgeAttack
 from ._privacy_risk import privacy_risk_scores
+from ._qmia import QMIAAttack
 from ._registry import AttackInfo, all_attacks, networks
 from ._rmia import RMIAAttack
 from ._round_loss import RoundLossAttack
@@ -30,6 +32,8 @@ __all__ = [
     "IndirectGMIAAttack",
     "LOGANAttack",
     "LiRAAttack",
+    "MarginEdgeAttack",
+    "QMIAAttack",
     "RMIAAttack",
     "RoundLossAttack",
     "ShadowAttack",

@@ -47,6 +47,9 @@ class AttackInfo(Listed):
         On what answers "auto" runs it.
     headline : int or None
         Strength as the attack that makes the verdict.
+    learns_from_target : bool
+        Whether it learns from the target's own answers, without membership; "auto" runs it where
+        there are no references.
     parameters : dict
         What is set to make it of its class.
 
@@ -63,6 +66,7 @@ class AttackInfo(Listed):
     not_run: str = "not asked for"
     by_default: tuple[str, ...] = ()
     headline: int | None = None
+    learns_from_target: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -108,12 +112,14 @@ _REGISTRY = Registry(
     # One line per attack, in the order in which "auto" runs them and tables list them.
     names={
         "threshold": "ThresholdAttack",
+        "qmia": "QMIAAttack",
         "shadow": "ShadowAttack",
         "lira": "LiRAAttack",
         "rmia": "RMIAAttack",
         "stacked": "StackedAttack",
         "gmia": "GMIAAttack",
         "gmia-indirect": "IndirectGMIAAttack",
+        "margin-edge": "MarginEdgeAttack",
         "gradient-norm": "GradientNormAttack",
         "white-box": "WhiteBoxAttack",
         "unsupervised-white-box": "UnsupervisedWhiteBoxAttack",

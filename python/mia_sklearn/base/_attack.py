@@ -88,6 +88,9 @@ class BaseAttack(Documented, ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     #: Strength as the attack that makes the verdict: of those that run the largest one does. None
     #: where it does so only if no other can. Read of our own attacks alone.
     headline: ClassVar[int | None] = None
+    #: Whether it learns from the target's own answers to the audited records, and from no
+    #: membership: an audit fits it on those, and "auto" runs it where there are no references.
+    learns_from_target: ClassVar[bool] = False
     #: Second names, each with parameters. Read of our own attacks alone.
     variants: ClassVar[Mapping[str, Variant]] = {}
 

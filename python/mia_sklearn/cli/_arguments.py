@@ -249,6 +249,7 @@ def _add_reading(add: Any) -> None:
 
 
 def _add_how(add: Any) -> None:
+    add("--quick", action="store_true", help="a first look in seconds, without reference models")
     add("--references", type=int, metavar="N", help="reference models (default: 16)")
     add(
         "--queries",

@@ -85,6 +85,7 @@ def _audited(args: argparse.Namespace) -> AuditReport:
     digest = file_digest(args.model)
     report = audit(
         **inputs,
+        quick=args.quick,
         n_references=args.references,
         n_queries=args.queries,
         attacks=args.attacks or "auto",
@@ -173,9 +174,10 @@ def demo(args: argparse.Namespace) -> int:
         "someone who asks it for posteriors tell which?\n",
         flush=True,
     )
-    report = audit(
-        model, X_train, y_train, X_test, y_test, split="random", n_jobs=-1, random_state=0
-    )
+    given = (model, X_train, y_train, X_test, y_test)
+    quick = audit(*given, quick=True, split="random", random_state=0, progress=False)
+    print(f"A first look, in seconds, without reference models: {quick.verdict}\n", flush=True)
+    report = audit(*given, split="random", random_state=0, n_jobs=-1)
     page = report.save(args.output)
     print(shown(report, Judged([], False, ""), page, quiet=False, verbose=args.verbose))
     return FINE

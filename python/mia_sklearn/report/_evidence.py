@@ -29,9 +29,9 @@ COUNTS_ONLY = frozenset(
         *("ANSWERS_DIFFER", "DUPLICATES", "EXPOSED_RECORDS", "FEW_REFERENCES", "HELD_ASIDE"),
         *("NOT_SHOWN", "NO_REFERENCES", "OVERFITTED", "OVERLAP", "PIPELINE_CONTROL"),
         *("LOSS_GAP", "SELF_INFLUENCE", "STORES_RECORDS"),
-        *("REFERENCE_CONTROL", "SATURATED", "SEARCH", "SHIFT", "SINGLED_OUT", "TELLS_APART"),
+        *("REFERENCE_CONTROL", "SATURATED", "SEARCH", "SHIFT", "SINGLED_OUT"),
         *("TOO_FEW_RECORDS", "UNAUDITED_MEMBERS", "UNSTEADY_ANSWERS", "UNUSED_NONMEMBERS"),
-        "VULNERABLE_RECORDS",
+        *("SUPPORT_VECTORS", "TELLS_APART", "VULNERABLE_RECORDS"),
     }
 )
 # Those that quote parameters, errors or labels, or say what is greatest: what is said in place of
@@ -50,7 +50,7 @@ _QUOTES = "values of parameters and texts of findings that may quote the data"
 _NUMBERS = {
     *("n_train", "n_test", "n_members", "n_nonmembers", "n_unaudited", "n_repeated_train"),
     *("n_repeated_test", "confidence", "random_state", "target_train_accuracy"),
-    *("target_test_accuracy", "n_references", "block_size", "stratified", "smoothing"),
+    *("target_test_accuracy", "n_references", "block_size", "stratified", "smoothing", "quick"),
     *("queries_per_record", "references_without", "least_q_value"),
 }
 # Texts of this library, or what the user calls the report.
@@ -59,7 +59,7 @@ _TEXTS = {
     *("left_out", "whole_report"),
 }
 _DESCRIBED = {"model", "estimator", "asked_for"}
-_PARTS = {"vulnerable_records", "timings"}
+_PARTS = {"references_would", "timings", "vulnerable_records"}
 
 
 def evidence_of(report: Report, whole: str = "") -> Report:

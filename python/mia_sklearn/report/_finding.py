@@ -25,6 +25,9 @@ QUALIFYING = (
     "NO_SIGNAL",
 )
 
+# These name single members whatever the headline attack shows: the verdict tells of them.
+NAMING = ("SUPPORT_VECTORS",)
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from .._process._printable import printable
 from ._evidence import evidence_of
+from ._finding import NAMING
 from ._leak import read_leak
+from ._scale import STEPS
 from ._signoff import SignOff, signoff
 from ._summary import Summary, summarize
 
@@ -124,12 +126,14 @@ def render_model_card(report: AuditContents) -> str:
     not_run = ", ".join(row["attack"] for row in summary.not_run)
     made = ", ".join(f"{name} {number}" for name, number in kept.info.get("versions", {}).items())
     doubts = "; ".join(kept.doubts) or "nothing found"
+    named = [finding.severity for finding in kept.findings if finding.code in NAMING]
+    largest = max([read_leak(rows).severity, *named], key=list(STEPS).index)
     lines = [
         f"**{escape(summary.verdict)}**",
         f"- Attacker: {escape(summary.attacker or 'not known')}",
         f"- Released as: {escape(summary.release or 'not stated')}",
         f"- Unit of privacy: {'a person' if kept.info.get('unit') == 'person' else 'one record'}",
-        f"- Size of the leak: {read_leak(rows).severity}; in doubt: {escape(doubts)}",
+        f"- Size of the leak: {largest}; in doubt: {escape(doubts)}",
         f"- Attacks run: {escape(', '.join(kept.attacks))}",
         f"- Not run: {escape(not_run or 'none')}",
         f"- Made with: {escape(made or 'not known')}",

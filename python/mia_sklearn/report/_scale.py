@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from . import _wording as wording
 from ._leak import SERIOUS_AUC, SERIOUS_GAIN, SINGLED_OUT_AT, Leak
+
+if TYPE_CHECKING:
+    from ._finding import Finding
 
 __all__ = ["STEPS", "Bar", "Scale", "scale_of"]
 
@@ -66,7 +69,9 @@ class Scale(NamedTuple):
         return STEPS.get(self.level, "Not decided")
 
 
-def scale_of(leak: Leak, *, decided: bool, n_listed: int | None = None) -> Scale:
+def scale_of(
+    leak: Leak, *, decided: bool, n_listed: int | None = None, named: Sequence[Finding] = ()
+) -> Scale:
     """Place a leak on the scale.
 
     Parameters
@@ -76,6 +81,8 @@ def scale_of(leak: Leak, *, decided: bool, n_listed: int | None = None) -> Scale
         Whether its numbers may be read: with a doubt, none is placed.
     n_listed : int, default=None
         How many surely stand out one by one: to name somebody is serious at any rate.
+    named : sequence of Finding, default=()
+        Those that name members whatever this attack shows.
     """
     if not decided:
         return Scale("open", "Its numbers cannot be read until the doubt is cleared.", [])
@@ -83,6 +90,10 @@ def scale_of(leak: Leak, *, decided: bool, n_listed: int | None = None) -> Scale
     if n_listed and leak.severity != "serious":
         text = f"{n_listed:,} stand out one by one, whatever the rates below are for all."
         return Scale("serious", text, bars)
+    order = list(STEPS)
+    worst = max(named, key=lambda finding: order.index(finding.severity), default=None)
+    if worst is not None and order.index(worst.severity) > order.index(leak.severity):
+        return Scale(worst.severity, f"{worst.title}, whatever the rates below are for all.", bars)
     if leak.degree == "open":
         return Scale("open", "There are too few records to say.", bars)
     text = {

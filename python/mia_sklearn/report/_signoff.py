@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _wording as wording
 from ._counted import PERSON, RECORD, capital
+from ._finding import NAMING
 from ._frameworks import FRAMEWORKS, NOT_ANSWERED, Topic
 from ._gate import condition_in_words, gate_of_report
 from ._leak import read_leak
@@ -24,7 +25,10 @@ _RELEASES = {
     "weights": "the model itself, with all that it computes",
 }
 # Findings that say how many single people are at risk, the surest first.
-_OF_SINGLE_PEOPLE = ("SINGLED_OUT", "EXPOSED_RECORDS", "VULNERABLE_RECORDS", "TELLS_APART")
+_OF_SINGLE_PEOPLE = (
+    *("SINGLED_OUT", *NAMING, "EXPOSED_RECORDS", "VULNERABLE_RECORDS"),
+    "TELLS_APART",
+)
 _AGAIN = (
     "the model, its parameters or its training data change",
     "it is released otherwise: posteriors in place of labels, the model in place of answers, "

@@ -11,10 +11,12 @@ from . import _wording as wording
 from ._counted import PERSON, Unit, capital, unit_of
 from ._exposed import alone, exposed, too_few_references
 from ._exposed import listed as listed_in_words
+from ._finding import NAMING
 from ._gate import gate_in_words
 from ._leak import LISTED_AT, SINGLED_OUT_AT, Leak, read_leak, two_counts
 from ._scale import Scale, scale_of
 from ._structure import structure_in_words
+from ._without_references import references_would
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,7 @@ _SEVERITIES = ("serious", "warning", "info")
 _FACTS = {
     "model": "Model under audit",
     "estimator": "Reference models train",
+    "quick": "A first look alone",
     "release": "The model is released as",
     "asked_for": "The model is asked by",
     "split": "Train and test were split",
@@ -58,7 +61,14 @@ _FACTS = {
     "left_out": "Left out of this evidence",
     "whole_report": "Fingerprint of the report with records",
 }
-_SHOWN_ELSEWHERE = {"title", "created", "headline", "attacks", "vulnerable_records"}
+_SHOWN_ELSEWHERE = {
+    "title",
+    "created",
+    "headline",
+    "attacks",
+    "references_would",
+    "vulnerable_records",
+}
 
 Tone = Literal["shown", "not-shown", "open"]
 _TONES: dict[str, Tone] = {
@@ -123,7 +133,7 @@ def summarize(report: AuditContents) -> Summary:
         created=str(info.get("created") or ""),
         verdict=verdict,
         tone=tone,
-        scale=scale_of(leak, decided=not report.doubts, n_listed=listed),
+        scale=scale_of(leak, decided=not report.doubts, n_listed=listed, named=_naming(report)),
         attacker=_attacker(report, info["headline"]),
         tiles=_tiles(report, leak, listed),
         findings=sorted(
@@ -196,12 +206,20 @@ def _verdict(report: AuditContents, rows: pd.DataFrame, leak: Leak) -> tuple[Ton
         "open": f"Inconclusive, not enough {unit.many} for a verdict: the {attack} attack",
     }[leak.degree]
     sentence = f"{opening} {numbers}." if numbers else f"{opening} has no numbers."
+    sentence += "".join(f" Besides, {found.title}." for found in _naming(report))
     if leak.degree == "open":
         notes = rows.loc[rows["low"].isna() & rows["note"].ne(""), "note"].dropna()
         sentence += f" {wording.sentence(notes.iloc[0])}" if len(notes) else ""
+    more = references_would(report.info)
+    sentence += f" {more}" if more else ""
     if report.doubts:
         return "open", f"Not to be relied on: {'; '.join(report.doubts)}. {sentence}"
-    return _TONES[leak.degree], sentence
+    return "shown" if _naming(report) else _TONES[leak.degree], sentence
+
+
+def _naming(report: AuditContents) -> list[Finding]:
+    """Return the findings that name members, whatever the headline attack shows."""
+    return [finding for finding in report.findings if finding.code in NAMING]
 
 
 def _rate_in_words(rate: Any | None, confidence: str, unit: Unit) -> str:

@@ -172,7 +172,7 @@ def compare_defenses(
     check_release(release, "classifier", RELEASES)
     asked = access_released_as(release)
     access = None if asked is None else asked()
-    means = Means(release, access, n_references > 0, gradients=True)
+    means = Means(release, access, n_references > 0, gradients=True, edges="answers")
     choose_attacks(attacks, means)
     for name, model in named.items():
         try:

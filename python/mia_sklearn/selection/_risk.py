@@ -165,8 +165,9 @@ class MembershipRisk:
             raise ValueError(f"n_references must be a whole number, got {n_references!r}.")
         if n_references < 0 or n_references == 1:
             raise ValueError(f"n_references must be 0 or at least 2, got {n_references}.")
-        # Whether there are gradients shows when there is a model.
-        chosen = choose_attacks([attack], Means("weights", None, n_references > 0, gradients=True))
+        # Whether there are gradients, or margins, shows when there is a model.
+        means = Means("weights", None, n_references > 0, gradients=True, edges="answers")
+        chosen = choose_attacks([attack], means)
         self.attack_name, self.attack = next(iter(chosen.items()))
         self.n_references = int(n_references)
         self.random_state = random_state

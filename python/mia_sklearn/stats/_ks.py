@@ -111,5 +111,5 @@ def expected_auc_of_ks(ks: float) -> float:
     0.75
     """
     if not 0 <= ks <= 1:
-        raise ValueError(f"`ks` must lie between 0 and 1, got {ks!r}.")
+        raise ValueError(f"ks must lie between 0 and 1, got {ks!r}.")
     return min(1.0, max(0.5, _INTERCEPT + _SLOPE * math.sqrt(ks)))

@@ -15,6 +15,7 @@ from ._in_doubt import (
     UnsteadyAnswers,
 )
 from ._of_audit import HeldAside, PipelineControl, ReferenceControl, Search, Shift
+from ._of_edges import SupportVectors
 from ._of_leak import ExposedRecords, NotShown, SingledOut, TellsApart
 from ._of_model import MeasuredRemedy, Overfitted, VulnerableRecords
 from ._of_other_packages import of_other_packages
@@ -38,6 +39,7 @@ FINDERS: tuple[type[BaseFinder], ...] = (
     SingledOut,
     TellsApart,
     NotShown,
+    SupportVectors,
     MeasuredRemedy,
     ExposedRecords,
     VulnerableRecords,

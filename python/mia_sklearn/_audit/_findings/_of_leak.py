@@ -13,6 +13,7 @@ from ...report._exposed import too_few_references
 from ...report._leak import LISTED_AT, two_counts
 from ...stats._listing import list_members
 from .._advice import advice_for
+from ._of_edges import on_edge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +100,9 @@ class NotShown(BaseFinder):
             return None
         auc = leak.auc
         assert auc is not None
+        which = "attacks that were run" if on_edge(context) is None else "headline attack"
         return self.found(
-            f"The attacks that were run did not tell {unit.members} from others",
+            f"The {which} did not tell {unit.members} from others",
             f"The headline attack's AUC is {auc.estimate:.3f} ({auc.low:.3f} to "
             f"{auc.high:.3f}); chance is 0.5. This is evidence about these attacks on these "
             f"{unit.many}, not a proof about all; where another finding puts the references or the "

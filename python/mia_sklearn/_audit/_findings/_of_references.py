@@ -9,7 +9,10 @@ import numpy as np
 from ...report import BaseFinder, Finding
 from ...report._counted import PERSON
 from ...report._leak import LISTED_AT
+from ...report._without_references import references_would
 from ...stats import references_needed
+from .._people import of_single_records
+from .._triage import N_REFERENCES
 
 if TYPE_CHECKING:
     from ._context import Context
@@ -83,16 +86,34 @@ class FewReferences(BaseFinder):
 class NoReferences(BaseFinder):
     code = "NO_REFERENCES"
     severities = ("warning",)
-    summary = "`n_references=0`: only the weakest attack was run"
+    summary = "`n_references=0`: references would usually find more; what they would take"
 
     def find(self, context: Context) -> Finding | None:
         run = context.run
         # To what a discriminator says of a record, other discriminators add nothing.
-        if run.references is not None or (run.access and not run.access.gains_by_references):
+        more = references_would(context.info)
+        if run.references is not None or not more:
             return None
+        if of_single_records(run.attacks[run.headline]).learns_from_target:
+            meaning = (
+                "The headline attack knows how hard a record is from the model's answers to other "
+                "records like it alone. What other models answer to the record itself tells more."
+            )
+        else:
+            meaning = (
+                "Without reference models the attack cannot tell a record that is easy for every "
+                "model from one that this model remembers."
+            )
+        unseen = (
+            "Not looked at, since references alone show it: which single records stand out (there "
+            "are no p-values, so that nobody is listed), and whether the attacks find as much "
+            "where there is nothing to find."
+        )
+        instead = (
+            "Leave quick out"
+            if context.info.get("quick")
+            else f"Set n_references to {N_REFERENCES}"
+        )
         return self.found(
-            "Only the weakest attack was run",
-            "Without reference models the attack cannot tell a record that is easy for every model "
-            "from one that this model remembers.",
-            "Set n_references to 16.",
+            "No reference models were trained", f"{meaning} {more} {unseen}", f"{instead}."
         )

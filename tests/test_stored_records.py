@@ -120,6 +120,8 @@ def test_what_somebody_hangs_on_a_model_is_found_too():
     model = LogisticRegression().fit(X, Y)
     model.backup = {"rows": [X[5:25].copy()], "n": 90}
     assert found(model) == {"LogisticRegression.backup": 20}
+    model.backup = np  # A module: nothing that is held.
+    assert found(model) == {}
     model.backup = pd.DataFrame(X[:7])
     assert found(model) == {"LogisticRegression.backup": 7}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,16 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import (
+    ElasticNet,
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    Ridge,
+)
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -110,7 +121,13 @@ def test_leverage_of_least_squares_is_parameters_per_record():
 
 def test_leverages_are_what_a_changed_label_does_to_its_answer():
     rows, labels = XR[:30], YR[:30]
-    for model in (Ridge(alpha=30.0), Ridge(alpha=30.0, fit_intercept=False)):
+    for model in (
+        Ridge(alpha=30.0),
+        Ridge(alpha=30.0, fit_intercept=False),
+        ElasticNet(alpha=2.0, l1_ratio=0.01, tol=1e-10, max_iter=10_000),
+        KernelRidge(alpha=0.5, kernel="rbf", gamma=0.1),
+        GaussianProcessRegressor(alpha=0.5, optimizer=None),
+    ):
         before = model.fit(rows, labels).predict(rows)
         own = [
             model.fit(rows, labels + np.eye(30)[i]).predict(rows)[i] - before[i] for i in range(30)
@@ -130,6 +147,12 @@ def test_leverage_of_a_logistic_regression_is_that_of_its_last_step():
     hessian = design.T @ (design * (p * (1 - p))[:, None]) + np.diag([2.0] * 6 + [0.0])
     own = p * (1 - p) * np.einsum("ij,ij->i", design @ np.linalg.inv(hessian), design)
     assert value(model, X, Y, "self_influence") == pytest.approx(own.mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of defaults that will change.
+        searched = LogisticRegressionCV(Cs=[0.5], cv=2).fit(X, Y)
+    assert value(searched, X, Y, "self_influence") == pytest.approx(own.mean(), rel=1e-3)
+    free = LogisticRegression(C=np.inf).fit(X, Y)
+    assert value(free, X, Y, "self_influence") > own.mean()
 
 
 def test_a_leaf_for_each_record_is_all_its_own():
@@ -160,10 +183,18 @@ def test_self_influence_of_a_forest_is_what_records_weigh_in_their_leaves():
     [
         (KNeighborsClassifier(4), 1 / 4),
         (KNeighborsClassifier(4, weights="distance"), 1),
+        (
+            make_pipeline(
+                StandardScaler().set_output(transform="pandas"),
+                KNeighborsClassifier(4, weights="distance"),
+            ),
+            1,
+        ),
         (make_pipeline(StandardScaler(), KNeighborsClassifier(5)), 1 / 5),
         (GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [8]}, cv=2), 1 / 8),
         (VotingClassifier([("a", KNeighborsClassifier(2)), ("b", KNeighborsClassifier(4))]), 3 / 8),
         (BaggingClassifier(KNeighborsClassifier(2), 3, random_state=0), 1 / 2),
+        (BaggingClassifier(KNeighborsClassifier(2), 3, max_samples=0.5, random_state=0), 1 / 4),
     ],
 )
 def test_own_votes_of_neighbours(model, expected):
@@ -187,6 +218,26 @@ def test_own_weight_within_a_radius_in_boosting_and_in_margins():
     assert value(machine, X, Y, "self_influence") == pytest.approx(own)
 
 
+@pytest.mark.parametrize(
+    ("library", "kind", "options"),
+    [
+        ("xgboost", "XGBClassifier", {"max_leaves": 4, "max_depth": 0, "learning_rate": 0.5}),
+        ("lightgbm", "LGBMClassifier", {"num_leaves": 4, "learning_rate": 0.5, "verbose": -1}),
+        (
+            "catboost",
+            "CatBoostClassifier",
+            {"depth": 2, "learning_rate": 0.5, "verbose": 0, "allow_writing_files": False},
+        ),
+    ],
+)
+def test_boosters_of_other_libraries_say_how_many_leaves_they_have(library, kind, options):
+    made = getattr(pytest.importorskip(library), kind)(n_estimators=3, **options)
+    table = measured(made.fit(X, Y), X, Y)[1]
+    most = 1 - (1 - 0.5 * 4 / 240) ** 3
+    assert most / 2 <= table.loc["self_influence", "value"] <= most + 1e-12
+    assert 3 * 3 / 240 <= table.loc["parameters_per_record", "value"] <= 3 * 7 / 240
+
+
 def test_a_memoriser_is_told_from_a_model_of_two_numbers():
     sides = X[TRAIN], Y[TRAIN], X[TEST], Y[TEST]
     report, table = measured(DecisionTreeClassifier(random_state=0).fit(X[TRAIN], Y[TRAIN]), *sides)
@@ -201,6 +252,16 @@ def test_a_memoriser_is_told_from_a_model_of_two_numbers():
     assert np.isnan(table.loc["self_influence", "value"])
     assert "not defined for GaussianNB" in table.loc["self_influence", "meaning"]
     assert "Nothing was found" in report.summary
+
+
+def test_no_auc_is_estimated_where_losses_point_the_other_way():
+    model = DecisionTreeClassifier(random_state=0).fit(X[TRAIN], Y[TRAIN])
+    sides = X[TRAIN], Y[TRAIN], X[TEST], Y[TEST]
+    meaning = measured(model, *sides)[1].loc["ks", "meaning"]
+    assert "expected at an AUC near" in meaning and "higher" not in meaning
+    swapped = measured(model, *sides[2:], *sides[:2])[1].loc["ks", "meaning"]
+    assert "Losses on training records are the higher ones" in swapped
+    assert "AUC near" not in swapped
 
 
 def test_labels_alone_show_what_labels_show():
@@ -295,6 +356,22 @@ def test_a_report_is_read_in_words_as_markdown_and_in_notebooks():
     assert list(report.measures.columns) == [
         *("measure", "value", "error", "band", "predicts", "meaning")
     ]
+
+
+def test_parts_that_are_sequences_are_parts_and_what_cannot_be_looked_into_is_said():
+    forests = [(name, RandomForestClassifier(3, random_state=k)) for k, name in enumerate("ab")]
+    mixed = VotingClassifier([*forests, ("c", KNeighborsClassifier(2))]).fit(X, Y)
+    own = [value(forest, X, Y, "self_influence") for forest in mixed.estimators_]
+    assert value(mixed, X, Y, "self_influence") == pytest.approx(np.mean(own))
+
+    class Hostile(GaussianNB):
+        @property
+        def estimators_(self):
+            raise RuntimeError
+
+    table = measured(Hostile().fit(X[TRAIN], Y[TRAIN]), X[TRAIN], Y[TRAIN], X[TEST], Y[TEST])[1]
+    assert "could not be looked into: RuntimeError" in table.loc["smallest_leaf", "meaning"]
+    assert np.isfinite(table.loc["ks", "value"])
 
 
 def test_of_many_records_some_are_looked_at(monkeypatch):

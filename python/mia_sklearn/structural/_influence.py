@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,12 +12,14 @@ from scipy import sparse
 from sklearn.metrics.pairwise import pairwise_kernels
 
 from ._parts import as_numbers, seen_by_last
-from ._trees import mean_share_of_leaves, share_in_boosting
+from ._trees import flat, mean_share_of_leaves, share_in_boosting
 
 __all__ = ["Influence", "self_influence"]
 
-_MOST_ASKED = 1000  # of neighbours
-_WIDEST = 3000  # features of which leverages are computed
+_MOST_KERNEL = 2000  # records of which kernels are inverted
+_MOST_ASKED = 500  # of neighbours
+# Records x features^2 of which leverages are computed, and records per feature that it takes.
+_MOST_WORK, _RECORDS_PER_FEATURE = 3e9, 3
 _DEEPEST = 4
 
 
@@ -49,9 +52,10 @@ def self_influence(model: Any, X: Any, y: np.ndarray, n_train: int, seed: int) -
     learning rate x leaves / records) over the stages. Nearest neighbours: its own vote among its
     neighbours, itself one of them. Linear models: its leverage, x' (X'WX + P)^-1 x w, where P is
     the penalty of L2 and W the weights of the last step of a logistic regression (1 for
-    regressors); of a penalty of L1 on the features that are left. Support vectors: the part of
-    the unit margin that its own term supplies, min(1, alpha K(x, x)); of SVR, in standard
-    deviations of y. Ensembles of several models: the mean of their parts'.
+    regressors); of a penalty of L1 on the features that are left. Kernel ridge and Gaussian
+    processes: theirs, 1 - alpha (K + alpha)^-1. Weights of records are not looked at. Support
+    vectors: the part of the unit margin that its own term supplies, min(1, alpha K(x, x)); of
+    SVR, in standard deviations of y. Ensembles of several models: the mean of their parts'.
 
     Parameters
     ----------
@@ -112,8 +116,7 @@ def _equal_parts(model: Any) -> list[Any]:
     for name in ("estimators_", "estimator_", "regressor_"):
         held = getattr(model, name, None)
         if held is not None:
-            held = held if isinstance(held, (list, tuple, np.ndarray)) else [held]
-            return [part for part in np.ravel(np.asarray(held, dtype=object)) if part != "drop"]
+            return [part for part in flat(held) if not isinstance(part, str)]
     return []
 
 
@@ -123,23 +126,44 @@ def _sees_all(model: Any) -> bool:
 
 
 def _neighbors(model: Any, seen: Any, asked: _Asked) -> Influence:
-    """Return the share of a record's own vote where it asks about itself."""
+    """Return the share of a record's own vote where it asks about itself; 0 of what is not kept."""
     weights = getattr(model, "weights", "uniform")
     if callable(weights):
         raise _NotDefinedError("weights of neighbours by a function are not looked at")
-    n = seen.shape[0]
-    rows = np.random.default_rng(asked.seed).permutation(n)[:_MOST_ASKED]
+    # Members of bagging and folds of a calibration keep some of the records.
+    kept = model._fit_X.shape[0] / asked.n_train
     by_radius = hasattr(model, "radius_neighbors") and not hasattr(model, "kneighbors")
     if weights in (None, "uniform") and not by_radius:
-        return Influence(1 / model.n_neighbors, 0.0, "its own vote, one of n_neighbors")
-    if by_radius:
-        distances = model.radius_neighbors(seen[rows])[0]
-    else:
-        distances = model.kneighbors(seen[rows])[0]
+        return Influence(kept / model.n_neighbors, 0.0, "its own vote, one of n_neighbors")
+    order = np.random.default_rng(asked.seed).permutation(model._fit_X.shape[0])
+    own_records = model._fit_X[np.sort(order[:_MOST_ASKED])]
+    ask = model.radius_neighbors if by_radius else model.kneighbors
+    with warnings.catch_warnings():
+        # What it keeps bears no names, which it may have been fitted on.
+        warnings.simplefilter("ignore")
+        distances = ask(own_records)[0]
     # By distance, those at distance zero share all of the vote.
     near = (np.sum(d == 0) if weights == "distance" else len(d) for d in distances)
-    own = np.array([1 / max(1, count) for count in near])
-    return _mean(own, "its own vote among its neighbours", exact=len(rows) == asked.n_train)
+    own = kept * np.array([1 / max(1, count) for count in near])
+    return _mean(own, "its own vote among its neighbours", exact=len(order) <= _MOST_ASKED)
+
+
+def _kernel_smoother(model: Any, seen: Any, asked: _Asked) -> Influence:
+    """Return the leverage of kernel ridge or of a Gaussian process: 1 - alpha (K + alpha)^-1."""
+    of_process = hasattr(model, "X_train_")
+    n = (model.X_train_ if of_process else model.X_fit_).shape[0]
+    if n > _MOST_KERNEL:
+        raise _NotDefinedError(f"leverages of kernels of {n:,} records would take long")
+    alpha = np.mean(model.alpha)
+    if of_process:
+        inverse = np.linalg.inv(model.L_)
+        left = (inverse**2).sum(axis=0)
+    else:
+        params = {name: getattr(model, name) for name in ("gamma", "degree", "coef0")}
+        kernel = pairwise_kernels(model.X_fit_, metric=model.kernel, filter_params=True, **params)
+        left = np.diag(np.linalg.inv(kernel + alpha * np.eye(n)))
+    own = np.clip(1 - alpha * left, 0.0, 1.0)
+    return Influence(float(own.sum()) / asked.n_train, 0.0, "its leverage")
 
 
 def _support_vectors(model: Any, seen: Any, asked: _Asked) -> Influence:
@@ -181,35 +205,53 @@ def _linear(model: Any, seen: Any, asked: _Asked) -> Influence:
     if coef.shape[1] != values.shape[1]:
         raise _NotDefinedError(f"coefficients of {type(model).__name__} are not one per feature")
     left = np.flatnonzero(np.any(coef != 0, axis=0))
-    if len(left) > _WIDEST:
-        raise _NotDefinedError(f"leverages of more than {_WIDEST:,} features take long")
-    values = values[:, left]
+    n, work = values.shape[0], max(1, len(left)) ** 2
+    n_shown = min(n, int(_MOST_WORK / work))
+    if n_shown < min(n, _RECORDS_PER_FEATURE * len(left)):
+        raise _NotDefinedError(f"leverages of {len(left):,} features would take long")
+    rows = np.sort(np.random.default_rng(asked.seed).permutation(n)[:n_shown])
+    values = values[rows][:, left]
     values = values.toarray() if sparse.issparse(values) else values
     values = np.asarray(values, dtype=np.float64)
     intercept = getattr(model, "fit_intercept", True)
-    penalty = _penalty(model)
+    penalty = _penalty(model, asked.n_train)
     # Of a sample of the records, sums are scaled up to all of them.
     scale = asked.n_train / values.shape[0]
     own = np.zeros(values.shape[0])
     weights = _step_weights(model, coef[:, left] @ values.T)
+    # Of many classes some tell the mean.
+    weights = weights[: max(1, int(_MOST_WORK / (work * n_shown)))]
     for weight in weights:
         own += _leverages(values, weight, penalty / scale, bool(intercept))
     own = own / len(weights) / scale
     return _mean(own, "its leverage", exact=scale == 1)
 
 
-def _penalty(model: Any) -> float:
+def _penalty(model: Any, n_train: int) -> float:
     """Return the penalty of L2, on the scale of a sum over records."""
     name = type(model).__name__
     if name in ("LogisticRegression", "LogisticRegressionCV"):
-        strength = np.mean(getattr(model, "C_", model.C if hasattr(model, "C") else np.inf))
-        penalized = getattr(model, "penalty", None) not in ("none", "l1")
-        return float(1 / strength) if penalized and strength else 0.0
+        strength = float(np.mean(model.C_ if hasattr(model, "C_") else model.C))
+        kind = getattr(model, "penalty", "deprecated")
+        if kind in (None, "none", "l1"):
+            return 0.0
+        return (1.0 if kind == "l2" else 1 - _share_of_l1(model)) / strength
     if name in ("Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV"):
         return float(np.mean(getattr(model, "alpha_", getattr(model, "alpha", 0.0))))
+    if "ElasticNet" in name:
+        return (
+            n_train
+            * float(model.alpha_ if hasattr(model, "alpha_") else model.alpha)
+            * (1 - _share_of_l1(model))
+        )
     if name == "BayesianRidge":
         return float(model.lambda_ / model.alpha_)
     return 0.0
+
+
+def _share_of_l1(model: Any) -> float:
+    chosen = np.ravel(getattr(model, "l1_ratio_", getattr(model, "l1_ratio", 0.0)))
+    return float(np.mean([0.0 if share is None else float(share) for share in chosen.tolist()]))
 
 
 def _step_weights(model: Any, scores: np.ndarray) -> list[np.ndarray]:
@@ -257,12 +299,15 @@ def _is_linear(model: Any) -> bool:
 _LINEAR = {
     *("LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV"),
     *("LassoLars", "LassoLarsCV", "Lars", "LarsCV", "LassoLarsIC", "BayesianRidge"),
+    *("MultiTaskLasso", "MultiTaskLassoCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV"),
     *("ARDRegression", "OrthogonalMatchingPursuit", "OrthogonalMatchingPursuitCV"),
     *("LogisticRegression", "LogisticRegressionCV", "RidgeClassifier", "RidgeClassifierCV"),
 }
+_SMOOTHERS = {"KernelRidge", "GaussianProcessRegressor"}
 # What tells a kind, and what measures it.
 _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Influence]], ...] = (
     (lambda model: hasattr(model, "support_vectors_"), _support_vectors),
     (lambda model: hasattr(model, "_fit_X") and hasattr(model, "predict"), _neighbors),
     (_is_linear, _linear),
+    (lambda model: type(model).__name__ in _SMOOTHERS, _kernel_smoother),
 )

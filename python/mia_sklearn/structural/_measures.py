@@ -6,7 +6,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
 
+from .._records._digests import row_digests
 from ..stats import expected_auc_of_ks, ks_distance, ks_noise_floor
 from ._influence import self_influence
 from ._rules import MEASURED_PRECISION, flagged_by_rules
@@ -100,12 +102,20 @@ def of_losses(train: Answers, test: Answers, n_train: int, n_test: int) -> Measu
     """Return the distance of the losses; `n_train` and `n_test` are how many are independent."""
     value = ks_distance(train.loss, test.loss)
     floor = ks_noise_floor(n_train, n_test)
+    n_records = len(train.loss), len(test.loss)
+    people = "" if n_records == (n_train, n_test) else f", of {n_train:,} and {n_test:,} people"
     meaning = (
-        f"Losses of {n_train:,} training and {n_test:,} other records; a threshold on the loss "
-        f"gains at most this much over guessing. Noise alone reaches {floor:.3f} in one of twenty "
-        "cases."
+        f"Losses of {n_records[0]:,} training and {n_records[1]:,} other records{people}; a "
+        f"threshold on the loss gains at most this much over guessing. Noise alone reaches "
+        f"{floor:.3f} in one of twenty cases."
     )
-    if value > floor:
+    ranks = rankdata(np.concatenate([train.loss, test.loss]))
+    if value > floor and ranks[: len(train.loss)].mean() > ranks[len(train.loss) :].mean():
+        meaning += (
+            " Losses on training records are the higher ones, as where the sides are swapped or of "
+            "other populations: no AUC is estimated."
+        )
+    elif value > floor:
         meaning += (
             f" An attack with references is expected at an AUC near {expected_auc_of_ks(value):.2f}"
             ": an estimate from other models, not a measurement."
@@ -214,7 +224,8 @@ def of_leaves(model: Any) -> list[Measure]:
 def of_answers(train: Answers) -> list[Measure]:
     """Return how many training records share their answer, and what it discloses of the class."""
     released = np.round(np.asarray(train.released, dtype=np.float64), _DIGITS) + 0.0
-    _, of_row, counts = np.unique(released, axis=0, return_inverse=True, return_counts=True)
+    answers = row_digests(released)
+    _, of_row, counts = np.unique(answers, return_inverse=True, return_counts=True)
     of_row = of_row.reshape(-1)
     share = float((counts[of_row] < _FEW).mean())
     found = [

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ._boosters import boosted
 from ._parts import fitted_parts
-from ._trees import n_nodes
+from ._trees import flat, n_nodes
 
 __all__ = ["n_parameters"]
 
@@ -43,11 +44,13 @@ def n_parameters(model: Any, X: Any) -> int | None:
             continue
         found = n_nodes(each.part)
         if found is None:
-            found = _of_booster(each.part)
+            trees_of = boosted(each.part)
+            found = None if trees_of is None else trees_of.n_nodes
         if found is None:
             own = getattr(each.part, "__dict__", {})
             found = sum(_entries(own.get(name)) for name in _LEARNED)
-            found += _of_module(own.get("module_"))
+            # A network of skorch's, or a torch module in a target.
+            found += _of_module(own.get("module_") or own.get("module"))
         else:
             trees |= _held(each.part)
         counted += found
@@ -56,25 +59,13 @@ def n_parameters(model: Any, X: Any) -> int | None:
 
 def _held(model: Any) -> set[int]:
     """Return the trees that a model of trees is made of, which were counted with it."""
-    held = getattr(model, "estimators_", ())
-    return {id(tree) for tree in np.ravel(np.asarray(held, dtype=object))}
-
-
-def _of_booster(model: Any) -> int | None:
-    """Return how many nodes the trees of XGBoost or LightGBM have; None of other models."""
-    try:
-        if hasattr(model, "get_booster"):
-            return len(model.get_booster().trees_to_dataframe())
-        if hasattr(model, "booster_"):
-            return len(model.booster_.trees_to_dataframe())
-    except Exception:  # Linear boosters have no trees.
-        return None
-    return None
+    return {id(tree) for tree in flat(getattr(model, "estimators_", ()))}
 
 
 def _of_module(module: Any) -> int:
-    parameters = getattr(module, "parameters", None)
-    return sum(int(each.numel()) for each in parameters()) if callable(parameters) else 0
+    if isinstance(module, type) or not hasattr(module, "parameters"):
+        return 0
+    return sum(int(each.numel()) for each in module.parameters())
 
 
 def _entries(value: Any) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from itertools import islice
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +16,8 @@ from ._parts import Part, as_numbers, fitted_parts
 
 __all__ = ["Stored", "stored_records"]
 
-_LARGEST = 200_000  # rows of an attribute that are looked at
-_MOST_ENTRIES = 1000
+_AT_A_TIME = 5_000_000  # numbers of which digests are made
+_MOST_ENTRIES, _MOST_LOOKED_AT, _DEEPEST = 1000, 5000, 4
 _DENSE = 50_000_000
 # Rows of small whole numbers may be equal by chance; so many of them are not.
 _FEWEST_WHOLE = 3
@@ -27,6 +30,8 @@ _ANSWERS = {
     *("reachability_", "core_distances_", "dist_", "row_labels_", "probabilities_"),
     *("labeled_iter_", "dist_matrix_", "support_mask_of_records_"),
 }
+# In which nothing is held.
+_PLAIN = (str, bytes, int, float, complex, type, ModuleType, FunctionType, type(None))
 _TREES = ("KDTree", "KDTree64", "KDTree32", "BallTree", "BallTree64", "BallTree32")
 
 
@@ -97,30 +102,36 @@ def _in_part(part: Part, known: _Known | None, n_train: int) -> Iterator[Stored]
 def _arrays(holder: Any) -> Iterator[tuple[str, Any]]:
     """Yield the arrays that an estimator holds, each with the name of its attribute."""
     for name, value in list(getattr(holder, "__dict__", {}).items()):
-        for array in _in_value(value, 3):
+        for array in _arrays_in(value):
             yield name, array
 
 
-def _in_value(value: Any, depth: int) -> Iterator[Any]:
-    if depth < 0 or value is None or isinstance(value, (str, bytes, int, float, type)):
-        return
-    if type(value).__name__ in _TREES:
-        value = np.asarray(value.data)
-    if sparse.issparse(value) or isinstance(value, np.ndarray):
-        if value.ndim in (1, 2) and value.shape[0] and value.dtype.kind in "biuf":
-            yield value
-    elif hasattr(value, "iloc"):
-        numbers = as_numbers(value.to_frame() if not hasattr(value, "columns") else value)
-        yield from () if numbers is None else (numbers,)
-    elif isinstance(value, (list, tuple, dict)):
-        entries = list(value.values() if isinstance(value, dict) else value)
-        for entry in entries[:_MOST_ENTRIES]:
-            yield from _in_value(entry, depth - 1)
-    elif not any(hasattr(value, name) for name in ("fit", "predict", "transform")):
-        # What is fitted is looked at by itself; other objects are containers of a kind.
-        own = getattr(value, "__dict__", None)
-        if isinstance(own, dict):
-            yield from _in_value(own, depth - 1)
+def _arrays_in(value: Any) -> Iterator[Any]:
+    """Yield the arrays within an attribute, whatever containers and objects they lie in.
+
+    What is fitted is left out, since it is looked at by itself.
+    """
+    queue = deque([(value, 0)])
+    met: dict[int, Any] = {}
+    while queue and len(met) < _MOST_LOOKED_AT:
+        held, depth = queue.popleft()
+        if depth > _DEEPEST or id(held) in met or isinstance(held, _PLAIN):
+            continue
+        # Kept, so that no identity is given out twice.
+        met[id(held)] = held
+        if type(held).__name__ in _TREES:
+            held = np.asarray(held.data)
+        if sparse.issparse(held) or isinstance(held, np.ndarray):
+            if held.ndim in (1, 2) and held.shape[0] and held.dtype.kind in "biuf":
+                yield held
+        elif hasattr(held, "iloc"):
+            numbers = as_numbers(held if hasattr(held, "columns") else held.to_frame())
+            yield from () if numbers is None else (numbers,)
+        elif isinstance(held, (list, tuple, dict)):
+            entries = held.values() if isinstance(held, dict) else held
+            queue.extend((entry, depth + 1) for entry in islice(entries, _MOST_ENTRIES))
+        elif not any(hasattr(held, name) for name in ("fit", "predict", "transform")):
+            queue.append((getattr(held, "__dict__", None), depth + 1))
 
 
 class _Known:
@@ -144,7 +155,7 @@ class _Known:
         """Return digests of the records and of the others, NaN where they cannot be recognised."""
         if dtype not in self._digests:
             own, others = (
-                row_digests(table.astype(np.float32) if dtype == "float32" else table)
+                _digests(table.astype(np.float32) if dtype == "float32" else table)
                 for table in (self.values, self.others)
             )
             once = np.unique(own, return_counts=True, return_index=True)
@@ -158,7 +169,7 @@ class _Known:
         best = (0, 0.0)
         for rows in self._as_rows(array):
             own, others = self.digests("float32" if rows.dtype == np.float32 else "")
-            held = row_digests(rows)
+            held = _digests(rows)
             n_found = int(np.isin(own, held).sum())
             by_chance = int(np.isin(others, held).sum())
             enough = n_found >= _FEWEST_WHOLE or (n_found and not self.is_whole)
@@ -180,7 +191,6 @@ class _Known:
             if self.width > 1 or array.dtype.kind != "f":
                 return
             array = array.reshape(-1, 1)
-        array = array[:_LARGEST]
         wide = array.shape[1] - self.width
         if wide < 0 or (self.width == 1 and wide):
             return
@@ -193,6 +203,15 @@ class _Known:
         yield array[:, : self.width]
         if wide:
             yield array[:, wide:]
+
+
+def _digests(rows: Any) -> np.ndarray:
+    """Return a digest of each row; column by column, as they are made, it is far quicker."""
+    if sparse.issparse(rows):
+        return row_digests(rows)
+    n = max(1, _AT_A_TIME // max(1, rows.shape[1]))
+    parts = [rows[start : start + n] for start in range(0, len(rows), n)]
+    return np.concatenate([row_digests(np.asfortranarray(part)) for part in parts])
 
 
 def _known(seen: Any, seed: int) -> _Known | None:
@@ -232,4 +251,5 @@ def _others(values: Any, rng: np.random.Generator) -> Any:
             columns.indices[part] = rng.choice(n, part.stop - part.start, replace=False)
         columns.has_sorted_indices = False
         return columns.tocsr()
-    return np.column_stack([rng.permutation(column) for column in values.T])
+    columns = np.ascontiguousarray(values.T)
+    return np.stack([rng.permutation(column) for column in columns]).T

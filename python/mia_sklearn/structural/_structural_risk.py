@@ -96,8 +96,8 @@ def structural_risk(
       answer about it, on average. Trees: its weight in its leaf, 1 / (weight of the leaf), which
       averages to leaves per record (forests, bagging: the mean of their trees; boosting: 1 -
       prod(1 - learning rate x leaves / records)). Nearest neighbours: its own vote among its
-      neighbours. Linear models: its leverage. Support vectors: what its own term supplies of the
-      unit margin, min(1, alpha K(x, x)).
+      neighbours. Linear models, kernel ridge and Gaussian processes: its leverage. Support vectors:
+      what its own term supplies of the unit margin, min(1, alpha K(x, x)).
     - ``parameters_per_record``: nodes of trees, coefficients and stored values.
 
     The others are shown for what they are (``predicts`` is False): ``stored_records``, a matter of
@@ -144,7 +144,7 @@ def structural_risk(
         measures=structure.frame(),
         findings=_findings(structure),
         info={
-            "model": name_of(given.model),
+            "model": name_of(getattr(given.model, "source", None) or given.model),
             "release": given.release,
             "n_train": n_rows(X),
             "n_test": 0 if given.test is None else n_rows(given.test[0]),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._records._rows import n_rows, take_rows
+from .._records._rows import n_rows, record_shape, take_rows
 from ._measures import (
     Answers,
     Measure,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_RECORDS", "Structure", "measure_structure", "some_of"]
 
 MOST_RECORDS = 20_000
+_MOST_NUMBERS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def measure_structure(
         Draws the records that are looked at, where there are more than 20,000.
     """
     n_train = n_rows(X)
-    rows = some_of(n_train, seed)
+    width = max(1, int(np.prod(record_shape(X)))) if hasattr(X, "shape") else 1
+    rows = some_of(n_train, seed, _MOST_NUMBERS // width)
     shown = X if len(rows) == n_train else take_rows(X, rows)
     measures = [*_of_sides(train, test, regressor=regressor, sizes=sizes)]
     inside = _inside(model)
@@ -106,15 +109,36 @@ def measure_structure(
         else:
             own = y[rows]
             measures.append(of_self_influence(inside, shown, own, n_train, seed))
-        measures.append(of_parameters(inside, shown, n_train))
-        stored = stored_records(inside, shown, n_train, seed)
-        measures.append(of_stored(stored))
-        measures += of_leaves(seen_by_last(inside, None)[0])
+        measures += _looked_at(
+            ("parameters_per_record",), lambda: [of_parameters(inside, shown, n_train)]
+        )
+        try:
+            stored = stored_records(inside, shown, n_train, seed)
+            measures.append(of_stored(stored))
+        except Exception as error:
+            measures.append(_unreadable("stored_records", error))
+        last = seen_by_last(inside, None)[0]
+        measures += _looked_at(("smallest_leaf", "small_leaves"), lambda: of_leaves(last))
     if train is not None:
         measures += of_answers(train)
     if inside is not None:
-        measures.append(of_rules(inside, n_train))
+        measures += _looked_at(("published_rules",), lambda: [of_rules(inside, n_train)])
     return Structure(measures, stored, release == "weights")
+
+
+def _looked_at(names: tuple[str, ...], measure: Callable[[], list[Measure]]) -> list[Measure]:
+    """Return measures of what a model holds, which may be anything: an audit goes on without."""
+    try:
+        return measure()
+    except Exception as error:
+        return [_unreadable(name, error) for name in names]
+
+
+def _unreadable(name: str, error: Exception) -> Measure:
+    predicts = name == "parameters_per_record"
+    return unmeasured(
+        name, f"the model could not be looked into: {type(error).__name__}", predicts=predicts
+    )
 
 
 def _of_sides(
@@ -130,11 +154,12 @@ def _of_sides(
     return [of_losses(train, test, n_train, n_test), of_gap(train, test, regressor=regressor)]
 
 
-def some_of(n: int, seed: int) -> np.ndarray:
-    """Return the positions of at most 20,000 of n records, in order."""
-    if n <= MOST_RECORDS:
+def some_of(n: int, seed: int, most: int | None = None) -> np.ndarray:
+    """Return the positions of at most 20,000 of n records, or of fewer, in order."""
+    most = MOST_RECORDS if most is None else max(1, min(most, MOST_RECORDS))
+    if n <= most:
         return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, MOST_RECORDS, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def _inside(model: Any) -> Any:

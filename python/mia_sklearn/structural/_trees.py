@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ._boosters import boosted
+
 __all__ = [
+    "flat",
     "leaf_sizes",
     "mean_share_of_leaves",
     "n_nodes",
@@ -14,6 +17,13 @@ __all__ = [
 ]
 
 _NO_CHILD = -1
+
+
+def flat(held: Any) -> list[Any]:
+    """Return what lists and arrays hold, however nested; ensembles, which are sequences, whole."""
+    if isinstance(held, (list, tuple, np.ndarray)):
+        return [inner for each in held for inner in flat(each)]
+    return [held]
 
 
 def _is_tree(model: Any) -> bool:
@@ -105,6 +115,9 @@ def mean_share_of_leaves(model: Any, n_train: int) -> float | None:
 
 def share_in_boosting(model: Any, n_train: int) -> float | None:
     """Return the same of boosting by gradients: what is left of a residual shrinks by stages."""
+    others = boosted(model)
+    if others is not None:
+        return _left_over(others.leaves.mean(axis=1), others.rate, n_train)
     rate = getattr(model, "learning_rate", None)
     stages = _stages(model)
     if stages is not None:
@@ -116,5 +129,9 @@ def share_in_boosting(model: Any, n_train: int) -> float | None:
         leaves = [[int(tree["is_leaf"].sum()) for tree in stage] for stage in stages]
     if not isinstance(rate, (int, float)):
         return None
-    shares = np.minimum(1.0, np.array([np.mean(stage) for stage in leaves]) / n_train)
+    return _left_over(np.array([np.mean(stage) for stage in leaves]), rate, n_train)
+
+
+def _left_over(leaves: np.ndarray, rate: float, n_train: int) -> float:
+    shares = np.minimum(1.0, leaves / n_train)
     return float(1 - np.prod(1 - np.minimum(1.0, rate * shares)))

@@ -204,11 +204,9 @@ def _verdict(report: AuditContents, rows: pd.DataFrame, leak: Leak) -> tuple[Ton
     if leak.degree == "open":
         notes = rows.loc[rows["low"].isna() & rows["note"].ne(""), "note"].dropna()
         sentence += f" {wording.sentence(notes.iloc[0])}" if len(notes) else ""
-    more = references_would(report.info)
-    sentence += f" {more}" if more else ""
     if report.doubts:
         return "open", f"Not to be relied on: {'; '.join(report.doubts)}. {sentence}"
-    return _TONES[leak.degree], sentence
+    return _TONES[leak.degree], f"{sentence} {references_would(report.info)}".rstrip()
 
 
 def _rate_in_words(rate: Any | None, confidence: str, unit: Unit) -> str:

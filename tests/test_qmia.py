@@ -261,8 +261,11 @@ def test_the_verdict_says_what_references_would_take():
     found = next(finding for finding in report.findings if finding.code == "NO_REFERENCES")
     assert "16 trainings" in found.explanation
     assert "references_would" in report.without_records().info
+    # Members whose losses are the larger ones are a mistake, from which nothing is to be expected.
+    swapped = run(forest, (*parts[2:], *parts[:2]), attacks="threshold")
+    assert swapped.info["references_would"] == {"trainings": 16}
     search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2).fit(*parts[:2])
-    would = run(search, parts).info["references_would"]
+    would = run(search, parts, attacks="threshold").info["references_would"]
     # Nothing is expected of losses that do not differ.
     assert would == {"trainings": 16, "seconds": 16 * search.refit_time_}
     assert "references_would" not in run(forest, parts, n_references=2, attacks="threshold").info

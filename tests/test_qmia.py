@@ -23,6 +23,7 @@ from mia_sklearn import audit, observe
 from mia_sklearn._records._own_columns import own_columns
 from mia_sklearn.attacks import QMIAAttack, ThresholdAttack
 from mia_sklearn.metrics import roc_auc
+from mia_sklearn.selection import Audited, membership_risk
 from mia_sklearn.stats import expected_auc_of_ks
 
 BENCHMARK = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "qmia.py"))
@@ -260,8 +261,11 @@ def test_the_verdict_says_what_references_would_take():
     found = next(finding for finding in report.findings if finding.code == "NO_REFERENCES")
     assert "16 trainings" in found.explanation
     assert "references_would" in report.without_records().info
+    # Members whose losses are the larger ones are a mistake, from which nothing is to be expected.
+    swapped = run(forest, (*parts[2:], *parts[:2]), attacks="threshold")
+    assert swapped.info["references_would"] == {"trainings": 16}
     search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2).fit(*parts[:2])
-    would = run(search, parts).info["references_would"]
+    would = run(search, parts, attacks="threshold").info["references_would"]
     # Nothing is expected of losses that do not differ.
     assert would == {"trainings": 16, "seconds": 16 * search.refit_time_}
     assert "references_would" not in run(forest, parts, n_references=2, attacks="threshold").info
@@ -286,6 +290,15 @@ def test_tables_of_all_kinds_are_audited():
     X = sparse.random(80, 1000, 0.02, format="csr", random_state=0)
     linear = LogisticRegression().fit(X[:40], y[:40])
     assert run(linear, (X[:40], y[:40], X[40:], y[40:])).info["headline"] == "qmia"
+
+
+def test_a_search_can_use_it():
+    X_train, y_train, X_test, y_test = halves(80)
+    model = Audited(DecisionTreeClassifier(random_state=0)).fit(X_train, y_train)
+    risk = membership_risk("auc", attack=QMIAAttack(NEAREST))
+    report = run(model.estimator_, (X_train, y_train, X_test, y_test), attacks=QMIAAttack(NEAREST))
+    found = report.metrics.query("metric == 'auc'")["estimate"].iloc[0]
+    assert -risk(model, X_test, y_test) == pytest.approx(found)
 
 
 def test_generators_are_refused():

@@ -198,6 +198,7 @@ def test_an_audit_finds_training_records_among_test_records_of_lower_precision(s
     tables[side] = tables[side].astype(np.float32)
     model = TREE.fit(tables[0], labels[0])
     options = {"n_references": 0, "progress": False, "controls": False, "random_state": 0}
+    options["attacks"] = "threshold"
     report = audit(model, tables[0], labels[0], tables[1], labels[1], **options)
     assert "OVERLAP" in {finding.code for finding in report.findings}
     assert (report.info["n_members"], report.info["n_nonmembers"]) == (60, 80)
@@ -331,7 +332,7 @@ def test_references_tell_which_of_their_records_are_repeated():
 def test_the_scorer_of_risk_leaves_out_what_an_audit_leaves_out():
     X, y, _ = repeated()
     audited_model = Audited(RandomForestClassifier(5, random_state=0)).fit(X[:60], y[:60])
-    report = run(audited_model.estimator_, X, y, n_references=0)
+    report = run(audited_model.estimator_, X, y, n_references=0, attacks="threshold")
     auc = report.metrics.query("metric == 'auc'")["estimate"].item()
     risk = membership_risk("auc", attack="threshold")
     assert risk(audited_model, X[60:], y[60:]) == pytest.approx(-auc)

@@ -18,6 +18,7 @@ from mia_sklearn._audit._features import features_table
 from mia_sklearn.report._html import render_html
 
 N = 60
+QUIET = {"progress": False, "controls": False}
 rng = np.random.default_rng(0)
 VALUES = rng.integers(0, 5, (2 * N, 3)) + rng.random((2 * N, 3)).round(2)
 FRAME = pd.DataFrame(VALUES, columns=["age", "pay", "<b>"])
@@ -31,7 +32,7 @@ def audited(X, model=None, **options):
     split = slice(N), slice(N, None)
     train, test = (X.iloc[part] if hasattr(X, "iloc") else X[part] for part in split)
     model.fit(train, Y[:N])
-    options = {"n_references": 0, "progress": False, "controls": False} | options
+    options = {"n_references": 0, "attacks": "threshold", **QUIET, **options}
     return audit(model, train, Y[:N], test, Y[N:], **options)
 
 
@@ -106,7 +107,7 @@ def test_only_the_most_exposed_are_kept(make_report):
     y = np.tile([0, 1], 300)
     model = DecisionTreeClassifier(random_state=0).fit(X[:300], y[:300])
     report = audit(
-        model, X[:300], y[:300], X[300:], y[300:], n_references=0, progress=False, controls=False
+        model, X[:300], y[:300], X[300:], y[300:], n_references=0, attacks="threshold", **QUIET
     )
     assert list(report.features.index) == list(report.most_exposed(100).index)
     assert (report.records.loc[report.features.index, "member"] == 1).all()

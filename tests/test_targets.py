@@ -284,7 +284,7 @@ def test_function_without_references(data):
     X, y = data
     function = Asked(clone(TREE).fit(X[:120], y[:120]))
     report = run(function, X, y, classes=[0, 1, 2], n_references=0)
-    assert complete(report, ["threshold"])
+    assert complete(report, ["threshold", "qmia"])
     assert "NO_REFERENCES" in codes(report)
     assert report.records["p_value"].isna().all()
 

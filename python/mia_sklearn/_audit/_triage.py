@@ -48,10 +48,12 @@ def _expected_auc(run: Run) -> float | None:
     sides = [run.signal[side] for side in (run.member, ~run.member)]
     ks = ks_distance(*sides)
     noise = ks_noise_floor(*map(len, sides))
+    # Where members' losses are the higher ones, nothing is to be expected.
+    towards = roc_auc(run.member, run.signal).value
     expected = expected_auc_of_ks(ks)
     # What is less than was found already tells nothing.
     found = roc_auc(run.unit_member, run.scores[run.headline]).value
-    return expected if ks > noise and expected > found else None
+    return expected if ks > noise and towards > 0.5 and expected > found else None
 
 
 def _seconds_of_training(target: Any) -> float | None:

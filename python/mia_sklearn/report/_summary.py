@@ -210,10 +210,9 @@ def _verdict(report: AuditContents, rows: pd.DataFrame, leak: Leak) -> tuple[Ton
     if leak.degree == "open":
         notes = rows.loc[rows["low"].isna() & rows["note"].ne(""), "note"].dropna()
         sentence += f" {wording.sentence(notes.iloc[0])}" if len(notes) else ""
-    more = references_would(report.info)
-    sentence += f" {more}" if more else ""
     if report.doubts:
         return "open", f"Not to be relied on: {'; '.join(report.doubts)}. {sentence}"
+    sentence = f"{sentence} {references_would(report.info)}".rstrip()
     return "shown" if _naming(report) else _TONES[leak.degree], sentence
 
 

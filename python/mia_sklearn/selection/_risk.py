@@ -56,8 +56,8 @@ def membership_risk(
         As `mia_sklearn.metrics.parse_metric` reads it: "auc", "advantage", "tpr@0.01", ...
     attack : str or attack, default="auto"
         As an entry of `attacks` of `audit`. "auto" is "lira", the strongest that a search can
-        afford. "threshold", on the loss, trains nothing and misses most of what a
-        model gives away: a low risk by it is no promise.
+        afford. "qmia" and "threshold", on the loss, train nothing and miss much of what a model
+        gives away: a low risk by them is no promise. "qmia" finds the more of the two.
     n_references : int, default=None
         Reference models to train, for attacks that need them ("lira", "rmia", "stacked", ...). By
         default 8 with "auto", 0 otherwise.
@@ -205,7 +205,7 @@ class MembershipRisk:
                 "there are no non-members. Give records that the model was not trained on."
             )
         attack = self.attack
-        if self.n_references or looks_inside(attack):
+        if (self.n_references and not attack.learns_from_target) or looks_inside(attack):
             params, missing = _of_both(members, sample_weight, len(labels))
             if not missing and self.shared:
                 return -self._by_shared(audited, members, others, labels, params, once=once)
@@ -241,12 +241,22 @@ class MembershipRisk:
         target = as_target(audited.estimator_, X=X)
         inside, outside = (np.flatnonzero(part) for part in np.split(once, [len(members)]))
         sides = (members.X, members.y, inside), (X, y, outside)
-        seen = [observe(target, take_rows(own, rows), truth[rows]) for own, truth, rows in sides]
+        reads_records = "feature" in attack._required()
+        seen = [
+            observe(target, take_rows(own, rows), truth[rows], features=reads_records)
+            for own, truth, rows in sides
+        ]
         observations = concat_rows(*seen)
         member = np.arange(len(observations)) < len(inside)
         # Only the order of the scores is used, which no fit alters.
-        attack = clone(attack).fit(observations, member)
+        attack = self._seeded(attack).fit(observations, member)
         return member, attack.decision_function(observations)
+
+    def _seeded(self, attack: Any) -> Any:
+        attack = clone(attack)
+        if "random_state" in attack.get_params(deep=False):
+            attack.set_params(random_state=self.random_state)
+        return attack
 
     def _by_shared(
         self,
@@ -268,9 +278,7 @@ class MembershipRisk:
         observed = observe(
             as_target(audited.estimator_, X=pool), pool, labels, references=references
         )
-        attack = clone(self.attack)
-        if "random_state" in attack.get_params(deep=False):
-            attack.set_params(random_state=self.random_state)
+        attack = self._seeded(self.attack)
         attack.fit(*references.shadow_observations(random_state=self.random_state))
         audits = once[order]
         member = (order < len(members))[audits]

@@ -278,7 +278,7 @@ def audit(
         metrics=metrics,
         records=records,
         findings=findings(Context(run, metrics, records, run.controls, info)),
-        coverage=coverage(run.attacks, run.headline, run.means),
+        coverage=coverage(run.attacks, run.headline, run.means, run.truth),
         controls=controls_table(run.controls),
         info=info,
     )

@@ -225,6 +225,8 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
     for side, member in (("train", True), ("test", False)):
         fit = run.fit_of_numbers(member) or {}
         info |= {f"target_{side}_{measure}": value for measure, value in fit.items()}
+    if run.outputs is not None and run.asked_records.labels.shape[1] > 1:
+        info["n_outputs"] = run.asked_records.labels.shape[1]
     if run.access is not None:
         info["asked_for"] = describe(run.access)
     info["digests"] = run.pool.digests | ({} if refs is None else {"references": _digest_of(refs)})
@@ -233,8 +235,9 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
             "n_references": refs.n_models_ - len(refs.lost_),
             "sampling": refs.sampling,
             "block_size": refs.block_size_,
-            "stratified": refs.stratify,
         }
+        if run.outputs is None:
+            info["stratified"] = refs.stratify
         info |= _what_p_values_reach(run)
         if run.outputs is not None:
             info["answers_are"] = refs.scale_.text

@@ -51,7 +51,7 @@ class Control(NamedTuple):
 
 
 def distribution_shift(
-    X: Any, y: np.ndarray, member: np.ndarray, *, seed: int, parts: str = "features and label"
+    X: Any, y: np.ndarray, member: np.ndarray, *, seed: int, compared: str = "features and label"
 ) -> tuple[Control, Estimate]:
     """Try to tell train from test records without the model, by cross-validated boosting.
 
@@ -89,7 +89,7 @@ def distribution_shift(
     passed = bool(np.isnan(estimate.low) or estimate.low <= 0.5)
     note = (
         "Train and test records told apart without the model: cross-validated AUC of boosted "
-        f"trees on {parts}, 99 % interval; at chance it is 0.5."
+        f"trees on {compared}, 99 % interval; at chance it is 0.5."
     )
     return (
         Control("shift", estimate.value, estimate.low, estimate.high, np.nan, passed, note),

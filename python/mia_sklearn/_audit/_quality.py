@@ -56,7 +56,12 @@ def gap_of(run: Asked) -> Gap | None:
     if train is None or test is None:
         return None
     sizes = np.array([run.unit_member.sum(), (~run.unit_member).sum()])
-    text = f"is right on {100 * train:.1f} % of {{train}} and on {100 * test:.1f} % of {{test}}"
+    # Of several outputs each is right or wrong.
+    what = "" if run.outputs is None else "the labels of "
+    text = (
+        f"is right on {100 * train:.1f} % of {what}{{train}} and on {100 * test:.1f} % of "
+        f"{'those of ' if what else ''}{{test}}"
+    )
     error = float(np.sqrt((0.25 / sizes).sum()))
     return Gap(train - test, error, train - test > _LARGE_SHARE, text)
 

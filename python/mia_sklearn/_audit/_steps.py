@@ -289,7 +289,7 @@ def _controls(run: Asked, table: ReferenceTable | None) -> tuple[list[Control], 
     # One record of each person: records of one person tell of one another.
     one = units.first
     shift, how_far = distribution_shift(
-        take_rows(X, one), y[one], member[one], seed=run.seed, parts=run.parts_of_records
+        take_rows(X, one), y[one], member[one], seed=run.seed, compared=run.parts_of_records
     )
     checks = [shift]
     attack = run.attacks[run.headline]

@@ -219,14 +219,7 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
             name: float(np.quantile(sizes, q))
             for name, q in (("least", 0), ("median", 0.5), ("most", 1))
         }
-    accuracies = run.accuracy(member=True), run.accuracy(member=False)
-    if None not in accuracies:
-        info["target_train_accuracy"], info["target_test_accuracy"] = accuracies
-    for side, member in (("train", True), ("test", False)):
-        fit = run.fit_of_numbers(member) or {}
-        info |= {f"target_{side}_{measure}": value for measure, value in fit.items()}
-    if run.outputs is not None and run.asked_records.labels.shape[1] > 1:
-        info["n_outputs"] = run.asked_records.labels.shape[1]
+    info |= _how_good(run)
     if run.access is not None:
         info["asked_for"] = describe(run.access)
     info["digests"] = run.pool.digests | ({} if refs is None else {"references": _digest_of(refs)})
@@ -257,6 +250,20 @@ def info_of(run: Run, title: str | None) -> dict[str, Any]:
     info["timings"] = run.seconds
     info["versions"] = {"mia-sklearn": __version__} | {p: version(p) for p in packages}
     return info
+
+
+def _how_good(run: Run) -> dict[str, Any]:
+    """Return how good the target is on members and on non-members."""
+    found: dict[str, Any] = {}
+    if run.outputs is not None and run.asked_records.labels.shape[1] > 1:
+        found["n_outputs"] = run.asked_records.labels.shape[1]
+    accuracies = run.accuracy(member=True), run.accuracy(member=False)
+    if None not in accuracies:
+        found["target_train_accuracy"], found["target_test_accuracy"] = accuracies
+    for side, member in (("train", True), ("test", False)):
+        fit = run.fit_of_numbers(member) or {}
+        found |= {f"target_{side}_{measure}": value for measure, value in fit.items()}
+    return found
 
 
 def _digest_of(references: ReferenceModels) -> str:

@@ -291,7 +291,7 @@ class OutputsScale:
 
     @property
     def text(self) -> str:
-        return f"smoothed by {self.smoothing:g}, and averaged over the outputs"
+        return f"smoothed by {self.smoothing:g}, and their log-odds averaged over the outputs"
 
     def phi(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the signal of answers of shape (..., n_records, 3 n_outputs)."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..stats._listing import list_members
 from . import _wording as wording
-from ._counted import PERSON, unit_of
+from ._counted import PERSON, of_numbers, unit_of
 from ._generalising import generalising
 from ._leak import INFERRED_AT, LISTED_AT
 
@@ -43,7 +43,7 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
         "row": str(row[name]),
         # What the data frame calls it, where that is not its position.
         "index": index if index != str(row[name]) else "",
-        "label": str(row["n_rows"]) if of_person else true_of(row),
+        "label": str(row["n_rows"]) if of_person else true_of(row, of_numbers(report.info)),
         "score": f"{score:.3f}",
         "p": wording.small(row["p_value"]),
         "q": wording.small(row["q_value"]),
@@ -60,11 +60,12 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
     }
 
 
-def true_of(row: pd.Series) -> str:
+def true_of(row: pd.Series, numbers: bool) -> str:
     """Return what is true of a record: its label or value, or those of all outputs."""
+    written = wording.short if numbers else str
     if "label" in row:
-        return str(row["label"])
-    several = [str(value) for name, value in row.items() if _OF_OUTPUT.fullmatch(str(name))]
+        return written(row["label"])
+    several = [written(value) for name, value in row.items() if _OF_OUTPUT.fullmatch(str(name))]
     return ", ".join(several) or "-"
 
 
@@ -166,7 +167,7 @@ def alone(report: AuditContents) -> dict[str, Any] | None:
             {
                 "set": str(row["set"]),
                 "row": str(row["row"]),
-                "label": true_of(row),
+                "label": true_of(row, of_numbers(info)),
                 "neighbors": f"{row['expected_neighbors']:.3g}",
                 "p": wording.small(row["p_value"]),
                 "q": wording.small(row["q_value"]),

@@ -37,7 +37,7 @@ _FACTS = {
     "n_repeated_test": "Other records that are repeated",
     "unit": "The unit of privacy",
     "records_per_person": "Records of each person audited",
-    "n_outputs": "Outputs of the model, over which accuracy and errors are averaged",
+    "n_outputs": "Outputs, over which accuracy or errors are averaged",
     "target_train_accuracy": "Accuracy on the members audited",
     "target_test_accuracy": "Accuracy on the non-members audited",
     "target_train_r2": "R2 on the members audited",

@@ -43,10 +43,11 @@ class Saturated(BaseFinder):
                 "Have more records share an answer: larger leaves, more neighbours that weigh "
                 "alike, noise or a penalty in place of interpolation.",
             )
+        how = refs.scale_.text if outputs is None else f"smoothed by {refs.scale_.smoothing:g}"
         return self.found(
             "The model answers exactly 0 or 1",
             "Averages of votes and pure leaves cannot tell 0 from a little more. The posteriors "
-            f"are {refs.scale_.text} before any logarithm; how was chosen from the references' "
+            f"are {how} before any logarithm; how was chosen from the references' "
             "answers alone.",
             "None needed. Larger leaves make fewer such answers, and leak less.",
         )

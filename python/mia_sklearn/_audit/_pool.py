@@ -16,6 +16,7 @@ from .._records._index import bearing_index, in_order_of
 from .._records._labels import kind_of_labels
 from .._records._rows import concat_rows, has_entries, n_rows, take_rows
 from .._records._targets import is_constant
+from .._records._weights import WITHOUT_WEIGHT, rows_without_weight
 from ._people import people_of
 from ._repeats import Repeats, find_repeats
 
@@ -213,6 +214,23 @@ def check_features(model: Any, X: Any, name: str) -> None:
         raise ValueError(
             f"{name} has {X.shape[1]} features, but the model was fitted on {n_features}."
         )
+
+
+def check_weights(fit_params: dict[str, Any] | None, pool: Pool) -> None:
+    """Raise where records have no weight in training, and so are in no training set."""
+    for name, value in (fit_params or {}).items():
+        rows = rows_without_weight(name, in_pool_order(name, value, pool, np.arange(len(pool.y))))
+        found = []
+        for side, member in (("X_train", True), ("X_test", False)):
+            own = pool.origin[rows[pool.member[rows] == member]]
+            if len(own):
+                found.append(f"{len(own)} records of {side}, the first in row {own[0]}")
+        if found:
+            raise ValueError(
+                f"fit_params[{name!r}] is 0 for {', and for '.join(found)}. {WITHOUT_WEIGHT} Leave "
+                "them out of X_train and y_train; give them as X_test, with the weight that they "
+                "would have had in training."
+            )
 
 
 def in_pool_order(name: str, value: Any, pool: Pool, order: np.ndarray) -> Any:

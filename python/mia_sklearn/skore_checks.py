@@ -94,6 +94,8 @@ class LossGap(_Check):
         model = report.estimator_
         of_numbers = predicts_numbers(model)
         if not of_numbers and answers_several(model, y_train):
+            from skore import CheckNotApplicable
+
             raise CheckNotApplicable("Losses of several labels are not compared: see MIA002.")
         losses_of = _errors if of_numbers else _losses
         losses = [losses_of(model, X_train, y_train), losses_of(model, X_test, y_test)]

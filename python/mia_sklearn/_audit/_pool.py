@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._models._known_features import n_known_features
+from .._models._predictors import check_labels_of_outputs
 from .._models._targets import own_labels
 from .._records._checked import check_names, check_records, check_same_features, without_labels
 from .._records._digests import table_digest
@@ -137,7 +138,10 @@ def make_pool(
     for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
         if labelled:
             X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}", as_truth)
-            y = own_labels(target, y, f"y_{suffix}") if as_truth is None else y
+            if outputs is None:
+                y = own_labels(target, y, f"y_{suffix}")
+            elif not outputs.of_numbers:
+                check_labels_of_outputs(target, y, f"y_{suffix}")
         else:
             X, y = without_labels(given, f"X_{suffix}")
         check_features(target, X, f"X_{suffix}")
@@ -224,7 +228,7 @@ def check_weights(fit_params: dict[str, Any] | None, pool: Pool) -> None:
         for side, member in (("X_train", True), ("X_test", False)):
             own = pool.origin[rows[pool.member[rows] == member]]
             if len(own):
-                found.append(f"{len(own)} records of {side}, the first in row {own[0]}")
+                found.append(f"{len(own)} record(s) of {side}, the first in row {own[0]}")
         if found:
             raise ValueError(
                 f"fit_params[{name!r}] is 0 for {', and for '.join(found)}. {WITHOUT_WEIGHT} Leave "

@@ -159,7 +159,7 @@ def _check_weights(params: dict[str, Any], n_pool: int) -> None:
         rows = rows[rows < n_pool]
         if len(rows):
             raise ValueError(
-                f"fit_params[{name!r}] is 0 for {len(rows)} records of X, the first in row "
+                f"fit_params[{name!r}] is 0 for {len(rows)} record(s) of X, the first in row "
                 f"{rows[0]}. {WITHOUT_WEIGHT} Leave them out of X, or give them as core=."
             )
 

@@ -104,7 +104,7 @@ ANSWERS = {
     "short": (lambda p: p[:-1], r"answered with shape \(39,\)"),
     "three": (lambda p: np.column_stack([p, p, p]), r"answered with shape \(40, 3\)"),
     "nothing": (lambda p: None, r"answered with shape \(\)"),
-    "text": (lambda p: p.astype(str) + "x", "answers with what are no numbers"),
+    "text": (lambda p: np.full(len(p), "x"), "answers with what are no numbers"),
     "complex": (lambda p: p + 1j, "answers with what are no numbers: complex"),
     "NaN": (lambda p: np.where(np.arange(len(p)) == 3, np.nan, p), r"answers \[nan\] for record 3"),
 }

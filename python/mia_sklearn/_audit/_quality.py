@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Gap", "absolute_errors", "gap_of"]
 
-_PLAIN = "mean absolute error"
-_IN_UNITS = (
-    "mean absolute error, in standard deviations of each output and on average over all outputs,"
-)
 # A gap that matters: of errors as their ratio, of accuracies as a difference.
 _LARGE_RATIO, _LARGE_SHARE = 1.25, 0.1
 
@@ -91,6 +87,6 @@ def _gap_of_errors(run: Asked) -> Gap:
     sides = [of_unit[run.unit_member], of_unit[~run.unit_member]]
     train, test = (float(side.mean()) for side in sides)
     error = np.sqrt(sum(side.var(ddof=1) / len(side) for side in sides))
-    measure = _PLAIN if run.answers.shape[1] == 1 else _IN_UNITS
-    text = f"has a {measure} of {train:.4g} on {{train}} and of {test:.4g} on {{test}}"
+    unit = "" if run.answers.shape[1] == 1 else " standard deviations of its outputs"
+    text = f"is off by {train:.4g}{unit}, on average, on {{train}} and by {test:.4g} on {{test}}"
     return Gap(test - train, float(error), test > _LARGE_RATIO * train, text)

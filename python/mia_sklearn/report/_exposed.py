@@ -21,6 +21,8 @@ __all__ = ["N_SHOWN", "alone", "exposed", "listed", "too_few_references"]
 # How many a page shows, whatever their number.
 N_SHOWN = 100
 _N_ALONE = 20
+# Of so many outputs a table shows what is true.
+_N_OUTPUTS = 4
 _OF_OUTPUT = re.compile(r"label_\d+")
 
 
@@ -36,6 +38,7 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
     of_person = unit_of(report.info) is PERSON
     name = "group" if of_person else "row"
     index = str(row.get("index", row[name]))
+    numbers = of_numbers(report.info)
     score = float(row[report.info["headline"]])
     return {
         "rank": rank,
@@ -43,7 +46,7 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
         "row": str(row[name]),
         # What the data frame calls it, where that is not its position.
         "index": index if index != str(row[name]) else "",
-        "label": str(row["n_rows"]) if of_person else true_of(row, of_numbers(report.info)),
+        "label": str(row["n_rows"]) if of_person else true_of(row, numbers),
         "score": f"{score:.3f}",
         "p": wording.small(row["p_value"]),
         "q": wording.small(row["q_value"]),
@@ -52,6 +55,7 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
         # What a reader may sort by, as numbers; what is missing comes last.
         "order": {
             "score": score,
+            **({"label": float(row["label"])} if numbers and "label" in row else {}),
             **{
                 key: 2.0 if wording.missing(row[f"{key}_value"]) else float(row[f"{key}_value"])
                 for key in ("p", "q")
@@ -66,7 +70,8 @@ def true_of(row: pd.Series, numbers: bool) -> str:
     if "label" in row:
         return written(row["label"])
     several = [written(value) for name, value in row.items() if _OF_OUTPUT.fullmatch(str(name))]
-    return ", ".join(several) or "-"
+    more = ["..."] if len(several) > _N_OUTPUTS else []
+    return ", ".join([*several[:_N_OUTPUTS], *more]) or "-"
 
 
 def _features(place: Any, report: AuditContents) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._process._printable import printable
 from . import _wording as wording
-from ._counted import PERSON, Unit, capital, unit_of
+from ._counted import PERSON, Unit, capital, of_numbers, unit_of
 from ._exposed import alone, exposed, too_few_references
 from ._exposed import listed as listed_in_words
 from ._gate import gate_in_words
@@ -84,6 +84,8 @@ class Summary:
         control or a finding do not allow a verdict.
     metrics : list of dict
         One per attack: ``attack``, ``attacker``, ``rows``, and in ``brief`` its main numbers.
+    of_numbers : bool
+        Whether what is true of a record is a number.
     n_exposed : int
         How many members there are, of whom `exposed` lists the first.
     """
@@ -99,6 +101,7 @@ class Summary:
     metrics: list[dict[str, Any]]
     slices: list[dict[str, str]]
     unit: Unit
+    of_numbers: bool
     exposed: list[dict[str, Any]]
     n_exposed: int
     exposed_note: str
@@ -148,6 +151,7 @@ def summarize(report: AuditContents) -> Summary:
             if row.slice != "all" and row.attack == info["headline"]
         ],
         unit=unit,
+        of_numbers=of_numbers(report.info),
         exposed=exposed(report),
         n_exposed=int((report.records["member"] == 1).sum()),
         exposed_note=f"{exposed_note} {joined}".rstrip(),

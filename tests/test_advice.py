@@ -7,6 +7,8 @@ import re
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
@@ -14,11 +16,13 @@ from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     VotingClassifier,
 )
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -26,7 +30,7 @@ from sklearn.neighbors import KernelDensity, KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
@@ -54,6 +58,13 @@ MODELS = {
     "network": (MLPClassifier(), ["alpha=0.0001 (raise it)"]),
     "bags": (BaggingClassifier(TREE), ["estimator__min_samples_leaf=1 (raise it)"]),
     "defense": (LabelOnly(TREE), ["estimator__min_samples_leaf=1 (raise it)"]),
+    "support vectors": (SVR(C=3), ["C=3 (lower it)", "epsilon=0.1 (raise it)"]),
+    "processes": (GaussianProcessRegressor(), ["alpha=1e-10 (raise it)"]),
+    "transformed targets": (
+        TransformedTargetRegressor(Ridge()),
+        ["regressor__alpha=1.0 (raise it)"],
+    ),
+    "projections": (PLSRegression(2), ["n_components=2 (lower it)"]),
     "votes": (
         VotingClassifier([("a", LogisticRegression()), ("b", TREE)]),
         ["b__min_samples_leaf=1 (raise it)", "a__C=1.0 (lower it)"],
@@ -82,6 +93,8 @@ def test_parameters_are_the_models_own_with_their_values(name):
         (LogisticRegression(), "max_iter"),
         (make_pipeline(PCA(2), SVC()), "n_components"),
         (KNeighborsClassifier(), "weights"),
+        (GradientBoostingRegressor(), "alpha"),  # The quantile of a loss.
+        (SGDRegressor(), "epsilon"),
         # Directions to look along, not parts of a density.
         (LinearDiscriminantAnalysis(n_components=1), "n_components"),
     ],

@@ -352,7 +352,7 @@ def test_ten_attacks_share_what_one_would_be_allowed(monkeypatch):
     records = pd.DataFrame({"member": member, "lira": spaced(0)[0], **dict.fromkeys(names, score)})
 
     def judged(*attacks):
-        run = SimpleNamespace(headline="lira", references=None)
+        run = SimpleNamespace(headline="lira", references=None, classes=[0, 1])
         run.attacks = dict.fromkeys(["lira", *attacks], ThresholdAttack())
         return below_chance(run, records)
 
@@ -371,7 +371,7 @@ def test_attacks_may_point_down_where_the_references_do(monkeypatch, sign):
         n_pool_=200, n_models_=2, lost_={}, membership_=trained.astype(int),
         phi=lambda: np.where(trained, sign, 0.0),
     )  # fmt: skip
-    run = SimpleNamespace(headline="lira", references=refs)
+    run = SimpleNamespace(headline="lira", references=refs, classes=[0, 1])
     run.attacks = dict.fromkeys(["lira", "threshold"], ThresholdAttack())
     assert (below_chance(run, records) is None) == (sign < 0)
     run.headline = "threshold"

@@ -52,7 +52,7 @@ ARROWS = {
     "torch": "_models _observations _process _records access base disclosure metrics references "
     "signals",
     "pytest_plugin": "_audit _models _process attacks conditions metrics report",
-    "skore_checks": "_audit _models metrics report signals",
+    "skore_checks": "_audit _models _records metrics report signals",
     "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
     "report selection structural",
     "": "_audit _models _observe _synthesis _version references report structural",

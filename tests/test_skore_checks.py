@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.skore_checks import LossGap, MembershipInference, _too_few
@@ -64,13 +64,29 @@ def test_the_audit_is_left_out_where_checks_must_be_fast(records):
     assert found["section"].tolist() == ["skipped"]
 
 
-def test_what_is_no_classifier_or_has_no_training_records_is_not_judged(records):
+def test_a_report_without_training_records_is_not_judged(records):
     X, y = records
     fitted = LogisticRegression().fit(X[:500], y[:500])
     without = skore.EstimatorReport(fitted, X_test=X[500:], y_test=y[500:])
-    for report in (without, report_of(LinearRegression(), X, np.arange(1000.0))):
-        found = rows(report, LossGap(), MembershipInference(**SMALL))
-        assert found["section"].tolist() == ["not_applicable"] * 2
+    found = rows(without, LossGap(), MembershipInference(**SMALL))
+    assert found["section"].tolist() == ["not_applicable"] * 2
+
+
+@pytest.mark.parametrize(("depth", "section"), [(None, "issue"), (1, "passed")])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_regressors_are_judged_by_their_errors(records, depth, section, outputs):
+    X, _ = records
+    y = X.to_numpy()[:, :outputs] * [1e3, 1.0][:outputs] + 0.1 * X.to_numpy()[:, 2:3]
+    model = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=1 if depth is None else 100)
+    found = rows(report_of(model, X, y.squeeze()), LossGap())
+    assert found["section"].tolist() == [section]
+
+
+def test_a_regressor_that_memorises_is_an_issue_of_both(records):
+    X, _ = records
+    report = report_of(DecisionTreeRegressor(), X[:200], X["a"][:200] + X["b"][:200], 100)
+    found = rows(report, MembershipInference(**SMALL))
+    assert found["section"].tolist() == ["issue"]
 
 
 def test_too_few_records_pass_nothing(records):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ._models._kinds import kind_of_estimator
+from ._models._predictors import answers_several, predicted_numbers, predicts_numbers
 from ._models._targets import class_indices, own_labels
+from ._records._targets import as_numbers
 from .metrics import roc_auc
 from .signals import log_posteriors
 
@@ -36,8 +38,8 @@ class _Check:
         records = report.X_train, report.y_train, report.X_test, report.y_test
         if any(part is None for part in records):
             raise CheckNotApplicable("Training or test records are unavailable.")
-        if kind_of_estimator(report.estimator_) != "classifier":
-            raise CheckNotApplicable("Membership is inferred from classifiers.")
+        if kind_of_estimator(report.estimator_) not in ("classifier", "regressor"):
+            raise CheckNotApplicable("Membership is inferred from classifiers and regressors.")
         return records
 
 
@@ -90,9 +92,19 @@ class LossGap(_Check):
         """
         X_train, y_train, X_test, y_test = self._records(report)
         model = report.estimator_
-        losses = [_losses(model, X_train, y_train), _losses(model, X_test, y_test)]
+        of_numbers = predicts_numbers(model)
+        if not of_numbers and answers_several(model, y_train):
+            from skore import CheckNotApplicable
+
+            raise CheckNotApplicable("Losses of several labels are not compared: see MIA002.")
+        losses_of = _errors if of_numbers else _losses
+        losses = [losses_of(model, X_train, y_train), losses_of(model, X_test, y_test)]
         member = np.repeat([1, 0], [len(each) for each in losses])
-        auc = roc_auc(member, -np.concatenate(losses), confidence=self.confidence)
+        loss = np.concatenate(losses)
+        if of_numbers:
+            # Outputs have units of their own.
+            loss = (loss / np.maximum(loss.std(axis=0), np.finfo(float).tiny)).mean(axis=1)
+        auc = roc_auc(member, -loss, confidence=self.confidence)
         if not auc.low > 0.5:
             return None
         return (
@@ -160,8 +172,8 @@ class MembershipInference(_Check):
         Raises
         ------
         skore.CheckNotApplicable
-            If the records are too few to pass anything, or the report has no classifier or no
-            training records.
+            If the records are too few to pass anything, or the report has neither a classifier
+            nor a regressor, or no training records.
         """
         from skore import CheckNotApplicable
 
@@ -207,6 +219,12 @@ def _too_few(headline: pd.DataFrame) -> str:
     if not rate["high"] <= 1:
         reasons.append(f"nothing is known of the rate at 1 % false alarms ({rate['note']})")
     return f"Not passed: {', and '.join(reasons)}." if reasons else ""
+
+
+def _errors(model: Any, X: Any, y: Any) -> np.ndarray:
+    true = as_numbers(y)
+    true = true.reshape(len(true), -1)
+    return np.abs(true - predicted_numbers(model, X, true.shape[1]))
 
 
 def _losses(model: Any, X: Any, y: Any) -> np.ndarray:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
+from .._models._predictors import predicts_numbers
+
 __all__ = ["advice_for"]
 
 _MOST = 4
@@ -24,6 +26,7 @@ _ADVICE = {
     "depth": "lower it",
     "num_leaves": "lower it",
     "C": "lower it",
+    "epsilon": "raise it",
     "max_epochs": "lower it",
     "n_components": "lower it",
     "learning_rate": "lower it",
@@ -104,9 +107,11 @@ def _matters(key: str, value: Any, owner: Any, boosts: bool) -> bool:
         return value == "distance" or value is False
     if not _is_amount(value):
         return False  # "scale", "constant": rules, not amounts.
-    if key in _OF_BOOSTING:
-        return boosts
-    return key != "n_components" or hasattr(owner, "sample")
+    if key in _OF_BOOSTING or key == "alpha":
+        return boosts == (key != "alpha")  # Of boosting alpha is the quantile that is predicted.
+    if key == "epsilon":
+        return hasattr(owner, "C")  # The tube of support vectors; elsewhere other things.
+    return key != "n_components" or hasattr(owner, "sample") or predicts_numbers(owner)
 
 
 def _what_to_do(key: str, value: Any) -> str:

@@ -33,7 +33,7 @@ from ._options import (
 )
 from ._people import split_off
 from ._plan import make_plan
-from ._pool import Pool, make_pool
+from ._pool import Pool, check_weights, make_pool
 from ._repeats import TooFewRecords
 from ._run import Planned
 from ._slices import check_slices, slice_columns
@@ -128,7 +128,8 @@ def audit(
         Passed to the references' `fit`. Values with one entry per record are sliced; they hold
         the training records' entries, then those of the test records, on which references
         train too; a pandas Series goes with the labels of its index, where they are those of
-        `X_train` and `X_test`. The same holds for `slices` and `groups`. A defense's
+        `X_train` and `X_test`. The same holds for `slices` and `groups`. A record of weight 0 in
+        `sample_weight` is no member and refused: leave it out of `X_train`. A defense's
         `X_reference` and `y_reference` go whole to each. Each reference gets a copy of callbacks
         as they were before training; a fitted model is refused, since it knows the members.
     split : {"random", "other", None}, default=None
@@ -288,7 +289,7 @@ def audit(
         metrics=metrics,
         records=records,
         findings=findings(Context(run, metrics, records, run.controls, info)),
-        coverage=coverage(run.attacks, run.headline, run.means),
+        coverage=coverage(run.attacks, run.headline, run.means, run.truth),
         controls=controls_table(run.controls),
         info=info,
         structural=run.structure.frame(),
@@ -386,6 +387,7 @@ def _planned(
     chosen = choose_attacks(attacks, means)
     options = {"labelled": not generates, "groups": groups, "outputs": outputs}
     pool = _make_pool(target, given, slices, asked=access is None, **options)
+    check_weights(fit_params, pool)
     planned = Planned(
         target=pool.asked(target),
         attacks=chosen if groups is None else on_people(chosen, means),

@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 
 from .._models._counted import CountedFunction
 from .._models._kinds import last_step
+from ._quality import absolute_errors, gap_of
 from ._run import predicted_classes
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ __all__ = ["Cause", "ClassOrder", "class_order", "likely_causes"]
 
 # What another order of the classes must gain in balanced accuracy to be more than a weak model.
 _GAIN = 0.1
-_SURE = 4.0  # standard errors
+_SURE, _MANY = 4.0, 3.3  # standard errors
 # Of the way from records that a model has not seen to those that it has.
 _NONE_SEEN, _ALL_SEEN = 0.25, 0.75
 # Rank correlation of signals within a class: what references must have with each other, and the
@@ -101,17 +102,13 @@ def likely_causes(run: Run, differing: list[Trait]) -> list[Cause]:
 
 
 def _swapped(run: Run) -> Cause | None:
-    train, test = run.accuracy(member=True), run.accuracy(member=False)
-    if train is None or test is None:
-        return None
-    sizes = np.array([run.unit_member.sum(), (~run.unit_member).sum()])
-    # Half is the largest variance that a share can have.
-    if test - train <= 3.3 * np.sqrt((0.25 / sizes).sum()):
+    gap = gap_of(run)
+    if gap is None or -gap.size <= _MANY * gap.error:
         return None
     return Cause(
         "X_train and X_test seem to be swapped",
-        f"X_train and X_test seem to be swapped: the model is right on {100 * train:.1f} % of "
-        f"X_train and on {100 * test:.1f} % of X_test.",
+        "X_train and X_test seem to be swapped: the model "
+        f"{gap.text.format(train='X_train', test='X_test')}.",
     )
 
 
@@ -151,22 +148,53 @@ def _other_records(differing: list[Trait], weights: Cause | None) -> Cause | Non
 
 def _other_parameters(run: Run) -> Cause | None:
     """Return the cause that the target fits its training records better than a clone would."""
-    refs, right = run.references, run.accuracy(member=True)
-    if refs is None or right is None:
-        return None
-    n = refs.n_pool_
-    predicted = predicted_classes(refs.outputs_[:, :n], refs.access_)
-    assert predicted is not None
-    kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
-    trained = refs.membership_[kept][:, :n] > 0
-    usual = float((predicted[kept] == refs.labels_[:n])[trained].mean())
-    if right - usual <= 3.3 * np.sqrt(usual * (1 - usual) / run.member.sum()):
+    better = _better_on_its_own(run)
+    if not better:
         return None
     return Cause(
         "were its parameters changed after it was fitted?",
-        f"The model is right on {100 * right:.1f} % of its training records, and references on "
-        f"{100 * usual:.1f} % of theirs: it was trained with other parameters than they are. "
+        f"The model {better} of theirs: it was trained with other parameters than they are. "
         "A clone has those that the model has now, whatever it was fitted with.",
+    )
+
+
+def _better_on_its_own(run: Run) -> str:
+    """Say how much better the target answers its training records than references theirs."""
+    refs = run.references
+    if refs is None:
+        return ""
+    n = refs.n_pool_
+    kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
+    trained = refs.membership_[kept][:, :n] > 0
+    if run.outputs is not None and run.outputs.of_numbers:
+        own = absolute_errors(run, run.answers)
+        theirs = np.where(trained, absolute_errors(run, refs.outputs_[kept][:, :n]), np.nan)
+        beside = run.member & trained.any(axis=0)
+        # On the same records, of which a few may have most of the error.
+        less = np.nanmean(theirs[:, beside], axis=0) - own[beside]
+        if less.mean() <= _MANY * less.std(ddof=1) / np.sqrt(len(less)):
+            return ""
+        usual = own[beside].mean() + less.mean()
+        return (
+            f"is off by {own[beside].mean():.4g} on average on its training records, and "
+            f"references by {usual:.4g} on those"
+        )
+    right = run.accuracy(member=True)
+    if right is None:
+        return ""
+    labels = refs.labels_[:n]
+    if run.outputs is not None:
+        same = run.outputs.predicted(refs.outputs_[kept][:, :n], labels) == labels
+        usual = float(same[trained].mean())
+    else:
+        predicted = predicted_classes(refs.outputs_[:, :n], refs.access_)
+        assert predicted is not None
+        usual = float((predicted[kept] == labels)[trained].mean())
+    if right - usual <= _MANY * np.sqrt(usual * (1 - usual) / run.member.sum()):
+        return ""
+    return (
+        f"is right on {100 * right:.1f} % of its training records, and references on "
+        f"{100 * usual:.1f} %"
     )
 
 
@@ -182,7 +210,7 @@ def _other_features(run: Run) -> Cause | None:
     n = refs.n_pool_
     kept = np.setdiff1d(np.arange(refs.n_models_), list(refs.lost_))
     phi, trained = refs.phi()[kept][:, :n], refs.membership_[kept][:, :n] > 0
-    labels = run.y if run.outputs is None else np.zeros(n)
+    labels, alike = (run.y, " of one class") if run.outputs is None else (np.zeros(n), "")
     out = np.where(trained, np.nan, phi)
 
     def agreement(own: np.ndarray, others: np.ndarray, chosen: np.ndarray) -> float:
@@ -205,7 +233,7 @@ def _other_features(run: Run) -> Cause | None:
         return None
     return Cause(
         "were X_train and X_test preprocessed as the model's records were?",
-        "X_train and X_test may not be what the model takes: records of one class that references "
+        f"X_train and X_test may not be what the model takes: records{alike} that references "
         "find easy it does not. Preprocessing may have been left out or done twice, numbers be in "
         "other units, or columns in another order.",
     )

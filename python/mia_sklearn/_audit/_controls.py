@@ -51,7 +51,7 @@ class Control(NamedTuple):
 
 
 def distribution_shift(
-    X: Any, y: np.ndarray, member: np.ndarray, *, seed: int
+    X: Any, y: np.ndarray, member: np.ndarray, *, seed: int, compared: str = "features and label"
 ) -> tuple[Control, Estimate]:
     """Try to tell train from test records without the model, by cross-validated boosting.
 
@@ -89,7 +89,7 @@ def distribution_shift(
     passed = bool(np.isnan(estimate.low) or estimate.low <= 0.5)
     note = (
         "Train and test records told apart without the model: cross-validated AUC of boosted "
-        "trees on features and label, 99 % interval; at chance it is 0.5."
+        f"trees on {compared}, 99 % interval; at chance it is 0.5."
     )
     return (
         Control("shift", estimate.value, estimate.low, estimate.high, np.nan, passed, note),
@@ -202,8 +202,9 @@ def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int
     """Say what loss-thresholding would show on these records of a model that memorises them.
 
     A 1-nearest neighbour without duplicates answers its own records right with loss 0, and the
-    share `a` of the others: AUC 1 - a/2. No bound: models whose answers are graded, and attacks
-    that compare a record with references, may show more.
+    share `a` of the others (numbers exactly, all of several outputs): AUC 1 - a/2. No bound:
+    models whose answers are graded, and attacks that compare a record with references, may show
+    more.
     """
     rng = np.random.default_rng(seed)
     chosen = _balanced_sample(member, _CEILING_ROWS, rng)
@@ -214,13 +215,14 @@ def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int
     codes = Grouping(row_digests(y[chosen].reshape(len(chosen), -1))).of_row
     nearest = NearestNeighbors(n_neighbors=1).fit(features[inside])
     found = nearest.kneighbors(features[~inside], return_distance=False)[:, 0]
-    accuracy = float((codes[inside][found] == codes[~inside]).mean())
+    right = float((codes[inside][found] == codes[~inside]).mean())
     note = (
         "What the loss threshold alone would show of a 1-nearest neighbour, which memorises its "
-        f"training records: AUC 1 - a/2, its test accuracy being a = {accuracy:.3f}. It is no "
-        "bound: graded answers, and attacks that use references, may show more."
+        f"training records: AUC 1 - a/2, a = {right:.3f} being the share of other records that it "
+        "answers right. It is no bound: graded answers, and attacks that use references, may show "
+        "more."
     )
-    return Control("memoriser", 1 - accuracy / 2, np.nan, np.nan, np.nan, None, note)
+    return Control("memoriser", 1 - right / 2, np.nan, np.nan, np.nan, None, note)
 
 
 def _play(table: ReferenceTable, model: int) -> Any:

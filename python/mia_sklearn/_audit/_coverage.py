@@ -40,7 +40,9 @@ _WITH_REFERENCES = (
 _WITH_POOL = _WITH_REFERENCES + "; that the whole training set lies among the audited records"
 
 
-def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFrame:
+def coverage(
+    chosen: dict[str, Any], headline: str, means: Means, truth: str = "label"
+) -> pd.DataFrame:
     """Lay out the attacks run and not run.
 
     Parameters
@@ -49,6 +51,8 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
         The attacks that were run, by name.
     headline : str
     means : Means
+    truth : str, default="label"
+        What is true of a record, in a word; empty where an attacker knows nothing such.
 
     Returns
     -------
@@ -76,15 +80,7 @@ def coverage(chosen: dict[str, Any], headline: str, means: Means) -> pd.DataFram
     if means.people:
         records = _THEIR_RECORDS
         rows = [(*row[:4], row[4].replace(KNOWS_THE_RECORD, records, 1), row[5]) for row in rows]
-    if not means.sees(["label"]):
-        rows = [
-            (
-                *row[:4],
-                row[4].replace(" and its true label", "").replace(" and their true labels", ""),
-                row[5],
-            )
-            for row in rows
-        ]
+    rows = [(*row[:4], _as_known(row[4], means, truth), row[5]) for row in rows]
     asks = _ACCESS | ({"black-box": "asks for predictions"} if release == "predictions" else {})
     return pd.DataFrame(
         [
@@ -139,6 +135,20 @@ def _elsewhere(means: Means) -> Iterator[tuple[str, str, str, str]]:
         if other.of_classifiers and other.threat_model in _ALLOWED[means.release]:
             reason = f"asks for {other.question}: {other.where}"
             yield other.name, other.threat_model, other.knowledge, reason
+
+
+def _as_known(knowledge: str, means: Means, truth: str) -> str:
+    """Return what an attacker knows, where that is anything else than one label per record."""
+    its, their = " and its true label", " and their true labels"
+    if means.sees_targets:
+        truth = truth.removeprefix("true ")
+        several = truth if truth.endswith("s") else f"{truth}s"
+        known = f" and its true {truth}", f" and their true {several}"
+    elif means.sees(["label"]):
+        return knowledge
+    else:
+        known = "", ""
+    return knowledge.replace(its, known[0]).replace(their, known[1])
 
 
 def _track(required: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._models._known_features import check_features
+from .._models._predictors import check_labels_of_outputs
 from .._models._targets import own_labels
 from .._records._checked import check_records, check_same_features, without_labels
 from .._records._digests import table_digest
@@ -16,6 +17,7 @@ from .._records._index import bearing_index, in_order_of
 from .._records._labels import kind_of_labels
 from .._records._rows import concat_rows, has_entries, n_rows, take_rows
 from .._records._targets import is_constant
+from .._records._weights import WITHOUT_WEIGHT, rows_without_weight
 from ._people import people_of
 from ._repeats import Repeats, find_repeats
 
@@ -136,7 +138,10 @@ def make_pool(
     for suffix, given, given_labels in (("train", X_train, y_train), ("test", X_test, y_test)):
         if labelled:
             X, y = check_records(given, given_labels, f"X_{suffix}", f"y_{suffix}", as_truth)
-            y = own_labels(target, y, f"y_{suffix}") if as_truth is None else y
+            if outputs is None:
+                y = own_labels(target, y, f"y_{suffix}")
+            elif not outputs.of_numbers:
+                check_labels_of_outputs(target, y, f"y_{suffix}")
         else:
             X, y = without_labels(given, f"X_{suffix}")
         check_features(target, X, f"X_{suffix}")
@@ -203,6 +208,23 @@ def _index_of(*tables: tuple[Any, int]) -> pd.Series:
         plain = labels.dtype.kind in "iuf" or isinstance(labels.dtype, pd.StringDtype)
         parts.append(pd.Series(labels, dtype=labels.dtype if plain else object))
     return pd.concat(parts, ignore_index=True)
+
+
+def check_weights(fit_params: dict[str, Any] | None, pool: Pool) -> None:
+    """Raise where records have no weight in training, and so are in no training set."""
+    for name, value in (fit_params or {}).items():
+        rows = rows_without_weight(name, in_pool_order(name, value, pool, np.arange(len(pool.y))))
+        found = []
+        for side, member in (("X_train", True), ("X_test", False)):
+            own = pool.origin[rows[pool.member[rows] == member]]
+            if len(own):
+                found.append(f"{len(own)} record(s) of {side}, the first in row {own[0]}")
+        if found:
+            raise ValueError(
+                f"fit_params[{name!r}] is 0 for {', and for '.join(found)}. {WITHOUT_WEIGHT} Leave "
+                "them out of X_train and y_train; give them as X_test, with the weight that they "
+                "would have had in training."
+            )
 
 
 def in_pool_order(name: str, value: Any, pool: Pool, order: np.ndarray) -> Any:

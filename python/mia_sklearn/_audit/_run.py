@@ -123,6 +123,19 @@ class Planned:
         return self.access if isinstance(self.access, TrueValueAccess) else None
 
     @property
+    def truth(self) -> str:
+        """What is true of a record, in a word; nothing of those that generators learned from."""
+        if not self.pool.labelled:
+            return ""
+        one = "true value" if self.outputs is not None and self.outputs.of_numbers else "label"
+        return one if self.pool.y.ndim == 1 else f"{one}s"
+
+    @property
+    def parts_of_records(self) -> str:
+        """What two records must have in common to be equal, in words."""
+        return f"features and {self.truth}" if self.truth else "features"
+
+    @property
     def classes(self) -> np.ndarray:
         """The target's labels; none of generators, regressors, and of several outputs."""
         one = self.pool.labelled and self.outputs is None

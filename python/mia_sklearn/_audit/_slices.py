@@ -87,8 +87,7 @@ def _as_groups(name: str, values: np.ndarray) -> np.ndarray:
     codes, found = coded(values[there], f"slices: {name!r}")
     names = [_in_words(value) for value in found.tolist()]
     if len(found) > _MOST_VALUES and all(isinstance(value, (Real, Decimal)) for value in found):
-        quarters = _quarters(name, found.astype(np.float64)[codes])
-        codes, names = quarters.codes, list(map(str, quarters.categories))
+        codes, names = _quarters(name, found.astype(np.float64)[codes])
     if len(names) > 4 * _MOST_VALUES:
         raise ValueError(
             f"slices: {name!r} has {len(names)} values, too many to report apart. Group them "
@@ -111,7 +110,11 @@ def _in_words(value: Any) -> str:
     return valid(str(value))
 
 
-def _quarters(name: str, values: np.ndarray) -> Any:
+def _quarters(name: str, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Return which quarter each number lies in, and what the quarters are called.
+
+    The outer ones have no end: the least and the greatest number are somebody's.
+    """
     import pandas as pd
 
     if not np.isfinite(values).all():
@@ -119,7 +122,11 @@ def _quarters(name: str, values: np.ndarray) -> Any:
             f"slices: {name!r} holds infinite values, and numbers are cut at their quartiles: "
             "give groups in place of them, as a dict."
         )
-    return pd.qcut(values, 4, duplicates="drop")
+    quarters = pd.qcut(values, 4, duplicates="drop")
+    inner = list(quarters.categories)
+    names = list(map(str, inner))
+    names[0], names[-1] = f"up to {inner[0].right:g}", f"over {inner[-1].left:g}"
+    return quarters.codes, names if len(inner) > 1 else ["all"]
 
 
 def check_slices(pool: Pool) -> None:

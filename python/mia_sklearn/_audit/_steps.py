@@ -317,7 +317,9 @@ def _controls(run: Asked, table: ReferenceTable | None) -> tuple[list[Control], 
     X, y, member, units = run.X, run.y, run.member, run.units
     # One record of each person: records of one person tell of one another.
     one = units.first
-    shift, how_far = distribution_shift(take_rows(X, one), y[one], member[one], seed=run.seed)
+    shift, how_far = distribution_shift(
+        take_rows(X, one), y[one], member[one], seed=run.seed, compared=run.parts_of_records
+    )
     checks = [shift]
     attack = run.attacks[run.headline]
     if table is not None and not fitted_on_target(attack):

@@ -222,7 +222,7 @@ def info_of(run: Run, title: str | None, *, quick: bool) -> dict[str, Any]:
             name: float(np.quantile(sizes, q))
             for name, q in (("least", 0), ("median", 0.5), ("most", 1))
         }
-    info |= _how_well_it_predicts(run)
+    info |= _how_good(run)
     if run.access is not None:
         info["asked_for"] = describe(run.access)
     info["digests"] = run.pool.digests | ({} if refs is None else {"references": _digest_of(refs)})
@@ -244,31 +244,34 @@ def info_of(run: Run, title: str | None, *, quick: bool) -> dict[str, Any]:
     return info
 
 
-def _how_well_it_predicts(run: Run) -> dict[str, float]:
-    """Return accuracy, or R2 and mean absolute error, on members and on others."""
-    found: dict[str, float] = {}
-    for side, member in (("train", True), ("test", False)):
-        accuracy = run.accuracy(member)
-        measures = run.fit_of_numbers(member) or {}
-        measures |= {} if accuracy is None else {"accuracy": accuracy}
-        found |= {f"target_{side}_{measure}": value for measure, value in measures.items()}
-    return found
-
-
 def _of_references(run: Run, refs: ReferenceModels) -> dict[str, Any]:
     info: dict[str, Any] = {
         "n_references": refs.n_models_ - len(refs.lost_),
         "sampling": refs.sampling,
         "block_size": refs.block_size_,
-        "stratified": refs.stratify,
     } | _what_p_values_reach(run)
     if run.outputs is not None:
-        info["answers_are"] = refs.scale_.text
-    elif refs.scale_ is not None:
+        return info | {"answers_are": refs.scale_.text}
+    info["stratified"] = refs.stratify
+    if refs.scale_ is not None:
         info["smoothing"] = refs.smoothing_
         if refs.scale_.power != 1 or refs.scale_.knots:
             info["answers_are"] = refs.scale_.text
     return info
+
+
+def _how_good(run: Run) -> dict[str, Any]:
+    """Return how good the target is on members and on non-members."""
+    found: dict[str, Any] = {}
+    if run.outputs is not None and run.asked_records.labels.shape[1] > 1:
+        found["n_outputs"] = run.asked_records.labels.shape[1]
+    accuracies = run.accuracy(member=True), run.accuracy(member=False)
+    if None not in accuracies:
+        found["target_train_accuracy"], found["target_test_accuracy"] = accuracies
+    for side, member in (("train", True), ("test", False)):
+        fit = run.fit_of_numbers(member) or {}
+        found |= {f"target_{side}_{measure}": value for measure, value in fit.items()}
+    return found
 
 
 def _digest_of(references: ReferenceModels) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "FunctionRegressor",
     "answers_several",
     "as_predictor",
+    "check_labels_of_outputs",
     "log_posteriors_of_outputs",
     "predicted_numbers",
     "predicts_numbers",
@@ -177,6 +178,8 @@ def predicted_numbers(model: Any, X: Any, n_outputs: int) -> np.ndarray:
     if hasattr(answer, "detach"):
         answer = answer.detach().cpu()
     try:
+        if np.iscomplexobj(answer):
+            raise TypeError("complex numbers have no place on a line")
         values = np.asarray(answer, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -198,6 +201,36 @@ def predicted_numbers(model: Any, X: Any, n_outputs: int) -> np.ndarray:
             "is no finite number."
         )
     return values
+
+
+def check_labels_of_outputs(model: Any, y: np.ndarray, name: str = "y") -> None:
+    """Raise if the labels of an output are not those that a classifier knows of it.
+
+    Parameters
+    ----------
+    model : fitted classifier with several outputs
+    y : ndarray of shape (n_records, n_outputs)
+    name : str
+        What the error calls the labels.
+    """
+    try:
+        n_outputs = len(model.classes_)
+    except AttributeError:
+        return  # It does not tell.
+    if n_outputs != y.shape[1]:
+        raise ValueError(
+            f"{name} has {y.shape[1]} columns; the model has {n_outputs} outputs: give one column "
+            "for each, in their order."
+        )
+    nothing = tuple(np.empty(0) for _ in range(n_outputs))
+    for j, (column, known) in enumerate(zip(y.T, _own_classes(model, nothing), strict=True)):
+        unknown = sorted(set(column.tolist()) - set(known.tolist()), key=str)
+        if unknown:
+            raise ValueError(
+                f"{name} has labels that the model does not know of output {j}: "
+                f"{', '.join(map(repr, unknown[:5]))}. It knows "
+                f"{', '.join(map(repr, known.tolist()[:10]))}."
+            )
 
 
 def log_posteriors_of_outputs(

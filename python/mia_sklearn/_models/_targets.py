@@ -84,7 +84,10 @@ class FunctionTarget(CountedFunction):
     ) -> None:
         if classes is None:
             raise ValueError(
-                "A plain function needs classes=: the labels, in the order of its columns."
+                "A plain function needs classes=: the labels, in the order of its columns. "
+                "One that predicts numbers needs estimator=, an unfitted regressor like the one "
+                "behind it; without references it is given as "
+                "mia_sklearn.FunctionRegressor(function)."
             )
         super().__init__(function, query_budget)
         self.classes_ = np.asarray(classes)

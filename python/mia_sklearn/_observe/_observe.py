@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._models._agreement import agreement_with_predict, some_rows
 from .._models._answers import name_of
 from .._models._kinds import is_generator
-from .._models._predictors import as_predictor
+from .._models._predictors import as_predictor, check_labels_of_outputs
 from .._models._random import random_state_of
 from .._models._targets import as_target, check_labels, class_indices
 from .._observations._difficulty import with_feature_columns
@@ -279,6 +279,8 @@ def _observe_signal(
         if given is not None:
             raise ValueError("classes are of classifiers with one output: leave them out.")
         target, classes = as_predictor(model, query_budget), np.empty(0)
+        if not access.of_numbers:
+            check_labels_of_outputs(target, y)
         known = None if references is None else references.output_classes_
         output_classes = access.classes_of(y) if known is None else known
         labels = access.coded(y, output_classes)

@@ -43,7 +43,7 @@ def labels_like(labels: np.ndarray, kind: Any, X: Any) -> Any:
             narwhals_series(name, values, seen[name])
             for name, values in zip(seen.columns, labels.T, strict=True)
         ]
-        return seen.head(0).select([]).with_columns(*columns).to_native()
+        return columns[0].to_frame().with_columns(*columns[1:]).to_native()
     made = narwhals_series(column.name, labels, column)
     return (made.to_frame() if hasattr(seen, "columns") else made).to_native()
 

@@ -9,6 +9,8 @@ from scipy import sparse
 
 from ._rows import positions, through_narwhals
 
+_LARGEST = 1e30
+
 __all__ = [
     "as_numbers",
     "as_several_labels",
@@ -45,7 +47,7 @@ def as_numbers(y: Any, name: str = "y") -> np.ndarray:
                 f"{name} must hold numbers, since the model is a regressor; got {values.dtype}."
             )
         try:
-            values = values.astype(np.float64)
+            values = _without_na(values).astype(np.float64)
         except (TypeError, ValueError) as error:
             texts = [value for value in values.ravel().tolist() if isinstance(value, str)]
             got = repr(texts[0]) if texts else "values that are missing, or no numbers"
@@ -59,7 +61,26 @@ def as_numbers(y: Any, name: str = "y") -> np.ndarray:
             f"{name} holds {values[row].tolist()!r} in row {row}, which is no finite number; drop "
             "such records."
         )
+    _check_size(values, name)
     return values
+
+
+def _without_na(values: np.ndarray) -> np.ndarray:
+    """Return objects with NaN in place of what pandas calls missing, which is no number."""
+    import pandas as pd
+
+    return np.where(pd.isna(values), np.nan, values)
+
+
+def _check_size(values: np.ndarray, name: str) -> None:
+    """Raise where residuals would be lost in tables of single precision."""
+    size = np.abs(values.astype(np.float64))
+    largest, spread = float(size.max(initial=0)), float(np.ptp(size, axis=0).max(initial=0))
+    if largest > _LARGEST or 0 < spread < 1 / _LARGEST:
+        raise ValueError(
+            f"{name} holds values of up to {largest:.3g} that differ by up to {spread:.3g}, beyond "
+            "what single precision holds: train the model on other units."
+        )
 
 
 def as_several_labels(y: Any, name: str = "y") -> np.ndarray:
@@ -106,7 +127,10 @@ def _as_array(y: Any, name: str) -> np.ndarray:
     if hasattr(y, "iloc"):
         # Nullable numbers without a missing one are numbers.
         y = y.astype(object).infer_objects() if _is_extension(y) else y
-    values = np.asarray(y)
+    try:
+        values = np.asarray(y)
+    except ValueError as error:  # Rows of several lengths.
+        raise ValueError(f"{name} must have as many values for each record: {error}") from error
     if values.ndim not in (1, 2) or values.shape[1:] == (0,):
         raise ValueError(
             f"{name} must have one row per record and one column per output, got shape "

@@ -331,8 +331,8 @@ class ResidualScale:
     @property
     def text(self) -> str:
         spread = ", ".join(f"{s:.3g}" for s in self.spread)
-        logged = ", and log-odds taken of them" if self.saturated else ""
-        return f"residuals, divided by {spread}{logged}"
+        logged = ", and taken as log-odds" if self.saturated else ""
+        return f"held against the true values, as residuals divided by {spread}{logged}"
 
     def phi(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the signal of residuals of shape (..., n_records, n_outputs)."""
@@ -358,7 +358,7 @@ class OutputsScale:
 
     @property
     def text(self) -> str:
-        return f"smoothed by {self.smoothing:g}, and averaged over the outputs"
+        return f"smoothed by {self.smoothing:g}, and their log-odds averaged over the outputs"
 
     def phi(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the signal of answers of shape (..., n_records, 3 n_outputs)."""

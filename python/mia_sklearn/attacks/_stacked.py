@@ -23,6 +23,8 @@ __all__ = ["StackedAttack"]
 
 _BANDWIDTHS = np.array([0.3, 1.0])
 _TOP = 3
+# Kurtosis of true values (of normal ones 3) beyond which they, and the predictions, are read.
+_HEAVY = 100.0
 
 Skip = tuple[int, int] | None
 
@@ -67,6 +69,11 @@ class StackedAttack(BaseAttack):
     Shadow observations leave the acting reference's whole block empty, because the complement
     of the acting reference tells the answer. Target observations have no empty block. So that
     both look alike, one block at a time is masked and the scores are averaged.
+
+    Of models that predict numbers, true values and predictions (`target_*`, `prediction_*`) are
+    read where tails are heavy: where the kurtosis of a true value is above 100 among the
+    observations that the attack is fitted on. How large a residual is usual depends on where the
+    record lies there; elsewhere they add next to nothing.
 
     `query_*` columns, where the observations have them, are read too: the signal and its
     likelihood ratio at perturbed copies of the record.
@@ -127,11 +134,12 @@ class StackedAttack(BaseAttack):
         return (*self.requires, "neighbor") if self.pool_features else self.requires
 
     def _reads(self) -> tuple[str, ...]:
-        optional = ("in", "label", "proba", "out_mean", "in_mean", "query")
+        optional = ("in", "label", "proba", "out_mean", "in_mean", "query", "target", "prediction")
         return (*self._required(), *optional)
 
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         self._online = "in" in table
+        self._heavy = "target" in table and _has_heavy_tails(table["target"])
         sides = self._moments(table, (None, None))
         self._ratios = {
             name: GaussianRatio(name, online=self._online).fit(*sides)
@@ -237,11 +245,10 @@ class StackedAttack(BaseAttack):
             named["label"] = table.column("label")
         if "proba" in table and len(table.groups["proba"]) > 2:
             named |= _posterior_features(table)
-        if self.pool_features:
-            for place in table.groups["neighbor"]:
-                named[table.names[place]] = table.values[:, place]  # type: ignore[index]
-        if "query" in table:
-            for place in table.groups["query"]:
+        as_they_are = ["neighbor"] if self.pool_features else []
+        as_they_are += ["target", "prediction"] if self._heavy else []
+        for group in [*as_they_are, "query"]:
+            for place in table.groups.get(group, ()):
                 named[table.names[place]] = table.values[:, place]  # type: ignore[index]
         return named
 
@@ -253,6 +260,14 @@ class StackedAttack(BaseAttack):
             return {f"out_density_{h}": out[:, j] for j, h in enumerate(_BANDWIDTHS)}
         ratio = kernel_log_density(phi, table["in"], _BANDWIDTHS, skips[1]) - out
         return {f"density_ratio_{h}": ratio[:, j] for j, h in enumerate(_BANDWIDTHS)}
+
+
+def _has_heavy_tails(true: np.ndarray) -> bool:
+    """Tell whether a few values of some column are so far out that its mean tells little."""
+    away = np.asarray(true, dtype=np.float64) - np.mean(true, axis=0, dtype=np.float64)
+    spread = np.square(away).mean(axis=0)
+    spread = np.where(spread > 0, spread, np.inf)
+    return bool(((away**4).mean(axis=0) / spread**2).max() > _HEAVY)
 
 
 def _log_odds(model: Any, features: np.ndarray) -> np.ndarray:

@@ -189,14 +189,15 @@ def _add_what(add: Any, *, tested: bool = True) -> None:
     add("--test", type=_path, required=tested, metavar="FILE", help="records it was not trained on")
     add(
         "--target",
-        metavar="NAME",
-        help="column (npz: array, default y) of the labels; generators need none",
+        metavar="NAME[,NAME]",
+        help="column (npz: array, default y) of the labels, or of the numbers that a regressor "
+        "predicts; several for a model with several outputs; generators need none",
     )
     add(
         "--release",
         choices=["labels", "posteriors", "predictions", "samples", "weights"],
-        help="what users of the model will get (default: posteriors; weights of generators, which "
-        "may release samples alone)",
+        help="what users of the model will get (default: posteriors; predictions of regressors; "
+        "weights of generators, which may release samples alone)",
     )
 
 
@@ -212,7 +213,7 @@ def _add_only_audited(add: Any) -> None:
         nargs="+",
         default=[],
         metavar="COLUMN",
-        help="report the groups of these columns apart; `label` is the class",
+        help="report the groups of these columns apart; `label` is the class, or the true value",
     )
     add(
         "--groups",

@@ -41,8 +41,8 @@ _PARTS = {
     "sklearn.compose._column_transformer": "_RemainderColsList make_column_selector",
     "sklearn.ensemble._hist_gradient_boosting.binning": "_BinMapper",
     # What features are selected by: functions of arrays alone.
-    "sklearn.feature_selection._mutual_info": "mutual_info_classif",
-    "sklearn.feature_selection._univariate_selection": "chi2 f_classif",
+    "sklearn.feature_selection._mutual_info": "mutual_info_classif mutual_info_regression",
+    "sklearn.feature_selection._univariate_selection": "chi2 f_classif f_regression r_regression",
     "sklearn.gaussian_process._gpc": "_BinaryGaussianProcessClassifierLaplace",
     "sklearn.gaussian_process.kernels": "ConstantKernel DotProduct Exponentiation Matern Product "
     "RBF RationalQuadratic Sum WhiteKernel",
@@ -58,6 +58,10 @@ _PARTS = {
     "sklearn.metrics._classification": "accuracy_score balanced_accuracy_score brier_score_loss "
     "d2_brier_score d2_log_loss_score f1_score jaccard_score log_loss matthews_corrcoef "
     "precision_score recall_score",
+    "sklearn.metrics._regression": "d2_absolute_error_score explained_variance_score "
+    "mean_absolute_error mean_absolute_percentage_error mean_gamma_deviance mean_poisson_deviance "
+    "mean_squared_error mean_squared_log_error median_absolute_error r2_score "
+    "root_mean_squared_error root_mean_squared_log_error",
     "sklearn.metrics._ranking": "average_precision_score roc_auc_score top_k_accuracy_score",
     "sklearn.model_selection._search_successive_halving": "HalvingGridSearchCV "
     "HalvingRandomSearchCV",
@@ -212,9 +216,14 @@ def _selections(model: Any) -> list[tuple[str, list[Any], Any]]:
 
 
 def column_of(name: str, X: Any, y: np.ndarray | None, path: Path) -> list[Any]:
-    """Return the values by which records are sliced: a column, or for "label" the labels."""
-    if name == "label" and y is not None:
+    """Return the values by which records are sliced: of a column, or the labels or true values.
+
+    These are called "label", or "label_0", ... of several outputs.
+    """
+    if y is not None and y.ndim == 1 and name == "label":
         return y.tolist()
+    if y is not None and y.ndim == 2 and name in (f"label_{j}" for j in range(y.shape[1])):
+        return y[:, int(name.removeprefix("label_"))].tolist()
     if isinstance(X, np.ndarray) or name not in X.columns:
         columns = [] if isinstance(X, np.ndarray) else list(X.columns)
         several = set(name.split(",")) <= {*columns, "label"} and "," in name

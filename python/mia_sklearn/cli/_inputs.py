@@ -15,6 +15,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
     """Read the model and the tables that `audit` takes."""
     from .._audit._people import split_off
     from .._models._kinds import is_generator
+    from .._models._predictors import predicts_numbers
     from ._files import check_model_file, column_of, features_for, read_model
     from ._read_tables import check_table_file, read_tables
     from ._reading import Reading, beside
@@ -35,6 +36,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
     reading = Reading(
         target=args.target,
         labelled=not is_generator(model),
+        numbers=predicts_numbers(model),
         text=args.text,
         groups=args.groups,
         slices=args.slices,

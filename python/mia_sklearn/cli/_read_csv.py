@@ -24,10 +24,12 @@ from ._reading import (
     Reading,
     as_dates,
     check_names,
-    classes_of,
+    classes_of_outputs,
     fed_columns,
+    joined,
     shortened,
     unreadable,
+    without_value,
 )
 
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
@@ -61,12 +63,14 @@ class TextFile:
         self.fitted = fitted_columns(model, self.fed)
         if reading.text is not None or takes_documents(model):
             self.fitted = {name: Fitted("text") for name in self.fed}
-        self.classes = classes_of(model)
+        self.targets = reading.targets(self.header)
+        self.classes = dict(
+            zip(self.targets, classes_of_outputs(model, len(self.targets)), strict=True)
+        )
         self.guessed: list[str] = []
         self.stripped: list[str] = []
 
     def read(self) -> tuple[Any, Any]:
-        target = self.reading.target
         as_text = [name for name in self.header if self._is_read_as_text(name)]
         frame = self._parse(
             dtype=dict.fromkeys(as_text, str),
@@ -74,9 +78,10 @@ class TextFile:
             keep_default_na=False,
         )
         y = None
-        if target in frame.columns:
-            labels = frame.pop(target)
-            y = self._labels(labels) if self.reading.labelled else None
+        cells = [frame.pop(name) for name in self.targets]
+        if cells and self.reading.labelled:
+            read = self._true_values if self.reading.numbers else self._labels
+            y = joined([read(str(column.name), column) for column in cells])
         if frame.columns.size and frame.columns[0] == INDEX and INDEX not in self.fed:
             frame = frame.iloc[:, 1:]
         columns = {name: self._converted(name, frame[name]) for name in frame.columns}
@@ -96,8 +101,9 @@ class TextFile:
         parts = [f"{shortened(names, 5)} as {kind}" for kind, names in sorted(kinds.items())]
         if parts and numbers:
             parts.append(f"{len(numbers)} other{'s' * (len(numbers) > 1)} as numbers")
-        if kind_of_values(self.classes) in ("text", "bool") and self.reading.labelled:
-            parts.append(f"labels as {kind_of_values(self.classes)}")
+        of_labels = {kind_of_values(known) for known in self.classes.values()} & {"text", "bool"}
+        if of_labels and self.reading.labelled:
+            parts.append(f"labels as {' and '.join(sorted(of_labels))}")
         text = f"Read as the model was fitted: {', '.join(parts)}." if parts else ""
         if self.stripped:
             text += f" Spaces around the cells of {shortened(self.stripped, 5)} were left out."
@@ -115,7 +121,9 @@ class TextFile:
         first = self._parse(header=None, nrows=1, dtype=str, keep_default_na=False, na_values=[])
         given = [str(cell) for cell in first.iloc[0]]
         names = [str(name) for name in self._parse(nrows=0).columns]
-        if all(_is_number(cell) for cell in given) and self.reading.target not in given:
+        targets = self.reading.targets(given)
+        named_by_numbers = targets and set(targets) <= set(given)
+        if all(_is_number(cell) for cell in given) and not named_by_numbers:
             raise ValueError(
                 f"{self.path}: the first line must name the columns, and holds numbers: "
                 f"{shortened(given, 5)}."
@@ -127,7 +135,7 @@ class TextFile:
                 f"{self.path} has several columns of one name: {shortened(twice)}. Give each a "
                 "name of its own."
             )
-        named = (self.reading.target, self.reading.text, self.reading.groups)
+        named = (*targets, self.reading.text, self.reading.groups)
         known |= {*map(str, named), *self.reading.slices, *self.reading.dtypes}
         bare = [name if name.strip() not in known - {*names} else name.strip() for name in names]
         if bare != names and len(set(bare)) == len(bare):
@@ -136,9 +144,9 @@ class TextFile:
         return names
 
     def _check_target(self) -> None:
-        target, header = self.reading.target, self.header
+        header = self.header
         for option, name in (
-            ("target", target),
+            *(("target", name) for name in self.reading.targets(header)),
             ("text", self.reading.text),
             *(("dtype", name) for name in self.reading.dtypes),
         ):
@@ -196,7 +204,7 @@ class TextFile:
         return self.fitted[name].kind if name in self.fitted else None
 
     def _is_read_as_text(self, name: str) -> bool:
-        if name == self.reading.target or self._is_label_of_records(name):
+        if name in self.targets or self._is_label_of_records(name):
             return True
         if not self.numerals.are_plain:
             # pandas takes a point for that of decimals beside any other sign.
@@ -211,8 +219,8 @@ class TextFile:
     def _missing(self, name: str) -> set[str]:
         """Return what a cell of a column may say to hold nothing."""
         stated = {"", *self.reading.na_values}
-        if name == self.reading.target:
-            known = {str(label) for label in self.classes}
+        if name in self.targets:
+            known = {str(label) for label in self.classes[name]}
             return self.reading.missing - known
         if self._is_label_of_records(name):
             return stated
@@ -350,47 +358,55 @@ class TextFile:
         row = int(np.flatnonzero(np.asarray(wrong, dtype=bool))[0])
         cell = cells.iloc[row]
         hint = self.numerals.hint(cell) if expected == "a number" else ""
-        if expected == "a number" and not hint:
+        if expected == "a number" and not hint and name not in self.targets:
             if re.fullmatch(r"\s*[+-]?[\d.,]+\s*%\s*", cell):
                 hint = " Write percentages as numbers, as the model was fitted on them."
             elif re.fullmatch(r"\s*[^\d\s.,+-]*\s*[+-]?[.,]?\d[\d.,]*\s*[^\d\s.,]*\s*", cell):
                 hint = " Write numbers without units or signs of currency."
             else:
                 hint = f" If it means that nothing is known, add --na-values {cell!r}."
-        if name == self.reading.target:
+        if name in self.targets and not hint:
+            hint = " Drop such records."
+        if name in self.targets and not self.reading.numbers:
             return ValueError(
                 f"{self.path}: record {row + 1} has the label {cell!r} in {name!r}; the model "
-                f"knows {shortened(self.classes)}."
+                f"knows {shortened(self.classes[name])}."
             )
         return ValueError(
             f"{self.path}: record {row + 1} holds {cell!r} in column {name!r}, which is not "
             f"{expected}, as the model was fitted on.{hint}"
         )
 
-    def _labels(self, cells: Any) -> np.ndarray:
+    def _true_values(self, name: str, cells: Any) -> np.ndarray:
+        """Return what a regressor is to predict."""
+        if cells.isna().any():
+            raise ValueError(without_value(self.path, name, cells.isna()))
+        return np.asarray(self._numbers(name, cells))
+
+    def _labels(self, name: str, cells: Any) -> np.ndarray:
         """Return labels in the type of the model's classes."""
-        name = str(self.reading.target)
+        classes = self.classes[name]
         if cells.isna().any():
             raise ValueError(
                 f"{self.path}: {int(cells.isna().sum())} of {len(cells)} records have no label in "
                 f"{name!r}. Drop them, or keep a class that reads as missing, such as NA or None, "
                 "by --no-default-na."
             )
-        kind = self.kind_of(name) or kind_of_values(self.classes)
+        kind = self.kind_of(name) or kind_of_values(classes)
         if kind == "text":
-            return np.asarray(self._without_spaces(name, cells, self.classes).tolist())
+            return np.asarray(self._without_spaces(name, cells, classes).tolist())
         if kind in ("number", "int"):
-            whole = all(float(label).is_integer() for label in self.classes)
+            whole = all(float(label).is_integer() for label in classes)
             numbers = self._numbers(name, cells)
             if whole and (numbers % 1 == 0).all():
                 numbers = numbers.astype(np.int64)
             return np.asarray(numbers.tolist())
         if kind == "bool":
             return np.asarray(self._truths(name, cells).tolist())
-        if kind_of_values(self.classes) == "datetime":
-            return as_dates(cells, self.classes, self.path)
+        if kind_of_values(classes) == "datetime":
+            return as_dates(cells, classes, self.path)
         if kind == "object":
-            return np.asarray(self._as_values(cells, self.classes).tolist(), dtype=object)
+            return np.asarray(self._as_values(cells, classes).tolist(), dtype=object)
         return np.asarray(self._as_it_looks(cells).tolist())
 
     def _as_it_looks(self, cells: Any) -> Any:

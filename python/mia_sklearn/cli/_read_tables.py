@@ -10,8 +10,19 @@ from typing import Any
 import numpy as np
 
 from .._models._fitted_columns import kind_of_values, takes_documents
+from .._models._predictors import answers_several
 from ._read_csv import TextFile
-from ._reading import Reading, as_dates, beside, classes_of, shortened, unreadable
+from ._reading import (
+    Reading,
+    as_dates,
+    beside,
+    classes_of,
+    classes_of_outputs,
+    joined,
+    shortened,
+    unreadable,
+    without_value,
+)
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip", ".zst": "zstd"}
 TABLES = (".csv", ".tsv", ".parquet", ".feather", ".npz")
@@ -65,12 +76,13 @@ def read_tables(
             tables.append(_read_npz(path, reading, model))
             continue
         if reading.labelled and reading.target is None:
-            raise ValueError(f"Name the label's column of {path.name} with --target.")
+            what = "column of the true values" if reading.numbers else "label's column"
+            raise ValueError(f"Name the {what} of {path.name} with --target.")
         if kind in (".csv", ".tsv"):
             readers.append(TextFile(path, kind, packed, model, reading))
             tables.append(readers[-1].read())
         else:
-            tables.append(_read_typed(path, kind, reading, classes_of(model)))
+            tables.append(_read_typed(path, kind, reading, model))
         if not reading.columns:
             columns = [str(name) for name in tables[-1][0].columns]
             reading = beside(model, columns, reading, path)
@@ -110,7 +122,7 @@ def _unite_categories(tables: list[Any], readers: list[TextFile]) -> None:
             table[name] = table[name].cat.set_categories([*known, *new])
 
 
-def _read_typed(path: Path, kind: str, reading: Reading, classes: list[Any]) -> tuple[Any, Any]:
+def _read_typed(path: Path, kind: str, reading: Reading, model: Any) -> tuple[Any, Any]:
     """Read a file that holds the types of its columns."""
     import pandas as pd
 
@@ -120,25 +132,35 @@ def _read_typed(path: Path, kind: str, reading: Reading, classes: list[Any]) -> 
         raise ValueError(f"{path}: reading {kind} needs pyarrow: pip install pyarrow.") from error
     except Exception as error:  # Parsers, decoders and decompressors raise their own kinds.
         raise unreadable(path, error) from error
-    target = reading.target
-    if target is None:
+    targets = reading.targets(frame.columns)
+    for target in targets:
+        if target not in frame.columns:
+            raise ValueError(
+                f"--target {target!r} is no column of {path}; its columns are "
+                f"{shortened(frame.columns)}."
+            )
+    cells = [frame.pop(target) for target in targets]
+    if not cells or not reading.labelled:
         return frame, None
-    if target not in frame.columns:
-        raise ValueError(
-            f"--target {target!r} is no column of {path}; its columns are "
-            f"{shortened(frame.columns)}."
-        )
-    labels = frame.pop(target)
-    if not reading.labelled:
-        return frame, None
+    known = classes_of_outputs(model, len(cells))
+    read = [
+        _typed_labels(path, labels, reading.numbers, classes)
+        for labels, classes in zip(cells, known, strict=True)
+    ]
+    return frame, joined(read)
+
+
+def _typed_labels(path: Path, labels: Any, numbers: bool, classes: list[Any]) -> np.ndarray:
     if labels.isna().any():
+        if numbers:
+            raise ValueError(without_value(path, labels.name, labels.isna()))
         raise ValueError(
             f"{path}: {int(labels.isna().sum())} of {len(labels)} records have no label in "
-            f"{target!r}. Drop them."
+            f"{labels.name!r}. Drop them."
         )
     if kind_of_values(classes) == "datetime":
-        return frame, as_dates(labels, classes, path)
-    return frame, np.asarray(labels.tolist())
+        return as_dates(labels, classes, path)
+    return np.asarray(labels.tolist())
 
 
 def _read_npz(path: Path, reading: Reading, model: Any) -> tuple[np.ndarray, Any]:
@@ -173,13 +195,16 @@ def _read_npz(path: Path, reading: Reading, model: Any) -> tuple[np.ndarray, Any
     if y is not None and y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     least = 1 if takes_documents(model) else 2
-    if (y is not None and y.ndim != 1) or X.ndim < least:
+    several = reading.numbers or answers_several(model)
+    if (y is not None and y.ndim not in ((1, 2) if several else (1,))) or X.ndim < least:
         raise ValueError(
-            f"{path}: the labels must have one dimension and the features two or more; got "
-            f"{'none' if y is None else y.ndim} and {X.ndim}."
+            f"{path}: the labels must have one dimension{', or two,' if several else ''} and the "
+            f"features two or more; got {'none' if y is None else y.ndim} and {X.ndim}."
         )
     if not reading.labelled:
         return X, None
+    if several:
+        return X, y
     classes = classes_of(model)
     dates = kind_of_values(classes) == "datetime"
     return X, as_dates(y, classes, path) if dates else _as_classes(y, classes)

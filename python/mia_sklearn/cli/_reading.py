@@ -36,7 +36,9 @@ class Reading:
     Parameters
     ----------
     target : str or None
-        Column (npz: array) of the labels.
+        Column (npz: array) of the labels; several, parted by commas, of several outputs.
+    numbers : bool, default=False
+        Whether true values are numbers, since the model is a regressor.
     labelled : bool, default=True
         Whether labels are needed. Without, the target's column is dropped where one is named.
     text : str or None
@@ -72,8 +74,20 @@ class Reading:
     sep: str | None = None
     decimal: str = "."
     thousands: str | None = None
+    numbers: bool = False
     columns: tuple[str, ...] = ()
     named_by: str = ""
+
+    def targets(self, columns: Collection[str]) -> list[str]:
+        """Return the columns of the labels, in the order of the outputs, as far as they are named.
+
+        A name that holds commas is one name where a column is called so.
+        """
+        if self.target is None:
+            return []
+        if self.target in columns or "," not in self.target:
+            return [self.target]
+        return [name.strip() for name in self.target.split(",") if name.strip()]
 
     @property
     def missing(self) -> set[str]:
@@ -89,7 +103,8 @@ def fed_columns(model: Any, columns: Sequence[str], reading: Reading) -> list[st
     ValueError
         If the model reads texts, and which column holds them is not known.
     """
-    rest = [name for name in columns if name != reading.target]
+    targets = reading.targets(columns)
+    rest = [name for name in columns if name not in targets]
     if reading.text is not None:
         return [reading.text]
     if takes_documents(model):
@@ -149,6 +164,29 @@ def classes_of(model: Any) -> list[Any]:
     return list(classes) if classes.dtype.kind == "M" else classes.tolist()
 
 
+def classes_of_outputs(model: Any, n_outputs: int) -> list[list[Any]]:
+    """Return the labels that a model knows of each output; [0, 1] where it has indicators."""
+    if n_outputs == 1:
+        return [classes_of(model)]
+    try:
+        own = [np.asarray(labels) for labels in model.classes_]
+    except Exception:
+        own = []
+    if len(own) == n_outputs and all(labels.ndim == 1 for labels in own):
+        return [labels.tolist() for labels in own]
+    return [[0, 1] for _ in range(n_outputs)]
+
+
+def joined(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Return labels, or true values, as an array: one column per output where there are several."""
+    if len(columns) == 1:
+        return columns[0]
+    kinds = {column.dtype.kind for column in columns}
+    if len(kinds) > 1 and not kinds <= set("biuf"):
+        columns = [column.astype(object) for column in columns]
+    return np.stack(columns, axis=1)
+
+
 def as_dates(labels: Any, classes: Sequence[Any], path: Path) -> np.ndarray:
     """Return labels, dates or texts of dates, as those of a model's classes that they mean.
 
@@ -180,6 +218,14 @@ def unreadable(path: Path, error: Exception) -> ValueError:
     """Return in one sentence what a reader could not make sense of."""
     reason = " ".join(str(error).split()).rstrip(".")
     return ValueError(f"{path} could not be read ({type(error).__name__}: {reason}).")
+
+
+def without_value(path: Path, name: str, missing: Any) -> str:
+    """Say that records of a regression have no true value in a column."""
+    return (
+        f"{path}: {int(missing.sum())} of {len(missing)} records have no value in {name!r}. Drop "
+        "them."
+    )
 
 
 def shortened(names: Any, most: int = 10) -> str:

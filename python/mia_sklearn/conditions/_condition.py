@@ -36,6 +36,7 @@ _TOKEN = re.compile(
           |(?P<name>[A-Za-z_][\w.-]*))""",
     re.VERBOSE,
 )
+_OF_ATTACKS = ", which say what an attack finds, not how good the model is"
 _HINT = "Write '[attack:]metric[@level[,prior]] operator number', for example 'auc <= 0.6'."
 
 
@@ -116,7 +117,9 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
         metric = reader.take("name", "the name of a metric")
     metric = metric.lower()
     if metric not in _RANGES:
-        raise reader.error(f"unknown metric {metric!r}; choose one of {', '.join(_RANGES)}")
+        raise reader.error(
+            f"unknown metric {metric!r}; choose one of {', '.join(_RANGES)}{_OF_ATTACKS}"
+        )
     level = prior = None
     if reader.next_is("@"):
         if metric not in _READ_AT:

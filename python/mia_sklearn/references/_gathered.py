@@ -13,6 +13,7 @@ from .._records._groups import check_apart, group_codes
 from .._records._index import bearing_index, in_order_of, params_in_order
 from .._records._labels import kind_of_labels
 from .._records._rows import positions
+from .._records._weights import WITHOUT_WEIGHT, rows_without_weight
 from ..access import BaseAccess, TrueValueAccess
 from ._job import Job
 from ._training import classes_in
@@ -96,6 +97,7 @@ def gather_pool(
     trained = tables[1:] if records.n_population else tables
     n_trainable = len(records.labels) - records.first
     params = params_in_order(as_new_arguments(fit_params or {}), n_trainable, *trained)
+    _check_weights(params, 0 if records.n_population else records.n_pool)
     check_own_records(estimator, records.table, {len(records.labels), records.n_pool})
     codes, names = _groups_of(records, groups)
     unlabelled = y is None
@@ -148,6 +150,18 @@ def _classes_of(estimator: Any, records: Records, given: Any) -> np.ndarray:
 def _table_of(extra: Any) -> Any:
     """Return what bears the index of a population or a core, which may be a pair (X, y)."""
     return bearing_index(*extra) if isinstance(extra, (tuple, list)) and len(extra) == 2 else extra
+
+
+def _check_weights(params: dict[str, Any], n_pool: int) -> None:
+    """Raise where a record that is to be told in or out would be neither."""
+    for name, values in params.items():
+        rows = rows_without_weight(name, values)
+        rows = rows[rows < n_pool]
+        if len(rows):
+            raise ValueError(
+                f"fit_params[{name!r}] is 0 for {len(rows)} record(s) of X, the first in row "
+                f"{rows[0]}. {WITHOUT_WEIGHT} Leave them out of X, or give them as core=."
+            )
 
 
 def _groups_of(records: Records, groups: Any) -> tuple[np.ndarray | None, np.ndarray | None]:

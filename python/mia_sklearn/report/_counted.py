@@ -28,6 +28,8 @@ RECORD = Unit(
     "other records",
     ("row", "label"),
 )
+# One whose model predicts numbers.
+RECORD_OF_NUMBERS = RECORD._replace(columns=("row", "true value"))
 PERSON = Unit(
     "person",
     "people",
@@ -41,7 +43,14 @@ PERSON = Unit(
 
 def unit_of(info: Mapping[str, Any]) -> Unit:
     """Return what a report counts."""
-    return PERSON if info.get("unit") == "person" else RECORD
+    if info.get("unit") == "person":
+        return PERSON
+    return RECORD_OF_NUMBERS if of_numbers(info) else RECORD
+
+
+def of_numbers(info: Mapping[str, Any]) -> bool:
+    """Tell whether a report is of a regressor."""
+    return "target_train_mae" in info
 
 
 def capital(text: str) -> str:

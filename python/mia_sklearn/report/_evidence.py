@@ -52,6 +52,7 @@ _NUMBERS = {
     *("n_repeated_test", "confidence", "random_state", "target_train_accuracy"),
     *("target_test_accuracy", "n_references", "block_size", "stratified", "smoothing", "quick"),
     *("queries_per_record", "references_without", "least_q_value"),
+    *("n_outputs", "target_train_r2", "target_test_r2", "target_train_mae", "target_test_mae"),
 }
 # Texts of this library, or what the user calls the report.
 _TEXTS = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..stats._listing import list_members
 from . import _wording as wording
-from ._counted import PERSON, unit_of
+from ._counted import PERSON, of_numbers, unit_of
+from ._generalising import generalising
 from ._leak import INFERRED_AT, LISTED_AT
 
 if TYPE_CHECKING:
@@ -19,8 +21,9 @@ __all__ = ["N_SHOWN", "alone", "exposed", "listed", "too_few_references"]
 # How many a page shows, whatever their number.
 N_SHOWN = 100
 _N_ALONE = 20
-# A model whose accuracy on its own records is no further above that on others.
-_GENERALISES = 0.05
+# Of so many outputs a table shows what is true.
+_N_OUTPUTS = 4
+_OF_OUTPUT = re.compile(r"label_\d+")
 
 
 def exposed(report: AuditContents) -> list[dict[str, Any]]:
@@ -32,8 +35,10 @@ def exposed(report: AuditContents) -> list[dict[str, Any]]:
 
 
 def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]:
-    name, about = ("group", "n_rows") if unit_of(report.info) is PERSON else ("row", "label")
+    of_person = unit_of(report.info) is PERSON
+    name = "group" if of_person else "row"
     index = str(row.get("index", row[name]))
+    numbers = of_numbers(report.info)
     score = float(row[report.info["headline"]])
     return {
         "rank": rank,
@@ -41,7 +46,7 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
         "row": str(row[name]),
         # What the data frame calls it, where that is not its position.
         "index": index if index != str(row[name]) else "",
-        "label": str(row.get(about, "-")),
+        "label": str(row["n_rows"]) if of_person else true_of(row, numbers),
         "score": f"{score:.3f}",
         "p": wording.small(row["p_value"]),
         "q": wording.small(row["q_value"]),
@@ -50,12 +55,23 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
         # What a reader may sort by, as numbers; what is missing comes last.
         "order": {
             "score": score,
+            **({"label": float(row["label"])} if numbers and "label" in row else {}),
             **{
                 key: 2.0 if wording.missing(row[f"{key}_value"]) else float(row[f"{key}_value"])
                 for key in ("p", "q")
             },
         },
     }
+
+
+def true_of(row: pd.Series, numbers: bool) -> str:
+    """Return what is true of a record: its label or value, or those of all outputs."""
+    written = wording.short if numbers else str
+    if "label" in row:
+        return written(row["label"])
+    several = [written(value) for name, value in row.items() if _OF_OUTPUT.fullmatch(str(name))]
+    more = ["..."] if len(several) > _N_OUTPUTS else []
+    return ", ".join([*several[:_N_OUTPUTS], *more]) or "-"
 
 
 def _features(place: Any, report: AuditContents) -> list[tuple[str, str]]:
@@ -117,8 +133,9 @@ def alone(report: AuditContents) -> dict[str, Any] | None:
     if records.empty or "vulnerable" not in records or "vulnerable_records" not in info:
         return None
     used = info["vulnerable_records"]
-    gap = info["target_train_accuracy"] - info["target_test_accuracy"]
-    generalises = gap <= _GENERALISES
+    held = generalising(info)
+    if held is None:
+        return None
     found = records[records["vulnerable"] == 1]
     members = found[found["member"] == 1].sort_values(["p_value", "expected_neighbors"])
     note = (
@@ -140,16 +157,14 @@ def alone(report: AuditContents) -> dict[str, Any] | None:
         )
         note += (
             "The model does about as well on other records as on its own "
-            f"({wording.percent(info['target_train_accuracy'])} and "
-            f"{wording.percent(info['target_test_accuracy'])} right): that alone does not protect "
-            "them."
-            if generalises
+            f"({held.numbers}): that alone does not protect them."
+            if held.well
             else "The model overfits besides, so that others are at risk too."
         )
     return {
         "title": (
             "Records at risk although the model generalises"
-            if generalises
+            if held.well
             else "Records at risk because they stand alone"
         ),
         "note": note,
@@ -157,7 +172,7 @@ def alone(report: AuditContents) -> dict[str, Any] | None:
             {
                 "set": str(row["set"]),
                 "row": str(row["row"]),
-                "label": str(row["label"]),
+                "label": true_of(row, of_numbers(info)),
                 "neighbors": f"{row['expected_neighbors']:.3g}",
                 "p": wording.small(row["p_value"]),
                 "q": wording.small(row["q_value"]),

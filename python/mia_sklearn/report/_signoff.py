@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _wording as wording
-from ._counted import PERSON, RECORD, capital
+from ._counted import PERSON, capital, unit_of
 from ._finding import NAMING
 from ._frameworks import FRAMEWORKS, NOT_ANSWERED, Topic
 from ._gate import condition_in_words, gate_of_report
@@ -21,6 +21,7 @@ __all__ = ["Field", "Part", "SignOff", "signoff"]
 _RELEASES = {
     "labels": "predicted classes alone",
     "posteriors": "answers with posteriors",
+    "predictions": "predicted numbers",
     "samples": "samples that it draws",
     "weights": "the model itself, with all that it computes",
 }
@@ -160,12 +161,12 @@ def _model(report: AuditContents) -> tuple[Field, ...]:
 
 
 def _unit(report: AuditContents) -> tuple[Field, ...]:
-    if report.info.get("unit") == "person":
+    if unit_of(report.info) is PERSON:
         sizes = report.info.get("records_per_person") or {}
         median = f", {wording.plain(sizes['median'])} in the median" if "median" in sizes else ""
         return (Field("Unit of privacy", f"a person with all of their records{median}"),)
     return (
-        Field("Unit of privacy", "one record: one row and its label"),
+        Field("Unit of privacy", f"one record: one row and its {unit_of(report.info).columns[1]}"),
         Field("Has anyone several records? If so, audit with groups="),
     )
 
@@ -212,7 +213,7 @@ def _risk(report: AuditContents) -> tuple[Field, ...]:
     metrics = report.metrics
     own = metrics[metrics["attack"] == report.info["headline"]]
     overall, groups = own[own["slice"] == "all"], own[own["slice"] != "all"]
-    leak, unit = read_leak(overall), PERSON if report.info.get("unit") == "person" else RECORD
+    leak, unit = read_leak(overall), unit_of(report.info)
     fields = []
     if leak.rate is not None:
         fields.append(

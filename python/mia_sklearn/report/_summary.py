@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._process._printable import printable
 from . import _wording as wording
-from ._counted import PERSON, Unit, capital, unit_of
+from ._counted import PERSON, Unit, capital, of_numbers, unit_of
 from ._exposed import alone, exposed, too_few_references
 from ._exposed import listed as listed_in_words
 from ._finding import NAMING
@@ -41,8 +41,13 @@ _FACTS = {
     "n_repeated_test": "Other records that are repeated",
     "unit": "The unit of privacy",
     "records_per_person": "Records of each person audited",
+    "n_outputs": "Outputs, over which accuracy or errors are averaged",
     "target_train_accuracy": "Accuracy on the members audited",
     "target_test_accuracy": "Accuracy on the non-members audited",
+    "target_train_r2": "R2 on the members audited",
+    "target_test_r2": "R2 on the non-members audited",
+    "target_train_mae": "Mean absolute error on the members audited",
+    "target_test_mae": "Mean absolute error on the non-members audited",
     "n_references": "Reference models",
     "references_without": "Of these did not train on a record",
     "least_q_value": "The smallest q-value that there could be",
@@ -50,7 +55,7 @@ _FACTS = {
     "block_size": "Reference models per block",
     "stratified": "Drawn within classes, as the model's",
     "smoothing": "Smoothing of posteriors",
-    "answers_are": "Posteriors are",
+    "answers_are": "Answers are",
     "confidence": "Confidence of each interval",
     "random_state": "Random seed",
     "records_digest": "Digest of the audited records",
@@ -90,6 +95,8 @@ class Summary:
         control or a finding do not allow a verdict.
     metrics : list of dict
         One per attack: ``attack``, ``attacker``, ``rows``, and in ``brief`` its main numbers.
+    of_numbers : bool
+        Whether what is true of a record is a number.
     n_exposed : int
         How many members there are, of whom `exposed` lists the first.
     """
@@ -105,6 +112,7 @@ class Summary:
     metrics: list[dict[str, Any]]
     slices: list[dict[str, str]]
     unit: Unit
+    of_numbers: bool
     exposed: list[dict[str, Any]]
     n_exposed: int
     exposed_note: str
@@ -155,6 +163,7 @@ def summarize(report: AuditContents) -> Summary:
             if row.slice != "all" and row.attack == info["headline"]
         ],
         unit=unit,
+        of_numbers=of_numbers(report.info),
         exposed=exposed(report),
         n_exposed=int((report.records["member"] == 1).sum()),
         exposed_note=f"{exposed_note} {joined}".rstrip(),

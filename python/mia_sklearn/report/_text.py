@@ -30,7 +30,7 @@ def render_text(report: AuditContents) -> str:
         _wrap(f"The attacker: {summary.attacker}") if summary.attacker else "",
         _section("What was found", findings_in_text(summary.findings)),
         _section("Who is exposed", _exposed(summary)),
-        _section(summary.alone["title"], _alone(summary.alone)) if summary.alone else "",
+        _section(summary.alone["title"], _alone(summary)) if summary.alone else "",
         _section(f"Measures, with {summary.confidence} intervals", _metrics(summary)),
         _section("Slices, headline attack", _slices(summary)),
         _section("Controls of the audit itself", _controls(summary)),
@@ -128,12 +128,13 @@ def _exposed(summary: Summary) -> str:
     return "\n".join(part for part in (_wrap(summary.exposed_note), table) if part)
 
 
-def _alone(alone: dict[str, Any]) -> str:
+def _alone(summary: Summary) -> str:
+    alone = summary.alone or {}
     rows = [
         (r["set"], r["row"], r["label"], r["neighbors"], r["p"] or "-", r["q"] or "-")
         for r in alone["records"][:_N_EXPOSED]
     ]
-    table = _table(rows, ("set", "row", "label", "neighbours", "p", "q"))
+    table = _table(rows, ("set", *summary.unit.columns, "neighbours", "p", "q"))
     return "\n".join(part for part in (_wrap(alone["note"]), table) if part)
 
 

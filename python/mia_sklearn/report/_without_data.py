@@ -20,7 +20,7 @@ _WORDS = {
     *("squared_hinge", "tanh", "tied", "uniform", "diag", "spherical", "distance", "constant"),
     *("invscaling", "adaptive", "optimal", "ovo", "ovr", "binary:logistic", "multi:softprob"),
     *("multi:softmax", "gbdt", "dart", "goss", "gblinear", "gbtree", "approx", "exact"),
-    *("posteriors", "labels", "weights", "samples"),
+    *("posteriors", "labels", "predictions", "weights", "samples"),
 }
 # Parameters that are several numbers, none of which is a record.
 _SIZES = {

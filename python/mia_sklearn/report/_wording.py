@@ -29,6 +29,11 @@ def count(value: float) -> str:
     return f"{int(value):,}"
 
 
+def short(value: float) -> str:
+    """Return a number of the data, to six digits."""
+    return f"{float(value):.6g}"
+
+
 def percent(value: float) -> str:
     return f"{100 * value:.3g} %"
 

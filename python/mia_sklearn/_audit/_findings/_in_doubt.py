@@ -25,6 +25,7 @@ _ALARM = 0.001
 _DIFFERING_SHARE = 0.02
 _ORDER_OF_CALIBRATION = 0.9
 _ORDER_OF_STRANGERS = 0.75
+_OF_CLASSES = "that labels and classes= are in the model's order, "
 
 
 class ClassesPermuted(BaseFinder):
@@ -126,8 +127,8 @@ class BelowChance(BaseFinder):
             "others. A model does not forget its training records more than records that it has "
             "never seen, so that something was given otherwise than it was. "
             f"{causes}".strip(),
-            "Check that X_train, y_train are the training records and X_test, y_test are not, that "
-            "labels and classes= are in the model's order, and that references train as it was.",
+            "Check that X_train, y_train are the training records and X_test, y_test are not, "
+            f"{_OF_CLASSES if len(run.classes) else ''}and that references train as it was.",
         )
 
 
@@ -162,13 +163,16 @@ class LostReferences(BaseFinder):
         refs = context.run.references
         if refs is None or not refs.lost_:
             return None
+        rare = ("", "")
+        if len(context.run.classes):
+            rare = ", of a rare class for example", " where a class is rare"
         return self.found(
             f"{len(refs.lost_)} of {refs.n_models_} reference models could not be trained",
             f"They are left out: {reasons(refs.lost_)}. Those that remain are the ones that could "
-            "be trained; where that depends on a few records, of a rare class for example, each of "
-            "them had enough of these.",
+            f"be trained; where that depends on a few records{rare[0]}, each of them had enough of "
+            "these.",
             "Make the training of target and references alike succeed more surely: fewer folds or "
-            "neighbours where a class is rare, a lower learning rate where a loss becomes NaN.",
+            f"neighbours{rare[1]}, a lower learning rate where a loss becomes NaN.",
         )
 
 
@@ -219,7 +223,7 @@ class UnsteadyAnswers(BaseFinder):
             "tell these calls apart in place of the training records.",
             "Make each answer one of its record alone: call model.eval() on a torch module whose "
             "function is given, use what the training set taught (means, scales, vocabularies) in "
-            "place of the batch's, keep no state in predict_proba. Then audit again.",
+            "place of the batch's, keep no state in predict or predict_proba. Then audit again.",
         )
 
 

@@ -89,8 +89,9 @@ class HeldAside(BaseFinder):
     summary = "the network kept part of `X_train` for its own validation (`train_split`)"
 
     def find(self, context: Context) -> Finding | None:
-        source = getattr(context.run.target, "source", None)
-        split = None if source is None else last_step(source).train_split
+        target = context.run.target
+        model = last_step(getattr(target, "source", None) or target)
+        split = getattr(model, "train_split", None)
         if not hasattr(split, "cv"):
             return None
         return self.found(

@@ -27,6 +27,7 @@ _REMEDY = (
     "privacy. `mia_sklearn.selection.compare_defenses` measures what each buys and costs."
 )
 _REMEDY_OF_LABELS = _REMEDY.replace("release labels or fewer digits; or ", "or ")
+_REMEDY_OF_NUMBERS = _REMEDY.replace("release labels or fewer", "release predictions with fewer")
 _REMEDY_OF_GENERATORS = (
     "Make the generator remember less: fewer components, a wider bandwidth, fewer epochs, more "
     "data; release samples only, and as few as serve; or train with differential privacy. Then "
@@ -161,6 +162,8 @@ def _listed(records: pd.DataFrame) -> int | None:
 def _remedy(run: Run) -> str:
     if not run.pool.labelled:
         general = _REMEDY_OF_GENERATORS
+    elif run.outputs is not None and run.outputs.of_numbers:
+        general = _REMEDY_OF_NUMBERS
     else:
         general = _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
     of_function = isinstance(run.target, CountedFunction) or run.target is None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..._comparisons._comparison import AFFORDABLE
 from ...attacks._registry import strongest
 from ...report import BaseFinder, Finding
 from ...report._leak import INFERRED_AT
+from .._quality import gap_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from ..._comparisons._comparison import Comparison
     from ._context import Context
 
+_SURE = 2.6  # standard errors
 _READABLE = 100  # letters of an estimator's parameters in a sentence
 
 
@@ -100,25 +100,22 @@ class VulnerableRecords(BaseFinder):
 class Overfitted(BaseFinder):
     code = "OVERFITTED"
     severities = ("warning", "info")
-    summary = "the model is right more often on its training records than on others"
+    summary = (
+        "the model is right more often on its training records than on others, or, predicting "
+        "numbers, nearer to them"
+    )
 
     def find(self, context: Context) -> Finding | None:
-        run = context.run
-        train, test = run.accuracy(member=True), run.accuracy(member=False)
-        if train is None or test is None:
+        gap = gap_of(context.run)
+        if gap is None or gap.size <= _SURE * gap.error:
             return None
-        # Records of one person are right or wrong together, at worst.
-        sizes = np.array([run.unit_member.sum(), (~run.unit_member).sum()])
-        # Half is the largest variance that a share can have.
-        if train - test <= 2.6 * np.sqrt((0.25 / sizes).sum()):
-            return None
+        sides = gap.text.format(train="the training records audited", test="the others")
         return self.found(
-            f"The model is right on {100 * train:.1f} % of the training records audited and "
-            f"{100 * test:.1f} % of the others",
+            f"The model {sides}",
             "It answers its training records differently from other people's, which is what "
             "membership attacks read.",
             "Reduce the gap: regularise, stop earlier, or use more data.",
-            "warning" if train - test > 0.1 else "info",
+            "warning" if gap.large else "info",
         )
 
 

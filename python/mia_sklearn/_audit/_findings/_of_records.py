@@ -26,9 +26,9 @@ class Overlap(BaseFinder):
         copies = f"{repeats.in_test:,} training records and {repeats.in_train:,} test records"
         if run.of_people:
             meaning = (
-                f"{copies} are equal, features and label, to one of another person on the other "
-                "side. They are audited with all other records of their person, who is in the "
-                f"training set as a whole or not at all.{_people_left_out(run)}"
+                f"{copies} are equal, {run.parts_of_records}, to one of another person on the "
+                "other side. They are audited with all other records of their person, who is in "
+                f"the training set as a whole or not at all.{_people_left_out(run)}"
             )
             remedy = (
                 "If they are one person's, give that person one value in groups=, on one side "
@@ -36,7 +36,7 @@ class Overlap(BaseFinder):
             )
         else:
             meaning = (
-                f"{copies} are equal to one of the other side, features and label. In a random "
+                f"{copies} are equal to one of the other side, {run.parts_of_records}. In a random "
                 "split such a record is neither member nor non-member: none of them is audited, "
                 "the training records stay in the training set of every reference, and the test "
                 "records are not used. A test score that counts them is too good."
@@ -65,8 +65,8 @@ class Duplicates(BaseFinder):
         if run.of_people:
             return self.found(
                 f"{own[0]:,} training and {own[1]:,} test records are also another person's",
-                "They are equal, features and label, to one of another person on the same side, "
-                f"and are audited with all others of their person.{_people_left_out(run)}",
+                f"They are equal, {run.parts_of_records}, to one of another person on the same "
+                f"side, and are audited with all others of their person.{_people_left_out(run)}",
                 "If they are one person's, give that person one value in groups=.",
             )
         return self.found(

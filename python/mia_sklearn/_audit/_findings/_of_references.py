@@ -26,16 +26,31 @@ _LEAST_TO_POOL = 3  # references without a record that pooled p-values take
 class Saturated(BaseFinder):
     code = "SATURATED"
     severities = ("info",)
-    summary = "the model answers exactly 0 or 1; posteriors are smoothed by the amount printed"
+    summary = (
+        "the model answers exactly 0 or 1, and posteriors are smoothed by the amount printed; or, "
+        "predicting numbers, it answers its training records exactly"
+    )
 
     def find(self, context: Context) -> Finding | None:
         refs = context.run.references
         if refs is None or refs.scale_ is None or not refs.scale_.saturated:
             return None
+        outputs = context.run.outputs
+        if outputs is not None and outputs.of_numbers:
+            return self.found(
+                "Models like this one answer their own training records exactly",
+                "At least half of the training records of the reference models are predicted "
+                "without any error, so that who knows the true value sees at once whether a record "
+                "was learned. Such answers are set well apart from those that are nearly right: "
+                f"they are {refs.scale_.text}.",
+                "Have more records share an answer: larger leaves, more neighbours that weigh "
+                "alike, noise or a penalty in place of interpolation.",
+            )
+        how = refs.scale_.text if outputs is None else f"smoothed by {refs.scale_.smoothing:g}"
         return self.found(
             "The model answers exactly 0 or 1",
             "Averages of votes and pure leaves cannot tell 0 from a little more. The posteriors "
-            f"are {refs.scale_.text} before any logarithm; how was chosen from the references' "
+            f"are {how} before any logarithm; how was chosen from the references' "
             "answers alone.",
             "None needed. Larger leaves make fewer such answers, and leak less.",
         )

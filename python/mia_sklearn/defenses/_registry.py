@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base import ALTERED, BaseDefense
+from ..base import ALTERED, KINDS, BaseDefense
 from ..base._registry import Listed, Registry
 
 __all__ = ["DefenseInfo", "all_defenses", "compared_by_default", "networks"]
@@ -27,6 +27,8 @@ class DefenseInfo(Listed):
         Why a defense of another package cannot be used; empty where it can.
     alters : {"answers", "training data", "training"}
         What it alters.
+    defends : tuple of {"classifier", "regressor", "multi-output classifier"}
+        What it defends.
     needs_reference_data : bool
         Whether it needs records beside the training set, given or set apart.
     needs_networks : bool
@@ -40,6 +42,7 @@ class DefenseInfo(Listed):
     kind: ClassVar[str] = "defense"
 
     alters: str = "training"
+    defends: tuple[str, ...] = ("classifier",)
     needs_reference_data: bool = False
     needs_networks: bool = False
 
@@ -52,6 +55,8 @@ class DefenseInfo(Listed):
 def _check(defense: Any) -> None:
     if defense.alters not in ALTERED:
         raise ValueError(f"its alters is {defense.alters!r}")
+    if not set(defense.defends) <= set(KINDS):
+        raise ValueError(f"its defends is {defense.defends!r}")
 
 
 _REGISTRY = Registry(
@@ -62,6 +67,7 @@ _REGISTRY = Registry(
     names={
         "top-k": "TopKPosterior",
         "rounded": "RoundedPosterior",
+        "rounded numbers": "RoundedPrediction",
         "temperature": "TemperaturePosterior",
         "MemGuard": "MemGuard",
         "label only": "LabelOnly",

@@ -88,7 +88,7 @@ class BaseDefense(Documented, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMe
         estimator : unfitted estimator
             Of a kind that it `defends`.
         n_classes : int
-            0 of regressors.
+            0 of regressors, and of several outputs.
 
         Returns
         -------

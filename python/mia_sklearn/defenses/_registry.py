@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ..base import ALTERED, KINDS, BaseDefense
 from ..base._registry import Listed, Registry
+from ..base._wrapped import kind_to_defend
 
-__all__ = ["DefenseInfo", "all_defenses", "compared_by_default", "networks"]
+__all__ = ["DefenseInfo", "all_defenses", "as_compared", "compared_by_default", "networks"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,22 +132,47 @@ def all_defenses() -> list[DefenseInfo]:
     return _REGISTRY.all()
 
 
-def compared_by_default(estimator: Any, n_classes: int) -> dict[str, BaseDefense]:
+def compared_by_default(estimator: Any, y: Any) -> dict[str, BaseDefense]:
     """Return an estimator inside each defense that fits it, costs little and needs no advice.
 
     Those of other packages are never among them, nor those of networks.
 
     Parameters
     ----------
-    estimator : unfitted classifier
-    n_classes : int
+    estimator : unfitted classifier or regressor
+    y : array-like of shape (n_records,) or (n_records, n_outputs)
+        What it is to be trained on.
 
     Returns
     -------
     dict of str to defense
     """
-    kinds = {
-        name: info.defense for name, info in _REGISTRY.own.items() if name not in _REGISTRY.late
-    }
-    around = {name: kind.as_compared(estimator, n_classes) for name, kind in kinds.items()}
+    kind = kind_to_defend(estimator, y)
+    ours = [info for name, info in _REGISTRY.own.items() if name not in _REGISTRY.late]
+    around = {info.name: as_compared(info, estimator, y) for info in ours if kind in info.defends}
     return {name: defense for name, defense in around.items() if defense is not None}
+
+
+def as_compared(info: DefenseInfo, estimator: Any, y: Any) -> BaseDefense | None:
+    """Return an estimator inside a defense; None where that needs advice.
+
+    Parameters
+    ----------
+    info : DefenseInfo
+    estimator, y
+        As in `compared_by_default`.
+
+    Raises
+    ------
+    ValueError
+        If the defense does not defend what the estimator is; names those that do.
+    """
+    kind = kind_to_defend(estimator, y)
+    if kind not in info.defends:
+        able = ", ".join(repr(other.name) for other in all_defenses() if kind in other.defends)
+        raise ValueError(
+            f"The defense {info.name!r} does not defend {kind}s, and {type(estimator).__name__} is "
+            f"one. Those that do: {able}."
+        )
+    n_classes = len(np.unique(y)) if kind == "classifier" else 0
+    return info.defense.as_compared(estimator, n_classes)

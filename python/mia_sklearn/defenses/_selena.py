@@ -65,9 +65,9 @@ class SELENA(BaseDefense):
     -----
     A training record is answered by the mean posterior, or number, of the `n_left_out` sub-models
     that never saw it, another record by those of a training record drawn by its digest: the same
-    answer each time. Records with equal features are left out together, or a copy would answer for the
-    record; the paper draws for each alone. Left-out sets are drawn so that all sub-models see as
-    many records, up to the last few.
+    answer each time. Records with equal features are left out together, or a copy would answer for
+    the record; the paper draws for each alone. Left-out sets are drawn so that all sub-models see
+    as many records, up to the last few.
 
     The released model learns answers as in `Distillation`, `sample_weight` multiplied in.
 

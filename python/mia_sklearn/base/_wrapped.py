@@ -83,7 +83,7 @@ def true_values(defense: Any, y: Any) -> tuple[np.ndarray, Any]:
 
 
 def _n_columns(y: Any) -> int:
-    shape: tuple[int, ...] = np.shape(y)
+    shape: tuple[int, ...] = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     return shape[1] if len(shape) == 2 else 1
 
 

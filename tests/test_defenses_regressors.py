@@ -107,7 +107,7 @@ def test_several_numbers(name):
     by_frame = clone(DEFENSES[name]).fit(X_TRAIN, pd.DataFrame(BOTH, columns=["a", "b"]))
     np.testing.assert_array_equal(by_frame.predict(OTHERS), predicted)
     # Standardised features of both: a little more than chance of each.
-    assert defense.score(X_TRAIN, BOTH) > 0.2
+    assert defense.score(X_TRAIN, BOTH) > 0.1
 
 
 @every_defense

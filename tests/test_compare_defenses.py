@@ -258,7 +258,7 @@ def test_networks(one_torch_thread):
     ("models", "options", "message"),
     [
         ({}, {}, "models is empty"),
-        ([_tree()], {}, r"list of \(name, classifier\) pairs"),
+        ([_tree()], {}, r"list of \(name, estimator\) pairs"),
         ([("a", _tree()), ("a", _tree())], {}, "uses a name twice"),
         ({"a": DecisionTreeClassifier}, {}, r"models\['a'\]: estimator must be an instance"),
         ({"a": _tree(), "b": StandardScaler()}, {}, r"models\['b'\]: estimator must be a class"),
@@ -311,13 +311,13 @@ def test_calibration_error():
 
 def test_quality_of_certain_errors():
     model = KNeighborsClassifier(1).fit([[0.0], [1.0]], ["a", "b"])
-    found = quality(model, np.array([[0.0], [1.0]]), np.array(["a", "a"]), confidence=0.95)
+    found = quality(model, np.array([[0.0], [1.0]]), np.array(["a", "a"]), None, confidence=0.95)
     assert found["test_score"] == 0.5
     ends = found["test_score_low"], found["test_score_high"]
     assert ends == pytest.approx((0.0945, 0.9055), abs=1e-4)
     assert found["log_loss"] == pytest.approx(-np.log(np.finfo(float).eps) / 2)
     assert found["calibration_error"] == pytest.approx(0.5)
-    unseen = quality(model, np.array([[0.0]]), np.array(["c"]), confidence=0.95)
+    unseen = quality(model, np.array([[0.0]]), np.array(["c"]), None, confidence=0.95)
     assert unseen["log_loss"] == pytest.approx(-np.log(np.finfo(float).eps))
 
 

@@ -89,6 +89,15 @@ def test_released_answers_agree(name, records):
     assert repr(fresh) == repr(clone(fresh))
 
 
+@every_defense
+def test_networks_that_predict_numbers_are_refused_by_name(name):
+    from skorch import NeuralNetRegressor
+
+    defense = clone(DEFENSES[name]).set_params(net=NeuralNetRegressor(torch.nn.Linear))
+    with pytest.raises(ValueError, match=r"does not defend regressors \(net=Neur.*InputNoise"):
+        defense.fit(np.ones((20, 2), np.float32), np.arange(20.0, dtype=np.float32))
+
+
 def test_every_network_is_listed():
     exported = {getattr(defenses, name) for name in defenses._registry.networks()}
     # DPSGD needs Opacus beside: its tests are in a file of their own.

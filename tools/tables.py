@@ -23,9 +23,9 @@ def attacks() -> Rows:
 
 
 def defenses() -> Rows:
-    yield "defense", "what it does", "acts on"
+    yield "defense", "what it does", "acts on", "of"
     for info in _ours(all_defenses()):
-        yield f"`{info.class_name}`", _what(info), _acts_on(info)
+        yield f"`{info.class_name}`", _what(info), _acts_on(info), _defended(info)
 
 
 def findings() -> Rows:
@@ -101,6 +101,10 @@ def _needs(info: AttackInfo) -> str:
 
 def _acts_on(info: DefenseInfo) -> str:
     return f"{info.alters} of networks" if info.needs_networks else info.alters
+
+
+def _defended(info: DefenseInfo) -> str:
+    return ", ".join(f"{kind}s" for kind in info.defends)
 
 
 def main() -> None:

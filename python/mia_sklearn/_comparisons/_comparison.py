@@ -10,9 +10,9 @@ from ..attacks._registry import headline_of, strongest
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AFFORDABLE", "Comparison", "headline_column", "read_comparison"]
+__all__ = ["AFFORDABLE", "Comparison", "headline_column", "read_comparison", "score_name"]
 
-# What a defense may cost in accuracy to be called a remedy.
+# What a defense may cost, in accuracy or in R2, to be called a remedy.
 AFFORDABLE = 0.02
 
 
@@ -41,6 +41,20 @@ class Comparison:
     def names_remedies(self) -> bool:
         """Whether the attack is an audit's: altered answers alone may fool a weaker one."""
         return self.headline == strongest()
+
+    @property
+    def score(self) -> str:
+        """What the score is: "accuracy", or "R2" of regressors."""
+        return score_name(self.frame)
+
+    def points(self, score: float) -> str:
+        """Return a score in words: accuracies in percent, R2 as it is."""
+        return f"{score:.3f}" if self.score == "R2" else f"{100 * score:.1f} %"
+
+    @property
+    def affordable(self) -> str:
+        """What a remedy may cost, in words."""
+        return f"{AFFORDABLE:g}" if self.score == "R2" else f"{100 * AFFORDABLE:g} points"
 
     @property
     def undefended(self) -> pd.Series:
@@ -110,6 +124,11 @@ def _lost(frame: pd.DataFrame, measured: pd.DataFrame) -> dict[str, str]:
     errors = rows["error"] if "error" in rows else [""] * len(rows)
     found = {str(name): str(error) for name, error in zip(rows["defense"], errors, strict=True)}
     return found | {str(name): str(why) for name, why in frame.attrs.get("lost", {}).items()}
+
+
+def score_name(frame: pd.DataFrame) -> str:
+    """Return what the test score of a comparison is; by a column, which files keep too."""
+    return "R2" if "mae" in frame.columns else "accuracy"
 
 
 def headline_column(frame: pd.DataFrame) -> str:

@@ -41,6 +41,8 @@ def as_numbers(y: Any, name: str = "y") -> np.ndarray:
         If it holds anything but finite numbers.
     """
     values = _as_array(y, name)
+    if values.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} must hold real numbers.")
     if values.dtype.kind not in "biuf":
         if values.dtype.kind != "O":
             raise ValueError(

@@ -8,35 +8,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, column_or_1d
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._models._kinds import is_net, may_classify, tags_of
+from .._models._predictors import predicts_numbers
 from .._models._trainable import check_fit_takes
 from .._process._docs import Documented
-from .._records._checked import check_same_features, note_features
-from .._records._digests import row_digests
-from .._records._dtypes import united
-from .._records._rows import (
-    as_table,
-    copied,
-    n_rows,
-    take_rows,
-)
+from .._records._checked import note_features
+from .._records._rows import as_table, copied
 from ._training_set import TrainingSet
+from ._wrapped import check_wrapped, tags_around, true_values
 
-__all__ = ["ALTERED", "BaseDefense", "BaseReferenceDefense"]
+__all__ = ["ALTERED", "BaseDefense"]
 
 #: What a defense can alter.
 ALTERED = ("answers", "training data", "training")
-
-_NAMED = 5
 
 
 def _releases(method: str) -> Callable[[Any], bool]:
@@ -57,20 +46,20 @@ def _releases(method: str) -> Callable[[Any], bool]:
     return check
 
 
-class BaseDefense(
-    Documented, ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta
-):
-    """Base of all defenses: a classifier that leaks less than the one it wraps.
+class BaseDefense(Documented, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of all defenses: a model that leaks less than the one it wraps, and is of its kind.
 
     A subclass implements `_fit`, which trains what is released as `estimator_`. What is released
     is one thing: `predict`, `predict_proba`, `predict_log_proba` and `decision_function` are
-    those of `estimator_`, and there are only those that it has. What else must be known of a
-    defense stands in its class too: the attributes below.
+    those of `estimator_`, and there are only those that it has. Around a regressor a defense is
+    one: its tags say so, `score` is R2. What else must be known of a defense stands in its class
+    too: the attributes below.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels, in their order.
+        Labels, in their order; of classifiers. A list of such arrays where there are several
+        outputs.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only after `fit` on a data frame whose columns are named by strings.
@@ -78,6 +67,8 @@ class BaseDefense(
 
     #: What it alters, one of `ALTERED`.
     alters: ClassVar[str] = "training"
+    #: What it defends, some of `KINDS`; all others are refused by name.
+    defends: ClassVar[tuple[str, ...]] = ("classifier",)
     #: Whether it needs records beside the training set, given or set apart.
     needs_reference_data: ClassVar[bool] = False
     #: Whether it defends networks alone.
@@ -94,8 +85,10 @@ class BaseDefense(
 
         Parameters
         ----------
-        estimator : unfitted classifier
+        estimator : unfitted estimator
+            Of a kind that it `defends`.
         n_classes : int
+            0 of regressors, and of several outputs.
 
         Returns
         -------
@@ -112,8 +105,8 @@ class BaseDefense(
         ----------
         X : table of shape (n_records, n_features)
             An array, a data frame or a sparse matrix, as the inner estimator takes it.
-        y : array-like of shape (n_records,)
-            Labels.
+        y : array-like of shape (n_records,) or (n_records, n_outputs)
+            Labels, or numbers.
         **fit_params
             Passed to the inner estimator's `fit`, `sample_weight` for example. Values with one
             entry per record follow their records.
@@ -141,19 +134,17 @@ class BaseDefense(
         Raises
         ------
         ValueError
-            If one is missing, a class in place of an instance, or no classifier.
+            If one is missing, a class in place of an instance, or of a kind that is not defended.
         """
         inner = self._inner()
-        name = f"{self._inner_name} of {type(self).__name__}"
-        if isinstance(inner, type):
-            raise ValueError(
-                f"{name} must be an instance, got the class {inner.__name__}: give "
-                f"{inner.__name__}()."
-            )
-        if not may_classify(inner):
-            raise ValueError(f"{name} must be a classifier, got {type(inner).__name__}.")
+        check_wrapped(self, inner, self._inner_name)
         if isinstance(inner, BaseDefense):
             inner.check_parts()
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether it is a regressor, as what it wraps."""
+        return predicts_numbers(self._inner())
 
     def _inner(self) -> Any:
         """Return the estimator whose input and `fit` decide what is taken."""
@@ -172,13 +163,16 @@ class BaseDefense(
         inner = self._inner()
         X = as_table(X)
         note_features(self, X, y)
-        y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
-        check_classification_targets(y)
+        y, classes = true_values(self, y)
         check_consistent_length(X, y)
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params)["estimator"].fit
         check_fit_takes(inner, fit_params)
-        self.classes_ = np.unique(y)
+        # What an earlier fit, of another estimator, may have left.
+        if hasattr(self, "classes_"):
+            del self.classes_
+        if classes is not None:
+            self.classes_ = classes
         return TrainingSet(X, y, dict(fit_params))
 
     def _check_enough(self, data: TrainingSet, fewest: int, why: str) -> None:
@@ -244,7 +238,7 @@ class BaseDefense(
         return self.estimator_.decision_function(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the labels that are released.
+        """Return the labels, or numbers, that are released.
 
         Parameters
         ----------
@@ -252,19 +246,37 @@ class BaseDefense(
 
         Returns
         -------
-        ndarray of shape (n_records,)
+        ndarray of shape (n_records,) or (n_records, n_outputs)
         """
         X = self._asked(X)
+        predicted = np.asarray(self.estimator_.predict(X))
         # CatBoost answers more than two classes with a column.
-        return np.asarray(self.estimator_.predict(X)).reshape(-1)
+        return predicted.reshape(-1) if predicted.size == len(predicted) else predicted
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return how good the predictions are: the accuracy of labels, R2 of numbers.
+
+        Parameters
+        ----------
+        X : table of shape (n_records, n_features)
+        y : array-like of shape (n_records,) or (n_records, n_outputs)
+            True values.
+        sample_weight : array-like of shape (n_records,), default=None
+
+        Returns
+        -------
+        float
+        """
+        kind = RegressorMixin if self.is_of_numbers else ClassifierMixin
+        return kind.score(self, X, y, sample_weight=sample_weight)
 
     def _for_all_classes(self, answer: np.ndarray, absent: float) -> np.ndarray:
         """Give classes that the released model never saw a column too."""
-        own = np.asarray(self.estimator_.classes_)
+        own = self.estimator_.classes_
         if len(own) == len(self.classes_):
             return answer
         whole = np.full((len(answer), len(self.classes_)), absent)
-        whole[:, np.searchsorted(self.classes_, own)] = answer
+        whole[:, np.searchsorted(self.classes_, np.asarray(own))] = answer
         return whole
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -279,140 +291,4 @@ class BaseDefense(
         return router.add(estimator=self._inner(), method_mapping=mapping)
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        inner = self._inner()
-        inner_tags = None if is_net(inner) else tags_of(inner)
-        if inner_tags is not None:
-            tags.input_tags = inner_tags.input_tags
-            if inner_tags.classifier_tags is not None:
-                tags.classifier_tags.multi_class = inner_tags.classifier_tags.multi_class
-        # A defense gives some of the score away, a few records of a check's all of it.
-        tags.classifier_tags.poor_score = True
-        return tags
-
-
-class BaseReferenceDefense(BaseDefense):
-    """Base of defenses that need records beside the training set.
-
-    A subclass has the parameters `reference_size` and `random_state`, and implements
-    `_fit_beside`.
-    """
-
-    needs_reference_data: ClassVar[bool] = True
-
-    # Whether the labels of the reference records are needed.
-    _needs_labels: ClassVar[bool] = False
-
-    # Whether records are set apart class by class, so that labels decide which ones.
-    _stratified: ClassVar[bool] = True
-
-    reference_size: float
-    random_state: Any
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        X_reference: Any = None,
-        y_reference: Any = None,
-        **fit_params: Any,
-    ) -> BaseReferenceDefense:
-        """Train the defended model.
-
-        Parameters
-        ----------
-        X : table of shape (n_records, n_features)
-            An array, a data frame or a sparse matrix, as the inner estimator takes it.
-        y : array-like of shape (n_records,)
-            Labels.
-        X_reference : table of shape (n_reference, n_features), default=None
-            Records of the same kind, none of which is in `X`. By default a random share
-            `reference_size` of `X`, which the released model is then not trained on.
-        y_reference : array-like of shape (n_reference,), default=None
-            Their labels, where the defense uses them.
-        **fit_params
-            Passed to the inner estimator's `fit`. Values with one entry per record of `X` follow
-            their records.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, there are too few records, reference records are
-            training records too (named), or the inner estimator does not take what is passed.
-        """
-        data = self._training_set(X, y, fit_params)
-        data, reference = self._set_apart(data, X_reference, y_reference)
-        self._fit_beside(data, reference)
-        return self
-
-    def _fit(self, data: TrainingSet) -> None:
-        raise NotImplementedError
-
-    @abstractmethod
-    def _fit_beside(self, data: TrainingSet, reference: TrainingSet) -> None:
-        """Train what is released and keep it as `estimator_`.
-
-        Labels of the reference records that were not given are an empty array.
-        """
-
-    def _set_apart(
-        self, data: TrainingSet, X_reference: Any, y_reference: Any
-    ) -> tuple[TrainingSet, TrainingSet]:
-        """Return the training records and the reference records."""
-        if X_reference is not None:
-            return data, self._given(data, X_reference, y_reference)
-        if y_reference is not None:
-            raise ValueError("y_reference holds labels of X_reference, which was not given.")
-        n_reference = round(self.reference_size * len(data))
-        fewest = max(2, len(self.classes_))
-        if min(n_reference, len(data) - n_reference) < fewest:
-            raise ValueError(
-                f"Too few records to set some apart: {len(self.classes_)} classes need at least "
-                f"{fewest} on each side, and reference_size={self.reference_size} of "
-                f"n_samples={len(data)} is {n_reference}. Give more records, or X_reference."
-            )
-        counts = np.unique(data.y, return_counts=True)[1]
-        rows = train_test_split(
-            np.arange(len(data)),
-            test_size=n_reference,
-            stratify=data.y if self._stratified and counts.min() > 1 else None,
-            random_state=self.random_state,
-        )
-        kept, apart = (np.sort(part) for part in rows)
-        return data.take(kept), TrainingSet(take_rows(data.X, apart), data.y[apart], {})
-
-    def _given(self, data: TrainingSet, X_reference: Any, y_reference: Any) -> TrainingSet:
-        records = as_table(X_reference, "X_reference")
-        check_same_features(data.X, records, "X", "X_reference")
-        records = united(data.X, records, "X", "X_reference")[1]
-        if n_rows(records) == 0:
-            raise ValueError("X_reference holds no records.")
-        shared = np.flatnonzero(np.isin(row_digests(records), row_digests(data.X)))
-        if len(shared):
-            named = ", ".join(map(str, shared[:_NAMED]))
-            more = ", ..." if len(shared) > _NAMED else ""
-            raise ValueError(
-                f"X_reference must hold none of the records of X; {len(shared)} of its "
-                f"{n_rows(records)} rows are there too: {named}{more}. Drop them."
-            )
-        if y_reference is None:
-            if self._needs_labels:
-                raise ValueError(
-                    f"{type(self).__name__} uses the labels of the reference records: give "
-                    "y_reference with X_reference."
-                )
-            return TrainingSet(records, np.empty(0, dtype=data.y.dtype), {})
-        labels = column_or_1d(y_reference)
-        if len(labels) != n_rows(records):
-            raise ValueError(
-                f"X_reference and y_reference must have one row per record, got "
-                f"{n_rows(records)} and {len(labels)} rows."
-            )
-        unknown = labels[~np.isin(labels, self.classes_)]
-        if len(unknown):
-            raise ValueError(f"y_reference holds {unknown.tolist()[0]!r}, which y does not.")
-        return TrainingSet(records, labels, {})
+        return tags_around(self, super().__sklearn_tags__(), self._inner())

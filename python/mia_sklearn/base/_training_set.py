@@ -21,8 +21,8 @@ class TrainingSet:
     Attributes
     ----------
     X : table of shape (n_records, n_features)
-    y : ndarray of shape (n_records,)
-        Labels.
+    y : ndarray of shape (n_records,) or (n_records, n_outputs)
+        Labels, or numbers.
     params : dict of str to object
         What is passed to `fit` beside, some of it with one entry per record.
     """
@@ -33,6 +33,11 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def n_outputs(self) -> int:
+        """How many labels, or numbers, each record has."""
+        return self.y.shape[1] if self.y.ndim > 1 else 1
 
     def take(self, rows: np.ndarray | slice) -> TrainingSet:
         """Return some of the records, with their own entries of what is passed per record.
@@ -63,12 +68,12 @@ def fit_clone(estimator: Any, data: TrainingSet) -> Any:
 
     Parameters
     ----------
-    estimator : unfitted classifier
+    estimator : unfitted classifier or regressor
     data : TrainingSet
 
     Returns
     -------
-    fitted classifier
+    fitted estimator
         A network is returned as a `TorchTarget`, which knows the labels of its columns.
 
     Raises

@@ -36,7 +36,7 @@ def compare(args: argparse.Namespace) -> int:
         y_test=inputs["y_test"],
         n_references=16 if args.references is None else args.references,
         attacks=args.attacks or "auto",
-        release=args.release or "posteriors",
+        release=args.release,
         confidence=args.confidence,
         max_records=args.max_records,
         cache=args.cache,
@@ -77,10 +77,11 @@ def _unfitted(model: Any) -> Any:
 
 def _around(estimator: Any, chosen: list[Any], y: Any) -> dict[str, Any]:
     """Return the estimator alone, then inside each defense as it is compared by default."""
+    from ..defenses._registry import as_compared
+
     models = {_UNDEFENDED: estimator}
     for info in chosen:
-        kind = info.defense
-        made = kind.as_compared(estimator, len(set(y.tolist())))
+        made = as_compared(info, estimator, y)
         models[info.name] = _by_default(info, estimator) if made is None else made
     return models
 
@@ -106,7 +107,7 @@ def _table(frame: pd.DataFrame) -> str:
     headline = frame.attrs["headline"]
     columns = {
         "defense": frame["defense"],
-        "test score": [_number(value, "{:.3f}") for value in frame["test_score"]],
+        f"test {frame.attrs['score']}": [_number(value, "{:.3f}") for value in frame["test_score"]],
         f"{headline} AUC": _with_interval(frame, f"{headline}_auc"),
         f"{headline} TPR at 1 %": _with_interval(frame, f"{headline}_tpr@0.01"),
         "fit time": [_number(value, "{:.1f} x") for value in frame["fit_ratio"]],

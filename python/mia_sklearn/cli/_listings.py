@@ -39,7 +39,7 @@ def list_defenses(args: argparse.Namespace) -> int:
     """Print all defenses, and what each alters."""
     from ..defenses import all_defenses
 
-    rows = [("defense", "alters", "needs", "what it does", "from")]
+    rows = [("defense", "alters", "of", "needs", "what it does", "from")]
     for info in all_defenses():
         try:
             summary = info.summary
@@ -47,7 +47,8 @@ def list_defenses(args: argparse.Namespace) -> int:
             summary = str(error)
         needed = {"networks": info.needs_networks, "other records": info.needs_reference_data}
         needs = ", ".join(name for name, needs in needed.items() if needs) or "-"
-        rows.append((info.name, info.alters, needs, summary, info.source))
+        kinds = ", ".join(f"{kind}s" for kind in info.defends if not kind.startswith("multi"))
+        rows.append((info.name, info.alters, kinds, needs, summary, info.source))
     _print_table(rows)
     return FINE
 

@@ -103,7 +103,7 @@ class TextFile:
             parts.append(f"{len(numbers)} other{'s' * (len(numbers) > 1)} as numbers")
         of_labels = {kind_of_values(known) for known in self.classes.values()} & {"text", "bool"}
         if of_labels and self.reading.labelled:
-            parts.append(f"labels as {' and '.join(sorted(of_labels))}")
+            parts.append(f"labels as {' and '.join(sorted(map(str, of_labels)))}")
         text = f"Read as the model was fitted: {', '.join(parts)}." if parts else ""
         if self.stripped:
             text += f" Spaces around the cells of {shortened(self.stripped, 5)} were left out."

@@ -1,4 +1,4 @@
-"""Defenses: classifiers that leak less than the one they wrap or train.
+"""Defenses: classifiers and regressors that leak less than the one they wrap or train.
 
 `AdversarialRegularization`, `DPSGD`, `DropoutDefense`, `EarlyStoppingDefense`, `RelaxLoss` and
 `WeightPenalty` train networks: asking for them imports torch.
@@ -16,6 +16,7 @@ from ._pate import PATE
 from ._registry import DefenseInfo, all_defenses, networks
 from ._removal import VulnerableRecordRemoval
 from ._rounding import RoundedPosterior
+from ._rounding_numbers import RoundedPrediction
 from ._selena import SELENA
 from ._stacking import ModelStacking
 from ._temperature import TemperaturePosterior
@@ -33,6 +34,7 @@ __all__ = [
     "MemGuard",
     "ModelStacking",
     "RoundedPosterior",
+    "RoundedPrediction",
     "TemperaturePosterior",
     "TopKPosterior",
     "VulnerableRecordRemoval",

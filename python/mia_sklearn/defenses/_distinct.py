@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods
 
 from .._records._digests import row_digests
-from ..base import BaseDefense, TrainingSet, fit_clone
+from ..base import KINDS, BaseDefense, TrainingSet, fit_clone
 
 __all__ = ["DistinctTraining"]
 
@@ -22,23 +22,24 @@ class DistinctTraining(BaseDefense):
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier or regressor
         Cloned, the clone is fitted to the distinct records.
 
     Attributes
     ----------
-    estimator_ : fitted classifier
+    estimator_ : fitted classifier or regressor
         What is released.
     kept_ : ndarray of shape (n_kept,)
         Positions of the records trained on: of equal ones the first.
     n_dropped_ : int
         How many were not.
     classes_ : ndarray of shape (n_classes,)
+        Of classifiers.
 
     Notes
     -----
-    Records are equal when all features and the label are, numbers by value and missing values to
-    one another. Records that are equal but for the label are all kept: which label is right is
+    Records are equal when all features and the true value are, numbers by value and missing values
+    to one another. Records that are equal but for the label are all kept: which label is right is
     not known, and each of them says something else. Near duplicates are kept too. Values passed
     per record, such as `sample_weight`, are those of the record kept; the weights of the others
     are not added to it, since that would train on it as often as before.
@@ -62,6 +63,7 @@ class DistinctTraining(BaseDefense):
     """
 
     alters: ClassVar[str] = "training data"
+    defends: ClassVar[tuple[str, ...]] = KINDS
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])]

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 
 from .._records._feature_space import FeatureSpace, other_rows
 from .._records._rows import from_pandas, is_documents, is_frame, to_pandas
-from ..base import BaseDefense, TrainingSet, fit_clone
+from ..base import KINDS, BaseDefense, TrainingSet, fit_clone
 
 __all__ = ["InputNoise"]
 
@@ -26,7 +26,7 @@ class InputNoise(BaseDefense):
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier or regressor
         Cloned, the clone is fitted to the noisy records. Answers are given without noise.
     sigma : float, default=0.1
         Standard deviation of the noise on numbers, in standard deviations of the column; at
@@ -40,11 +40,12 @@ class InputNoise(BaseDefense):
 
     Attributes
     ----------
-    estimator_ : fitted classifier
+    estimator_ : fitted classifier or regressor
         What is released.
     flip_ : float
         The probability in use.
     classes_ : ndarray of shape (n_classes,)
+        Of classifiers.
 
     Notes
     -----
@@ -53,7 +54,8 @@ class InputNoise(BaseDefense):
     add up to 1 in every row are the indicators of one category and move together. Columns of
     numbers become floating point, all others keep their type. Noise is not cut off at the
     largest and smallest values, so that its standard deviation is `sigma`. Missing and infinite
-    values stay as they are, and so do labels.
+    values stay as they are, and so do labels
+    and numbers to predict.
 
     With the default a balanced binary feature is correlated with what it was as much as a number
     is, :math:`1 / \sqrt{1 + \sigma^2}`: `sigma=0.1` flips 1 in 400, `sigma=1` 15 in 100, and no
@@ -86,6 +88,7 @@ class InputNoise(BaseDefense):
     """
 
     alters: ClassVar[str] = "training data"
+    defends: ClassVar[tuple[str, ...]] = KINDS
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],

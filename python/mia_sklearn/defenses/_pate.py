@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from .._records._rows import copied, n_rows, positions, take_rows
 from ..base import BaseReferenceDefense, TrainingSet
 from ._gaussian_privacy import epsilon_of, mu_of
-from ._parts import draw_seeds, narrow_tags, train_part
+from ._parts import check_student, draw_seeds, narrow_tags, train_part
 
 __all__ = ["PATE"]
 
@@ -146,6 +146,10 @@ class PATE(BaseReferenceDefense):
         self.reference_size = reference_size
         self.n_queries = n_queries
         self.random_state = random_state
+
+    def check_parts(self) -> None:
+        super().check_parts()
+        check_student(self)
 
     def _prototype(self) -> Any:
         return self.estimator if self.student is None else self.student

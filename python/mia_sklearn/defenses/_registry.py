@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base import ALTERED, BaseDefense
-from ..base._registry import Listed, Registry
+import numpy as np
 
-__all__ = ["DefenseInfo", "all_defenses", "compared_by_default", "networks"]
+from ..base import ALTERED, KINDS, BaseDefense
+from ..base._registry import Listed, Registry
+from ..base._wrapped import kind_to_defend
+
+__all__ = ["DefenseInfo", "all_defenses", "as_compared", "compared_by_default", "networks"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,8 @@ class DefenseInfo(Listed):
         Why a defense of another package cannot be used; empty where it can.
     alters : {"answers", "training data", "training"}
         What it alters.
+    defends : tuple of {"classifier", "regressor", "multi-output classifier"}
+        What it defends.
     needs_reference_data : bool
         Whether it needs records beside the training set, given or set apart.
     needs_networks : bool
@@ -40,6 +45,7 @@ class DefenseInfo(Listed):
     kind: ClassVar[str] = "defense"
 
     alters: str = "training"
+    defends: tuple[str, ...] = ("classifier",)
     needs_reference_data: bool = False
     needs_networks: bool = False
 
@@ -52,6 +58,8 @@ class DefenseInfo(Listed):
 def _check(defense: Any) -> None:
     if defense.alters not in ALTERED:
         raise ValueError(f"its alters is {defense.alters!r}")
+    if not set(defense.defends) <= set(KINDS):
+        raise ValueError(f"its defends is {defense.defends!r}")
 
 
 _REGISTRY = Registry(
@@ -62,6 +70,7 @@ _REGISTRY = Registry(
     names={
         "top-k": "TopKPosterior",
         "rounded": "RoundedPosterior",
+        "rounded numbers": "RoundedPrediction",
         "temperature": "TemperaturePosterior",
         "MemGuard": "MemGuard",
         "label only": "LabelOnly",
@@ -123,22 +132,47 @@ def all_defenses() -> list[DefenseInfo]:
     return _REGISTRY.all()
 
 
-def compared_by_default(estimator: Any, n_classes: int) -> dict[str, BaseDefense]:
+def compared_by_default(estimator: Any, y: Any) -> dict[str, BaseDefense]:
     """Return an estimator inside each defense that fits it, costs little and needs no advice.
 
     Those of other packages are never among them, nor those of networks.
 
     Parameters
     ----------
-    estimator : unfitted classifier
-    n_classes : int
+    estimator : unfitted classifier or regressor
+    y : array-like of shape (n_records,) or (n_records, n_outputs)
+        What it is to be trained on.
 
     Returns
     -------
     dict of str to defense
     """
-    kinds = {
-        name: info.defense for name, info in _REGISTRY.own.items() if name not in _REGISTRY.late
-    }
-    around = {name: kind.as_compared(estimator, n_classes) for name, kind in kinds.items()}
+    kind = kind_to_defend(estimator, y)
+    ours = [info for name, info in _REGISTRY.own.items() if name not in _REGISTRY.late]
+    around = {info.name: as_compared(info, estimator, y) for info in ours if kind in info.defends}
     return {name: defense for name, defense in around.items() if defense is not None}
+
+
+def as_compared(info: DefenseInfo, estimator: Any, y: Any) -> BaseDefense | None:
+    """Return an estimator inside a defense; None where that needs advice.
+
+    Parameters
+    ----------
+    info : DefenseInfo
+    estimator, y
+        As in `compared_by_default`.
+
+    Raises
+    ------
+    ValueError
+        If the defense does not defend what the estimator is; names those that do.
+    """
+    kind = kind_to_defend(estimator, y)
+    if kind not in info.defends:
+        able = ", ".join(repr(other.name) for other in all_defenses() if kind in other.defends)
+        raise ValueError(
+            f"The defense {info.name!r} does not defend {kind}s, and {type(estimator).__name__} is "
+            f"one. Those that do: {able}."
+        )
+    n_classes = len(np.unique(y)) if kind == "classifier" else 0
+    return info.defense.as_compared(estimator, n_classes)

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.metrics import accuracy_score, get_scorer, get_scorer_names
-from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.metrics import accuracy_score, get_scorer, get_scorer_names, r2_score
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._models._predictors import predicts_numbers
 from .._models._trainable import configured, prefers_threads
 from .._process._parallel import at_most
 from .._records._rows import is_documents, is_frame, to_pandas
@@ -41,7 +42,7 @@ class VulnerableRecordRemoval(BaseDefense):
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier or regressor
         Cloned, the clone is fitted to the records kept.
     delta : float, default=0.2
         Records at a cosine distance below it are neighbours; between 0 and 2.
@@ -58,10 +59,11 @@ class VulnerableRecordRemoval(BaseDefense):
         Models to look with, each trained on a half of the records; at least 2. Unused with
         "raw".
     cv : int, cross-validation splitter or iterable of splits, default=3
-        How the score is measured. A number stands for as many shuffled, stratified parts.
+        How the score is measured. A number stands for as many shuffled parts, those
+        of a classifier stratified.
     scoring : str or callable, default=None
         What the score is, as in scikit-learn, the higher the better. By default the estimator's
-        own `score`, accuracy for nearly all.
+        own `score`: accuracy for nearly all classifiers, R2 for regressors.
     max_fits : int, default=30
         Most models that are trained to measure scores; at least twice the number of parts.
         Groups that are left when they are used up are kept.
@@ -72,7 +74,7 @@ class VulnerableRecordRemoval(BaseDefense):
 
     Attributes
     ----------
-    estimator_ : fitted classifier
+    estimator_ : fitted classifier or regressor
         What is released.
     vulnerable_ : ndarray of shape (n_vulnerable,)
         Positions of the vulnerable records.
@@ -86,6 +88,7 @@ class VulnerableRecordRemoval(BaseDefense):
     n_fits_ : int
         Models trained by `fit`, references and the released one among them.
     classes_ : ndarray of shape (n_classes,)
+        Of classifiers.
 
     See Also
     --------
@@ -97,8 +100,9 @@ class VulnerableRecordRemoval(BaseDefense):
     *The search* is a group test. All vulnerable records are dropped at once; where the score
     falls too far, the group is halved, and each half is tried with what is dropped already, the
     largest groups first, down to single records. Records of a class stand beside each other in
-    the order that is halved. Scores are those of all records of the validation parts: dropped
-    records leave the training parts only. A group whose loss would leave the training set, or a
+    the order that is halved; those of a regression are ordered by neighbours alone. Scores are
+    those of all records of the validation parts: dropped records leave the training parts only. A
+    group whose loss would leave the training set, or a
     training part, without one of its classes is never dropped as a whole.
 
     *The cost* of a `fit` is `n_references` models on half of the records, at most `max_fits` on
@@ -141,6 +145,7 @@ class VulnerableRecordRemoval(BaseDefense):
     """
 
     alters: ClassVar[str] = "training data"
+    defends: ClassVar[tuple[str, ...]] = ("classifier", "regressor")
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
@@ -208,8 +213,10 @@ class VulnerableRecordRemoval(BaseDefense):
 
     def _splits(self, y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return the training and the validation rows of each part."""
-        largest = np.unique(y, return_counts=True)[1].max()
-        if isinstance(self.cv, Integral):
+        if isinstance(self.cv, Integral) and self.is_of_numbers:
+            splitter = KFold(self.cv, shuffle=True, random_state=seed)
+        elif isinstance(self.cv, Integral):
+            largest = np.unique(y, return_counts=True)[1].max()
             if largest < self.cv:
                 raise ValueError(
                     f"cv={self.cv} needs as many records of a class, and the largest of y has "
@@ -217,15 +224,15 @@ class VulnerableRecordRemoval(BaseDefense):
                 )
             splitter = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
         else:
-            splitter = check_cv(self.cv, y, classifier=True)
+            splitter = check_cv(self.cv, y, classifier=not self.is_of_numbers)
         with warnings.catch_warnings():
             # Records of small classes are in some parts only, which is all right.
             warnings.filterwarnings("ignore", message="The least populated class")
             splits = [
                 (np.asarray(train), np.asarray(test))
-                for train, test in splitter.split(y[:, None], y)
+                for train, test in splitter.split(np.zeros((len(y), 1)), y)
             ]
-        for place, (train, _) in enumerate(splits):
+        for place, (train, _) in enumerate([] if self.is_of_numbers else splits):
             if len(self.classes_) > 1 and len(np.unique(y[train])) < 2:
                 raise ValueError(
                     f"Part {place} of cv={self.cv!r} trains on one class only: give at least 2 "
@@ -275,7 +282,8 @@ class VulnerableRecordRemoval(BaseDefense):
                 "scoring, or fewer parts."
             )
         least = self.score_before_ - self.max_utility_loss - _ROUNDING
-        order = np.lexsort((self.expected_neighbors_, np.unique(y, return_inverse=True)[1]))
+        place = np.zeros(len(y)) if self.is_of_numbers else np.unique(y, return_inverse=True)[1]
+        order = np.lexsort((self.expected_neighbors_, place))
         groups = deque([order[np.isin(order, self.vulnerable_)]])
         while groups and scores.may_go_on:
             group = groups.popleft()
@@ -313,7 +321,10 @@ class _Scores:
         return self.n_fits + len(self._splits) <= self._defense.max_fits
 
     def of(self, kept: np.ndarray) -> float:
-        """Return the score with the records kept, minus infinity where a class would be lost."""
+        """Return the score with the records kept, minus infinity where a class would be lost.
+
+        Of numbers where less than two records would be left.
+        """
         name = kept.tobytes()
         if name not in self._known:
             self._known[name] = self._measured(kept)
@@ -321,8 +332,10 @@ class _Scores:
 
     def _measured(self, kept: np.ndarray) -> float:
         y, whole = self._data.y, np.arange(len(kept))
+        numbers = self._defense.is_of_numbers
         for rows in (whole, *(train for train, _ in self._splits)):
-            if len(np.unique(y[rows[kept[rows]]])) < len(np.unique(y[rows])):
+            own = y[rows[kept[rows]]]
+            if len(own) < 2 if numbers else len(np.unique(own)) < len(np.unique(y[rows])):
                 return -np.inf
         estimator = self._defense.estimator
         prefer = "threads" if prefers_threads(estimator) else None
@@ -345,4 +358,5 @@ def _score(estimator: Any, train: TrainingSet, test: TrainingSet, scoring: Any) 
         return float(get_scorer(scoring)(fitted, test.X, test.y))
     if hasattr(fitted, "score"):
         return float(fitted.score(test.X, test.y))
-    return float(accuracy_score(test.y, fitted.predict(test.X)))
+    score = r2_score if predicts_numbers(fitted) else accuracy_score
+    return float(score(test.y, fitted.predict(test.X)))

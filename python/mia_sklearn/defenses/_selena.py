@@ -10,15 +10,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._models._predictors import predicts_numbers
 from .._models._trainable import prefers_threads
 from .._process._parallel import at_most
 from .._records._digests import row_digests
 from .._records._rows import n_rows, record_shape, take_rows
 from ..base import BaseDefense, TrainingSet
-from ..signals import log_posteriors
 from ._output import check_answers_posteriors
-from ._parts import draw_seeds, train_part
-from ._soft_labels import train_on_posteriors
+from ._parts import answers_of, draw_seeds, train_part
+from ._soft_labels import train_on_answers
 
 __all__ = ["SELENA"]
 
@@ -26,13 +26,13 @@ __all__ = ["SELENA"]
 class SELENA(BaseDefense):
     """Train on what an ensemble answers on each record without the models that saw it.
 
-    Threat model: protects against attackers who read posteriors or labels, or see the released
-    parameters (black-box, label-only, white-box). What a record changes about the answers on its
-    neighbours can still show.
+    Threat model: protects against attackers who read posteriors, labels or the numbers that a
+    regressor predicts, or see the released parameters (black-box, label-only, white-box). What a
+    record changes about the answers on its neighbours can still show.
 
     Parameters
     ----------
-    estimator : classifier with predict_proba
+    estimator : classifier with predict_proba, or regressor
         Clones with seeds of their own are fitted as sub-models; one more, as it is, is what is
         released.
     n_models : int, default=25
@@ -41,7 +41,7 @@ class SELENA(BaseDefense):
         Sub-models that do not see a record, L in the paper. At least 1, below `n_models`. Each
         sub-model sees about 1 - n_left_out / n_models of the records.
     distill : bool, default=True
-        True: a model learns the ensemble's posteriors on the training records and is released.
+        True: a model learns the ensemble's answers on the training records and is released.
         False: the ensemble itself is. It then holds digests of the training records, which tell
         whoever has the object (not just its answers) who the members are.
     random_state : int, RandomState instance or None, default=None
@@ -52,9 +52,10 @@ class SELENA(BaseDefense):
 
     Attributes
     ----------
-    estimator_ : fitted classifier
+    estimator_ : fitted classifier or regressor
         What is released. With `distill=True` no sub-model is kept.
     classes_ : ndarray of shape (n_classes,)
+        Of classifiers.
 
     See Also
     --------
@@ -62,13 +63,13 @@ class SELENA(BaseDefense):
 
     Notes
     -----
-    A training record is answered by the mean posterior of the `n_left_out` sub-models that never
-    saw it, another record by those of a training record drawn by its digest: the same answer
-    each time. Records with equal features are left out together, or a copy would answer for the
-    record; the paper draws for each alone. Left-out sets are drawn so that all sub-models see as
-    many records, up to the last few.
+    A training record is answered by the mean posterior, or number, of the `n_left_out` sub-models
+    that never saw it, another record by those of a training record drawn by its digest: the same
+    answer each time. Records with equal features are left out together, or a copy would answer for
+    the record; the paper draws for each alone. Left-out sets are drawn so that all sub-models see
+    as many records, up to the last few.
 
-    The released model learns posteriors as in `Distillation`, `sample_weight` multiplied in.
+    The released model learns answers as in `Distillation`, `sample_weight` multiplied in.
 
     Pass estimators that are not fitted: a pickle holds what was passed beside what is released.
 
@@ -88,6 +89,8 @@ class SELENA(BaseDefense):
     >>> tree.fit(X, y).score(X, y) > model.score(X, y) > 0.9
     True
     """
+
+    defends: ClassVar[tuple[str, ...]] = ("classifier", "regressor")
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
@@ -118,14 +121,17 @@ class SELENA(BaseDefense):
     @classmethod
     def as_compared(cls, estimator: Any, n_classes: int) -> BaseDefense | None:
         # Eleven models instead of one; the default number of sub-models costs 26.
-        fits = hasattr(estimator, "predict_proba")
+        fits = hasattr(estimator, "predict_proba") or predicts_numbers(estimator)
         return cls(estimator, n_models=10, n_left_out=4) if fits else None
 
     def _prototype(self) -> Any:
-        return self.estimator if self.distill else _SplitAI
+        if self.distill:
+            return self.estimator
+        return _SplitAI if self.is_of_numbers else _SplitClassifier
 
     def _fit(self, data: TrainingSet) -> None:
-        check_answers_posteriors(self.estimator, type(self).__name__)
+        if not self.is_of_numbers:
+            check_answers_posteriors(self.estimator, type(self).__name__)
         if 0 in record_shape(data.X):
             raise ValueError(
                 f"X has 0 feature(s) (shape={data.X.shape}) while a minimum of 1 is required."
@@ -139,17 +145,20 @@ class SELENA(BaseDefense):
         unseen = np.zeros((len(digests), self.n_models), dtype=bool)
         np.put_along_axis(unseen, left_out, True, axis=1)
         unseen = unseen[record.reshape(-1)]
-        total = np.zeros((len(data), len(self.classes_)))
+        classes = None if self.is_of_numbers else self.classes_
+        total = np.zeros((len(data), data.n_outputs if classes is None else len(classes)))
         models = []
-        for number, (posteriors, model) in enumerate(self._train_all(data, unseen, seeds)):
-            total[unseen[:, number]] += posteriors
+        for number, (answers, model) in enumerate(self._train_all(data, classes, unseen, seeds)):
+            total[unseen[:, number]] += answers
             models.append(model)
         if self.distill:
             mean = total / self.n_left_out
-            self.estimator_ = train_on_posteriors(self.estimator, data, mean, self.classes_, rng)
-        else:
-            salt = int(rng.randint(2**31 - 1))
-            self.estimator_ = _SplitAI(models, (digests, left_out), self.classes_, salt)
+            self.estimator_ = train_on_answers(self.estimator, data, mean, classes, rng)
+            return
+        salt = int(rng.randint(2**31 - 1))
+        self.estimator_ = self._prototype()(models, (digests, left_out), total.shape[1], salt)
+        if classes is not None:
+            self.estimator_.classes_ = classes
 
     def _check_sizes(self, n_records: int, n_different: int) -> None:
         if self.n_left_out >= self.n_models:
@@ -163,8 +172,10 @@ class SELENA(BaseDefense):
                 f"n_models={self.n_models}, got {n_different} (n_samples={n_records})."
             )
 
-    def _train_all(self, data: TrainingSet, unseen: np.ndarray, seeds: list[int]) -> Any:
-        """Yield each sub-model's posteriors of the records that it did not see, and itself."""
+    def _train_all(
+        self, data: TrainingSet, classes: np.ndarray | None, unseen: np.ndarray, seeds: list[int]
+    ) -> Any:
+        """Yield each sub-model's answers on the records that it did not see, and itself."""
         keep = not self.distill
         prefer = "threads" if prefers_threads(self.estimator) else "processes"
         parallel = Parallel(
@@ -172,7 +183,7 @@ class SELENA(BaseDefense):
         )
         return parallel(
             delayed(_train_one)(
-                self.estimator, data, unseen[:, number], self.classes_, seed=seed, keep=keep
+                self.estimator, data, unseen[:, number], classes, seed=seed, keep=keep
             )
             for number, seed in enumerate(seeds)
         )
@@ -197,46 +208,67 @@ def _train_one(
     estimator: Any,
     data: TrainingSet,
     unseen: np.ndarray,
-    classes: np.ndarray,
+    classes: np.ndarray | None,
     *,
     seed: int,
     keep: bool,
 ) -> tuple[np.ndarray, Any]:
     model = train_part(estimator, data.take(np.flatnonzero(~unseen)), classes, seed)
     asked = np.flatnonzero(unseen)
-    if not len(asked):
-        return np.empty((0, len(classes))), model if keep else None
-    posteriors = np.exp(log_posteriors(model, take_rows(data.X, asked), classes))
-    return posteriors, model if keep else None
+    answers: Any = 0.0
+    if len(asked):
+        answers = answers_of(model, take_rows(data.X, asked), classes, data.n_outputs)
+    return answers, model if keep else None
 
 
 class _SplitAI:
-    """The ensemble: a record is answered by the sub-models that never saw it."""
+    """The ensemble: a record is answered by the sub-models that never saw it.
+
+    Attributes
+    ----------
+    classes_ : ndarray or None
+        None of regressors.
+    """
+
+    classes_: np.ndarray | None = None
 
     def __init__(
         self,
         models: list[Any],
         sets: tuple[np.ndarray, np.ndarray],
-        classes: np.ndarray,
+        n_answers: int,
         salt: int,
     ) -> None:
         self.models = models
         self.digests, self.left_out = sets
-        self.classes_ = classes
+        self.n_answers = n_answers
         self.salt = salt
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def _mean(self, X: Any) -> np.ndarray:
         asked = row_digests(X)
         found = np.searchsorted(self.digests, asked) % len(self.digests)
         # The paper takes the sub-models of a training record drawn at random.
         drawn = ((asked ^ np.uint64(self.salt)) % np.uint64(len(self.digests))).astype(np.intp)
         sets = self.left_out[np.where(self.digests[found] == asked, found, drawn)]
-        total = np.zeros((n_rows(X), len(self.classes_)))
+        total = np.zeros((n_rows(X), self.n_answers))
         for number, model in enumerate(self.models):
             rows = np.flatnonzero((sets == number).any(axis=1))
             if len(rows):
-                total[rows] += np.exp(log_posteriors(model, take_rows(X, rows), self.classes_))
+                own = take_rows(X, rows)
+                total[rows] += answers_of(model, own, self.classes_, self.n_answers)
         return total / self.left_out.shape[1]
+
+    def predict(self, X: Any) -> np.ndarray:
+        return self._mean(X)
+
+
+class _SplitClassifier(_SplitAI):
+    """The ensemble of classifiers."""
+
+    classes_: np.ndarray
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        return self._mean(X)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         with np.errstate(divide="ignore"):

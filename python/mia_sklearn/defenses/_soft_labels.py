@@ -1,4 +1,4 @@
-"""Training any classifier on posteriors instead of labels."""
+"""Training any model on answers instead of true values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .._records._rows import n_rows
 from ..base import TrainingSet
 from ._parts import train_part
 
-__all__ = ["N_COPIES", "train_on_posteriors"]
+__all__ = ["N_COPIES", "train_on_answers"]
 
 # Smaller posteriors are left out, so that a record needs few rows however many classes there are.
 LEAST_SHARE = 1e-3
@@ -26,42 +26,46 @@ LEAST_SHARE = 1e-3
 N_COPIES = 10
 
 
-def train_on_posteriors(
+def train_on_answers(
     student: Any,
     data: TrainingSet,
-    posteriors: np.ndarray,
-    classes: np.ndarray,
+    answers: np.ndarray,
+    classes: np.ndarray | None,
     rng: np.random.RandomState,
 ) -> Any:
-    """Return a clone trained so that it answers the posteriors of its records.
+    """Return a clone trained so that it answers the posteriors, or numbers, of its records.
 
-    Where `fit` takes weights, each record is given once per class, weighted by its posterior.
-    Others get ten copies of each record, labelled in the posterior's shares. So do estimators
-    that draw their own samples (forests, bagging), to which a row of weight .01 is as likely as
-    one of weight .99: each sample is then a tenth of the copies, which is as large as before.
-    Nearest neighbours are counted in copies.
+    A regressor is given the numbers. Where a classifier's `fit` takes weights, each record is
+    given once per class, weighted by its posterior. Others get ten copies of each record, labelled
+    in the posterior's shares. So do estimators that draw their own samples (forests, bagging), to
+    which a row of weight .01 is as likely as one of weight .99: each sample is then a tenth of the
+    copies, which is as large as before. Nearest neighbours are counted in copies.
 
     Parameters
     ----------
-    student : unfitted classifier
+    student : unfitted classifier or regressor
     data : TrainingSet
-        Its labels are not read.
-    posteriors : ndarray of shape (n_records, n_classes)
-    classes : ndarray of shape (n_classes,)
+        Its true values are not read.
+    answers : ndarray of shape (n_records, n_classes or n_outputs)
+    classes : ndarray of shape (n_classes,) or None
+        None where answers are numbers.
     rng : RandomState
         Draws the labels of the copies.
 
     Returns
     -------
-    fitted classifier
-        Its `classes_` are those that it saw.
+    fitted estimator
+        The `classes_` of a classifier are those that it saw.
     """
+    if classes is None:
+        numbers = answers if answers.shape[1] > 1 else answers[:, 0]
+        return train_part(student, replace(data, y=numbers), None)
     student = unfitted(student)
     parts = _named_parts(student)
     samplers = [name for name, part in parts.items() if _draws_samples(part)]
     weight = None if samplers else _weight_name(student, parts)
     if weight is not None:
-        return train_part(student, _weighted(data, posteriors, classes, weight), classes)
+        return train_part(student, _weighted(data, answers, classes, weight), classes)
     for name in samplers:
         given = parts[name].max_samples
         if not isinstance(given, Integral):
@@ -71,7 +75,7 @@ def train_on_posteriors(
         in_sample = any(name.startswith(sampler) for sampler in samplers)
         if isinstance(part, KNeighborsClassifier) and not in_sample:
             student.set_params(**{f"{name}n_neighbors": part.n_neighbors * N_COPIES})
-    return train_part(student, _copied(data, posteriors, classes, rng), classes)
+    return train_part(student, _copied(data, answers, classes, rng), classes)
 
 
 def _named_parts(estimator: Any) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import _BaseComposition, available_if
 
+from .._models._predictors import predicts_numbers
 from .._models._trainable import check_fit_takes
 from ..base import BaseDefense, TrainingSet
+from ..base._wrapped import check_kind
 from ..signals import log_posteriors
 from ._output import check_answers_posteriors
 from ._parts import draw_seeds, narrow_tags, train_part
@@ -167,6 +169,8 @@ class ModelStacking(BaseDefense, _BaseComposition):
             if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str)):
                 raise ValueError(f"estimators must hold pairs (name, classifier), got {entry!r}.")
             name, model = entry
+            if predicts_numbers(model):
+                check_kind(self, "regressor", f"{name}={type(model).__name__}")
             if isinstance(model, type) or not hasattr(model, "fit"):
                 raise ValueError(f"estimators: {name!r} is no classifier, got {model!r}.")
             check_answers_posteriors(model, type(self).__name__)

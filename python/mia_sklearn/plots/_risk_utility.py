@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import t as student_t
 
-from .._comparisons._comparison import headline_column
+from .._comparisons._comparison import headline_column, score_name
 from ..metrics import parse_metric
 from ..stats._frontier import on_frontier
 from ._base import BaseDisplay
@@ -155,7 +155,7 @@ class RiskUtilityDisplay(BaseDisplay):
             risk=comparison[risk],
             utility_interval=(comparison["test_score_low"], comparison["test_score_high"]),
             risk_interval=(comparison[f"{risk}_low"], comparison[f"{risk}_high"]),
-            utility_name="Test accuracy",
+            utility_name=f"Test {score_name(comparison)}",
             risk_name=f"{what}, attack {plain_text(attack)}",
             chance=0.5 if level is None else level,
             baseline=comparison.attrs.get("baseline", comparison["defense"].iloc[0]),

@@ -1,4 +1,4 @@
-"""A classifier that knows, in memory only, what it was trained on."""
+"""A model that knows, in memory only, what it was trained on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from sklearn.utils._param_validation import HasMethods
 
-from ..base import BaseDefense, TrainingSet, fit_clone
+from ..base import KINDS, BaseDefense, TrainingSet, fit_clone
 
 __all__ = ["Audited", "remembered"]
 
@@ -17,9 +17,9 @@ _RECORDS: WeakKeyDictionary[Audited, TrainingSet] = WeakKeyDictionary()
 
 
 class Audited(BaseDefense):
-    """Remember the training records of a classifier while it is scored by what it gives away.
+    """Remember the training records of a model while it is scored by what it gives away.
 
-    Threat model: none; it protects nothing, and answers as the classifier that it wraps. A
+    Threat model: none; it protects nothing, and answers as the model that it wraps. A
     scorer is given test records only, and cannot tell what a model remembers without the
     records that it was trained on: `membership_risk` asks an `Audited` estimator for them.
 
@@ -30,16 +30,16 @@ class Audited(BaseDefense):
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier or regressor
         Cloned, the clone is fitted. Wrap a whole pipeline, not its last step: what an attacker
         holds are records as they come in.
 
     Attributes
     ----------
-    estimator_ : fitted classifier
+    estimator_ : fitted classifier or regressor
         What is released.
     classes_ : ndarray of shape (n_classes,)
-        Labels, in their order.
+        Labels, in their order; of classifiers.
     remembers : bool
         Whether the training records are still there.
 
@@ -50,7 +50,7 @@ class Audited(BaseDefense):
     Notes
     -----
     The records are those that `fit` was given and no copy: they must not be altered in place
-    between `fit` and scoring. What the wrapped classifier itself keeps of its training records,
+    between `fit` and scoring. What the wrapped model itself keeps of its training records,
     as nearest neighbours do, it keeps here too.
 
     Examples
@@ -65,6 +65,9 @@ class Audited(BaseDefense):
     >>> model.forget().remembers
     False
     """
+
+    alters: ClassVar[str] = ""
+    defends: ClassVar[tuple[str, ...]] = KINDS
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])]

@@ -5,27 +5,22 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from sklearn.model_selection import train_test_split
-
 from .._audit import audit
-from .._audit._choice import RELEASES, Means, check_release, choose_attacks
+from .._audit._choice import Means, choose_attacks, released
 from .._audit._options import check_options, seed_of
-from .._models._answers import predicted_labels
 from .._models._describe import describe
+from .._models._kinds import is_generator
 from .._models._random import seeded_within
 from .._models._trainable import check_trainable, configured
-from .._records._checked import check_records, check_same_features
-from .._records._dtypes import united
-from .._records._index import bearing_index, params_in_order
-from .._records._rows import concat_rows, copied, take_params, take_rows
-from ..access._choice import access_released_as
+from .._records._rows import copied, take_rows
+from ..access import TrueValueAccess
+from ..access._choice import access_of_outputs, access_released_as
 from ..base import TrainingSet, fit_clone
 from ..defenses._registry import compared_by_default
-from ._quality import quality
+from ._compared_records import ComparedRecords, gather_compared
+from ._quality import quality, score_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +36,6 @@ _FIRST = (
     "test_score",
     "test_score_low",
     "test_score_high",
-    "log_loss",
-    "calibration_error",
 )
 _LAST = ("epsilon", "fit_time", "fit_ratio", "predict_time", "predict_ratio", "error")
 
@@ -59,7 +52,7 @@ def compare_defenses(
     X_test: Any = None,
     y_test: Any = None,
     fit_params: dict[str, Any] | None = None,
-    release: str = "posteriors",
+    release: str | None = None,
     confidence: float = 0.95,
     max_records: int | None = None,
     cache: Any = None,
@@ -74,14 +67,16 @@ def compare_defenses(
 
     Parameters
     ----------
-    models : classifier, dict of str to classifier, or list of (name, classifier)
-        Unfitted. Of a dict or list the first is the undefended one. One classifier is compared
-        with itself under those defenses of `mia_sklearn.defenses` that fit any classifier and
-        train few models, with their default parameters.
-    X, y : table of shape (n_records, n_features), array-like of shape (n_records,)
+    models : estimator, dict of str to estimator, or list of (name, estimator)
+        Unfitted classifiers or regressors, all of one kind. Of a dict or list the first is the
+        undefended one. One estimator is compared with itself under those defenses of
+        `mia_sklearn.defenses` that fit any of its kind and train few models, with their default
+        parameters.
+    X, y : table of shape (n_records, n_features), array-like of shape (n_records,) or \
+            (n_records, n_outputs)
         Records, of which a random part is trained on.
     test_size : float or int, default=0.5
-        Share or number of the records that are kept as non-members and to measure accuracy on,
+        Share or number of the records that are kept as non-members and to measure scores on,
         the classes in equal shares.
     n_references : int, default=16
         Reference models for each, see `audit`.
@@ -95,8 +90,8 @@ def compare_defenses(
     fit_params : dict, default=None
         Passed to `fit`. Values with one entry per record follow their records; they hold the
         entries of `X`, then those of `X_test` where it is given.
-    release : {"labels", "posteriors", "weights"}, default="posteriors"
-        As in `audit`.
+    release : {"labels", "posteriors", "predictions", "weights"}, default=None
+        As in `audit`: by default "posteriors", "predictions" of regressors.
     confidence : float, default=0.95
         Of each interval.
     max_records : int, default=None
@@ -115,16 +110,17 @@ def compare_defenses(
     -------
     DataFrame
         One row per model: ``defense`` (its name), ``parameters``, ``train_score``,
-        ``test_score`` (accuracy) with its Wilson interval ``test_score_low`` and
+        ``test_score`` (accuracy; R2 of regressors) with its interval ``test_score_low`` and
         ``test_score_high``, ``log_loss`` and ``calibration_error`` on the test records (expected
-        calibration error of the top label, 15 bins of equally many records); for each attack
+        calibration error of the top label, 15 bins of equally many records), or ``mae``, the mean
+        absolute error, of regressors; for each attack
         ``<attack>_auc`` and ``<attack>_tpr@<rate>``, each with ``_low`` and ``_high`` (NaN where
         the records are too few); ``epsilon``, a lower bound by the headline attack;
         ``fit_time`` and ``predict_time`` (on the test records) in seconds on one core,
         ``fit_ratio`` and ``predict_ratio`` relative to the baseline; ``error``, empty unless
         the model failed, whose numbers are NaN then. ``frame.attrs`` names the ``headline``
-        attack, the ``baseline``, the ``attacks`` that were run, and in ``lost`` the models that
-        failed, each with its reason.
+        attack, the ``score``, the ``baseline``, the ``attacks`` that were run, and in ``lost`` the
+        models that failed, each with its reason.
 
     Raises
     ------
@@ -138,7 +134,9 @@ def compare_defenses(
 
     Notes
     -----
-    Records that occur more than once are not attacked, see `audit`; accuracies count them.
+    Records that occur more than once are not attacked, see `audit`; scores count them. Intervals
+    are Wilson's for accuracies; for R2, that of a ratio of means, and for the share of right labels
+    of several outputs, that of a mean, both of which need some 200 test records.
 
     Each interval is that of one number. The best of many defenses looks better than it is; audit
     the one that is chosen on other records. "auto" holds attacks on posteriors: a defense that
@@ -158,8 +156,15 @@ def compare_defenses(
     >>> frame.set_index("defense")["threshold_auc"].sort_values().index.tolist()
     ['label only', 'undefended']
     """
-    data = _gather(X, y, X_test, y_test, fit_params)
-    named = _named(models, len(np.unique(data.y)))
+    named = _named(models)
+    _check_models(named, fit_params)
+    first = next((model for model in named.values() if hasattr(model, "fit")), None)
+    release, outputs = released(first, release, y)
+    data = gather_compared(X, y, (X_test, y_test), fit_params, outputs)
+    if not isinstance(models, (Mapping, list, tuple)):
+        named |= compared_by_default(models, data.y)
+    for name, model in named.items():
+        _check_kind(name, model, y, outputs)
     baseline = _check_baseline(baseline, named)
     check_options(
         split=None,
@@ -169,16 +174,10 @@ def compare_defenses(
         n_queries=0,
         n_jobs=n_jobs,
     )
-    check_release(release, "classifier", RELEASES)
     asked = access_released_as(release)
-    access = None if asked is None else asked()
+    access = outputs if outputs is not None or asked is None else asked()
     means = Means(release, access, n_references > 0, gradients=True, edges="answers")
     choose_attacks(attacks, means)
-    for name, model in named.items():
-        try:
-            check_trainable(model, fit_params)
-        except ValueError as error:
-            raise ValueError(f"models[{name!r}]: {error}") from error
     seed = seed_of(random_state, cache)
     data.split(test_size, seed)
     options = {
@@ -197,6 +196,7 @@ def compare_defenses(
     frame = ComparisonFrame(_laid_out(rows, baseline))
     frame.attrs = {
         "headline": report.info["headline"],
+        "score": "R2" if outputs is not None and outputs.of_numbers else "accuracy",
         "baseline": baseline,
         "attacks": list(report.info["attacks"]),
         "lost": {row["defense"]: row["error"] for row in rows if row["error"]},
@@ -209,7 +209,7 @@ def compare_defenses(
 
 
 def _measure_all(
-    named: dict[str, Any], data: _Data, options: dict[str, Any], progress: bool
+    named: dict[str, Any], data: ComparedRecords, options: dict[str, Any], progress: bool
 ) -> tuple[list[dict[str, Any]], AuditReport]:
     """Return a row for each model, and the report of the last that did not fail."""
     from .._process._progress import progress_bar
@@ -246,76 +246,36 @@ def _laid_out(rows: list[dict[str, Any]], baseline: str) -> pd.DataFrame:
     return frame[[*_FIRST, *(name for name in frame.columns if name not in known), *_LAST]]
 
 
-@dataclass
-class _Data:
-    """All records, which of them are trained on, and what is passed to `fit` with them."""
-
-    X: Any
-    y: np.ndarray
-    params: dict[str, Any]
-    train: np.ndarray
-    test: np.ndarray
-    given: bool
-
-    def split(self, test_size: float, seed: int) -> None:
-        if self.given:
-            return
-        counts = np.unique(self.y, return_counts=True)[1]
+def _check_models(named: dict[str, Any], fit_params: Any) -> None:
+    for name, model in named.items():
         try:
-            parts = train_test_split(
-                np.arange(len(self.y)),
-                test_size=test_size,
-                stratify=self.y if counts.min() > 1 else None,
-                random_state=seed,
-            )
+            check_trainable(model, fit_params)
         except ValueError as error:
-            raise ValueError(f"test_size={test_size!r} does not split the records: {error}") from (
-                error
-            )
-        self.train, self.test = (np.sort(part) for part in parts)
-
-    def training_set(self) -> TrainingSet:
-        params = take_params(self.params, self.train, len(self.y))
-        return TrainingSet(take_rows(self.X, self.train), self.y[self.train], params)
-
-    def in_order(self) -> dict[str, Any]:
-        """Return what is passed to `fit`, training records first, as an audit takes it."""
-        return take_params(self.params, np.concatenate([self.train, self.test]), len(self.y))
+            raise ValueError(f"models[{name!r}]: {error}") from error
 
 
-def _gather(X: Any, y: Any, X_test: Any, y_test: Any, fit_params: Any) -> _Data:
-    table, labels = check_records(X, y)
-    params = dict(fit_params) if isinstance(fit_params, Mapping) else {}
-    rows = np.arange(len(labels))
-    if (X_test is None) != (y_test is None):
-        raise ValueError("X_test and y_test go together: give both or none.")
-    if X_test is None:
-        params = params_in_order(params, len(labels), bearing_index(X, y))
-        if hasattr(table, "iloc"):
-            # Rows that are numbered as those of the arguments are, which an audit holds together.
-            table = concat_rows(table)
-        return _Data(table, labels, params, rows, rows[:0], given=False)
-    other, other_labels = check_records(X_test, y_test, "X_test", "y_test")
-    check_same_features(table, other, "X", "X_test")
-    table, other = united(table, other, "X", "X_test")
-    indexed = bearing_index(X, y), bearing_index(X_test, y_test)
-    params = params_in_order(params, len(labels) + len(other_labels), *indexed)
-    table, labels = concat_rows(table, other), np.concatenate([labels, other_labels])
-    return _Data(table, labels, params, rows, np.arange(len(rows), len(labels)), given=True)
+def _check_kind(name: str, model: Any, y: Any, outputs: TrueValueAccess | None) -> None:
+    """Raise if a model is not of the kind of the others; functions that train do not say."""
+    own = access_of_outputs(model, y) if hasattr(model, "fit") else outputs
+    if type(own) is type(outputs) and not is_generator(model):
+        return
+    kind = "regressor" if outputs is not None and outputs.of_numbers else "classifier"
+    raise ValueError(
+        f"models[{name!r}] must be a {kind}, as the first is; got {type(model).__name__}."
+    )
 
 
-def _named(models: Any, n_classes: int) -> dict[str, Any]:
+def _named(models: Any) -> dict[str, Any]:
     if isinstance(models, Mapping):
         pairs = list(models.items())
     elif isinstance(models, (list, tuple)):
         pairs = list(models)
         if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
-            raise ValueError("models must be a dict, or a list of (name, classifier) pairs.")
+            raise ValueError("models must be a dict, or a list of (name, estimator) pairs.")
     else:
-        check_trainable(models, None)
-        pairs = [("undefended", models), *compared_by_default(models, n_classes).items()]
+        pairs = [("undefended", models)]
     if not pairs:
-        raise ValueError("models is empty: name at least one classifier.")
+        raise ValueError("models is empty: name at least one model.")
     named = {str(name): model for name, model in pairs}
     if len(named) < len(pairs):
         raise ValueError("models uses a name twice.")
@@ -331,7 +291,7 @@ def _check_baseline(baseline: str | None, named: dict[str, Any]) -> str:
 
 
 def _measure(
-    estimator: Any, data: _Data, options: dict[str, Any]
+    estimator: Any, data: ComparedRecords, options: dict[str, Any]
 ) -> tuple[dict[str, Any], AuditReport]:
     train = data.training_set()
     X_test, y_test = take_rows(data.X, data.test), data.y[data.test]
@@ -341,8 +301,8 @@ def _measure(
     (model.predict_proba if hasattr(model, "predict_proba") else model.predict)(copied(X_test))
     answered = time.perf_counter()
     row = {
-        "train_score": float(np.mean(predicted_labels(model, train.X) == train.y)),
-        **quality(model, X_test, y_test, confidence=options["confidence"]),
+        "train_score": score_of(model, train.X, train.y, data.outputs),
+        **quality(model, X_test, y_test, data.outputs, confidence=options["confidence"]),
         "fit_time": trained - start,
         "predict_time": answered - trained,
     }

@@ -39,7 +39,7 @@ def pareto_refit(
     Parameters
     ----------
     utility : str, default="accuracy"
-        A key of the search's `scoring`; higher is better.
+        A key of the search's `scoring`, "r2" for regressors; higher is better.
     risk : str or scorer, default="risk"
         The key of the scorer made by `membership_risk`, or the scorer itself where its key is its
         `name`.
@@ -169,7 +169,7 @@ def pareto_front(
     cv_results : dict
         `cv_results_` of a search.
     utility : str, default="accuracy"
-        A key of the search's `scoring`; higher is better.
+        A key of the search's `scoring`, "r2" for regressors; higher is better.
     risk : str or scorer, default="risk"
         The key of the scorer made by `membership_risk`, or the scorer itself where its key is its
         `name`.

@@ -12,11 +12,12 @@ from sklearn.base import clone
 from .._audit import audit
 from .._audit._choice import Means, choose_attacks
 from .._audit._repeats import shared_records
+from .._models._predictors import as_predictor
 from .._models._targets import as_target
 from .._models._trainable import unfitted
 from .._observations._inside_columns import looks_inside
 from .._observe import observe
-from .._records._checked import check_records, check_same_features
+from .._records._checked import as_labels, check_records, check_same_features
 from .._records._digests import row_digests
 from .._records._rows import (
     concat_rows,
@@ -25,6 +26,7 @@ from .._records._rows import (
     take_params,
     take_rows,
 )
+from ..access._choice import access_of_outputs
 from ..base import TrainingSet
 from ..metrics import compute, parse_metric
 from ..references import ReferenceModels
@@ -89,6 +91,9 @@ def membership_risk(
 
     Notes
     -----
+    *Regressors* are attacked by their predictions, and their utility is R2: give the search
+    ``scoring={"r2": "r2", risk.name: risk}``. Attacks that read posteriors raise on them.
+
     *Cost.* "auto" trains `n_references` models (rounded up to whole blocks: 10 in five folds) for
     each candidate, on parts of all records, which serve all of its splits: a search of five folds
     takes about three times as long. Where splits are scored in several processes (`n_jobs`) each
@@ -195,7 +200,9 @@ class MembershipRisk:
         """Return the negative of the risk."""
         audited = _audited(estimator)
         members = remembered(audited)
-        others, labels = check_records(X, y)
+        outputs = access_of_outputs(audited, members.y)
+        as_truth = as_labels if outputs is None else outputs.as_truth
+        others, labels = check_records(X, y, as_truth=as_truth)
         check_same_features(members.X, others, "The training records", "X")
         once = ~shared_records(members.X, others, members.y, labels)
         if not (once[: len(members)].any() and once[len(members) :].any()):
@@ -238,7 +245,7 @@ class MembershipRisk:
         once: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Score members and others by the model's answers alone, without the rest of an audit."""
-        target = as_target(audited.estimator_, X=X)
+        target = _target_of(audited, X)
         inside, outside = (np.flatnonzero(part) for part in np.split(once, [len(members)]))
         sides = (members.X, members.y, inside), (X, y, outside)
         reads_records = "feature" in attack._required()
@@ -275,9 +282,13 @@ class MembershipRisk:
         pool, labels = take_rows(pool, order), labels[order]
         params = take_params(params, order, len(labels))
         references = self._references(audited, pool, labels, params, len(members))
-        observed = observe(
-            as_target(audited.estimator_, X=pool), pool, labels, references=references
-        )
+        target = _target_of(audited, pool)
+        # Of the records that they were asked about references keep digests alone between splits.
+        references.X_ = pool
+        try:
+            observed = observe(target, pool, labels, references=references)
+        finally:
+            references.X_ = None
         attack = self._seeded(self.attack)
         attack.fit(*references.shadow_observations(random_state=self.random_state))
         audits = once[order]
@@ -335,6 +346,13 @@ class MembershipRisk:
         )
         score = report.records[self.attack_name]
         return compute(self.metric, report.records["member"], score, **self._fixed()).value
+
+
+def _target_of(audited: Audited, X: Any) -> Any:
+    """Return the model that is asked, of whatever kind it is."""
+    if access_of_outputs(audited) is not None:
+        return as_predictor(audited.estimator_)
+    return as_target(audited.estimator_, X=X)
 
 
 def _of_both(members: TrainingSet, sample_weight: Any, n_others: int) -> tuple[dict[str, Any], str]:

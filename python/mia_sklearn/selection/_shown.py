@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from .._comparisons._comparison import AFFORDABLE, Comparison, read_comparison
+from .._comparisons._comparison import Comparison, read_comparison
 from .._process._notebook import badge, folded, paragraph, shown, table
 
 __all__ = ["ComparisonFrame"]
@@ -21,7 +21,7 @@ class ComparisonFrame(pd.DataFrame):
         auc = f"{comparison.headline}_auc"
         head = (
             "Model",
-            "Accuracy on others",
+            "R2 on others" if comparison.score == "R2" else "Accuracy on others",
             f"AUC of {comparison.headline}",
             "Fit time, relative",
         )
@@ -53,13 +53,15 @@ def _in_words(comparison: Comparison) -> str:
         return f"{text} Altered answers alone may fool this attack: no defense is named a remedy."
     if best is None:
         return (
-            f"{text} No defense surely lowers it at a cost of at most {100 * AFFORDABLE:g} points "
-            "of accuracy."
+            f"{text} No defense surely lowers it at a cost of at most {comparison.affordable} of "
+            f"{comparison.score}."
         )
+    lower = before["test_score"] - best["test_score"]
+    cost = f"{lower:.3f}" if comparison.score == "R2" else f"{100 * lower:.1f} points"
+    cost = f"at a cost of {cost} of {comparison.score}" if lower > 0 else "at no cost"
     return (
-        f"{text} {best['defense']} surely lowers it, to {best[auc]:.3f}, at a cost of "
-        f"{100 * (before['test_score'] - best['test_score']):.1f} points of accuracy. Of several "
-        "the best looks better than it is: audit it on other records."
+        f"{text} {best['defense']} surely lowers it, to {best[auc]:.3f}, {cost}. Of several the "
+        "best looks better than it is: audit it on other records."
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..._comparisons._comparison import AFFORDABLE
 from ...attacks._registry import strongest
 from ...report import BaseFinder, Finding
 from ...report._leak import INFERRED_AT
@@ -25,7 +24,8 @@ class MeasuredRemedy(BaseFinder):
     severities = ("info",)
     summary = (
         "with `comparison=` by the stacked attack: the defense that lowered the AUC most, for sure "
-        "and at no more than 2 points of accuracy, or that none did; weaker attacks name no remedy"
+        "and at no more than .02 of accuracy, or of R2; or that none did. Weaker attacks name no "
+        "remedy"
     )
 
     def find(self, context: Context) -> Finding | None:
@@ -51,18 +51,20 @@ class MeasuredRemedy(BaseFinder):
             return self.found(
                 f"None of the {compared.n_defenses} defenses measured is a remedy",
                 f"Without defense the AUC of the attack {compared.headline!r} is "
-                f"{numbers(before)}; none of them lowers it beyond doubt at a test score at most "
-                f"{100 * AFFORDABLE:g} points below {100 * before['test_score']:.1f} %.{lost}",
-                "Compare stronger defenses, or other models; or decide what accuracy may be given "
-                "up.",
+                f"{numbers(before)}; none of them lowers it beyond doubt at a test score "
+                f"({compared.score}) at most {compared.affordable} below "
+                f"{compared.points(before['test_score'])}.{lost}",
+                f"Compare stronger defenses, or other models; or decide what {compared.score} may "
+                "be given up.",
             )
         return self.found(
             f"Of {compared.n_defenses} defenses measured, {str(after['defense'])!r} lowers the "
             "risk most",
             f"It lowers the AUC of the attack {compared.headline!r} from {numbers(before)} to "
-            f"{numbers(after)}, at a test score of {100 * after['test_score']:.1f} % in place of "
-            f"{100 * before['test_score']:.1f} %; defenses that cost more than "
-            f"{100 * AFFORDABLE:g} points are left aside.{lost}",
+            f"{numbers(after)}, at a test score ({compared.score}) of "
+            f"{compared.points(after['test_score'])} in place of "
+            f"{compared.points(before['test_score'])}; defenses that cost more than "
+            f"{compared.affordable} are left aside.{lost}",
             f"Train {_in_short(str(after['parameters']))} and audit that model, on other records "
             "where there are some: it was chosen as the best of several on these.",
         )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..._models._kinds import is_net, last_step
 from ..._models._random import seeded
 from ...base import BaseDefense, TrainingSet
+from ...base._wrapped import check_kind, kind_to_defend
 from .._targets._inputs import as_input, check_device
 from .._targets._outputs import read_output
 from .._targets._target import TorchTarget
@@ -79,6 +80,7 @@ class DefendedNet(BaseDefense):
 
     def _training_set(self, X: Any, y: Any, fit_params: dict[str, Any]) -> TrainingSet:
         net = self._inner()
+        check_kind(self, kind_to_defend(net), f"net={type(last_step(net)).__name__}")
         if not is_net(net) or not hasattr(type(last_step(net)), "classes_"):
             raise ValueError(
                 "net must be a skorch NeuralNetClassifier or NeuralNetBinaryClassifier, or a "

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._records._rows import n_rows, positions
 from ._answers import answer_of, name_of
+from ._backend import backend_of
 from ._counted import CountedFunction
 from ._kinds import is_module, kind_of_estimator, last_step
 
@@ -152,6 +153,9 @@ def as_predictor(model: Any, query_budget: int | None = None) -> Any:
         return FunctionRegressor(model, query_budget=query_budget)
     if query_budget is not None:
         raise ValueError("query_budget counts the queries of a plain function; model is not one.")
+    backend = backend_of(model) if predicts_numbers(model) else None
+    if backend is not None:
+        return backend.as_target(model, None)
     if hasattr(model, "fit") and (
         hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "__sklearn_tags__")
     ):

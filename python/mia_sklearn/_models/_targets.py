@@ -188,6 +188,8 @@ def as_target(
     """
     if isinstance(model, type):
         raise ValueError(f"model must be a fitted classifier, got the class {model.__name__}.")
+    if kind_of_estimator(model) == "regressor":
+        raise ValueError(f"model must be a classifier; {type(model).__name__} is a regressor.")
     backend = backend_of(model)
     if backend is not None:
         return backend.as_target(model, X)
@@ -227,8 +229,6 @@ def as_target(
 
 def _check_fitted_classifier(model: Any) -> None:
     name = type(model).__name__
-    if kind_of_estimator(model) == "regressor":
-        raise ValueError(f"model must be a classifier; {name} is a regressor.")
     try:
         classes = model.classes_
     except AttributeError:

@@ -1,4 +1,4 @@
-"""skorch nets as reference models: trained anew, one at a time, on the positions of the classes."""
+"""skorch nets as reference models: trained anew, one at a time, on positions of classes or numbers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from skorch.callbacks import LoadInitState
 from torch import nn
 
 from ..._models._kinds import is_generator, last_step
+from ..._models._predictors import predicts_numbers
 from ..._models._random import seeded
 from ..._records._rows import is_frame, positions, take_rows
 from ...references._lost import Lost, diverged
 from .._targets._inputs import as_input, check_device
 from .._targets._outputs import read_output
+from .._targets._regressor import NetRegressor
 from .._targets._target import TorchTarget
 
 __all__ = [
@@ -46,10 +48,11 @@ def check_net(net: Any) -> None:
             "The net's callback LoadInitState begins with weights from a file: reference models "
             "would begin with what the target has learned. Pass a net without it as estimator=."
         )
-    if not hasattr(type(net), "classes_") and not is_generator(net):
+    known = hasattr(type(net), "classes_") or predicts_numbers(net) or is_generator(net)
+    if not known:
         raise ValueError(
-            f"estimator must be a classifier, got {type(net).__name__}. Use skorch's "
-            "NeuralNetClassifier or NeuralNetBinaryClassifier."
+            f"estimator must be a classifier or regressor, got {type(net).__name__}. Use skorch's "
+            "NeuralNetClassifier, NeuralNetBinaryClassifier or NeuralNetRegressor."
         )
     if isinstance(net.module, nn.Module):
         kept = [
@@ -154,28 +157,45 @@ def _two_classes(labels: np.ndarray) -> np.ndarray:
     return found if len(found) == 2 else np.array([0, 1])
 
 
-def targets_of(net: Any, codes: np.ndarray) -> np.ndarray:
-    """Return positions of classes in the type that a net's criterion takes."""
-    return codes.astype(np.float32 if isinstance(net, NeuralNetBinaryClassifier) else np.int64)
+def targets_of(net: Any, y: np.ndarray, dtype: torch.dtype = torch.float32) -> np.ndarray:
+    """Return what a net learns in the type and shape that its criterion takes.
+
+    Parameters
+    ----------
+    net : skorch net
+    y : ndarray of shape (n_records,) or (n_records, n_outputs)
+        Positions of classes; numbers, which skorch's regressors take in columns alone.
+    dtype : torch.dtype
+        The precision of the module, in which numbers are given.
+
+    Returns
+    -------
+    ndarray of shape (n_records,), of numbers (n_records, n_outputs)
+    """
+    if predicts_numbers(net):
+        return as_input(y.reshape(len(y), -1).astype(np.float64, copy=False), dtype)
+    # Records that are asked about alone may have a label that is not among the classes.
+    y = np.maximum(y, 0)
+    return y.astype(np.float32 if isinstance(net, NeuralNetBinaryClassifier) else np.int64)
 
 
 def fit_net(
     estimator: Any,
     X: Any,
-    codes: np.ndarray,
+    y: np.ndarray,
     *,
     classes: np.ndarray,
     seed: int,
     params: dict[str, Any],
-) -> TorchTarget | Lost:
+) -> TorchTarget | NetRegressor | Lost:
     """Train a clone of a net, or of a pipeline that ends in one.
 
     Parameters
     ----------
     estimator : unfitted net or Pipeline, `configured` for this model
     X : table of shape (n_records, ...)
-    codes : ndarray of shape (n_records,)
-        Positions of the labels in `classes`.
+    y : ndarray of shape (n_records,) or (n_records, n_outputs)
+        Positions of the labels in `classes`; of regressors the true values.
     classes : ndarray of shape (n_classes,)
     seed : int
     params : dict
@@ -183,18 +203,24 @@ def fit_net(
 
     Returns
     -------
-    TorchTarget, or Lost where the loss became NaN
+    TorchTarget, NetRegressor, or Lost where the loss became NaN
     """
-    net = last_step(estimator)
-    if net is estimator and isinstance(X, np.ndarray):
+    net, of_numbers = last_step(estimator), predicts_numbers(estimator)
+    is_alone = net is estimator and isinstance(X, np.ndarray)
+    dtype = None
+    if is_alone or of_numbers:
         with seeded(seed):
             weights = next(clone(net).initialize().module_.parameters(), None)
-        X = X if weights is None else as_input(X, weights.dtype)
+        dtype = None if weights is None else weights.dtype
+    if is_alone and dtype is not None:
+        X = as_input(X, dtype)
     with seeded(seed):
-        estimator.fit(X, targets_of(net, codes), **params)
+        estimator.fit(X, targets_of(net, y, dtype or torch.float32), **params)
     for epoch in net.history:
         if any(np.isnan(batch.get("train_loss", 0.0)) for batch in epoch["batches"]):
             return diverged(epoch["epoch"])
+    if of_numbers:
+        return NetRegressor(estimator)
     target = TorchTarget.from_estimator(estimator, X)
     if len(target.classes_) != len(classes):
         raise ValueError(

@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 
-
 def fit_many(
     job: Any,
     membership: np.ndarray,

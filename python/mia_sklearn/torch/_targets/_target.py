@@ -253,6 +253,7 @@ class TorchTarget(ModuleTarget):
         with seeded(0):
             return np.asarray(self._net.predict(self._prepared(X)))
 
+
 def _classes(net: Any, n_columns: int) -> np.ndarray:
     """Return the label of each of the module's columns."""
     given = getattr(net, "classes", None)

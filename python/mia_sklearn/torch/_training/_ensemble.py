@@ -14,6 +14,7 @@ from skorch import callbacks as known
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..._models._predictors import predicts_numbers
 from ..._models._random import seeded
 from ..._process._progress import progress_bar
 from ...access._base import Question
@@ -26,7 +27,7 @@ from ._batchable import why_not_batched
 from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled
 from ._functions import TrainingFunctions
 from ._machine import fuses, in_threads, is_out_of_memory, n_cores, torch_threads
-from ._nets import targets_of
+from ._nets import check_shapes, targets_of
 
 __all__ = ["Ensemble", "train_as_one"]
 
@@ -144,6 +145,8 @@ class Ensemble:
         self.estimator, self.question = estimator, question
         self.net, _ = begin(estimator, _SEED_OF_PROBES)
         self.target: Any = as_target(self.net, tables[0])
+        if predicts_numbers(self.net):
+            check_shapes(self.target, tables[0], y)
         self.device = self.target.device
         self.tables = [
             torch.as_tensor(as_input(table, self.target.dtype), device=self.device)

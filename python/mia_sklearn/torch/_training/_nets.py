@@ -1,4 +1,4 @@
-"""skorch nets as reference models: trained anew, one at a time, on positions of classes or numbers."""
+"""skorch nets as reference models: trained anew, one at a time, on class positions or numbers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from .._targets._target import TorchTarget
 
 __all__ = [
     "check_net",
+    "check_shapes",
     "classes_of_columns",
     "fit_net",
     "make_fresh",
@@ -30,6 +31,9 @@ __all__ = [
     "targets_of",
     "train_net",
 ]
+
+# Losses that compare number with number, and broadcast what has another shape.
+_COMPARING = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
 
 
 def check_net(net: Any) -> None:
@@ -164,19 +168,44 @@ def targets_of(net: Any, y: np.ndarray, dtype: torch.dtype = torch.float32) -> n
     ----------
     net : skorch net
     y : ndarray of shape (n_records,) or (n_records, n_outputs)
-        Positions of classes; numbers, which skorch's regressors take in columns alone.
+        Positions of classes, or numbers.
     dtype : torch.dtype
         The precision of the module, in which numbers are given.
 
     Returns
     -------
-    ndarray of shape (n_records,), of numbers (n_records, n_outputs)
+    ndarray of the same shape
     """
     if predicts_numbers(net):
-        return as_input(y.reshape(len(y), -1).astype(np.float64, copy=False), dtype)
+        return as_input(y.astype(np.float64, copy=False), dtype)
     # Records that are asked about alone may have a label that is not among the classes.
     y = np.maximum(y, 0)
     return y.astype(np.float32 if isinstance(net, NeuralNetBinaryClassifier) else np.int64)
+
+
+def check_shapes(predictor: NetRegressor, X: Any, y: np.ndarray) -> None:
+    """Refuse numbers of another shape than the module's answers, which losses would broadcast.
+
+    Raises
+    ------
+    ValueError
+        If the loss would compare each answer with the numbers of all records of a batch.
+    """
+    criterion = last_step(predictor.source).criterion_
+    if not isinstance(criterion, _COMPARING):
+        return
+    answered = tuple(predictor.output(take_rows(X, slice(2))).shape[1:])
+    if answered != y.shape[1:]:
+        shapes = [
+            f"({', '.join(map(str, ('n', *shape)))}{',' * (not shape)})"
+            for shape in (y.shape[1:], answered)
+        ]
+        raise ValueError(
+            f"y has shape {shapes[0]}, but the net's module answers with shape {shapes[1]}: "
+            f"{type(criterion).__name__} would compare each answer with the numbers of all records "
+            f"of a batch. Give y in the shape {shapes[1]}, as the net was given; one that learned "
+            f"from {shapes[0]} predicts the same for all, train it again."
+        )
 
 
 def fit_net(
@@ -220,7 +249,9 @@ def fit_net(
         if any(np.isnan(batch.get("train_loss", 0.0)) for batch in epoch["batches"]):
             return diverged(epoch["epoch"])
     if of_numbers:
-        return NetRegressor(estimator)
+        predictor = NetRegressor(estimator)
+        check_shapes(predictor, X, y)
+        return predictor
     target = TorchTarget.from_estimator(estimator, X)
     if len(target.classes_) != len(classes):
         raise ValueError(

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
 from sklearn.compose import TransformedTargetRegressor  # noqa: E402
+from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.model_selection import GridSearchCV  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
@@ -17,6 +18,7 @@ from skorch.dataset import ValidSplit  # noqa: E402
 from torch import nn  # noqa: E402
 
 from mia_sklearn import ReferenceModels, audit, observe  # noqa: E402
+from mia_sklearn.disclosure import AttributeInference  # noqa: E402
 from mia_sklearn.references._sampling import training_rows  # noqa: E402
 from mia_sklearn.torch import TorchTarget  # noqa: E402
 from mia_sklearn.torch._training import _ensemble  # noqa: E402
@@ -185,3 +187,10 @@ def test_what_is_no_regressor_is_refused():
         TorchTarget.from_estimator(net.fit(X, Y), X)
     with pytest.raises(ValueError, match="query_budget counts the queries of a plain function"):
         audit(net, X[:30], Y[:30], X[30:], Y[30:], query_budget=10, **QUICK)
+
+
+def test_a_feature_of_records_is_guessed_from_what_networks_predict():
+    guess = AttributeInference(0, LogisticRegression(), n_bins=2, n_references=2, random_state=0)
+    guess.set_params(estimator=regressor(max_epochs=1)).fit(X[30:], Y[30:])
+    net = regressor(max_epochs=1).fit(X[:30], Y[:30])
+    assert set(guess.predict(net, X[:30], Y[:30])) <= set(guess.values_)

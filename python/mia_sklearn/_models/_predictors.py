@@ -189,9 +189,17 @@ def predicted_numbers(model: Any, X: Any, n_outputs: int) -> np.ndarray:
     n = n_rows(X)
     if values.shape not in ((n, n_outputs), *(((n,),) if n_outputs == 1 else ())):
         expected = f"({n},)" if n_outputs == 1 else f"({n}, {n_outputs})"
+        more = ""
+        if values.ndim == 2 and values.shape[1] > n_outputs == 1:
+            # Quantiles, or a variance beside the mean.
+            more = (
+                " Audit one of the numbers that it answers: "
+                "mia_sklearn.FunctionRegressor(lambda X: model.predict(X)[:, 0]), with estimator= "
+                "a function (X, y, seed) that trains such a model and returns the same of it."
+            )
         raise ValueError(
             f"predict of {name_of(model)} answered with shape {values.shape}; expected what y "
-            f"has, {n_outputs} number{'s' * (n_outputs > 1)} per record: {expected}."
+            f"has, {n_outputs} number{'s' * (n_outputs > 1)} per record: {expected}.{more}"
         )
     values = values.reshape(n, n_outputs)
     wrong = ~np.isfinite(values).all(axis=1)
@@ -199,7 +207,8 @@ def predicted_numbers(model: Any, X: Any, n_outputs: int) -> np.ndarray:
         row = int(wrong.argmax())
         raise ValueError(
             f"predict of {name_of(model)} answers {values[row].tolist()!r} for record {row}, which "
-            "is no finite number."
+            "is no finite number. Leave such records out, or have the model answer them "
+            "(out_of_bounds='clip' of IsotonicRegression, a larger radius, an imputer in front)."
         )
     return values
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from skorch import NeuralNetClassifier
+from skorch import NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
@@ -96,6 +96,21 @@ def classifier(module=Dense, **options):
         "verbose": 0,
     }
     return NeuralNetClassifier(module, **{**usual, **options})
+
+
+def regressor(module=Dense, **options):
+    """Return a net that predicts one number, trained as `classifier`."""
+    usual = {
+        "module__n_features": 5,
+        "module__n_outputs": 1,
+        "lr": 0.05,
+        "max_epochs": 3,
+        "batch_size": 16,
+        "train_split": None,
+        "iterator_train__shuffle": True,
+        "verbose": 0,
+    }
+    return NeuralNetRegressor(module, **{**usual, **options})
 
 
 def sized(**options):

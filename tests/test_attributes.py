@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -347,8 +348,8 @@ def test_bad_arguments_are_named_before_anything_is_trained(records):
         ({"n_bins": 1}, "n_bins"),
         ({"imputer": "mean"}, "imputer"),
         ({"classifier": LinearRegression()}, "classifier"),
-        ({"estimator": None}, "estimator is None: name a classifier"),
-        ({"estimator": LinearRegression()}, "estimator must be a classifier"),
+        ({"estimator": None}, "estimator is None: name a model like the target"),
+        ({"estimator": KMeans()}, "estimator must be a classifier"),
         ({"n_references": 1}, "at least 2"),
     ):
         with pytest.raises(ValueError, match=message):

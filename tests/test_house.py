@@ -39,7 +39,7 @@ ARROWS = {
     "base": "_models _observations _process _records",
     "attacks": "_models _observations _process _records base cluster references signals stats",
     "defenses": "_models _process _records base references signals vulnerability",
-    "disclosure": "_models _observations _process _records metrics references signals stats",
+    "disclosure": "_models _observations _process _records access metrics references signals stats",
     "_observe": "_models _observations _records access references signals",
     "_comparisons": "attacks",
     "plots": "_comparisons _observations _process attacks metrics signals stats vulnerability",

@@ -252,11 +252,29 @@ def test_cached_answers_are_those_trained(tmp_path):
     assert not np.array_equal(references.fit(X, Y[::-1].copy()).phi(), first)
 
 
-def test_the_features_of_records_are_standardised_predictions():
+def test_the_features_of_records_are_directions_of_predictions():
     references = ReferenceModels(Ridge(), n_models=2, random_state=0).fit(X, Y)
     predicted = Y[:, None] - references.outputs_[..., 0].T
-    expected = (predicted - Y.mean()) / Y.std()
-    np.testing.assert_allclose(references.features_, expected, rtol=1e-4, atol=1e-5)
+    z = (predicted - Y.mean()) / Y.std()
+    away = z[:, None] - z[None]
+    expected = (np.cos(away) + np.cos(np.e * away)).mean(axis=2) / 2
+    features = references.features_ / np.linalg.norm(references.features_, axis=1)[:, None]
+    np.testing.assert_allclose(features @ features.T, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_records_that_are_predicted_unlike_others_are_vulnerable():
+    far = np.append(np.arange(4.0), [20.0, -20.0])
+    y = np.repeat(far, [20, 20, 20, 20, 1, 1]) + np.linspace(0, 2, 82)
+    given = y[:, None], y
+    report = audit(
+        KNeighborsRegressor(1).fit(*(part[::2] for part in given)),
+        *(part[side::2] for side in (0, 1) for part in given),
+        attacks=["gmia"],
+        **{**QUICK, "n_references": 16},
+    )
+    assert report.records["vulnerable"].sum() == 2
+    marked = report.records.query("vulnerable == 1")["label"]
+    assert (marked.abs() > 15).all()
 
 
 BAD = {

@@ -37,13 +37,16 @@ class Backend(Protocol):
         self,
         estimator: Any,
         X: Any,
-        codes: np.ndarray,
+        y: np.ndarray,
         *,
         classes: np.ndarray,
         seed: int,
         params: dict[str, Any],
     ) -> Any:
-        """Train a net on positions of classes; a target, or `Lost` where the loss became NaN."""
+        """Train a net on positions of classes, or on numbers.
+
+        A target, or `Lost` where the loss became NaN.
+        """
 
     def train_net(
         self,
@@ -85,7 +88,7 @@ class Backend(Protocol):
         """Train networks as one and keep them; or return the reason why that cannot be, as str."""
 
     def as_target(self, estimator: Any, X: Any) -> Any:
-        """Return a fitted net as a classifier that knows the labels of its columns."""
+        """Return a fitted net as a classifier that knows its labels, or as a regressor."""
 
     def record_features(
         self,

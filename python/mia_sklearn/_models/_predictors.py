@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._records._rows import n_rows, positions
 from ._answers import answer_of, name_of
+from ._backend import backend_of
 from ._counted import CountedFunction
 from ._kinds import is_module, kind_of_estimator, last_step
 
@@ -153,6 +154,9 @@ def as_predictor(model: Any, query_budget: int | None = None) -> Any:
         return FunctionRegressor(model, query_budget=query_budget)
     if query_budget is not None:
         raise ValueError("query_budget counts the queries of a plain function; model is not one.")
+    backend = backend_of(model) if predicts_numbers(model) else None
+    if backend is not None:
+        return backend.as_target(model, None)
     if hasattr(model, "fit") and (
         hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "__sklearn_tags__")
     ):
@@ -188,9 +192,17 @@ def predicted_numbers(model: Any, X: Any, n_outputs: int) -> np.ndarray:
     n = n_rows(X)
     if values.shape not in ((n, n_outputs), *(((n,),) if n_outputs == 1 else ())):
         expected = f"({n},)" if n_outputs == 1 else f"({n}, {n_outputs})"
+        more = ""
+        if values.ndim == 2 and values.shape[1] > n_outputs == 1:
+            # Quantiles, or a variance beside the mean.
+            more = (
+                " Audit one of the numbers that it answers: "
+                "mia_sklearn.FunctionRegressor(lambda X: model.predict(X)[:, 0]), with estimator= "
+                "a function (X, y, seed) that trains such a model and returns the same of it."
+            )
         raise ValueError(
             f"predict of {name_of(model)} answered with shape {values.shape}; expected what y "
-            f"has, {n_outputs} number{'s' * (n_outputs > 1)} per record: {expected}."
+            f"has, {n_outputs} number{'s' * (n_outputs > 1)} per record: {expected}.{more}"
         )
     values = values.reshape(n, n_outputs)
     wrong = ~np.isfinite(values).all(axis=1)
@@ -198,7 +210,8 @@ def predicted_numbers(model: Any, X: Any, n_outputs: int) -> np.ndarray:
         row = int(wrong.argmax())
         raise ValueError(
             f"predict of {name_of(model)} answers {values[row].tolist()!r} for record {row}, which "
-            "is no finite number."
+            "is no finite number. Leave such records out, or have the model answer them "
+            "(out_of_bounds='clip' of IsotonicRegression, a larger radius, an imputer in front)."
         )
     return values
 

@@ -22,10 +22,7 @@ ONE_OF_SEVERAL = (
     "labels, and estimator= a function (X, y, seed)."
 )
 # What wraps a bare booster, and what it is asked with.
-_OF_BOOSTERS = {
-    "lightgbm": ("LGBMClassifier", "X"),
-    "xgboost": ("XGBClassifier", "xgboost.DMatrix(X)"),
-}
+_OF_BOOSTERS = {"lightgbm": ("LGBM", "X"), "xgboost": ("XGB", "xgboost.DMatrix(X)")}
 _SEMI_SUPERVISED = "sklearn.semi_supervised"
 _AS_FUNCTION = (
     " Pass the function model.predict_proba, with classes= in the order of its columns, and "
@@ -191,6 +188,8 @@ def as_target(
     """
     if isinstance(model, type):
         raise ValueError(f"model must be a fitted classifier, got the class {model.__name__}.")
+    if kind_of_estimator(model) == "regressor":
+        raise ValueError(f"model must be a classifier; {type(model).__name__} is a regressor.")
     backend = backend_of(model)
     if backend is not None:
         return backend.as_target(model, X)
@@ -201,13 +200,16 @@ def as_target(
         )
     library = booster_library(model)
     if library:
-        wrapper, asked = _OF_BOOSTERS[library]
+        short, asked = _OF_BOOSTERS[library]
+        wrapper, regressor = f"{short}Classifier", f"{short}Regressor"
         raise ValueError(
             f"model is a bare Booster of {library}, which does not tell its classes or how it was "
             f"trained. Audit the {wrapper} that holds it; or pass the function lambda X: "
             f"model.predict({asked}) with classes= in the order of its columns (of two classes it "
             f"returns the second's posteriors) and estimator={wrapper}(...) with the parameters "
-            "that it was trained with."
+            f"that it was trained with. Of one that predicts numbers, audit the {regressor}; or "
+            f"mia_sklearn.FunctionRegressor(lambda X: model.predict({asked})) with "
+            f"estimator={regressor}(...)."
         )
     if hasattr(model, "cv_results_") and getattr(model, "refit", True) is False:
         raise ValueError(
@@ -230,8 +232,6 @@ def as_target(
 
 def _check_fitted_classifier(model: Any) -> None:
     name = type(model).__name__
-    if kind_of_estimator(model) == "regressor":
-        raise ValueError(f"model must be a classifier; {name} is a regressor.")
     try:
         classes = model.classes_
     except AttributeError:

@@ -24,6 +24,9 @@ __all__ = ["OutputsAccess", "PredictionAccess", "TrueValueAccess"]
 # Residuals below this share of their spread are none, and log-odds end where they are as small.
 _ZERO, _LEAST = 1e-6, 1e-3
 _TAILS = (0.01, 0.99)
+# Angles by one standard deviation of the true values: of alike records, at a cosine distance below
+# .2, predictions are within .3 of it. No whole number of the other: none is there and back in both.
+_TURNS = (1.0, np.e)
 # Numbers that are kept of each output of a classifier.
 _PER_OUTPUT = 3
 
@@ -141,7 +144,7 @@ class TrueValueAccess(BaseAccess):
 
     @abstractmethod
     def features(self, answers: np.ndarray, labels: np.ndarray, scale: Scale) -> np.ndarray:
-        """Return what tells a record from others: predictions in comparable units.
+        """Return what tells records apart: coordinates whose directions are close if alike.
 
         Parameters
         ----------
@@ -152,7 +155,7 @@ class TrueValueAccess(BaseAccess):
 
         Returns
         -------
-        ndarray of shape (n_records, n_outputs)
+        ndarray of shape (n_records, n_features)
         """
 
     def doubt(self, model: Any, records: AskedRecords, answers: np.ndarray) -> str:
@@ -240,7 +243,10 @@ class PredictionAccess(TrueValueAccess):
     def features(self, answers: np.ndarray, labels: np.ndarray, scale: Scale) -> np.ndarray:
         spread = labels.std(axis=0)
         centred = self.predicted(answers, labels) - labels.mean(axis=0)
-        return centred / np.where(spread > 0, spread, 1.0)
+        standardised = centred / np.where(spread > 0, spread, 1.0)
+        # A direction for each prediction: numbers side by side would all point the same way.
+        turned = np.concatenate([turns * standardised for turns in _TURNS], axis=-1)
+        return np.concatenate([np.cos(turned), np.sin(turned)], axis=-1)
 
 
 class OutputsAccess(TrueValueAccess):

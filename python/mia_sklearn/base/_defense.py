@@ -169,6 +169,7 @@ class BaseDefense(Documented, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMe
             fit_params = process_routing(self, "fit", **fit_params)["estimator"].fit
         check_fit_takes(inner, fit_params)
         # What an earlier fit, of another estimator, may have left.
+        self.classes_: Any
         if hasattr(self, "classes_"):
             del self.classes_
         if classes is not None:

@@ -23,18 +23,18 @@ class Asked:
     ----------
     name : str
         Of the argument that holds them.
-    target : fitted classifier
+    target : fitted classifier or regressor
     table : table of shape (n_records, n_features)
-    labels : ndarray of shape (n_records,)
-        Positions of their classes.
+    labels : ndarray of shape (n_records,), or (n_records, n_outputs) of numbers
+        Positions of their classes, or true values.
     others : table of shape (n_records, n_columns)
         What the imputer looks at.
     log_proba : ndarray of shape (n_records, n_values)
         The imputer's.
     usual : ndarray of shape (n_records, n_values)
-        Log-odds of their labels with each candidate put in, mean of the references.
+        phi of their labels with each candidate put in, mean of the references.
     answers : ndarray of shape (n_records, n_values, n_classes)
-        Log-posteriors of the target with each candidate put in.
+        Log-posteriors, or predictions, of the target with each candidate put in.
     """
 
     name: str

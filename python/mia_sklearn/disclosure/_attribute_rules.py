@@ -10,7 +10,7 @@ from sklearn.base import clone
 from .._records._rows import copied, take_rows
 from ._candidates import LEAST
 
-__all__ = ["confusion_rates", "csmia", "fredrikson", "lomia"]
+__all__ = ["confusion_rates", "csmia", "fredrikson", "lomia", "of_residuals"]
 
 
 def confusion_rates(labels: np.ndarray, taken: np.ndarray, n_classes: int) -> np.ndarray:
@@ -31,6 +31,22 @@ def fredrikson(
     """
     score = prior * confusion[labels[:, None], answers.argmax(axis=2)]
     return _likeliest(score, prior)
+
+
+def of_residuals(
+    answers: np.ndarray, truth: np.ndarray, prior: np.ndarray, residuals: np.ndarray
+) -> np.ndarray:
+    """Maximise the value's frequency times the density of the regressor's residual.
+
+    `answers`, of shape (n_records, n_values, n_outputs), are predictions with each value put in;
+    `residuals`, of shape (n_others, n_outputs), are those of other records, taken for normal around
+    0. Returns positions of values.
+    """
+    spread = np.sqrt(np.square(residuals).mean(axis=0))
+    spread = np.where(spread > 0, spread, 1.0)
+    away = np.square((truth[:, None] - answers) / spread).sum(axis=2)
+    with np.errstate(divide="ignore"):
+        return _likeliest(np.log(prior) - away / 2, prior)
 
 
 def csmia(answers: np.ndarray, labels: np.ndarray, prior: np.ndarray) -> np.ndarray:

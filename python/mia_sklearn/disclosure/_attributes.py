@@ -16,20 +16,18 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._models._targets import as_target
 from .._models._trainable import check_trainable
 from .._process._docs import Documented
 from .._records._checked import check_records, check_same_features
-from .._records._rows import positions, take_rows
+from .._records._rows import take_rows
 from ..references import ReferenceModels
-from ..signals import log_posteriors, rescaled_logit
 from ..stats._checks import check_level
 from ._asked import Asked
 from ._attribute_report import AttributeReport, Guesses
-from ._attribute_rules import confusion_rates, csmia, fredrikson, lomia
+from ._attribute_rules import confusion_rates, csmia, fredrikson, lomia, of_residuals
 from ._candidates import Candidates
 from ._imputation import Imputation
-from ._kept_references import KeptReferences
+from ._kept_references import kind_of_references
 from ._learned_attack import best, default_classifier, features, learn, proba_of_candidates
 
 __all__ = ["AttributeInference"]
@@ -42,10 +40,10 @@ class AttributeInference(Documented, BaseEstimator):
 
     Whatever the other features and the label tell of the feature, anybody can guess without the
     model: that is imputation, and no leakage of the model. The attack asks the model about the
-    record with each candidate value put in. A value with which the model is surer of the
-    record's label, beyond what models do that were not trained on the record, may be the one
-    that it was trained on. How much surer it must be to override the imputation is learned from
-    reference models, which play the target.
+    record with each candidate value put in. A value with which the model is surer of the record's
+    label, or comes closer to its number if it is a regressor, beyond what models do that were not
+    trained on the record, may be the one that it was trained on. How much surer it must be to
+    override the imputation is learned from reference models, which play the target.
 
     Threat model: black-box; the attacker knows all other features of the records and their
     labels, knows how the target was trained, and holds other records like its, complete.
@@ -57,9 +55,10 @@ class AttributeInference(Documented, BaseEstimator):
     imputer : classifier, default=None
         Guesses the feature without the model. It is fitted on the other features, in the kind of
         table that `fit` gets, and the label: the last column of a frame, indicators of the
-        classes in an array. By default the better of logistic regression and boosting by
-        cross-validated accuracy, each tuned. A weak imputer makes models look as if they leaked.
-    estimator : classifier, default=None
+        classes in an array; of regressors the numbers, as last columns. By default the better of
+        logistic regression and boosting by cross-validated accuracy, each tuned. A weak imputer
+        makes models look as if they leaked.
+    estimator : classifier or regressor, default=None
         What to train as references, like the target. Needed unless `fit` gets `references`.
     n_references : int, default=16
     train_size : int, float or None, default=None
@@ -86,11 +85,12 @@ class AttributeInference(Documented, BaseEstimator):
     classifier_ : fitted classifier
         It reads, for a record and a candidate: the imputer's log-probability; phi, the log-odds
         of the record's label by the target with the candidate put in; phi less that of the best
-        other candidate; phi less the mean of references that did not train on the record.
+        other candidate; phi less the mean of references that did not train on the record. Of
+        regressors phi is the signal of `mia_sklearn.access.PredictionAccess`.
     classes_ : ndarray of shape (n_classes,)
-        Of the target.
+        Of the target; empty of a regressor.
     smoothing_ : float
-        Of phi, see `mia_sklearn.signals.rescaled_logit`.
+        Of phi, see `mia_sklearn.signals.rescaled_logit`; 0 of a regressor.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only after `fit` on a data frame.
@@ -115,8 +115,10 @@ class AttributeInference(Documented, BaseEstimator):
     confusing the record's label with its answer, measured on the attacker's records; CSMIA [2]_,
     which takes the surest value among those for which the model is right, or the least sure
     where it is never right; LOMIA [2]_, an imputer learned from records for which one value
-    alone makes the model right. Ties go to the value that is more frequent. The learned attack
-    is this project's.
+    alone makes the model right. Ties go to the value that is more frequent. On regressors
+    Fredrikson's alone is reported, with the density of the target's residual in place of the rate
+    of confusion, normal as measured on the attacker's records; the others ask whether a
+    label is right. The learned attack is this project's.
 
     References
     ----------
@@ -182,8 +184,8 @@ class AttributeInference(Documented, BaseEstimator):
         ----------
         X_aux : array of shape (n_records, n_features), or data frame
             The attacker's records, without those under test.
-        y_aux : array-like of shape (n_records,)
-            Their labels.
+        y_aux : array-like of shape (n_records,) or (n_records, n_outputs)
+            Their labels, or numbers.
         references : ReferenceModels, default=None
             How to train references: its estimator, number, sampling, size, jobs and progress
             hold in place of the attack's own. Models that it has trained are not used: they
@@ -203,9 +205,9 @@ class AttributeInference(Documented, BaseEstimator):
         given = {k: v for k, v in self.get_params(deep=False).items() if k in constraints}
         validate_parameter_constraints(constraints, given, type(self).__name__)
         settings = self._settings(references)
-        table, labels = check_records(X_aux, y_aux, "X_aux", "y_aux")
-        if len(np.unique(labels)) < 2:
-            raise ValueError("y_aux must hold at least two classes, got one class.")
+        kind = kind_of_references(settings.estimator, y_aux)
+        table, labels = check_records(X_aux, y_aux, "X_aux", "y_aux", kind.as_truth)
+        kind.check(labels)
         candidates = Candidates(table, self.feature, self.n_bins)
         codes = candidates.codes(table, "X_aux")
         candidates.check_not_the_label(codes, labels)
@@ -215,10 +217,10 @@ class AttributeInference(Documented, BaseEstimator):
         rng = check_random_state(self.random_state)
         # First, since it refuses settings that cannot be followed before it trains.
         entropy = int(rng.randint(_LARGEST_SEED))
-        self._references = KeptReferences(settings, table, labels, entropy)
+        self._references = kind(settings, table, labels, entropy)
         self.classes_ = self._references.classes
         self.smoothing_ = self._references.smoothing
-        self._table, self._labels = table, positions(labels, self.classes_)
+        self._table, self._labels = table, self._references.known(labels, "y_aux")
         self._prior = np.bincount(codes[codes >= 0], minlength=len(candidates)) / len(codes)
         self._imputation = Imputation(self.imputer, int(rng.randint(_LARGEST_SEED)))
         others = candidates.others(table, labels, self.classes_)
@@ -241,13 +243,14 @@ class AttributeInference(Documented, BaseEstimator):
 
         Parameters
         ----------
-        target : fitted classifier, or function
+        target : fitted classifier or regressor, or function
             Asked about each record once per candidate. A function X -> posteriors answers with
-            columns in the order of `classes_`.
+            columns in the order of `classes_`; one X -> numbers is wrapped in a
+            `mia_sklearn.FunctionRegressor`.
         X : table of shape (n_records, n_features)
             With the columns of `fit`; what stands in that of the feature is not looked at.
         y : array-like of shape (n_records,)
-            Their labels.
+            Their labels, or numbers.
 
         Returns
         -------
@@ -257,8 +260,8 @@ class AttributeInference(Documented, BaseEstimator):
         Raises
         ------
         ValueError
-            If the target is no fitted classifier, the columns are not those of `fit`, or a label
-            is none of `classes_`.
+            If the target is no fitted model of the references' kind, the columns are not those of
+            `fit`, or a label is none of `classes_`.
         """
         asked = self._ask(target, X, y, "")
         return self.values_[best(self._proba(asked), asked.log_proba)]
@@ -268,12 +271,12 @@ class AttributeInference(Documented, BaseEstimator):
 
         Parameters
         ----------
-        target : fitted classifier, or function
+        target : fitted classifier or regressor, or function
             As in `predict`.
         X : table of shape (n_records, n_features)
             As in `predict`.
         y : array-like of shape (n_records,)
-            Their labels.
+            Their labels, or numbers.
 
         Returns
         -------
@@ -296,17 +299,17 @@ class AttributeInference(Documented, BaseEstimator):
 
         Parameters
         ----------
-        target : fitted classifier, or function
+        target : fitted classifier or regressor, or function
             As in `predict`.
         X_members : table of shape (n_members, n_features)
             Records that the target was trained on, complete. None of them may be among those of
             `fit`.
         y_members : array-like of shape (n_members,)
-            Their labels.
+            Their labels, or numbers.
         X_nonmembers : table of shape (n_nonmembers, n_features)
             Others like them, complete, and not among those of `fit` either.
         y_nonmembers : array-like of shape (n_nonmembers,)
-            Their labels.
+            Their labels, or numbers.
         confidence : float, default=0.95
             Two-sided confidence of the intervals. A model that was trained on other records is
             called leaking with a probability of (1 - confidence) / 2 at most.
@@ -331,16 +334,15 @@ class AttributeInference(Documented, BaseEstimator):
         ]
         for asked in sides:
             asked.check_unknown(self._table, self._labels)
-        taken = log_posteriors(sides[0].target, self._table, self.classes_).argmax(axis=1)
-        confusion = confusion_rates(self._labels, taken, len(self.classes_))
-        members, nonmembers = (self._guesses(asked, confusion) for asked in sides)
+        own = self._references.asked(sides[0].target, self._table)
+        members, nonmembers = (self._guesses(asked, own) for asked in sides)
         return AttributeReport(self.feature, self.values_, confidence, members, nonmembers)
 
     def _settings(self, references: ReferenceModels | None) -> ReferenceModels:
         if references is None:
             if self.estimator is None:
                 raise ValueError(
-                    "estimator is None: name a classifier like the target, which references are "
+                    "estimator is None: name a model like the target, which references are "
                     "trained as, or pass ReferenceModels as references."
                 )
             references = ReferenceModels(
@@ -361,33 +363,26 @@ class AttributeInference(Documented, BaseEstimator):
     def _ask(self, target: Any, X: Any, y: Any, name: str) -> Asked:
         check_is_fitted(self, "classifier_")
         X_name, y_name = f"X{name}", f"y{name}"
-        table, labels = check_records(X, y, X_name, y_name)
+        references = self._references
+        table, labels = check_records(X, y, X_name, y_name, references.as_truth)
         check_same_features(self._table, table, "X_aux", X_name)
-        codes = positions(labels, self.classes_)
-        if (codes < 0).any():
-            row = int(np.argmax(codes < 0))
-            raise ValueError(
-                f"{y_name} holds the label {labels.tolist()[row]!r} in row {row}, which is none "
-                f"of those of fit: {self.classes_.tolist()}."
-            )
-        target = as_target(target, self.classes_, X=table)
+        known = references.known(labels, y_name)
+        target = references.target(target, table)
         others = self._candidates.others(table, labels, self.classes_)
-        answers = [
-            log_posteriors(target, one, self.classes_) for one in self._candidate_tables(table)
-        ]
+        answers = [references.asked(target, one) for one in self._candidate_tables(table)]
         return Asked(
             name=X_name,
             target=target,
             table=table,
-            labels=codes,
+            labels=known,
             others=others,
             log_proba=self._imputation.log_proba(others),
-            usual=self._references.phi(self._candidate_tables(table), codes).mean(axis=0),
-            answers=np.stack(answers, axis=1).astype(np.float32),
+            usual=references.phi(self._candidate_tables(table), known).mean(axis=0),
+            answers=np.stack(answers, axis=1).astype(references.precision),
         )
 
     def _proba(self, asked: Asked) -> np.ndarray:
-        phi = rescaled_logit(asked.answers.swapaxes(0, 1), asked.labels, self.smoothing_).T
+        phi = self._references.told(asked.answers.swapaxes(0, 1), asked.labels).T
         table = features(asked.log_proba, phi, asked.usual)
         return proba_of_candidates(self.classifier_, table)
 
@@ -395,13 +390,18 @@ class AttributeInference(Documented, BaseEstimator):
         """Make the records with each candidate put in, one table at a time."""
         return (self._candidates.put(table, place) for place in range(len(self.values_)))
 
-    def _guesses(self, asked: Asked, confusion: np.ndarray) -> Guesses:
+    def _guesses(self, asked: Asked, own: np.ndarray) -> Guesses:
+        """Return all guesses; `own` are the target's answers on the attacker's records."""
         known = (asked.answers, asked.labels, self._prior)
         by = {
             "imputation": asked.log_proba.argmax(axis=1),
             "learned": best(self._proba(asked), asked.log_proba),
-            "Fredrikson": fredrikson(*known, confusion),
-            "CSMIA": csmia(*known),
-            "LOMIA": lomia(*known, imputer=self.imputer_, others=asked.others),
         }
+        if not len(self.classes_):
+            by["Fredrikson"] = of_residuals(*known, self._labels - own)
+        else:
+            confusion = confusion_rates(self._labels, own.argmax(axis=1), len(self.classes_))
+            by["Fredrikson"] = fredrikson(*known, confusion)
+            by["CSMIA"] = csmia(*known)
+            by["LOMIA"] = lomia(*known, imputer=self.imputer_, others=asked.others)
         return Guesses(self._candidates.codes(asked.table, asked.name), by)

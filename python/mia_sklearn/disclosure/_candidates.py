@@ -66,6 +66,8 @@ class Candidates:
 
     def check_not_the_label(self, codes: np.ndarray, labels: np.ndarray) -> None:
         """Raise if each value goes with one class, and each class with one value."""
+        if labels.ndim > 1:
+            labels = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
         pairs = set(zip(codes.tolist(), labels.tolist(), strict=True))
         if len(pairs) == len(np.unique(codes)) == len(np.unique(labels)):
             raise ValueError(
@@ -90,19 +92,26 @@ class Candidates:
     def others(self, table: Any, labels: np.ndarray, classes: np.ndarray) -> Any:
         """Return the other features and the label, all that an imputer may look at.
 
-        The label is the last column of a frame; an array gets an indicator of each class.
+        The label is the last column of a frame; an array gets an indicator of each class. Numbers
+        that regressors learn stand there as they are, for which there are no `classes`.
         """
-        if is_frame(table):
-            import pandas as pd
+        if len(classes):
+            known = positions(labels, classes)[:, None] == np.arange(len(classes))
+        else:
+            known = np.asarray(labels, dtype=np.float64).reshape(len(labels), -1)
+        if not is_frame(table):
+            return np.hstack([np.delete(table, self.place, axis=1), known])
+        import pandas as pd
 
-            # Many estimators refuse names that are no strings beside names that are.
-            other = table.drop(columns=table.columns[self.place]).rename(columns=str)
-            name = "label"
-            while name in other.columns:
-                name = f"_{name}"
-            return other.assign(**{name: pd.Categorical(labels, categories=classes)})
-        indicators = positions(labels, classes)[:, None] == np.arange(len(classes))
-        return np.hstack([np.delete(table, self.place, axis=1), indicators])
+        # Many estimators refuse names that are no strings beside names that are.
+        other = table.drop(columns=table.columns[self.place]).rename(columns=str)
+        if len(classes):
+            added = {"label": pd.Categorical(labels, categories=classes)}
+        else:
+            added = {f"label_{j}": column for j, column in enumerate(known.T)}
+        while set(added) & set(other.columns):
+            added = {f"_{name}": column for name, column in added.items()}
+        return other.assign(**added)
 
     def _column(self, table: Any, name: str) -> np.ndarray:
         import pandas as pd

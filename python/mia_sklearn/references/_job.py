@@ -12,13 +12,14 @@ import numpy as np
 import scipy
 import sklearn
 
+from .._models._backend import Backend, backend_of
 from .._models._fingerprint import fingerprint
 from .._models._kinds import is_net
 from .._models._trainable import configured
 from .._process._terminal import Terminal
 from .._records._rows import n_rows, positions
 from .._version import __version__
-from ..access import BaseAccess, Question
+from ..access import BaseAccess, Question, TrueValueAccess
 
 # Of the stored answers; answers of another layout are made anew.
 _LAYOUT = 2
@@ -60,8 +61,10 @@ class Job:
         return _name(self)
 
     @cached_property
-    def codes(self) -> np.ndarray:
-        """Positions of the labels among the classes, which networks train on."""
+    def learned(self) -> np.ndarray:
+        """What networks train on: positions of the labels among the classes, or true values."""
+        if self.of_outputs:
+            return self.labels
         codes = positions(self.labels, self.classes)
         unknown = np.flatnonzero(codes[self.first :] < 0)
         if len(unknown):
@@ -73,6 +76,12 @@ class Job:
     def of_outputs(self) -> bool:
         """Whether models learn true values, one or several, in place of classes."""
         return self.access is not None and self.access.sees_targets
+
+    @property
+    def backend(self) -> Backend | None:
+        """What trains the models where they are networks; none trains those of several labels."""
+        of_several = isinstance(self.access, TrueValueAccess) and not self.access.of_numbers
+        return None if of_several else backend_of(self.estimator)
 
     @property
     def n_records(self) -> int:

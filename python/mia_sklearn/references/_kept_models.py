@@ -10,7 +10,6 @@ from joblib import parallel_config
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from .._models._backend import backend_of
 from .._models._trainable import prefers_threads
 from .._process._parallel import at_most, end_with_parent, settled_warnings
 from .._process._progress import progress_bar
@@ -90,7 +89,8 @@ def keep_trained(
 
     Beside them, why networks are trained one by one; empty otherwise.
     """
-    backend = backend_of(job.estimator)
+    # What networks of regressors learned is asked of each by itself.
+    backend = None if job.of_outputs else job.backend
     kept = "" if backend is None else backend.keep_many(job, rows, seeds, **options)
     if not isinstance(kept, str):
         return kept, ""

@@ -113,7 +113,9 @@ class ReferenceModels(AnsweredModels):
     features_ : ndarray of shape (n_records, n_models * n_classes), dtype float32
         The models' outputs before the soft-max side by side, which say how similar records are
         to models of this kind [2]_; log-posteriors less their mean over the classes where there
-        are no such outputs. Computed when asked for; models in `lost_` are left out.
+        are no such outputs. Of regressors their standardised predictions z, as cos z, sin z, cos ez
+        and sin ez, so that records are at a small cosine distance if they are predicted alike.
+        Computed when asked for; models in `lost_` are left out.
     query_outputs_ : ndarray of shape (n_models, n_queries, n_records, n_classes) or None
         The same on perturbed copies of the records; None without queries.
     query_seed_ : int

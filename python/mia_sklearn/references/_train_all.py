@@ -19,7 +19,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._answers import name_of
-from .._models._backend import Backend, backend_of
+from .._models._backend import Backend
 from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
@@ -89,7 +89,7 @@ class _Run:
 
     def train(self, models: Sequence[int]) -> None:
         """Train models: networks that can be as one, all others one by one."""
-        backend = None if self.job.of_outputs else backend_of(self.job.estimator)
+        backend = self.job.backend
         if backend is not None and models:
             reason = self._train_as_one(backend, models)
             if reason is None:

@@ -79,11 +79,11 @@ def fit_one(job: Job, rows: np.ndarray, seed: int) -> Any:
     if job.unlabelled:
         X, _, params = draw()
         return _fit_generator(job.estimator, X, seed, params)
-    backend = None if job.of_outputs else backend_of(job.estimator)
+    backend = job.backend
     if backend is not None:
         X, _, params = draw()
-        net, codes = configured(job.estimator, seed), job.codes[job.first + rows]
-        return backend.fit_net(net, X, codes, classes=job.classes, seed=seed, params=params)
+        net, y = configured(job.estimator, seed), job.learned[job.first + rows]
+        return backend.fit_net(net, X, y, classes=job.classes, seed=seed, params=params)
     if not hasattr(job.estimator, "fit"):
         X, y, _ = draw()
         one = not job.of_outputs and (y == y[0]).all()

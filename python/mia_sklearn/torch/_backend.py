@@ -10,7 +10,7 @@ import numpy as np
 from ._gans._gan_references import is_gan, train_references
 from ._targets._gradients import record_features
 from ._targets._inversion import torch_input_gradients as input_gradients
-from ._targets._target import TorchTarget
+from ._targets._of_net import as_target
 from ._training._batchable import why_not_batched
 from ._training._checkpoint import in_memory
 from ._training._ensemble import train_as_one
@@ -30,8 +30,6 @@ __all__ = [
     "record_features",
     "train_net",
 ]
-
-as_target = TorchTarget.from_estimator
 
 
 def fit_many(

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._models._kinds import is_net, last_step
+from ..._models._predictors import predicts_numbers
 from ..._models._targets import as_target
 from ..._models._trainable import check_trainable
 from ..._process._progress import progress_bar
@@ -204,6 +205,12 @@ class EnhancingRecords(Documented, BaseEstimator):
         given = {k: v for k, v in self.get_params(deep=False).items() if k in constraints}
         validate_parameter_constraints(constraints, given, type(self).__name__)
         check_trainable(self.estimator, None)
+        if predicts_numbers(self.estimator):
+            raise ValueError(
+                "EnhancingRecords looks for queries that classifiers answer with more confidence; "
+                f"{type(self.estimator).__name__} is a regressor. Ask it about the records "
+                "themselves: GMIAAttack takes the observations of regressors."
+            )
         table, labels = check_records(X, y)
         if len(set(labels.tolist())) < 2:
             raise ValueError("y must hold at least two classes, got one class.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,9 +10,10 @@ from torch import Tensor, nn
 
 from ..._models._kinds import last_step
 from ..._models._random import seeded
-from ..._records._rows import copied, is_frame, n_rows, take_rows
+from ..._records._rows import n_rows, take_rows
 from ...signals import LEAST_LOG_POSTERIOR
-from ._inputs import as_input, check_device
+from ._inputs import check_device
+from ._module import ModuleTarget
 from ._outputs import _declared, kind_of, read_output
 
 __all__ = ["TorchTarget"]
@@ -23,7 +22,7 @@ OUTPUTS = ("logits", "log_proba", "proba")
 _PROBE_ROWS = 64
 
 
-class TorchTarget:
+class TorchTarget(ModuleTarget):
     """A torch module as a fitted classifier, with its logits read exactly.
 
     Threat model: what the attack on it needs; gradients and activations are there too.
@@ -78,26 +77,13 @@ class TorchTarget:
         device: Any = None,
         batch_size: int = 1024,
     ) -> None:
-        if not isinstance(module, nn.Module):
-            raise ValueError(f"module must be a torch.nn.Module, got {type(module).__name__}.")
+        super().__init__(module, device=device, batch_size=batch_size)
         if outputs not in ("auto", *OUTPUTS):
             raise ValueError(f"outputs must be one of auto, {', '.join(OUTPUTS)}, got {outputs!r}.")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size!r}.")
-        self.module = module
         self.classes_ = np.asarray(classes)
         if self.classes_.ndim != 1 or len(np.unique(self.classes_)) != len(self.classes_):
             raise ValueError("classes must be a list of different labels.")
         self.outputs = outputs
-        own = next(module.parameters(), torch.empty(0))
-        self.device = own.device if device is None else check_device(device)
-        self.dtype = own.dtype if own.is_floating_point() else torch.float32
-        self.batch_size = batch_size
-        #: The estimator that holds the module, where one does; what it is called in reports.
-        self.source: Any = None
-        self._net: Any = None
-        self._before: Any = None
-        self._nonlinearity: Callable[[Tensor], Tensor] | None = None
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any) -> TorchTarget:
@@ -124,87 +110,37 @@ class TorchTarget:
         if not hasattr(net, "get_loss") or not hasattr(type(net), "classes_"):
             raise ValueError(
                 f"{type(net).__name__} is no classifier. Train a skorch NeuralNetClassifier, or "
-                "pass mia_sklearn.torch.TorchTarget(net.module_, classes=...)."
+                "pass mia_sklearn.torch.TorchTarget(net.module_, classes=...). What predicts "
+                "numbers is a NeuralNetRegressor, or a mia_sklearn.FunctionRegressor."
             )
         check_device(net.device)
         # Replaced below, once the module's answer tells how many classes there are.
         target = cls(net.module_, [0, 1], device=net.device)
-        target.source, target._net = estimator, net
-        target._before = _before(estimator)
+        target._held_by(estimator)
         output = target.output(take_rows(X, slice(min(_PROBE_ROWS, n_rows(X)))))
-        nonlinearity = net.predict_nonlinearity
-        if callable(nonlinearity):
-            target._nonlinearity = nonlinearity
-            output = nonlinearity(output)
+        if target._nonlinearity is not None:
+            output = target._nonlinearity(output)
         target.outputs = _declared(net, output, target._nonlinearity is not None)
         target.classes_ = _classes(net, read_output(output, target.outputs).shape[1])
         return target
 
-    def of(self, module: nn.Module, classes: Any) -> TorchTarget:
+    def of(self, module: nn.Module, classes: Any = None) -> TorchTarget:
         """Return another module of the same kind as a target, for what this one's net did.
 
         Parameters
         ----------
         module : torch.nn.Module
-        classes : array-like of shape (n_classes,)
-            Labels, in the order of the module's columns.
+        classes : array-like of shape (n_classes,), default=None
+            Labels, in the order of the module's columns; by default those of this one.
 
         Returns
         -------
         TorchTarget
         """
-        target = copy.copy(self)
-        target.module, target.classes_ = module, np.asarray(classes)
-        target.source = target._net = target._before = None
+        target = super().of(module)
+        if classes is not None:
+            target.classes_ = np.asarray(classes)
         return target
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return (
-            f"TorchTarget({type(self.module).__name__})" if self._net is None else repr(self._net)
-        )
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns that the first step of a pipeline was fitted on."""
-        return self._before.feature_names_in_
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features that the first step of a pipeline was fitted on."""
-        return self._before.n_features_in_
-
-    def inputs(self, X: Any) -> Tensor:
-        """Return records as the module takes them, on its device.
-
-        Parameters
-        ----------
-        X : table of shape (n_records, ...)
-
-        Returns
-        -------
-        Tensor of shape (n_records, ...)
-        """
-        X = self._prepared(X)
-        return torch.as_tensor(X, device=self.device)
-
-    def output(self, X: Any) -> Tensor:
-        """Return the module's first output on records, in evaluation mode, without gradients.
-
-        Parameters
-        ----------
-        X : table of shape (n_records, ...)
-
-        Returns
-        -------
-        Tensor of shape (n_records, ...), on the CPU
-        """
-        # Loading records draws a number, and some modules draw their noise.
-        with seeded(0):
-            answers = list(self._batches(self._prepared(X)))
-        return torch.cat([a[0] if isinstance(a, tuple) else a for a in answers])
 
     def log_posteriors(self, output: Tensor) -> Tensor:
         """Return the log-posteriors that an output of the module stands for, differentiably.
@@ -317,34 +253,6 @@ class TorchTarget:
         with seeded(0):
             return np.asarray(self._net.predict(self._prepared(X)))
 
-    def _prepared(self, X: Any) -> Any:
-        if self._before is not None:
-            X = self._before.transform(copied(X))
-        if hasattr(X, "toarray"):
-            X = X.toarray()
-        if is_frame(X):
-            if self._net is not None:
-                # skorch hands the columns to the module by their names.
-                return X
-            X = X.to_numpy()
-        return as_input(X, self.dtype)
-
-    def _batches(self, X: Any) -> Iterator[Any]:
-        if self._net is not None:
-            yield from self._net.forward_iter(X)
-            return
-        was_training = self.module.training
-        self.module.eval()
-        try:
-            with torch.no_grad():
-                for start in range(0, len(X), self.batch_size):
-                    # A copy, which the module may write to.
-                    batch = torch.tensor(X[start : start + self.batch_size], device=self.device)
-                    answer = self.module(batch)
-                    yield (answer[0] if isinstance(answer, tuple) else answer).cpu()
-        finally:
-            self.module.train(was_training)
-
 
 def _classes(net: Any, n_columns: int) -> np.ndarray:
     """Return the label of each of the module's columns."""
@@ -358,14 +266,3 @@ def _classes(net: Any, n_columns: int) -> np.ndarray:
         return np.asarray(given)
     # Labels are positions of columns, whether or not the training set held each.
     return np.arange(n_columns)
-
-
-def _before(estimator: Any) -> Any:
-    """Return the steps of a pipeline in front of its net; None without."""
-    while hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
-    if not hasattr(estimator, "steps"):
-        return None
-    if hasattr(estimator.steps[-1][1], "steps"):
-        raise ValueError("A Pipeline whose last step is a Pipeline: put all steps into one.")
-    return estimator[:-1] if len(estimator.steps) > 1 else None

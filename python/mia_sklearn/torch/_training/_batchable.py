@@ -10,6 +10,7 @@ import torch
 from skorch import callbacks as known
 from torch import nn
 
+from ..._models._predictors import predicts_numbers
 from ..._models._random import seeded
 from ..._models._trainable import configured
 
@@ -103,8 +104,10 @@ def _why_not_by_parameters(net: Any) -> str:
 
 def changed_steps(net: Any) -> list[str]:
     """Return which methods that say how a net trains are its class's own, not skorch's."""
+    # Regressors are asked by these, where classifiers' modules are read.
+    steps = (*_STEPS, "predict", "predict_proba") if predicts_numbers(net) else _STEPS
     return [
-        name for name in _STEPS if getattr(type(net), name).__module__.partition(".")[0] != "skorch"
+        name for name in steps if getattr(type(net), name).__module__.partition(".")[0] != "skorch"
     ]
 
 

@@ -14,19 +14,20 @@ from skorch import callbacks as known
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..._models._predictors import predicts_numbers
 from ..._models._random import seeded
 from ..._process._progress import progress_bar
 from ...access._base import Question
 from ...references._job import Job
-from ...references._lost import Lost, diverged
+from ...references._lost import Lost, diverged, lost_to
 from ...references._sampling import training_rows
 from .._targets._inputs import as_input
-from .._targets._target import TorchTarget
+from .._targets._of_net import as_target
 from ._batchable import why_not_batched
 from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled
 from ._functions import TrainingFunctions
 from ._machine import fuses, in_threads, is_out_of_memory, n_cores, torch_threads
-from ._nets import targets_of
+from ._nets import check_shapes, targets_of
 
 __all__ = ["Ensemble", "train_as_one"]
 
@@ -75,7 +76,7 @@ def train_as_one(
     ensemble = Ensemble(
         job.estimator,
         [job.table, *job.copies],
-        job.codes,
+        job.learned,
         job.n_records,
         question=job.question,
         classes=job.classes,
@@ -113,11 +114,11 @@ class Ensemble:
 
     Parameters
     ----------
-    estimator : unfitted skorch classifier for which `why_not_batched` has no reason
+    estimator : unfitted skorch classifier or regressor for which `why_not_batched` has no reason
     tables : list of ndarray of shape (n_records, ...)
         The records to train on and to ask about, and tables of copies of them to ask about.
-    codes : ndarray of shape (n_records,)
-        Positions of the labels among the classes.
+    y : ndarray of shape (n_records,) or (n_records, n_outputs)
+        Positions of the labels among the classes; of regressors the true values.
     n_asked : int
         The records to ask about, the first ones.
     question : Question, default=None
@@ -135,27 +136,29 @@ class Ensemble:
         self,
         estimator: Any,
         tables: Sequence[np.ndarray],
-        codes: np.ndarray,
+        y: np.ndarray,
         n_asked: int,
         *,
         question: Question | None = None,
         classes: np.ndarray | None = None,
     ) -> None:
-        self.estimator, self.question, self.classes = estimator, question, classes
+        self.estimator, self.question = estimator, question
         self.net, _ = begin(estimator, _SEED_OF_PROBES)
-        self.target = TorchTarget.from_estimator(self.net, tables[0])
+        self.target: Any = as_target(self.net, tables[0])
+        if predicts_numbers(self.net):
+            check_shapes(self.target, tables[0], y)
         self.device = self.target.device
         self.tables = [
             torch.as_tensor(as_input(table, self.target.dtype), device=self.device)
             for table in tables
         ]
-        # Records that are asked about alone may have a label that is not among the classes.
-        targets = targets_of(self.net, np.maximum(codes, 0))
-        self.y = torch.as_tensor(targets, device=self.device)
+        self.y = torch.as_tensor(targets_of(self.net, y, self.target.dtype), device=self.device)
         self.n_asked = n_asked
         self.n_answers = n_asked * len(tables)
         # The log-posteriors and their normalizer.
         self.n_columns = len(self.target.classes_) + 1 if question is None else question.n_columns
+        if classes is not None:
+            self.target.classes_ = classes
         self.template = self.net.module_
         loading = self.net.get_params_for("iterator_train")
         self.batch_size = loading.get("batch_size", self.net.batch_size)
@@ -272,16 +275,15 @@ class Ensemble:
                 chunk, lost = self.fit_chunk(np.stack(used), seeds[models], advance)
                 shape = (len(models), self.n_answers, self.n_columns)
                 answers = np.empty(shape, dtype=np.float32)
+                found: list[np.ndarray | Lost] = [
+                    diverged(epoch) if epoch else answer
+                    for epoch, answer in zip(lost.tolist(), answers, strict=True)
+                ]
                 if self.question is None:
                     chunk.answer(answers)
                 else:
-                    self._ask(chunk, answers, lost)
-                return [
-                    (model, diverged(epoch) if epoch else answer)
-                    for model, epoch, answer in zip(
-                        models.tolist(), lost.tolist(), answers, strict=True
-                    )
-                ]
+                    self._ask(chunk, found)
+                return list(zip(models.tolist(), found, strict=True))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or len(models) == 1:
                 raise
@@ -296,16 +298,20 @@ class Ensemble:
         parts = np.array_split(models, 2)
         return [pair for part in parts for pair in self._train_halving(part, rows, seeds, advance)]
 
-    def _ask(self, chunk: Stacked | Alone, answers: np.ndarray, lost: np.ndarray) -> None:
-        """Write the answers to the question of all models that were not lost."""
+    def _ask(self, chunk: Stacked | Alone, found: list[np.ndarray | Lost]) -> None:
+        """Write the answers to the question of all models that are not lost, or why they are."""
         assert self.question is not None
-        for place in np.flatnonzero(lost == 0):
-            model = self.target.of(chunk.module_of(int(place)), self.classes)
+        for place, answer in enumerate(found):
+            if isinstance(answer, Lost):
+                continue
+            model, seed = self.target.of(chunk.module_of(place)), int(chunk.seeds[place])
             # While it answers, a target holds the random numbers of the process.
             with ONE_AT_A_TIME:
-                answers[place] = self.question.ask(
-                    model, np.arange(self.n_asked), int(chunk.seeds[place])
-                )
+                try:
+                    answer[:] = self.question.ask(model, np.arange(self.n_asked), seed)
+                except ValueError as error:
+                    # Weights that the last step has made infinite, for example.
+                    found[place] = lost_to(error)
 
     def fit_chunk(
         self,

@@ -66,7 +66,7 @@ class KeptNetworks:
         ValueError
             If a network diverges.
         """
-        ensemble = Ensemble(job.estimator, [job.table], job.codes, job.n_records)
+        ensemble = Ensemble(job.estimator, [job.table], job.learned, job.n_records)
         if ensemble.reason:
             return ensemble.reason
         cores = n_cores(n_jobs)

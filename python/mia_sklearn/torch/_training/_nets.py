@@ -1,4 +1,4 @@
-"""skorch nets as reference models: trained anew, one at a time, on the positions of the classes."""
+"""skorch nets as reference models: trained anew, one at a time, on class positions or numbers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from skorch.callbacks import LoadInitState
 from torch import nn
 
 from ..._models._kinds import is_generator, last_step
+from ..._models._predictors import predicts_numbers
 from ..._models._random import seeded
 from ..._records._rows import is_frame, positions, take_rows
 from ...references._lost import Lost, diverged
 from .._targets._inputs import as_input, check_device
 from .._targets._outputs import read_output
+from .._targets._regressor import NetRegressor
 from .._targets._target import TorchTarget
 
 __all__ = [
     "check_net",
+    "check_shapes",
     "classes_of_columns",
     "fit_net",
     "make_fresh",
@@ -28,6 +31,9 @@ __all__ = [
     "targets_of",
     "train_net",
 ]
+
+# Losses that compare number with number, and broadcast what has another shape.
+_COMPARING = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
 
 
 def check_net(net: Any) -> None:
@@ -46,10 +52,11 @@ def check_net(net: Any) -> None:
             "The net's callback LoadInitState begins with weights from a file: reference models "
             "would begin with what the target has learned. Pass a net without it as estimator=."
         )
-    if not hasattr(type(net), "classes_") and not is_generator(net):
+    known = hasattr(type(net), "classes_") or predicts_numbers(net) or is_generator(net)
+    if not known:
         raise ValueError(
-            f"estimator must be a classifier, got {type(net).__name__}. Use skorch's "
-            "NeuralNetClassifier or NeuralNetBinaryClassifier."
+            f"estimator must be a classifier or regressor, got {type(net).__name__}. Use skorch's "
+            "NeuralNetClassifier, NeuralNetBinaryClassifier or NeuralNetRegressor."
         )
     if isinstance(net.module, nn.Module):
         kept = [
@@ -154,28 +161,70 @@ def _two_classes(labels: np.ndarray) -> np.ndarray:
     return found if len(found) == 2 else np.array([0, 1])
 
 
-def targets_of(net: Any, codes: np.ndarray) -> np.ndarray:
-    """Return positions of classes in the type that a net's criterion takes."""
-    return codes.astype(np.float32 if isinstance(net, NeuralNetBinaryClassifier) else np.int64)
+def targets_of(net: Any, y: np.ndarray, dtype: torch.dtype = torch.float32) -> np.ndarray:
+    """Return what a net learns in the type and shape that its criterion takes.
+
+    Parameters
+    ----------
+    net : skorch net
+    y : ndarray of shape (n_records,) or (n_records, n_outputs)
+        Positions of classes, or numbers.
+    dtype : torch.dtype
+        The precision of the module, in which numbers are given.
+
+    Returns
+    -------
+    ndarray of the same shape
+    """
+    if predicts_numbers(net):
+        return as_input(y.astype(np.float64, copy=False), dtype)
+    # Records that are asked about alone may have a label that is not among the classes.
+    y = np.maximum(y, 0)
+    return y.astype(np.float32 if isinstance(net, NeuralNetBinaryClassifier) else np.int64)
+
+
+def check_shapes(predictor: NetRegressor, X: Any, y: np.ndarray) -> None:
+    """Refuse numbers of another shape than the module's answers, which losses would broadcast.
+
+    Raises
+    ------
+    ValueError
+        If the loss would compare each answer with the numbers of all records of a batch.
+    """
+    criterion = last_step(predictor.source).criterion_
+    if not isinstance(criterion, _COMPARING):
+        return
+    answered = tuple(predictor.output(take_rows(X, slice(2))).shape[1:])
+    if answered != y.shape[1:]:
+        shapes = [
+            f"({', '.join(map(str, ('n', *shape)))}{',' * (not shape)})"
+            for shape in (y.shape[1:], answered)
+        ]
+        raise ValueError(
+            f"y has shape {shapes[0]}, but the net's module answers with shape {shapes[1]}: "
+            f"{type(criterion).__name__} would compare each answer with the numbers of all records "
+            f"of a batch. Give y in the shape {shapes[1]}, as the net was given; one that learned "
+            f"from {shapes[0]} predicts the same for all, train it again."
+        )
 
 
 def fit_net(
     estimator: Any,
     X: Any,
-    codes: np.ndarray,
+    y: np.ndarray,
     *,
     classes: np.ndarray,
     seed: int,
     params: dict[str, Any],
-) -> TorchTarget | Lost:
+) -> TorchTarget | NetRegressor | Lost:
     """Train a clone of a net, or of a pipeline that ends in one.
 
     Parameters
     ----------
     estimator : unfitted net or Pipeline, `configured` for this model
     X : table of shape (n_records, ...)
-    codes : ndarray of shape (n_records,)
-        Positions of the labels in `classes`.
+    y : ndarray of shape (n_records,) or (n_records, n_outputs)
+        Positions of the labels in `classes`; of regressors the true values.
     classes : ndarray of shape (n_classes,)
     seed : int
     params : dict
@@ -183,18 +232,26 @@ def fit_net(
 
     Returns
     -------
-    TorchTarget, or Lost where the loss became NaN
+    TorchTarget, NetRegressor, or Lost where the loss became NaN
     """
-    net = last_step(estimator)
-    if net is estimator and isinstance(X, np.ndarray):
+    net, of_numbers = last_step(estimator), predicts_numbers(estimator)
+    is_alone = net is estimator and isinstance(X, np.ndarray)
+    dtype = None
+    if is_alone or of_numbers:
         with seeded(seed):
             weights = next(clone(net).initialize().module_.parameters(), None)
-        X = X if weights is None else as_input(X, weights.dtype)
+        dtype = None if weights is None else weights.dtype
+    if is_alone and dtype is not None:
+        X = as_input(X, dtype)
     with seeded(seed):
-        estimator.fit(X, targets_of(net, codes), **params)
+        estimator.fit(X, targets_of(net, y, dtype or torch.float32), **params)
     for epoch in net.history:
         if any(np.isnan(batch.get("train_loss", 0.0)) for batch in epoch["batches"]):
             return diverged(epoch["epoch"])
+    if of_numbers:
+        predictor = NetRegressor(estimator)
+        check_shapes(predictor, X, y)
+        return predictor
     target = TorchTarget.from_estimator(estimator, X)
     if len(target.classes_) != len(classes):
         raise ValueError(

@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import (
-    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -75,7 +75,7 @@ def diabetes(seed: int) -> Records:
 
 LEAKS: dict[str, tuple[Any, Callable[[int], Records]]] = {
     "RandomForest(100), hours": (RandomForestRegressor(100), hours),
-    "GradientBoosting, hours": (GradientBoostingRegressor(), hours),
+    "HistGradientBoosting, hours": (HistGradientBoostingRegressor(), hours),
     "SVR(C=10), hours": (SVR(C=10), hours),
     "KNN(5), hours": (KNeighborsRegressor(5), hours),
     "RandomForest(100), hours and age": (RandomForestRegressor(100), hours_and_age),

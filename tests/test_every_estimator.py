@@ -19,8 +19,8 @@ from sklearn.utils import all_estimators, get_tags
 
 from mia_sklearn import audit
 
-# What cannot be audited, and why.
-EXCEPTIONS = {"FrozenEstimator": "fit trains nothing, so that there are no references of it"}
+# What is refused, with the words that say why.
+EXCEPTIONS = {"FrozenEstimator": "stays fitted when it is cloned"}
 
 # Where the default parameters do not fit these records.
 PARAMETERS = {
@@ -142,10 +142,17 @@ def test_every_family_is_audited(model, n_outputs):
     _check_told(_audited(model, n_outputs, n=80, n_references=2), model)
 
 
-def test_exceptions_and_parameters_are_of_estimators():
-    known = {name for name, _ in all_estimators()}
-    assert known.issuperset(EXCEPTIONS)
-    assert known.issuperset(PARAMETERS)
+@pytest.mark.parametrize("name", EXCEPTIONS)
+def test_exceptions_are_refused(name):
+    model = next(_made(dict(all_estimators())[name]))
+    X, y = _records(model.estimator, 1, n=40)
+    model.estimator.fit(X[:20], y[:20])
+    with pytest.raises(ValueError, match=EXCEPTIONS[name]):
+        audit(model, X[:20], y[:20], X[20:], y[20:], progress=False)
+
+
+def test_parameters_are_of_estimators():
+    assert {name for name, _ in all_estimators()}.issuperset(PARAMETERS)
 
 
 @pytest.mark.slow

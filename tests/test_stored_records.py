@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.cluster import KMeans
+from sklearn.cluster import FeatureAgglomeration, KMeans
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
@@ -155,6 +155,8 @@ def test_answers_for_each_record_are_told():
     assert found(forest, kind="answers") == {"RandomForestClassifier.oob_decision_function_": 90}
     regressor = RandomForestRegressor(20, oob_score=True, random_state=0).fit(X, X[:, 0])
     assert found(regressor, kind="answers") == {"RandomForestRegressor.oob_prediction_": 90}
+    square = RNG.normal(size=(12, 12))
+    assert found(FeatureAgglomeration().fit(square), square, kind="answers") == {}
     report = structural_risk(forest, X, Y, release="weights")
     first = report.findings[0]
     assert (first.code, first.severity) == ("STORES_RECORDS", "serious")

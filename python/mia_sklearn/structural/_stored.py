@@ -28,8 +28,10 @@ _ANSWERS = {
     *("label_distributions_", "inlier_mask_", "negative_outlier_factor_", "x_scores_"),
     *("y_scores_", "_x_scores", "_y_scores", "affinity_matrix_", "dissimilarity_matrix_"),
     *("reachability_", "core_distances_", "dist_", "row_labels_", "probabilities_"),
-    *("labeled_iter_", "dist_matrix_", "support_mask_of_records_"),
+    *("labeled_iter_", "dist_matrix_"),
 }
+# What it groups are features.
+_OF_FEATURES = ("FeatureAgglomeration",)
 # In which nothing is held.
 _PLAIN = (str, bytes, int, float, complex, type, ModuleType, FunctionType, type(None))
 _TREES = ("KDTree", "KDTree64", "KDTree32", "BallTree", "BallTree64", "BallTree32")
@@ -91,7 +93,7 @@ def stored_records(model: Any, X: Any, n_train: int, seed: int = 0) -> list[Stor
 def _in_part(part: Part, known: _Known | None, n_train: int) -> Iterator[Stored]:
     for name, value in _arrays(part.part):
         length = value.shape[0]
-        if name in _ANSWERS and length == n_train:
+        if name in _ANSWERS and length == n_train and part.name not in _OF_FEATURES:
             yield Stored(part.name, name, "answers", length, 1.0)
         if known is not None:
             n_rows, share = known.held_by(value)

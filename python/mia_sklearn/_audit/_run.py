@@ -220,8 +220,6 @@ class Run(Asked):
 
     Attributes
     ----------
-    signal : ndarray of shape (n_audited,)
-        The target's own signal on each record.
     scores : dict of str to ndarray of shape (n_units,)
         By attack.
     p_values : ndarray of shape (n_units,)
@@ -236,7 +234,6 @@ class Run(Asked):
     structure : Structure
     """
 
-    signal: np.ndarray
     scores: dict[str, np.ndarray]
     p_values: np.ndarray
     n_out: np.ndarray | None

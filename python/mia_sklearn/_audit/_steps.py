@@ -114,7 +114,6 @@ def score(asked: Asked, *, controls: bool) -> Run:
         checks, shift = _controls(asked, table) if controls else ([], None)
     return Run(
         **vars_of(asked),
-        signal=observations["logit"].to_numpy(),
         scores=scores,
         p_values=p_values,
         n_out=n_out,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..metrics import roc_auc
-from ..stats import expected_auc_of_ks, ks_distance, ks_noise_floor
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -45,15 +44,12 @@ def _expected_auc(run: Run) -> float | None:
     # The estimate was fitted to losses of single records.
     if run.access is not None or run.of_people:
         return None
-    sides = [run.signal[side] for side in (run.member, ~run.member)]
-    ks = ks_distance(*sides)
-    noise = ks_noise_floor(*map(len, sides))
-    # Where members' losses are the higher ones, nothing is to be expected.
-    towards = roc_auc(run.member, run.signal).value
-    expected = expected_auc_of_ks(ks)
+    expected = run.structure.expected_auc
+    if expected is None:
+        return None
     # What is less than was found already tells nothing.
     found = roc_auc(run.unit_member, run.scores[run.headline]).value
-    return expected if ks > noise and towards > 0.5 and expected > found else None
+    return expected if expected > found else None
 
 
 def _seconds_of_training(target: Any) -> float | None:

@@ -98,6 +98,17 @@ def unmeasured(name: str, reason: str, *, predicts: bool = True) -> Measure:
     return Measure(name, math.nan, math.nan, "", predicts, f"Not measured: {reason}.")
 
 
+def expected_auc(train: Answers, test: Answers, n_train: int, n_test: int) -> float | None:
+    """Return what AUC the losses let expect of attacks with references.
+
+    None where they differ by no more than noise, or those of training records are the higher ones.
+    """
+    value = ks_distance(train.loss, test.loss)
+    inside, outside = np.split(rankdata(np.concatenate([train.loss, test.loss])), [len(train.loss)])
+    differ = value > ks_noise_floor(n_train, n_test) and inside.mean() <= outside.mean()
+    return expected_auc_of_ks(value) if differ else None
+
+
 def of_losses(train: Answers, test: Answers, n_train: int, n_test: int) -> Measure:
     """Return the distance of the losses; `n_train` and `n_test` are how many are independent."""
     value = ks_distance(train.loss, test.loss)
@@ -109,16 +120,16 @@ def of_losses(train: Answers, test: Answers, n_train: int, n_test: int) -> Measu
         f"threshold on the loss gains at most this much over guessing. Noise alone reaches "
         f"{floor:.3f} in one of twenty cases."
     )
-    ranks = rankdata(np.concatenate([train.loss, test.loss]))
-    if value > floor and ranks[: len(train.loss)].mean() > ranks[len(train.loss) :].mean():
+    expected = expected_auc(train, test, n_train, n_test)
+    if expected is not None:
         meaning += (
-            " Losses on training records are the higher ones, as where the sides are swapped or of "
-            "other populations: no AUC is estimated."
+            f" An attack with references is expected at an AUC near {expected:.2f}: an estimate "
+            "from other models, not a measurement."
         )
     elif value > floor:
         meaning += (
-            f" An attack with references is expected at an AUC near {expected_auc_of_ks(value):.2f}"
-            ": an estimate from other models, not a measurement."
+            " Losses on training records are the higher ones, as where the sides are swapped or of "
+            "other populations: no AUC is estimated."
         )
     return Measure("ks", value, floor, _band(value, KS_BANDS, floor), True, meaning)
 

@@ -12,6 +12,7 @@ from .._records._rows import n_rows, record_shape, take_rows
 from ._measures import (
     Answers,
     Measure,
+    expected_auc,
     of_answers,
     of_gap,
     of_leaves,
@@ -45,11 +46,14 @@ class Structure:
         What it keeps of its training records.
     weights : bool
         Whether whoever gets the model gets what it keeps, too.
+    expected_auc : float or None
+        Of attacks with references, as far as losses let expect it.
     """
 
     measures: list[Measure]
     stored: list[Stored]
     weights: bool
+    expected_auc: float | None = None
 
     def __getitem__(self, name: str) -> Measure:
         return next(each for each in self.measures if each.measure == name)
@@ -123,7 +127,10 @@ def measure_structure(
         measures += of_answers(train)
     if inside is not None:
         measures += _looked_at(("published_rules",), lambda: [of_rules(inside, n_train)])
-    return Structure(measures, stored, release == "weights")
+    expected = None
+    if train is not None and test is not None:
+        expected = expected_auc(train, test, *(sizes or (len(train.loss), len(test.loss))))
+    return Structure(measures, stored, release == "weights", expected)
 
 
 def _looked_at(names: tuple[str, ...], measure: Callable[[], list[Measure]]) -> list[Measure]:

@@ -160,7 +160,9 @@ def test_parameters_are_of_estimators():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning:sklearn")
 @pytest.mark.filterwarnings("ignore:y contains no unlabeled samples:UserWarning")
-@pytest.mark.parametrize("options", [{"n_references": 4}], ids=["references"])
+@pytest.mark.parametrize(
+    "options", [{"n_references": 4}, {"quick": True}], ids=["references", "quick"]
+)
 @pytest.mark.parametrize(("model", "n_outputs"), list(_cases()))
 def test_every_estimator_is_audited(model, n_outputs, options):
     _check_told(_audited(model, n_outputs, **options), model)

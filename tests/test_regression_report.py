@@ -56,11 +56,11 @@ def labels():
 # What has no meaning where numbers are predicted; "label" may name a slice.
 _OF_CLASSES = re.compile(
     r"posterior(?! in place)|true label|its label|and label|predicted class|\bclasses\b(?! that)|"
-    r"right on|within classes|target_t|release labels",
+    r"right on \d|within classes|target_t|release labels",
 )
 
 
-@pytest.mark.parametrize("name", ["forest", "both"])
+@pytest.mark.parametrize("name", ["forest", pytest.param("both", marks=pytest.mark.thorough)])
 def test_no_sentence_speaks_of_classes(name, request, tmp_path):
     report = request.getfixturevalue(name)
     report.save(tmp_path)
@@ -91,17 +91,14 @@ def test_nothing_is_drawn_within_classes(forest, labels):
 
 
 def test_evidence_holds_no_true_value(forest, both, tmp_path):
-    for report, y in ((forest, Y[:, None]), (both, TWO)):
-        report.save(tmp_path, records=False)
-        kept = AuditReport.load(tmp_path)
-        assert kept.info["target_test_mae"] == report.info["target_test_mae"]
-        assert kept.info["asked_for"] == "PredictionAccess()"
-        texts = [path.read_text() for path in tmp_path.iterdir()]
-        texts += [str(kept), report.to_markdown(), report.model_card()]
-        for value in y[:N].ravel():
-            assert not any(
-                text in whole for whole in texts for text in (f"{value:.6g}", str(value))
-            )
+    forest.save(tmp_path, records=False)
+    kept = AuditReport.load(tmp_path)
+    assert kept.info["target_test_mae"] == forest.info["target_test_mae"]
+    assert kept.info["asked_for"] == "PredictionAccess()"
+    texts = [path.read_text() for path in tmp_path.iterdir()]
+    texts = [*texts, str(kept), forest.to_markdown(), both.to_markdown(), both.model_card()]
+    shown = [text for value in TWO[:N].ravel() for text in (f"{value:.6g}", str(value))]
+    assert [text for text in shown if any(text in whole for whole in texts)] == []
 
 
 def test_the_quarters_of_a_slice_have_no_outer_ends(forest):
@@ -123,7 +120,7 @@ def test_many_outputs_are_not_all_listed():
 def test_conditions_hold_on_regressors(forest):
     outcome = forest.check("auc <= 0.99", "threshold:tpr@0.1 <= 1", "accuracy <= 0.999")
     assert outcome.outcome == "pass"
-    with pytest.raises(ValueError, match="unknown metric 'r2'.* not how good the model is"):
+    with pytest.raises(ValueError, match=r"unknown metric 'r2'.* not how good the model is"):
         forest.check("r2 <= 0.9")
     with pytest.raises(ValueError, match="the attack 'gap' is not part of this audit"):
         forest.check("gap:auc <= 0.9")
@@ -134,14 +131,9 @@ def test_records_that_stand_alone_are_reported():
         RandomForestRegressor(5, random_state=0), n_references=8, attacks=["threshold", "gmia"]
     )
     assert {"vulnerable", "expected_neighbors"} <= set(report.records)
-    assert re.search("Records at risk (because they stand alone|although the model)", str(report))
-    for train, test, said in (
-        (10.0, 10.4, "although the model generalises"),
-        (10.0, 11.0, "alone"),
-    ):
-        report.info |= {"target_train_mae": train, "target_test_mae": test}
-        assert f"Records at risk {'' if said[0] == 'a' and 'model' in said else ''}" in str(report)
-        assert said in str(report)
+    for test, said in ((10.4, "although the model generalises"), (11, "because they stand alone")):
+        report.info |= {"target_train_mae": 10.0, "target_test_mae": test}
+        assert f"Records at risk {said}" in str(report)
 
 
 # -- Findings ------------------------------------------------------------------------------------

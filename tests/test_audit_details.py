@@ -239,7 +239,9 @@ def test_the_first_block_is_that_of_the_first_reference_that_is_left():
 def test_a_gap_that_chance_may_make_is_no_overfitting(n, code):
     accuracy = {True: 0.9, False: 0.7}
     run = SimpleNamespace(
-        unit_member=np.arange(n) % 2 == 0, accuracy=lambda member: accuracy[member]
+        outputs=None,
+        unit_member=np.arange(n) % 2 == 0,
+        accuracy=lambda member: accuracy[member],
     )
     assert getattr(find(Overfitted, run), "code", None) == code
 
@@ -267,6 +269,7 @@ def test_repeats_of_a_side_are_those_that_the_other_side_lacks():
     """One test record is three training records too; two others repeat each other."""
     repeats = Repeats(n_train=5, n_test=3, in_test=3, in_train=1)
     run = SimpleNamespace(pool=SimpleNamespace(repeats=repeats), of_people=False)
+    run.parts_of_records = "features and label"
     duplicates, overlap = find(Duplicates, run), find(Overlap, run)
     assert duplicates.title == "2 training and 2 test records repeat others of their side"
     assert overlap.title == "1 test record is a training record too"

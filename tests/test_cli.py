@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -364,10 +365,17 @@ def test_a_model_that_is_not_fitted(case, run, tmp_path):
 
 
 @untrained
-def test_a_regressor(case, run, tmp_path):
+def test_a_model_that_is_neither_a_classifier_nor_a_regressor(case, run, tmp_path):
+    skops.io.dump(KMeans(1, n_init=1).fit(np.zeros((4, 3))), tmp_path / "clusters.skops")
+    refuses(run(*linear(case, model=tmp_path / "clusters.skops")), "classifier")
+
+
+@untrained
+def test_a_regressor_is_not_released_by_its_labels(case, run, tmp_path):
     X = np.zeros((4, 3))
     skops.io.dump(LinearRegression().fit(X, X[:, 0]), tmp_path / "regressor.skops")
-    refuses(run(*linear(case, model=tmp_path / "regressor.skops")), "classifier")
+    given = linear(case, model=tmp_path / "regressor.skops")
+    refuses(run(*given, "--release", "labels"), "predictions, weights for a regressor")
 
 
 @untrained

@@ -261,7 +261,9 @@ def test_members_and_others_are_counted_apart(make_report):
     share = wording.percent(listed.n_others / 700)
     assert f"On the same terms {share} of the non-members would have been" in summary.exposed_note
     assert f"of 700 other records, while {listed.n_members} stand out" in summary.exposed_note
-    run = SimpleNamespace(headline="stacked", release="posteriors", target=None, trainable=None)
+    run = SimpleNamespace(
+        headline="stacked", release="posteriors", target=None, trainable=None, outputs=None
+    )
     run.pool, run.of_people = SimpleNamespace(labelled=True), False
     found = SingledOut().find(Context(run, report.metrics, report.records, [], report.info))
     assert found.explanation.startswith(

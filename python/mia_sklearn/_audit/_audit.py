@@ -89,10 +89,11 @@ def audit(
 
     Parameters
     ----------
-    model : fitted classifier or generator, TorchTarget, or function
-        The target. Any scikit-learn compatible classifier, pipelines, search objects and
-        skorch classifiers included; a bare torch module in `mia_sklearn.torch.TorchTarget`; a
-        function `X -> posteriors`, or `X -> labels` with ``release="labels"``.
+    model : fitted classifier, regressor or generator, TorchTarget, or function
+        The target. Any scikit-learn compatible classifier or regressor, with one output or
+        several, pipelines, search objects and skorch nets included; a bare torch module in
+        `mia_sklearn.torch.TorchTarget`; a function `X -> posteriors`, or `X -> labels` with
+        ``release="labels"``; `mia_sklearn.FunctionRegressor` of a function `X -> numbers`.
         Generators, estimators without labels that have `sample`, `score_samples` or
         `discriminator_score`, are audited by `audit(generator, X_train, X_test)`; so is, with
         ``release="samples"``, a function `(n, random_state)` that returns n samples.
@@ -100,7 +101,8 @@ def audit(
         What the model was trained on: the members. An array, a sparse matrix, a data frame (of
         pandas, Polars, pyarrow), or a list, Series or array of texts: the kind that the model
         was fitted on, of which models get copies. Labels are taken by position, as in
-        scikit-learn; a Series with the index of `X_train` in another order is refused.
+        scikit-learn; a Series with the index of `X_train` in another order is refused. Of a
+        regressor `y` holds numbers; of several outputs it has one column for each.
     X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
         Records of the same population that it was not trained on. Columns may have another
         dtype than in `X_train`, where values are of one kind: see Notes.
@@ -121,7 +123,7 @@ def audit(
         gap attack, QMIA, the margin edge and the gradient norm. Names are those
         of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap". "gmia" also marks
         the vulnerable records.
-    estimator : unfitted classifier or callable `(X, y, seed) -> fitted`, default=None
+    estimator : unfitted classifier or regressor, or callable `(X, y, seed) -> fitted`, default=None
         What the references train; by default a clone of `model` (of `best_estimator_` for
         search objects).
     fit_params : dict, default=None
@@ -135,16 +137,18 @@ def audit(
     split : {"random", "other", None}, default=None
         "random" says that train and test are a random split of one set of records. Without it
         no lower bound on epsilon is given: it would mean nothing.
-    release : {"labels", "posteriors", "samples", "weights"}, default=None
+    release : {"labels", "posteriors", "predictions", "samples", "weights"}, default=None
         How the model will be released; decides which attacks count as possible. "labels" asks the
         model for predicted classes alone, of each record and of perturbed copies of it (see
         `mia_sklearn.access.LabelAccess`). Generators release "samples", or "weights" with
-        all that the model computes. None stands for "posteriors", and "weights" for generators.
+        all that the model computes; regressors "predictions" or "weights". None stands for
+        "posteriors", "predictions" for regressors, and "weights" for generators.
     access : str, access or callable, default=None
         What the model is asked for in place of posteriors, see `mia_sklearn.access`. None
         leaves it to `release`.
     slices : str, list of str, or dict, default=None
-        Groups to report apart: names of columns of `X_train` ("label" is the class), or a dict
+        Groups to report apart: names of columns of `X_train` ("label" is the class, or the true
+        value; "label_0", ... those of several outputs), or a dict
         from a name to one value per record, train then test. Numbers are cut at their quartiles.
     groups : str or array-like of shape (n_train + n_test,), default=None
         Whose each record is, where people have several: a column of `X_train`, taken out where
@@ -216,6 +220,12 @@ def audit(
     missing values in whole numbers, or numbers of higher precision, references see those of both.
     The model itself is asked about records in the dtypes of `X_train`, as it was fitted. Texts are
     compared (the control for shift, neighbours) by counts of their words.
+
+    Of regressors, attacks read how far a prediction is from the true value
+    (`mia_sklearn.access.PredictionAccess`), of classifiers with several outputs the mean of what
+    they read of one (`mia_sklearn.access.OutputsAccess`). Attacks that read posteriors, perturbed
+    copies and `access` are not theirs. `info` then holds ``target_train_r2``, ``target_train_mae``
+    and those of test records, on average over the outputs, in place of accuracies.
 
     With `groups` the unit of privacy is a person: references train on all of a person's records
     or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken

@@ -68,13 +68,14 @@ def observe(
 
     Parameters
     ----------
-    model : fitted classifier or generator, or function
+    model : fitted classifier, regressor or generator, or function
         The target. A function takes records and returns posteriors, or labels with
-        ``access="label"``; with ``access="samples"`` it takes a number and a random state and
-        returns so many samples.
+        ``access="label"``, or numbers within a `mia_sklearn.FunctionRegressor`; with
+        ``access="samples"`` it takes a number and a random state and returns so many samples.
     X : table of shape (n_records, n_features)
-    y : array-like of shape (n_records,)
-        The records' true labels; generators have none. Taken by position, as in scikit-learn; a
+    y : array-like of shape (n_records,) or (n_records, n_outputs)
+        The records' true labels, or the numbers that a regressor is to predict, with one column
+        for each of several outputs; generators have none. Taken by position, as in scikit-learn; a
         Series with the index of `X` in another order is refused.
     access : str, access or callable, default=None
         What is asked for in place of posteriors, see `mia_sklearn.access`: "label" for predicted
@@ -131,7 +132,8 @@ def observe(
     DataFrame of shape (n_records, n_columns), float32
         `label`, `proba_*`, `logit`, and the columns asked for; one row per record in the order
         of `X`. The index holds positions in the pool. `logit` is the access's signal where
-        there is one, and generators have no `label` and no `proba_*`.
+        there is one, and generators have no `label` and no `proba_*`. Regressors, and classifiers
+        with several outputs, have `target_*` and `prediction_*` in place of these.
 
     Raises
     ------

@@ -101,9 +101,10 @@ class TextFile:
         parts = [f"{shortened(names, 5)} as {kind}" for kind, names in sorted(kinds.items())]
         if parts and numbers:
             parts.append(f"{len(numbers)} other{'s' * (len(numbers) > 1)} as numbers")
-        of_labels = {kind_of_values(known) for known in self.classes.values()} & {"text", "bool"}
+        known = {kind_of_values(labels) for labels in self.classes.values()}
+        of_labels = [kind for kind in ("bool", "text") if kind in known]
         if of_labels and self.reading.labelled:
-            parts.append(f"labels as {' and '.join(sorted(map(str, of_labels)))}")
+            parts.append(f"labels as {' and '.join(of_labels)}")
         text = f"Read as the model was fitted: {', '.join(parts)}." if parts else ""
         if self.stripped:
             text += f" Spaces around the cells of {shortened(self.stripped, 5)} were left out."

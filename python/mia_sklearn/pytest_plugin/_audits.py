@@ -44,7 +44,7 @@ class PrivacyAudit:
 
         Parameters
         ----------
-        model : fitted classifier or generator, TorchTarget, or function
+        model : fitted classifier, regressor or generator, TorchTarget, or function
         *records : X_train, y_train, X_test, y_test
         **options
             As in `mia_sklearn.audit`. Without ``random_state`` the audit has the seed of

@@ -170,7 +170,7 @@ class BaseDefense(Documented, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMe
         check_fit_takes(inner, fit_params)
         # What an earlier fit, of another estimator, may have left.
         if hasattr(self, "classes_"):
-            del self.classes_
+            delattr(self, "classes_")
         if classes is not None:
             self.classes_ = classes
         return TrainingSet(X, y, dict(fit_params))

@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn.base import TrainingSet
 from mia_sklearn.defenses import Distillation
-from mia_sklearn.defenses._soft_labels import _systematic_counts, train_on_posteriors
+from mia_sklearn.defenses._soft_labels import _systematic_counts, train_on_answers
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def smooth(X, n_classes, sharpness=1.0):
 def learned(student, X, posteriors, asked, params=None):
     classes = np.arange(posteriors.shape[1])
     data = TrainingSet(X, np.empty(0), params or {})
-    model = train_on_posteriors(student, data, posteriors, classes, np.random.RandomState(0))
+    model = train_on_answers(student, data, posteriors, classes, np.random.RandomState(0))
     return model, model.predict_proba(asked)
 
 

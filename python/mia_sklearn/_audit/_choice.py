@@ -128,7 +128,8 @@ def released(
         if release == "labels":
             hint = (
                 " Its answers are numbers: where they are released rounded, audit the model that "
-                "rounds them (a FunctionRegressor of a function that does, with estimator=)."
+                "rounds them (a FunctionRegressor of a function that does, with estimator= a "
+                "RoundedPrediction of an unfitted model)."
             )
         check_release(release, "regressor", RELEASES_OF_REGRESSORS, hint)
     else:

@@ -171,7 +171,7 @@ class BaseDefense(Documented, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMe
         # What an earlier fit, of another estimator, may have left.
         self.classes_: Any
         if hasattr(self, "classes_"):
-            del self.classes_
+            delattr(self, "classes_")
         if classes is not None:
             self.classes_ = classes
         return TrainingSet(X, y, dict(fit_params))

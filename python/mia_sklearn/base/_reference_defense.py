@@ -54,13 +54,13 @@ class BaseReferenceDefense(BaseDefense):
         ----------
         X : table of shape (n_records, n_features)
             An array, a data frame or a sparse matrix, as the inner estimator takes it.
-        y : array-like of shape (n_records,)
-            Labels.
+        y : array-like of shape (n_records,) or (n_records, n_outputs)
+            Labels, or numbers.
         X_reference : table of shape (n_reference, n_features), default=None
             Records of the same kind, none of which is in `X`. By default a random share
             `reference_size` of `X`, which the released model is then not trained on.
-        y_reference : array-like of shape (n_reference,), default=None
-            Their labels, where the defense uses them.
+        y_reference : array-like of shape (n_reference,) or (n_reference, n_outputs), default=None
+            Their labels or numbers, where the defense uses them.
         **fit_params
             Passed to the inner estimator's `fit`. Values with one entry per record of `X` follow
             their records.

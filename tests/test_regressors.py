@@ -115,6 +115,7 @@ def test_every_kind_is_audited(model):
 
 
 @pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("model", TWO_NUMBERS, ids=lambda model: type(model).__name__)
 def test_every_kind_of_several_numbers_is_audited(model):
     assert {"label_0", "label_1"} <= set(_audited(model, BOTH).records)

@@ -186,7 +186,9 @@ def test_boosters_that_stop_early_need_their_records(library):
 
 def test_what_asks_for_classes_is_refused_by_name():
     model = Ridge().fit(X, Y)
-    with pytest.raises(ValueError, match=r"EnhancingRecords .* Ridge is a regressor"):
+    with pytest.raises(
+        ValueError, match=r"EnhancingRecords asks .* Ridge is a regressor: fit GMIAAttack"
+    ):
         EnhancingRecords(Ridge()).fit(X, Y)
     with pytest.raises(ValueError, match="must be a classifier; Ridge is a regressor"):
         ModelInversion(model).invert()

@@ -216,7 +216,7 @@ def fit_net(
     classes: np.ndarray,
     seed: int,
     params: dict[str, Any],
-) -> TorchTarget | NetRegressor | Lost:
+) -> Any:
     """Train a clone of a net, or of a pipeline that ends in one.
 
     Parameters

@@ -156,6 +156,12 @@ def observe(
     asks_other = asks_otherwise(model, access, references)
     if asks_other or access_options or reference_data is not None:
         access = agreed_access(access, model, references, access_options)
+        if view != "black-box" or layers is not None or (n_queries and not access.queries_copies):
+            given = "n_queries" if view == "black-box" and layers is None else "view, or layers,"
+            raise ValueError(
+                f"{given} is of models that are asked for posteriors, and this one is asked for "
+                f"{access.name!r}: leave it out."
+            )
         return _observe_signal(
             model,
             X,

@@ -90,6 +90,9 @@ def test_the_published_rule_weighs_residuals_by_their_spread():
     # With large residuals the frequency decides, with small ones the closer value.
     assert of_residuals(answers, truth, prior, np.full((4, 1), 9.0)).tolist() == [0, 0]
     assert of_residuals(answers, truth, prior, np.full((4, 1), 0.1)).tolist() == [0, 1]
+    # Half of 1.8^2 - 0.2^2 is less than log 9, and half of 2.2^2 - 0.2^2 is more.
+    near = np.array([[2.8], [3.2]])
+    assert of_residuals(answers, near, prior, np.full((4, 1), 1.0)).tolist() == [0, 1]
 
 
 def test_what_does_not_fit_is_refused(records, fitted):

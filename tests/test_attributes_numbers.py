@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeRegressor
@@ -88,6 +90,9 @@ def test_the_published_rule_weighs_residuals_by_their_spread():
     # With large residuals the frequency decides, with small ones the closer value.
     assert of_residuals(answers, truth, prior, np.full((4, 1), 9.0)).tolist() == [0, 0]
     assert of_residuals(answers, truth, prior, np.full((4, 1), 0.1)).tolist() == [0, 1]
+    # Half of 1.8^2 - 0.2^2 is less than log 9, and half of 2.2^2 - 0.2^2 is more.
+    near = np.array([[2.8], [3.2]])
+    assert of_residuals(answers, near, prior, np.full((4, 1), 1.0)).tolist() == [0, 1]
 
 
 def test_what_does_not_fit_is_refused(records, fitted):
@@ -105,3 +110,24 @@ def test_what_does_not_fit_is_refused(records, fitted):
     of_classes = attack(estimator=KNeighborsClassifier()).fit(X[AUX], classes[AUX])
     with pytest.raises(ValueError, match="model must be a classifier; Ridge is a regressor"):
         of_classes.predict(Ridge().fit(X, y), X[MEMBERS], classes[MEMBERS])
+
+
+@pytest.mark.slow
+def test_a_model_of_other_records_is_called_leaking_at_the_nominal_rate_at_most():
+    rng = np.random.default_rng(0)
+
+    def draw(n):
+        X = np.column_stack([rng.normal(size=n), rng.integers(0, 2, n)])
+        return X, X[:, 0] + 4 * X[:, 1] + rng.logistic(size=n)
+
+    # Where nothing is imputed, the model tells of everybody: the difference alone decides.
+    model = DecisionTreeRegressor(max_depth=4, random_state=0)
+    guess = AttributeInference(1, DummyClassifier(), estimator=model, n_references=4)
+    fitted = guess.set_params(random_state=0).fit(*draw(600))
+    called = above = 0
+    for _ in range(400):
+        found = fitted.report(clone(model).fit(*draw(300)), *draw(300), *draw(300))
+        called += found.leaks
+        above += found.on_members.low > 0
+    assert above > 390
+    assert binom.ppf(0.001, 400, 0.025) <= called <= binom.ppf(0.999, 400, 0.025)

@@ -405,7 +405,7 @@ def test_models_that_predict_no_labels_are_refused(data):
     X, y = data
     with pytest.raises(ValueError, match=r"needs a classifier.*got LinearReg"):
         observe(LinearRegression().fit(X, y), X, y, access="label")
-    with pytest.raises(ValueError, match=r"classifier with fit, predict.*got LinearRegression"):
+    with pytest.raises(ValueError, match=r"needs a classifier.*got LinearReg"):
         ReferenceModels(LinearRegression(), signal="label").fit(X, y)
     with pytest.raises(ValueError, match=r"needs a classifier.*got GaussianMixture"):
         observe(GaussianMixture(2).fit(X), X, access="label")

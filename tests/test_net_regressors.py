@@ -185,6 +185,10 @@ def test_what_is_no_regressor_is_refused():
         observe(net, X, Y)
     with pytest.raises(ValueError, match="is a NeuralNetRegressor, or a mia_sklearn"):
         TorchTarget.from_estimator(net.fit(X, Y), X)
+    with pytest.raises(ValueError, match="view, or layers, is of models that are asked for post"):
+        observe(net, X, Y, view="white-box")
+    with pytest.raises(ValueError, match="n_queries is of models that are asked for posteriors"):
+        observe(net, X, Y, n_queries=2)
     with pytest.raises(ValueError, match="query_budget counts the queries of a plain function"):
         audit(net, X[:30], Y[:30], X[30:], Y[30:], query_budget=10, **QUICK)
 

@@ -115,6 +115,7 @@ def test_every_kind_is_audited(model):
 
 
 @pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("model", TWO_NUMBERS, ids=lambda model: type(model).__name__)
 def test_every_kind_of_several_numbers_is_audited(model):
     assert {"label_0", "label_1"} <= set(_audited(model, BOTH).records)
@@ -185,7 +186,9 @@ def test_boosters_that_stop_early_need_their_records(library):
 
 def test_what_asks_for_classes_is_refused_by_name():
     model = Ridge().fit(X, Y)
-    with pytest.raises(ValueError, match=r"EnhancingRecords .* Ridge is a regressor"):
+    with pytest.raises(
+        ValueError, match=r"EnhancingRecords asks .* Ridge is a regressor: fit GMIAAttack"
+    ):
         EnhancingRecords(Ridge()).fit(X, Y)
     with pytest.raises(ValueError, match="must be a classifier; Ridge is a regressor"):
         ModelInversion(model).invert()

@@ -19,6 +19,7 @@ __all__ = [
     "FunctionRegressor",
     "answers_several",
     "as_predictor",
+    "check_classifies",
     "check_labels_of_outputs",
     "log_posteriors_of_outputs",
     "predicted_numbers",
@@ -88,6 +89,20 @@ class FunctionRegressor(CountedFunction):
 def predicts_numbers(model: Any) -> bool:
     """Tell whether a model is a regressor, as far as it says what it is."""
     return not isinstance(model, type) and kind_of_estimator(model) == "regressor"
+
+
+def check_classifies(estimator: Any, who: str, way_out: str) -> None:
+    """Raise if an estimator is a regressor, of which `who` cannot make anything.
+
+    Raises
+    ------
+    ValueError
+        Names the class and `way_out`.
+    """
+    if predicts_numbers(estimator):
+        raise ValueError(
+            f"{who} asks classifiers, and {type(estimator).__name__} is a regressor: {way_out}."
+        )
 
 
 def answers_several(model: Any, y: Any = None) -> bool:

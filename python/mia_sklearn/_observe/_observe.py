@@ -173,6 +173,7 @@ def observe(
     asks_other = asks_otherwise(model, access, references)
     if asks_other or access_options or reference_data is not None:
         access = agreed_access(access, model, references, access_options)
+        _check_view(view, layers, n_queries, access)
         inside = _edges_of_predictions(model, X, y, access) if view == "white-box" else None
         seen = _observe_signal(
             model,
@@ -242,6 +243,18 @@ def _inside(target: Any, X: Any, labels: np.ndarray, layers: Any) -> tuple[list[
     if edges_shown(target) and layers is None and not has_gradients(target):
         return ["edge"], edge_distances(target, X, labels, inside=True)[:, None]
     return white_box_columns(target, X, labels, layers=layers)
+
+
+def _check_view(view: str, layers: Any, n_queries: int, access: BaseAccess) -> None:
+    """Refuse what is shown of models that are asked for posteriors, where others are looked at."""
+    shown = view == "black-box" or (view == "white-box" and isinstance(access, TrueValueAccess))
+    if shown and layers is None and (not n_queries or access.queries_copies):
+        return
+    given = "n_queries" if shown and layers is None else "view, or layers,"
+    raise ValueError(
+        f"{given} is of models that are asked for posteriors, and this one is asked for "
+        f"{access.name!r}: leave it out."
+    )
 
 
 def _edges_of_predictions(

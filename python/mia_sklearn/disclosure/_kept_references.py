@@ -50,6 +50,8 @@ class KeptReferences(ABC):
         Of the rescaled logit, chosen from their answers; 0 for regressors.
     """
 
+    classes: np.ndarray
+    smoothing: float
     #: How records' labels are checked, see `check_records`.
     as_truth: Any = None
     #: Of a target's answers. Single precision holds no small residual of large numbers.

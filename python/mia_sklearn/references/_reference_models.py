@@ -112,10 +112,8 @@ class ReferenceModels(AnsweredModels):
         Of networks: what is added to `outputs_` to give the outputs before the soft-max.
     features_ : ndarray of shape (n_records, n_models * n_classes), dtype float32
         The models' outputs before the soft-max side by side, which say how similar records are
-        to models of this kind [2]_; log-posteriors less their mean over the classes where there
-        are no such outputs. Of regressors their standardised predictions z, as cos z, sin z, cos ez
-        and sin ez, so that records are at a small cosine distance if they are predicted alike.
-        Computed when asked for; models in `lost_` are left out.
+        to models of this kind [2]_; else log-posteriors less their mean over the classes; of
+        regressors cos and sin of z and ez, z standardised predictions. Without those in `lost_`.
     query_outputs_ : ndarray of shape (n_models, n_queries, n_records, n_classes) or None
         The same on perturbed copies of the records; None without queries.
     query_seed_ : int

@@ -13,9 +13,10 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._models._kinds import is_net, last_step
-from ..._models._predictors import predicts_numbers
+from ..._models._predictors import check_classifies
 from ..._models._targets import as_target
 from ..._models._trainable import check_trainable
+from ..._process._docs import Documented
 from ..._process._progress import progress_bar
 from ..._records._checked import check_records, check_same_features
 from ..._records._digests import row_digests
@@ -31,8 +32,6 @@ from ._found_queries import FoundQueries, influence_of, laid_side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
-
-from ..._process._docs import Documented
 
 __all__ = ["EnhancingRecords"]
 
@@ -53,7 +52,7 @@ class EnhancingRecords(Documented, BaseEstimator):
     Parameters
     ----------
     estimator : classifier
-        What to train as references, like the target.
+        What to train as references, like the target; regressors are refused.
     n_references : int, default=100
     sampling : {"bootstrap", "block"}, default="bootstrap"
         How their training sets are drawn, see `ReferenceModels`.
@@ -198,19 +197,13 @@ class EnhancingRecords(Documented, BaseEstimator):
         Raises
         ------
         ValueError
-            If an argument is wrong, before anything is trained; or if a reference cannot be
-            trained.
+            If an argument is wrong, before any training; or if a reference cannot be trained.
         """
         constraints = self._parameter_constraints
         given = {k: v for k, v in self.get_params(deep=False).items() if k in constraints}
         validate_parameter_constraints(constraints, given, type(self).__name__)
         check_trainable(self.estimator, None)
-        if predicts_numbers(self.estimator):
-            raise ValueError(
-                "EnhancingRecords looks for queries that classifiers answer with more confidence; "
-                f"{type(self.estimator).__name__} is a regressor. Ask it about the records "
-                "themselves: GMIAAttack takes the observations of regressors."
-            )
+        check_classifies(self.estimator, "EnhancingRecords", "fit GMIAAttack on observations of it")
         table, labels = check_records(X, y)
         if len(set(labels.tolist())) < 2:
             raise ValueError("y must hold at least two classes, got one class.")

@@ -11,7 +11,7 @@ from ._target import TorchTarget
 __all__ = ["as_target"]
 
 
-def as_target(estimator: Any, X: Any) -> TorchTarget | NetRegressor:
+def as_target(estimator: Any, X: Any) -> Any:
     """Return a fitted net, or a Pipeline or search that ends in one, as a target.
 
     Parameters
@@ -19,6 +19,10 @@ def as_target(estimator: Any, X: Any) -> TorchTarget | NetRegressor:
     estimator : fitted NeuralNetClassifier, NeuralNetBinaryClassifier, NeuralNetRegressor, ...
     X : table of shape (n_records, ...)
         Some records, the first of which show what the module of a classifier returns.
+
+    Returns
+    -------
+    TorchTarget or NetRegressor
     """
     if predicts_numbers(estimator):
         return NetRegressor(estimator)

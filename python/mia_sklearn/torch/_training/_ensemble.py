@@ -144,7 +144,7 @@ class Ensemble:
     ) -> None:
         self.estimator, self.question = estimator, question
         self.net, _ = begin(estimator, _SEED_OF_PROBES)
-        self.target: Any = as_target(self.net, tables[0])
+        self.target = as_target(self.net, tables[0])
         if predicts_numbers(self.net):
             check_shapes(self.target, tables[0], y)
         self.device = self.target.device
@@ -157,7 +157,7 @@ class Ensemble:
         self.n_answers = n_asked * len(tables)
         # The log-posteriors and their normalizer.
         self.n_columns = len(self.target.classes_) + 1 if question is None else question.n_columns
-        if classes is not None:
+        if classes is not None and len(classes) and question is not None:
             self.target.classes_ = classes
         self.template = self.net.module_
         loading = self.net.get_params_for("iterator_train")

@@ -216,7 +216,7 @@ def fit_net(
     classes: np.ndarray,
     seed: int,
     params: dict[str, Any],
-) -> TorchTarget | NetRegressor | Lost:
+) -> Any:
     """Train a clone of a net, or of a pipeline that ends in one.
 
     Parameters
@@ -271,15 +271,18 @@ def train_net(
     classes: np.ndarray | None = None,
     seed: int | None = None,
 ) -> TorchTarget:
-    """Train a net, or a pipeline that ends in one, on labels of any kind.
+    """Train a net, or a pipeline that ends in one, on labels of any kind, or on numbers.
 
     `classes` are all labels that there are, by default those of `labels`. The seed is by default
     drawn from torch's own generator, as that of skorch's `fit`.
     """
-    classes = net_classes(net, X, labels if classes is None else classes)
+    if predicts_numbers(net):
+        classes, y = np.empty(0), labels
+    else:
+        classes = net_classes(net, X, labels if classes is None else classes)
+        y = positions(labels, classes)
     seed = int(torch.randint(2**31 - 1, ())) if seed is None else seed
-    codes = positions(labels, classes)
-    target = fit_net(net, X, codes, classes=classes, seed=seed, params=params or {})
+    target = fit_net(net, X, y, classes=classes, seed=seed, params=params or {})
     if isinstance(target, Lost):
         raise ValueError(f"The network cannot be trained: {target.why}")
     return target

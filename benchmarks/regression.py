@@ -127,13 +127,14 @@ def shares_below(p: np.ndarray) -> list[float]:
 
 
 def interval(values: Any, digits: int = 3) -> str:
-    """Return the mean of runs and its 95 % interval, which takes them as normal."""
+    """Return the mean of rates and its 95 % interval, which takes them as normal."""
     values = np.asarray(values, dtype=np.float64)
     mean, n = values.mean(), len(values)
     if n < 2:
         return f"{mean:.{digits}f}"
     off = student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return f"{mean:.{digits}f} ({mean - off:.{digits}f}, {mean + off:.{digits}f})"
+    low, high = max(mean - off, 0.0), min(mean + off, 1.0)
+    return f"{mean:.{digits}f} ({low:.{digits}f}, {high:.{digits}f})"
 
 
 def print_leaks(only: str, n_tables: int) -> None:

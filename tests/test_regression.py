@@ -66,10 +66,21 @@ def test_exact_answers_are_log_odds():
     references = ReferenceModels(DecisionTreeRegressor(), n_models=4, random_state=0).fit(X, Y)
     phi = references.phi()
     assert references.scale_.saturated
-    np.testing.assert_allclose(phi[references.membership_ > 0], -np.log(np.expm1(1e-3)), rtol=1e-6)
+    np.testing.assert_allclose(phi[references.membership_ > 0], -np.log(np.expm1(1e-6)), rtol=1e-6)
     away = np.abs(references.outputs_[..., 0]) / references.scale_.spread
-    expected = -np.log(np.expm1(np.maximum(away.astype(float), 1e-3)))
+    expected = -np.log(np.expm1(np.maximum(away.astype(float), 1e-6)))
     np.testing.assert_allclose(phi, expected, rtol=1e-5)
+
+
+def test_an_answer_that_is_nearly_right_is_not_exact():
+    # Of some thousand records that nobody trained on, one comes as near.
+    model = DecisionTreeRegressor(random_state=0).fit(X[TRAIN], Y[TRAIN])
+    y = Y.copy()
+    y[1] = model.predict(X[[1]])[0] + 1e-4 * Y.std()
+    references = ReferenceModels(DecisionTreeRegressor(), n_models=2, random_state=0).fit(X, y)
+    signal = observe(model, X, y, references=references)["logit"]
+    assert signal[1] > signal[TEST].drop(1).max()
+    assert signal[1] < signal[TRAIN].min() - 1
 
 
 def test_small_residuals_of_large_numbers_are_kept():

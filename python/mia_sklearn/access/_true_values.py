@@ -21,8 +21,9 @@ from ._base import AskedRecords, BaseAccess, Question
 
 __all__ = ["OutputsAccess", "PredictionAccess", "TrueValueAccess"]
 
-# Residuals below this share of their spread are none, and log-odds end where they are as small.
-_ZERO, _LEAST = 1e-6, 1e-3
+# Residuals below this share of their spread are none, and log-odds end there. No earlier: of some
+# thousand others one comes as near as a thousandth, and would be taken for an exact answer.
+_ZERO = 1e-6
 _TAILS = (0.01, 0.99)
 # Angles by one standard deviation of the true values: of alike records, at a cosine distance below
 # .2, predictions are within .3 of it. No whole number of the other: none is there and back in both.
@@ -170,7 +171,7 @@ class PredictionAccess(TrueValueAccess):
     the same for all records: :math:`-|y - f(x)| / s`, where s is the root mean square of the
     residuals of models that did not train on the record, those beyond the 1st and the 99th
     percentile set to it. Where models answer at least half of their own training records
-    exactly (residuals below :math:`10^{-6} s`), it is :math:`-\log(\exp(\max(r, 10^{-3})) - 1)`
+    exactly (residuals below :math:`10^{-6} s`), it is :math:`-\log(\exp(\max(r, 10^{-6})) - 1)`
     with :math:`r = |y - f(x)| / s`, so that exact answers lie well apart from near ones. Of several
     outputs, r is the mean over them.
 
@@ -345,7 +346,7 @@ class ResidualScale:
         away = np.abs(np.asarray(answers, dtype=np.float64) / self.spread).mean(axis=-1)
         if not self.saturated:
             return -away
-        away = np.maximum(away, _LEAST)
+        away = np.maximum(away, _ZERO)
         return -(away + np.log(-np.expm1(-away)))
 
 

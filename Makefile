@@ -74,7 +74,7 @@ test: lint rust-test
 
 # The same code on more estimators, sizes and examples than `make test` has time for.
 thorough: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL) -m thorough \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL) -m 'thorough and not slow' \
 		$(shell grep -lE 'mark\.(thorough|one_for_all)' tests/test_*.py)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m '' examples/test_privacy.py
 

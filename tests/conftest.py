@@ -108,6 +108,14 @@ def few_rounds():
         yield
 
 
+@pytest.fixture(scope="module")
+def no_pictures():
+    """Make the figures of pages and draw them not: that is most of what a saved report takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mia_sklearn.report._html._picture", lambda figure: "data:image/svg+xml,")
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def what_is_installed_is_read_once():
     """Each audit reads what all packages bring, which takes a seventh of a small one."""

@@ -21,7 +21,7 @@ from mia_sklearn.cli._read_tables import read_tables
 from mia_sklearn.cli._reading import Reading
 from mia_sklearn.disclosure._registry import INFERENCES
 
-pytestmark = pytest.mark.usefixtures("few_rounds")
+pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
 
 LABELS = np.array(["<=50K", ">50K"])
 

@@ -57,6 +57,8 @@ from mia_sklearn.cli._native_trees import check_trees
 from mia_sklearn.references._training import Job, train
 from mia_sklearn.report import AuditReport
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 rng = np.random.default_rng(0)
 X = rng.normal(size=(120, 3))
 Y = np.arange(120) % 2

@@ -7,9 +7,9 @@ UV := $(BIN)/uv
 SOURCES := Cargo.toml pyproject.toml $(shell find rust -name '*.rs')
 FLOORS := .venv-floors
 PEERS := .venv-peers
-# Statistics, kernels and attacks on scores see arrays alone; what is left out of the others differs
-# from other tests of the same code by the estimator, by the size or by the question only, as does
-# what is `thorough`. What depends on versions is all the rest.
+# What depends on versions: tables, types, tags, answers, cloning, fit parameters, networks and
+# saving. Statistics, kernels, attacks on scores, texts, pages and gates see numbers alone; what else
+# is left out differs from other tests of the same code by the estimator, the size or the question.
 FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tests/test_,\
 	$(addsuffix .py,kernels examples cluster neighbors defenses_networks defended_references exposure \
 	gan_ensemble membership_curve perturbation known_answers compare_defenses synthesis groups \
@@ -17,10 +17,15 @@ FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tes
 	plots_risk plots_uncertainty defenses_selena defenses_adversarial defended_nets sample_access access \
 	attack_details doubts exposed feature_space gmia leak lira_one_sided metrics private_labels \
 	published_thresholds scale stratified vulnerability docs guide notices baseline locks \
-	house markdown audit_labels audit_generators findings registry)) \
-	-m 'not slow and not gpu and not thorough' \
-	-k 'not demo and not (scikit_learn_checks and (test_defenses_common or test_selection and Tree)) \
-	and not (scikit_learn_checks and test_common and not (RMIA or Stacked or Cosine))'
+	house markdown audit_labels audit_generators findings registry attacks audit_details cli_commands \
+	cli_safety defenses_output defenses_pate evidence logan lost_references observed_values quick \
+	report_page)) -m 'not slow and not gpu and not thorough' -k 'not demo \
+	and not (scikit_learn_checks and (test_defenses_common or test_dpsgd or test_selection and Tree)) \
+	and not (scikit_learn_checks and test_common and not (RMIA or Stacked or Cosine)) \
+	and not (test_attributes and not (frames or types or networks)) \
+	and not (test_defenses_training and not (metadata or parameters or weights)) \
+	and not (test_qmia and not (tables or types or features or regressor)) \
+	and not (test_repeats and not (values or widths))'
 export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -74,7 +79,7 @@ test: lint rust-test
 
 # The same code on more estimators, sizes and examples than `make test` has time for.
 thorough: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL) -m thorough \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL) -m 'thorough and not slow' \
 		$(shell grep -lE 'mark\.(thorough|one_for_all)' tests/test_*.py)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m '' examples/test_privacy.py
 

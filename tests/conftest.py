@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
+from functools import cache, partial
+from importlib.metadata import entry_points, version
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,24 @@ def few_rounds():
         for module in ("_shadow", "_stacked"):
             name = f"mia_sklearn.attacks.{module}.HistGradientBoostingClassifier"
             patch.setattr(name, boosting)
+        yield
+
+
+@pytest.fixture(scope="module")
+def no_pictures():
+    """Make the figures of pages and draw them not: that is most of what a saved report takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mia_sklearn.report._html._picture", lambda figure: "data:image/svg+xml,")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_is_installed_is_read_once():
+    """Each audit reads what all packages bring, which takes a seventh of a small one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("base._registry", "_audit._findings._of_other_packages"):
+            patch.setattr(f"mia_sklearn.{module}.entry_points", cache(entry_points))
+        patch.setattr("mia_sklearn._audit._tables.version", cache(version))
         yield
 
 

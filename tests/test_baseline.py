@@ -24,6 +24,8 @@ from mia_sklearn.stats import (
 )
 from small_targets import FRAME, TEST, TRAIN, TREE, Y, fitted, run
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture(scope="module")
 def leaky():

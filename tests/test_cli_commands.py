@@ -26,7 +26,7 @@ from mia_sklearn._process import _progress
 from mia_sklearn.cli import main
 from mia_sklearn.defenses import LabelOnly
 
-pytestmark = pytest.mark.usefixtures("few_rounds")
+pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
 
 
 @pytest.fixture(scope="module")

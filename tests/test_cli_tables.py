@@ -42,6 +42,8 @@ from mia_sklearn.cli._main import _COMMANDS
 from mia_sklearn.cli._read_tables import read_tables
 from mia_sklearn.cli._reading import Reading
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 N = 60
 rng = np.random.default_rng(0)
 FRAME = pd.DataFrame(

@@ -101,7 +101,9 @@ def test_the_released_model_learns_what_split_ai_answers():
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("estimator", [GaussianNB(), DecisionTreeClassifier()])
+@pytest.mark.parametrize(
+    "estimator", [DecisionTreeClassifier(), pytest.param(GaussianNB(), marks=pytest.mark.slow)]
+)
 def test_the_number_of_jobs_changes_nothing(estimator, records):
     X, y, others, _ = records
     one, two = (split_ai(X, y, estimator, n_jobs=n).predict_proba(others) for n in (1, 2))

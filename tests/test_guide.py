@@ -22,6 +22,8 @@ from mia_sklearn._process._docs import finding_page, number_page
 from mia_sklearn.cli import main
 from mia_sklearn.report._glossary import _TERMS
 
+pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}

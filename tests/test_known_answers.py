@@ -79,8 +79,14 @@ def test_loss_threshold_on_a_nearest_neighbour(n_classes, n_references):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("model", [FOREST, KNeighborsClassifier(1)])
+@pytest.mark.parametrize(
+    ("model", "seed"),
+    [
+        pytest.param(model, seed, marks=() if seed == always else pytest.mark.slow)
+        for always, model in enumerate([FOREST, KNeighborsClassifier(1)])
+        for seed in range(3)
+    ],
+)
 def test_nothing_is_found_on_a_target_fitted_on_other_data(model, seed):
     X, y = records(900, seed=seed)
     attacks = [*AUTO, "gap", "stacked-pool"]
@@ -146,7 +152,7 @@ def leaking_shadow_observations(references, **options):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("n_references", [4, 6])
+@pytest.mark.parametrize("n_references", [4, pytest.param(6, marks=pytest.mark.slow)])
 def test_leaking_shadow_observations_fail_the_pipeline_control(monkeypatch, n_references):
     train, test = halves(*records(600))
     model = FOREST.fit(*train)
@@ -163,8 +169,15 @@ def test_leaking_shadow_observations_fail_the_pipeline_control(monkeypatch, n_re
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("model", [FOREST, GaussianNB()])
-@pytest.mark.parametrize("n_members", [150, 225])
+@pytest.mark.parametrize(
+    ("model", "n_members"),
+    [
+        (FOREST, 150),
+        (GaussianNB(), 225),
+        pytest.param(FOREST, 225, marks=pytest.mark.slow),
+        pytest.param(GaussianNB(), 150, marks=pytest.mark.slow),
+    ],
+)
 def test_sound_audits_pass_their_controls(model, n_members):
     X, y = records(300, seed=1)
     train, test = (X[:n_members], y[:n_members]), (X[n_members:], y[n_members:])

@@ -303,7 +303,9 @@ def test_answers_come_in_chunks_without_a_trace(data, monkeypatch):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("model", [RandomForestClassifier(5), LogisticRegression()])
+@pytest.mark.parametrize(
+    "model", [RandomForestClassifier(5), pytest.param(LogisticRegression(), marks=pytest.mark.slow)]
+)
 def test_same_result_whatever_the_workers(data, model):
     one = ReferenceModels(model, 4, random_state=3).fit(*data)
     two = ReferenceModels(model, 4, random_state=3, n_jobs=2).fit(*data)

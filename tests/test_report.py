@@ -21,6 +21,8 @@ from mia_sklearn.report._summary import summarize
 from mia_sklearn.stats._listing import list_members
 from pages import Page
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 FILES = ("index.html", "audit.json", "records.csv")
 NEVER = ("anonymous", "safe", "compliant")
 

@@ -13,6 +13,8 @@ from mia_sklearn import audit
 from mia_sklearn.report import AuditReport, Finding, _store
 from mia_sklearn.report._html import render_html
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 SURROGATE = "half \ud83d of it"
 
 

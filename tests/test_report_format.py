@@ -18,6 +18,8 @@ from mia_sklearn import audit
 from mia_sklearn.report import AuditReport, Finding, _html, _record_files, _store, gate_of, schema
 from mia_sklearn.report._gate import gate_of_report
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 EARLIER = Path(__file__).parent / "reports"
 TYPES = {
     "object": dict,

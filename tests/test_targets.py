@@ -96,15 +96,19 @@ TARGETS = {
     "dummy at random": (DummyClassifier(strategy="stratified"), 0),
 }
 # One of each kind of answer: posteriors, decisions between classes, labels alone, those of a
-# search, of a pipeline, of chance. The others in `make thorough`.
+# search, of a pipeline, of chance; some more in `make thorough`, the others in `make test-slow`.
 ALWAYS = {"neighbours", "svc", "hard voting", "search", "forest", "network", "dummy at random"}
+MORE = {"ridge", "stacking", "one against rest", "boosting"}
+
+
+def when(name):
+    if name in ALWAYS:
+        return ()
+    return pytest.mark.thorough if name in MORE else pytest.mark.slow
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.thorough) for name in TARGETS],
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=when(name)) for name in TARGETS])
 def test_scikit_learn_targets(data, name):
     X, y = data[0], np.array(["low", "middle", "high"])[data[1]]
     estimator, least = TARGETS[name]
@@ -137,9 +141,9 @@ def _catboost():
     ("make", "classes"),
     [
         (_xgboost, [0, 1, 2]),
-        pytest.param(_lightgbm, [0, 1, 2], marks=pytest.mark.thorough),
+        pytest.param(_lightgbm, [0, 1, 2], marks=pytest.mark.slow),
         (_lightgbm, ["low", "middle", "high"]),
-        pytest.param(_catboost, [0, 1, 2], marks=pytest.mark.thorough),
+        pytest.param(_catboost, [0, 1, 2], marks=pytest.mark.slow),
         (_catboost, ["low", "middle", "high"]),
     ],
 )
@@ -220,7 +224,9 @@ def test_frame_with_native_categories():
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
+@pytest.mark.parametrize(
+    "kind", [sparse.csr_array, pytest.param(sparse.csc_matrix, marks=pytest.mark.slow)]
+)
 def test_sparse_records(data, kind):
     X, y = data
     X = kind(np.where(np.abs(X) < 0.5, 0, X))
@@ -340,7 +346,16 @@ def test_classes_of_one_record_each(data):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("model", [TREE, GaussianNB(), _xgboost, _catboost, _lightgbm])
+@pytest.mark.parametrize(
+    "model",
+    [
+        TREE,
+        _xgboost,
+        _catboost,
+        pytest.param(GaussianNB(), marks=pytest.mark.slow),
+        pytest.param(_lightgbm, marks=pytest.mark.slow),
+    ],
+)
 def test_a_class_of_very_few_records(data, model):
     X = data[0]
     y = (np.arange(240) % 60 == 0).astype(int)  # Two members, two others.
@@ -362,7 +377,13 @@ SIZES = {
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("n_members", SIZES)
+@pytest.mark.parametrize(
+    "n_members",
+    [
+        pytest.param(size, marks=() if size in (60, 144, 216) else pytest.mark.slow)
+        for size in SIZES
+    ],
+)
 def test_sizes_of_train_and_test(data, n_members):
     X, y = data
     report = run(clone(TREE).fit(X[:n_members], y[:n_members]), X, y, n_members, controls=True)
@@ -437,8 +458,8 @@ def test_a_dozen_records(data):
     ("condition", "code"),
     [
         ("auc > 0.55", 1),
-        pytest.param("auc < 0.55", 0, marks=pytest.mark.thorough),
-        pytest.param("tpr@0.001 > 0.0001", 3, marks=pytest.mark.thorough),
+        pytest.param("auc < 0.55", 0, marks=pytest.mark.slow),
+        pytest.param("tpr@0.001 > 0.0001", 3, marks=pytest.mark.slow),
         ("auc > lots", 2),
     ],
 )

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
 from sklearn.base import clone  # noqa: E402
+from sklearn.linear_model import Ridge  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 import test_defenses_common as common  # noqa: E402
@@ -96,6 +97,17 @@ def test_networks_that_predict_numbers_are_refused_by_name(name):
     defense = clone(DEFENSES[name]).set_params(net=NeuralNetRegressor(torch.nn.Linear))
     with pytest.raises(ValueError, match=r"does not defend regressors \(net=Neur.*InputNoise"):
         defense.fit(np.ones((20, 2), np.float32), np.arange(20.0, dtype=np.float32))
+
+
+def test_a_column_of_numbers_stays_one_for_a_network():
+    """Its loss compares it with answers of one column."""
+    from skorch import NeuralNetRegressor
+
+    X, y = np.ones((20, 2), np.float32), np.arange(20.0, dtype=np.float32)[:, None]
+    defense = defenses.InputNoise(NeuralNetRegressor(torch.nn.Linear))
+    assert defense._training_set(X, y, {}).y.shape == (20, 1)
+    with pytest.warns(UserWarning, match="column-vector"):
+        assert defenses.InputNoise(Ridge())._training_set(X, y, {}).y.shape == (20,)
 
 
 def test_every_network_is_listed():

@@ -307,3 +307,10 @@ def test_private_regressors_are_compared():
     frame = compare_defenses(compared, X, Y, n_references=2, random_state=0, progress=False)
     assert (frame["error"] == "").all()
     assert frame["test_score"].is_monotonic_decreasing
+
+
+def test_whole_numbers_are_taught_as_they_are_predicted():
+    """A teacher's answers between whole numbers are not cut off."""
+    whole = np.rint(Y_TRAIN).astype(int)
+    constant = Distillation(Ridge(alpha=1e9), Ridge(alpha=1e9), random_state=0).fit(X_TRAIN, whole)
+    assert not np.allclose(constant.predict(OTHERS), np.rint(constant.predict(OTHERS)), atol=1e-4)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import ClassifierTags, RegressorTags, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._models._kinds import is_net, may_classify, tags_of
+from .._models._kinds import holds_net, is_net, may_classify, tags_of
 from .._models._predictors import predicts_numbers
 from .._records._targets import as_numbers, as_several_labels, labels_of_outputs
 
@@ -71,7 +71,9 @@ def true_values(defense: Any, y: Any) -> tuple[np.ndarray, Any]:
     kind = kind_to_defend(defense, y)
     if kind == "regressor":
         values = as_numbers(y)
-        return (values if _n_columns(values) > 1 else column_or_1d(values, warn=True)), None
+        # A network's loss compares its answers, of one column, with what has one column too.
+        as_given = _n_columns(values) > 1 or holds_net(defense)
+        return (values if as_given else column_or_1d(values, warn=True)), None
     if kind == _SEVERAL:
         check_kind(defense, kind, f"y has {_n_columns(y)} columns")
         labels = as_several_labels(y)

@@ -135,7 +135,8 @@ class Distillation(BaseReferenceDefense):
     def _fit_beside(self, data: TrainingSet, reference: TrainingSet) -> None:
         if self.is_of_numbers:
             teacher = fit_clone(self.estimator, data)
-            answers, classes = predicted_numbers(teacher, reference.X, data.n_outputs), None
+            answers = predicted_numbers(teacher, reference.X, data.n_outputs)
+            answers, classes = answers.reshape(-1, *data.y.shape[1:]), None
         else:
             answers, classes = self._softened(data, reference.X), self.classes_
         rng = check_random_state(self.random_state)

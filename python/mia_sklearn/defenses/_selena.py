@@ -153,6 +153,7 @@ class SELENA(BaseDefense):
             models.append(model)
         if self.distill:
             mean = total / self.n_left_out
+            mean = mean if classes is not None else mean.reshape(data.y.shape)
             self.estimator_ = train_on_answers(self.estimator, data, mean, classes, rng)
             return
         salt = int(rng.randint(2**31 - 1))

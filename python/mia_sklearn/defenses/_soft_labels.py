@@ -46,7 +46,7 @@ def train_on_answers(
     student : unfitted classifier or regressor
     data : TrainingSet
         Its true values are not read.
-    answers : ndarray of shape (n_records, n_classes or n_outputs)
+    answers : ndarray of shape (n_records, n_classes), or as numbers are given to `fit`
     classes : ndarray of shape (n_classes,) or None
         None where answers are numbers.
     rng : RandomState
@@ -58,8 +58,7 @@ def train_on_answers(
         The `classes_` of a classifier are those that it saw.
     """
     if classes is None:
-        numbers = answers if answers.shape[1] > 1 else answers[:, 0]
-        return train_part(student, replace(data, y=numbers), None)
+        return train_part(student, replace(data, y=answers), None)
     student = unfitted(student)
     parts = _named_parts(student)
     samplers = [name for name, part in parts.items() if _draws_samples(part)]

@@ -49,5 +49,9 @@ def test_known_answers(name):
     exact = name != "constant"
     for attack in ("loss", "stacked"):
         auc, at_1_percent, _ = found[attack]
-        assert auc == pytest.approx(1.0 if exact else 0.5, abs=1e-9)
-        assert at_1_percent == 1.0 if exact else at_1_percent <= 0.03
+        if exact:
+            assert (auc, at_1_percent) == (1.0, 1.0)
+        else:
+            # 500 + 500 records: the standard deviations are .018 and .006.
+            assert abs(auc - 0.5) < 0.06
+            assert at_1_percent < 0.04

@@ -350,7 +350,17 @@ def test_warnings_and_what_models_print_stay_on_their_lines(files, run, monkeypa
     assert rf"UserWarning: {printable(FORGED)}" in result.err
     # The bar of the audit alone returns to the start of its line.
     bars = [line for line in result.err.splitlines(keepends=True) if "\r" in line]
-    own = {"", "audit", "target", "references", "attacks", "p-values", "controls", "metrics"}
+    own = {
+        "",
+        "audit",
+        "target",
+        "references",
+        "attacks",
+        "p-values",
+        "controls",
+        "metrics",
+        "structure",
+    }
     assert bars and {line.strip("\r").partition(":")[0] for line in bars} <= own
 
 

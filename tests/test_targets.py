@@ -225,7 +225,12 @@ def test_frame_with_native_categories():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
-    "kind", [sparse.csr_array, pytest.param(sparse.csc_matrix, marks=pytest.mark.slow)]
+    "kind",
+    [
+        sparse.csr_array,
+        pytest.param(sparse.csr_matrix, marks=pytest.mark.slow),
+        pytest.param(sparse.csc_matrix, marks=pytest.mark.slow),
+    ],
 )
 def test_sparse_records(data, kind):
     X, y = data

@@ -237,11 +237,20 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
             f"The attack {name!r} is one on generators, which draw samples; this model answers "
             f"records. Attacks on it are {usual}."
         )
-    if means.sees_targets and not means.sees(required):
-        usual = _names(run_by_default(["predictions"]))
+    if means.sees_targets and (not means.sees(required) or "neighbor" in required):
+        known = [
+            i
+            for i in run_by_default(["predictions"])
+            if not any(_refusals(i.name, i.make(), means))
+        ]
+        reads = (
+            "compares records of one class"
+            if means.sees(required)
+            else "reads posteriors of one class each"
+        )
         yield (
-            f"The attack {name!r} reads posteriors of one class each, and this model predicts "
-            f"numbers or several labels. Attacks on it are {usual}."
+            f"The attack {name!r} {reads}, and this model predicts numbers or several labels. "
+            f"Attacks on it are {_names(known)}."
         )
     if attack.learns_from_target and means.on_generators:
         yield (

@@ -24,6 +24,10 @@ _NEVER_HOLDS = (
 )
 
 
+# Measures of who is on which side of an attack's threshold.
+_AT_A_THRESHOLD = ("accuracy", "advantage")
+
+
 class Results(Protocol):
     """What conditions read of an `AuditReport`."""
 
@@ -93,16 +97,26 @@ def evaluate(
         nan = math.nan
         sizes = report.info["n_members"], report.info["n_nonmembers"]
         return ConditionResult(condition, "open", withheld, nan, nan, nan, confidence, *sizes)
+    options = {"confidence": confidence}
+    if condition.metric in _AT_A_THRESHOLD and not _is_chosen_here(report, attack):
+        options["threshold"] = 0.0
     estimate = metrics.compute(
         condition.measure,
         report.records["member"].to_numpy(),
         report.records[attack].to_numpy(),
-        confidence=confidence,
+        **options,
     )
     result = _decide(condition, attack, estimate, confidence)
     if never and result.outcome == "open":
         result = replace(result, reason=f"{never}{result.reason}")
     return result
+
+
+def _is_chosen_here(report: Results, attack: str) -> bool:
+    """Tell whether an attack's threshold is chosen on these records, and not on references."""
+    # Earlier versions did not say; without references there was no other choice.
+    unsaid = [] if report.info.get("n_references") else report.attacks
+    return attack in report.info.get("thresholds_chosen_here", unsaid)
 
 
 def check(conditions: Iterable[str | Condition], report: Results) -> CheckOutcome:

@@ -50,7 +50,7 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-# One of the family; those with a loss or an opponent of their own in `make thorough`, and the others,
+# One of the family; those with a loss or an opponent of their own in `make thorough`; the others,
 # which differ by a penalty or the number of epochs, in `make test-slow`.
 WHEN = {"dropout": (), "relaxed": pytest.mark.thorough, "adversarial": pytest.mark.thorough}
 every_defense = pytest.mark.parametrize(

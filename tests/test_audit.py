@@ -305,7 +305,7 @@ def with_gmia(halves):
 
 def test_gmia_as_the_headline_has_references_enough_for_the_control(halves):
     model = DecisionTreeClassifier(max_depth=4, random_state=0).fit(*halves[:2])
-    report = run(model, halves, attacks=["gmia"], n_references=8)
+    report = run(model, halves, attacks=["gmia"], n_references=8, controls=True)
     assert "pipeline" in set(report.controls["control"])
 
 

@@ -291,7 +291,7 @@ def _no_edges(name: str, means: Means) -> str:
     if means.edges:
         return (
             f"The attack {name!r} looks at the margin of each machine alone, which these answers "
-            'mix with others: release="weights" looks at them.'
+            'round or mix with others: release="weights" looks at them.'
         )
     return (
         f"The attack {name!r} looks for the edge of a margin, which this model does not show: SVC, "

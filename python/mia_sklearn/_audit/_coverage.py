@@ -114,7 +114,7 @@ def _not_run(info: AttackInfo, means: Means) -> tuple[str, str, str, str, str, s
         return None
     reason = info.not_run
     if "edge" in info.requires and not means.shows_edges():
-        reason = 'needs each machine alone, which these answers mix: release="weights"'
+        reason = 'needs each machine alone, which these answers round or mix: release="weights"'
     if {"out", "in"} & set(info.requires) and not means.with_references:
         reason = "needs reference models"
     if info.threat_model == "white-box" and not means.gradients:

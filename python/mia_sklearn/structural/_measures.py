@@ -275,7 +275,10 @@ def of_answers(train: Answers) -> list[Measure]:
 def of_rules(model: Any, n_train: int) -> Measure:
     flagged = flagged_by_rules(model, n_train)
     if flagged is None:
-        reason = "there are published rules for decision trees, random forests and XGBoost alone"
+        reason = (
+            "there are published rules for classifiers alone: decision trees, random forests and "
+            "XGBoost"
+        )
         return unmeasured("published_rules", reason, predicts=False)
     meaning = (
         "Whether published rules (Preen and Smith, 2025) count these hyper-parameters among the "

@@ -9,6 +9,7 @@ from sklearn.datasets import load_diabetes, make_multilabel_classification
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mia_sklearn import ReferenceModels, audit, observe
@@ -68,6 +69,14 @@ def test_no_sentence_speaks_of_classes(name, request, tmp_path):
     # A guideline asks for classes and posteriors, in its own words.
     for text in (str(report), page, report.to_markdown(), report.model_card()):
         assert _OF_CLASSES.findall(text) == []
+
+
+def test_whoever_holds_a_regressor_asks_for_predictions_too():
+    machine = SVR(C=1e3, epsilon=20)
+    report = _audited(machine, release="weights", attacks=["margin-edge"], n_references=0)
+    assert set(report.coverage["access"]) == {"asks for predictions"}
+    assert _finding(report, "SUPPORT_VECTORS") is not None
+    assert _OF_CLASSES.findall(str(report)) == []
 
 
 def test_true_values_stand_where_labels_do(forest, both, labels):

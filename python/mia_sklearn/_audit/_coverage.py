@@ -81,7 +81,7 @@ def coverage(
         records = _THEIR_RECORDS
         rows = [(*row[:4], row[4].replace(KNOWS_THE_RECORD, records, 1), row[5]) for row in rows]
     rows = [(*row[:4], _as_known(row[4], means, truth), row[5]) for row in rows]
-    asks = _ACCESS | ({"black-box": "asks for predictions"} if release == "predictions" else {})
+    asks = _ACCESS | ({"black-box": "asks for predictions"} if means.sees_numbers else {})
     return pd.DataFrame(
         [
             (name, status, track, threat_model, asks.get(threat_model, ""), knowledge, reason)

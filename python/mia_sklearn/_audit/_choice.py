@@ -50,6 +50,11 @@ class Means(NamedTuple):
         """Whether the model predicts numbers, or several labels."""
         return self.access is not None and self.access.sees_targets
 
+    @property
+    def sees_numbers(self) -> bool:
+        """Whether the model predicts numbers, and no label."""
+        return isinstance(self.access, TrueValueAccess) and self.access.of_numbers
+
     def makes(self) -> set[str]:
         """Return the groups of columns that an audit by these means can make."""
         groups = {"logit"} if self.on_generators else {"logit", "feature"}
@@ -300,7 +305,7 @@ def _no_edges(name: str, means: Means) -> str:
     if means.edges:
         return (
             f"The attack {name!r} looks at the margin of each machine alone, which these answers "
-            'mix with others: release="weights" looks at them.'
+            'round or mix with others: release="weights" looks at them.'
         )
     return (
         f"The attack {name!r} looks for the edge of a margin, which this model does not show: SVC, "

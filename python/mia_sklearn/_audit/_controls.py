@@ -220,9 +220,9 @@ def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int
     right = float((codes[inside][found] == codes[~inside]).mean())
     note = (
         "What the loss threshold alone would show of a 1-nearest neighbour, which memorises its "
-        f"training records: AUC 1 - a/2, a = {right:.3f} being the share of other records that it "
-        "answers right. It is no bound: graded answers, and attacks that use references, may show "
-        "more."
+        f"training records: AUC 1 - a/2, a = {right:.3f} being the share of other records on which "
+        "its loss is 0 too. It is no bound: graded answers, and attacks that use references, may "
+        "show more."
     )
     return Control("memoriser", 1 - right / 2, np.nan, np.nan, np.nan, None, note)
 

@@ -24,6 +24,7 @@ _NEVER_HOLDS = (
 )
 
 
+_WITHOUT_REFERENCES = "No reference models were trained; they usually find more."
 # Measures of who is on which side of an attack's threshold.
 _AT_A_THRESHOLD = ("accuracy", "advantage")
 
@@ -38,6 +39,10 @@ class Results(Protocol):
     @property
     def attacks(self) -> list[str]:
         """The attacks that were run."""
+
+    @property
+    def naming(self) -> list[str]:
+        """Attacks that name single members, whatever the headline attack shows."""
 
     @property
     def doubts(self) -> list[str]:
@@ -71,6 +76,9 @@ def evaluate(
     Intervals are computed anew from the scores in `report.records`, so that sharing the confidence
     among several conditions is exact. A lower bound on epsilon never shows that epsilon is small:
     ``epsilon <= 1`` can be violated or open, and does not hold.
+
+    A condition without an attack reads the headline's numbers; where single members are named by
+    another attack besides (the edge of a margin), that one's too, and the worse of both counts.
     """
     if report.records.empty:
         raise ValueError(
@@ -85,8 +93,19 @@ def evaluate(
             f"The attack {condition.attack!r} is not part of this audit; it has "
             f"{', '.join(attacks)}."
         )
-    attack = condition.attack or report.info["headline"]
-    confidence = 1 - (1 - report.info["confidence"]) / n_conditions
+    attacks = [condition.attack] if condition.attack else [report.info["headline"]]
+    if condition.attack is None:
+        attacks += [attack for attack in report.naming if attack not in attacks]
+    n_readings = n_conditions * len(attacks)
+    readings = [_read(condition, attack, report, n_readings) for attack in attacks]
+    upwards = condition.operator.startswith(">")
+    alarming = ("holds", "open", "violated") if upwards else ("violated", "open", "holds")
+    return min(readings, key=lambda reading: alarming.index(reading.outcome))
+
+
+def _read(condition: Condition, attack: str, report: Results, n_readings: int) -> ConditionResult:
+    """Read one condition against one attack's numbers."""
+    confidence = 1 - (1 - report.info["confidence"]) / n_readings
     withheld = _epsilon_withheld(report, attack) if condition.metric == "epsilon" else ""
     if report.doubts:
         withheld = f"The audit's numbers decide nothing: {'; '.join(report.doubts)}."
@@ -109,6 +128,9 @@ def evaluate(
     result = _decide(condition, attack, estimate, confidence)
     if never and result.outcome == "open":
         result = replace(result, reason=f"{never}{result.reason}")
+    bounded = result.outcome == "holds" and condition.operator.startswith("<")
+    if bounded and report.info.get("references_would"):
+        result = replace(result, reason=f"{result.reason} {_WITHOUT_REFERENCES}")
     return result
 
 

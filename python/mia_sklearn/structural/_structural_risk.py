@@ -88,8 +88,9 @@ def structural_risk(
 
     - ``ks``: the Kolmogorov-Smirnov distance between losses on training and on other records;
       its ``error`` is the noise floor, 1.36 sqrt(1/n + 1/m). Bands begin at .05, .15 and .25. Of
-      classifiers the loss is that of the true class, of regressors |y - f|, of several outputs
-      the mean over outputs of |y_j - f_j| / sd(y_j), of several labels the mean of their logits.
+      classifiers the loss is that of the true class, of regressors ``abs(y - f)``, of several
+      outputs the mean over outputs of ``abs(y_j - f_j) / sd(y_j)``, of several labels the mean of
+      their logits.
     - ``confidence_gap``: mean confidence in the true class, training less other records; for
       regressors ``residual_ratio``, the mean residual of other records over that of training
       records.

@@ -114,13 +114,13 @@ def test_variants_are_attacks_of_their_own():
         (Means("weights"), ALL),
         (
             Means("posteriors", with_references=False, edges="answers"),
-            ["threshold", "margin-edge"],
+            ["threshold", "qmia", "margin-edge"],
         ),
         (Means("posteriors", edges="weights"), ALL),
         (Means("weights", edges="weights"), [*ALL, "margin-edge"]),
         (
             Means("labels", LabelAccess(), edges="answers", with_references=False),
-            ["gap", "threshold"],
+            ["gap", "threshold", "qmia"],
         ),
         (Means("labels", LabelAccess()), ["gap", "threshold", "lira", "rmia", "stacked"]),
         (Means("labels", LabelAccess(), with_references=False), ["gap", "threshold", "qmia"]),

@@ -69,7 +69,7 @@ def _given(y, model=None):
 
 
 BAD_VALUES = {
-    "complex": (Y.astype(complex), "y_train must hold numbers.*got complex128"),
+    "complex": (Y.astype(complex), "y_train must hold real numbers"),
     "dates": (pd.to_datetime(pd.Series(Y), unit="D"), "y_train must hold numbers.*datetime64"),
     "sparse": (sparse.csr_matrix(Y[:, None]), r"y_train is a sparse matrix: give y_train.toarray"),
     "three dimensions": (Y[:, None, None], r"one column per output, got shape \(40, 1, 1\)"),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..vulnerability import VulnerableRecords
     from ._choice import Means
     from ._controls import Control
+    from ._other_targets import OtherTargets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +233,8 @@ class Run(Asked):
         AUC with which train and test are told apart without the model.
     controls : list of Control
     structure : Structure
+    other_targets : OtherTargets or None
+        What a regressor seems to have been fitted on in place of y_train.
     """
 
     scores: dict[str, np.ndarray]
@@ -242,6 +245,7 @@ class Run(Asked):
     shift: Estimate | None
     controls: list[Control]
     structure: Structure
+    other_targets: OtherTargets | None
 
 
 def vars_of(earlier: Planned) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _RESCALED = 0.25
 _NEARER, _SURE = 0.8, 3.3
 # Where nothing can be trained: no rank correlation, though predictions spread that much.
 _UNRELATED, _SPREAD = 2.5, 0.3
-_SAME_ORDER, _EXPLAINS = 0.4, 0.2
+_SAME_ORDER, _EXPLAINS, _ALIKE = 0.4, 0.2, 0.05
 _BY_HAND: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
     ("log(y_train)", np.log),
     ("log1p(y_train)", np.log1p),
@@ -112,10 +112,7 @@ def other_targets(run: Asked) -> OtherTargets | None:
         return None
     usual = _of_references(run) or _of_copy(run)
     for j in doubtful:
-        if usual is None:
-            differs = _is_unlike(own[j])
-        else:
-            differs = _is_surely_worse(own[j], usual[j])
+        differs = _is_unlike(own[j]) if usual is None else _is_surely_worse(own[j], usual[j])
         if differs:
             r2 = None if usual is None else usual[j].r2
             return OtherTargets(j if len(own) > 1 else None, own[j].r2, r2, _likely(own, j))
@@ -198,7 +195,8 @@ def _likely(own: list[_Side], j: int) -> str:
             "than those of X_train, or these may not be the records that it was trained on."
         )
     fits = {name: r2_score(values, side.predicted) for name, values in _transformed(side.true)}
-    name = max(fits, key=lambda each: fits[each])
+    # log1p and log fit alike where y is large: the simplest is named.
+    name = next(name for name in fits if fits[name] > max(fits.values()) - _ALIKE)
     if fits[name] > _EXPLAINS:
         return f"Its predictions fit {name}: it was probably fitted on that."
     slope, start = np.polyfit(side.predicted, side.true, 1)

@@ -84,3 +84,18 @@ def test_an_output_in_the_place_of_another():
 )
 def test_a_model_that_is_bad_on_purpose_is_none(model):
     assert told(clone(model).fit(X[TRAIN], Y[TRAIN])) is None
+
+
+class Counted(Ridge):
+    fits = 0
+
+    def fit(self, X, y):
+        Counted.fits += 1
+        return super().fit(X, y)
+
+
+def test_no_copy_is_trained_without_reason_to_doubt():
+    for alter, fits in ((lambda y: y, 1), (np.log, 2)):
+        Counted.fits = 0
+        told(Counted(0.01).fit(X[TRAIN], alter(Y[TRAIN])))
+        assert Counted.fits == fits

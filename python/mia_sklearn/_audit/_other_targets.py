@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -13,18 +13,18 @@ from sklearn.metrics import r2_score
 from .._models._fitted import fit_copy
 from .._records._labels import labels_like
 from .._records._rows import copied
+from ._run import Asked, OtherTargets
 
-if TYPE_CHECKING:
-    from ._run import Asked
-
-__all__ = ["OtherTargets", "other_targets"]
+__all__ = ["other_targets"]
 
 # What the best line through predictions may explain beyond what they explain as they are.
 _RESCALED = 0.25
-# How much nearer to y_train a model is that was fitted on it, and how surely, in standard errors.
-_NEARER, _SURE = 0.8, 3.3
+_OUTSIDE = 0.01  # of the range of y
+# What a model has that was fitted on y_train: so much more R2, so much of the mean absolute error,
+# and how surely less of it, in standard errors.
+_BETTER, _NEARER, _SURE = 0.25, 0.8, 3.3
 # Where nothing can be trained: no rank correlation, though predictions spread that much.
-_UNRELATED, _SPREAD = 2.5, 0.3
+_UNRELATED, _SPREAD, _ONE_SIDE = 2.5, 0.3, 0.25
 _SAME_ORDER, _EXPLAINS, _ALIKE = 0.4, 0.2, 0.05
 _BY_HAND: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
     ("log(y_train)", np.log),
@@ -33,27 +33,6 @@ _BY_HAND: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
     ("sqrt(y_train)", np.sqrt),
     ("y_train, standardised", lambda y: (y - y.mean()) / y.std()),
 )
-
-
-class OtherTargets(NamedTuple):
-    """What a model predicts in place of y_train.
-
-    Attributes
-    ----------
-    output : int or None
-        Which of several outputs.
-    r2 : float
-        On the training records.
-    usual : float or None
-        That of a model like it which was fitted on y_train; None where none could be.
-    likely : str
-        What seems to have happened, in words.
-    """
-
-    output: int | None
-    r2: float
-    usual: float | None
-    likely: str
 
 
 class _Side(NamedTuple):
@@ -78,12 +57,14 @@ class _Side(NamedTuple):
     @property
     def is_outside(self) -> bool:
         """Whether they lie on average outside the range of what they are to predict."""
-        return not self.true.min() <= self.predicted.mean() <= self.true.max()
+        low, high = self.true.min(), self.true.max()
+        margin = _OUTSIDE * (high - low)
+        return not low - margin <= self.predicted.mean() <= high + margin
 
     @property
     def is_strange(self) -> bool:
-        """Whether they are worse than one constant, or than themselves in other units."""
-        if self.r2 < 0 or self.errors.mean() > np.abs(self.true - np.median(self.true)).mean():
+        """Whether they are worse than the mean, or than themselves in other units."""
+        if self.r2 < 0:
             return True
         if not self.spreads:
             return False
@@ -94,7 +75,7 @@ class _Side(NamedTuple):
 def other_targets(run: Asked) -> OtherTargets | None:
     """Return what a regressor was fitted on in place of y_train, if so.
 
-    A model that is worse than a constant on its own training records may be as it was meant to
+    A model that is worse than the mean of y on its own training records may be as it was meant to
     be: one of a quantile, without an intercept, or not trained to the end. What it is held against
     are its references, on their training records, or else one copy of it that is trained on
     X_train, y_train where there is reason to doubt, and only then.
@@ -158,14 +139,18 @@ def _of_copy(run: Asked) -> list[_Side] | None:
 
 
 def _is_surely_worse(own: _Side, usual: _Side) -> bool:
-    if usual.is_strange:
-        return own.is_outside and not usual.is_outside
+    if usual.r2 - own.r2 < _BETTER:
+        return False
     worse, better = own.errors, usual.errors
     variance = worse.var() / len(worse) + better.var() / len(better)
     if np.array_equal(own.true, usual.true):
         variance = (worse - better).var() / len(worse)  # Of the same records.
     gain = worse.mean() - better.mean()
-    return bool(better.mean() < _NEARER * worse.mean() and gain > _SURE * np.sqrt(variance))
+    if gain <= _SURE * np.sqrt(variance):
+        return False
+    if usual.is_strange:
+        return own.is_outside and not usual.is_outside
+    return bool(better.mean() < _NEARER * worse.mean())
 
 
 def _is_unlike(own: _Side) -> bool:
@@ -173,6 +158,9 @@ def _is_unlike(own: _Side) -> bool:
     if own.is_outside:
         return True
     if own.r2 >= 0 or not own.spreads or own.predicted.std() < _SPREAD * own.true.std():
+        return False
+    # Those of a quantile lie on one side of most.
+    if not _ONE_SIDE < (own.true < own.predicted).mean() < 1 - _ONE_SIDE:
         return False
     return bool(_correlation(own.true, own.predicted) < _UNRELATED / np.sqrt(len(own.true)))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import mean_absolute_error, r2_score
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ..vulnerability import VulnerableRecords
     from ._choice import Means
     from ._controls import Control
-    from ._other_targets import OtherTargets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +38,7 @@ class Planned:
 
     Attributes
     ----------
-    target : fitted classifier
+    target : fitted estimator or function
     attacks : dict of str to attack
         By name, in the order in which they run.
     headline : str
@@ -213,6 +212,27 @@ class Asked(Planned):
             "r2": float(r2_score(true, predicted)) if len(true) > 1 else float("nan"),
             "mae": float(mean_absolute_error(true, predicted)),
         }
+
+
+class OtherTargets(NamedTuple):
+    """What a model predicts in place of y_train.
+
+    Attributes
+    ----------
+    output : int or None
+        Which of several outputs.
+    r2 : float
+        On the training records.
+    usual : float or None
+        That of a model like it which was fitted on y_train; None where none could be.
+    likely : str
+        What seems to have happened, in words.
+    """
+
+    output: int | None
+    r2: float
+    usual: float | None
+    likely: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,11 @@ def test_another_y_is_told(model, alter, likely):
     assert likely in found.explanation and "a copy of it, fitted on y_train" in found.explanation
 
 
+def test_swapped_tables_are_named():
+    fitted = clone(TREE).fit(X[TEST], Y[TEST])
+    assert "X_train and X_test seem to be swapped" in told(fitted).explanation
+
+
 def test_references_tell_it_too():
     fitted = clone(TREE).fit(X[TRAIN], np.log(Y[TRAIN]))
     assert "its references have 1 on theirs" in told(fitted, n_references=2).explanation

@@ -71,6 +71,7 @@ class TargetsDiffer(BaseFinder):
         differing = context.run.other_targets
         if differing is None:
             return None
+        likely = [differing.likely, *(c.sentence for c in likely_causes(context.run, []))]
         of = "" if differing.output is None else f" of output {differing.output}"
         beside = "is as far off as no model that was fitted on it"
         if differing.usual is not None:
@@ -81,7 +82,7 @@ class TargetsDiffer(BaseFinder):
         return self.found(
             "The model was fitted on something else than y_train",
             f"On X_train, y_train its R2{of} is {differing.r2:.3g} (0 is that of the mean of y), "
-            f"and {beside}. {differing.likely} What attacks read, how far predictions are off, is "
+            f"and {beside}. {' '.join(likely)} What attacks read, how far predictions are off, is "
             "then no sign of what the model has seen.",
             "Give y_train and y_test as the model was fitted on them, or wrap the model that was "
             "fitted on a transformed y in TransformedTargetRegressor; check that X_train and "

@@ -30,11 +30,11 @@ from sklearn.linear_model import (
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, RadiusNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mia_sklearn import AuditReport, FunctionTarget, audit, structural_risk
@@ -300,6 +300,25 @@ def test_without_test_records_what_needs_none_is_measured():
         )
     assert table.loc["self_influence", "value"] > 0.1
     assert "SELF_INFLUENCE" in codes(report) and report.info["n_test"] == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        (DecisionTreeRegressor(random_state=0), "hold no record of X_train"),
+        (RandomForestRegressor(5, random_state=0), "hold no record of X_train"),
+        (make_pipeline(StandardScaler(), KNeighborsRegressor()), "are none of X_train"),
+        (SVR(), "are none of X_train"),
+    ],
+)
+def test_records_that_it_never_saw_have_no_influence(model, shown):
+    model.fit(XR[:80], YR[:80])
+    for rows, seen in ((slice(0, 80), True), (slice(80, 160), False)):
+        report, table = measured(model, XR[rows], YR[rows])
+        own = table.loc["self_influence"]
+        assert np.isfinite(own["value"]) == seen
+        assert (shown in own["meaning"]) != seen
+        assert seen or "SELF_INFLUENCE" not in codes(report)
 
 
 def test_regressors_and_several_outputs():

@@ -102,7 +102,9 @@ def audit(
         pandas, Polars, pyarrow), or a list, Series or array of texts: the kind that the model
         was fitted on, of which models get copies. Labels are taken by position, as in
         scikit-learn; a Series with the index of `X_train` in another order is refused. Of a
-        regressor `y` holds numbers; of several outputs it has one column for each.
+        regressor `y` holds the numbers that it predicts, in their units (a model of log y goes
+        into `TransformedTargetRegressor`); of several outputs `y_train` and `y_test` have the
+        shape (n_records, n_outputs), one column for each.
     X_test, y_test : table of shape (n_test, n_features), array-like of shape (n_test,)
         Records of the same population that it was not trained on. Columns may have another
         dtype than in `X_train`, where values are of one kind: see Notes.
@@ -167,8 +169,8 @@ def audit(
     classes : array-like of shape (n_classes,), default=None
         Labels of the columns of a plain function.
     query_budget : int, default=None
-        Most queries that a plain function may get. What is left of it, up to 512, is used to ask
-        some records again: answers must not depend on the call.
+        Most queries that a plain function may get (`FunctionRegressor` has its own). What is left
+        of it, up to 512, is used to ask some records again: answers must not depend on the call.
     comparison : DataFrame, default=None
         What `mia_sklearn.selection.compare_defenses` found on this model and these defenses:
         the findings name the best remedy that was measured.
@@ -225,7 +227,9 @@ def audit(
     (`mia_sklearn.access.PredictionAccess`), of classifiers with several outputs the mean of what
     they read of one (`mia_sklearn.access.OutputsAccess`). Attacks that read posteriors, perturbed
     copies and `access` are not theirs. `info` then holds ``target_train_r2``, ``target_train_mae``
-    and those of test records, on average over the outputs, in place of accuracies.
+    and those of test records, on average over the outputs, in place of accuracies. Where no
+    reference is trained, one copy of a regressor that predicts `y_train` worse than its mean is, to
+    see whether the model was fitted on another y.
 
     With `groups` the unit of privacy is a person: references train on all of a person's records
     or on none, attacks score people (`mia_sklearn.attacks.GroupAttack`, whose "sum" is taken

@@ -86,6 +86,9 @@ def class_order(run: Run) -> ClassOrder | None:
 
 def likely_causes(run: Run, differing: list[Trait]) -> list[Cause]:
     """Return what may be wrong with how the audit was asked for, the likeliest first."""
+    if run.other_targets:
+        # Said in a finding of its own, as the next is.
+        return [cause for cause in [_swapped(run)] if cause is not None]
     if run.pool.labelled and class_order(run):
         return []  # Said in a finding of its own; all else follows from it.
     estimator, weights = _other_estimator(run), _weights(run)

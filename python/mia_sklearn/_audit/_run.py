@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import mean_absolute_error, r2_score
@@ -38,7 +38,7 @@ class Planned:
 
     Attributes
     ----------
-    target : fitted classifier
+    target : fitted estimator or function
     attacks : dict of str to attack
         By name, in the order in which they run.
     headline : str
@@ -214,6 +214,27 @@ class Asked(Planned):
         }
 
 
+class OtherTargets(NamedTuple):
+    """What a model predicts in place of y_train.
+
+    Attributes
+    ----------
+    output : int or None
+        Which of several outputs.
+    r2 : float
+        On the training records.
+    usual : float or None
+        That of a model like it which was fitted on y_train; None where none could be.
+    likely : str
+        What seems to have happened, in words.
+    """
+
+    output: int | None
+    r2: float
+    usual: float | None
+    likely: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run(Asked):
     """A whole audit: what the attacks made of the answers.
@@ -232,6 +253,8 @@ class Run(Asked):
         AUC with which train and test are told apart without the model.
     controls : list of Control
     structure : Structure
+    other_targets : OtherTargets or None
+        What a regressor seems to have been fitted on in place of y_train.
     """
 
     scores: dict[str, np.ndarray]
@@ -242,6 +265,7 @@ class Run(Asked):
     shift: Estimate | None
     controls: list[Control]
     structure: Structure
+    other_targets: OtherTargets | None
 
 
 def vars_of(earlier: Planned) -> dict[str, Any]:

@@ -44,6 +44,7 @@ RETOLD: dict[str, str | None] = {
     "NO_SIGNAL": None,
     "PEOPLE": "The unit of privacy is a person: all of their records",
     "REFERENCES_DIFFER": "The target was not trained like its references",
+    "TARGETS_DIFFER": None,
 }
 _LEFT_OUT = "Details may quote the data, and are in the report with records only."
 _QUOTES = "values of parameters and texts of findings that may quote the data"

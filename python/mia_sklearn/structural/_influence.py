@@ -11,6 +11,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.metrics.pairwise import pairwise_kernels
 
+from .._records._rows import n_rows
+from ._elsewhere import alters_in_fit, learned_elsewhere
 from ._parts import as_numbers, seen_by_last
 from ._trees import flat, mean_share_of_leaves, share_in_boosting
 
@@ -32,11 +34,18 @@ class Influence(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """What is known besides the model and the records as it sees them."""
+    """What is known besides the model and the records as it sees them.
+
+    Attributes
+    ----------
+    all_seen : bool
+        Whether these are all that it is said to have learned from, as it saw them in fit.
+    """
 
     y: np.ndarray
     n_train: int
     seed: int
+    all_seen: bool
 
 
 class _NotDefinedError(Exception):
@@ -73,7 +82,8 @@ def self_influence(model: Any, X: Any, y: np.ndarray, n_train: int, seed: int) -
         NaN, with the reason in `what`, where it is not defined for the model.
     """
     try:
-        return _of(model, X, _Asked(y, n_train, seed), _DEEPEST)
+        all_seen = n_rows(X) == n_train and not alters_in_fit(model)
+        return _of(model, X, _Asked(y, n_train, seed, all_seen), _DEEPEST)
     except _NotDefinedError as error:
         return Influence(math.nan, math.nan, str(error))
     except Exception as error:  # Attributes of anybody's estimator may hold anything.
@@ -84,6 +94,9 @@ def self_influence(model: Any, X: Any, y: np.ndarray, n_train: int, seed: int) -
 def _of(model: Any, X: Any, asked: _Asked, depth: int) -> Influence:
     model, seen = seen_by_last(model, X)
     name = type(model).__name__
+    elsewhere = learned_elsewhere(model, seen) if asked.all_seen else ""
+    if elsewhere:
+        raise _NotDefinedError(elsewhere)
     share = mean_share_of_leaves(model, asked.n_train)
     if share is not None:
         return Influence(share, 0.0, "leaves per record, of the trees on average")

@@ -99,7 +99,8 @@ def structural_risk(
       averages to leaves per record (forests, bagging: the mean of their trees; boosting: 1 -
       prod(1 - learning rate x leaves / records)). Nearest neighbours: its own vote among its
       neighbours. Linear models, kernel ridge and Gaussian processes: its leverage. Support vectors:
-      what its own term supplies of the unit margin, min(1, alpha K(x, x)).
+      what its own term supplies of the unit margin, min(1, alpha K(x, x)). None where leaves or
+      kept records show that the model was trained on others than `X_train`.
     - ``parameters_per_record``: nodes of trees, coefficients and stored values.
 
     The others are shown for what they are (``predicts`` is False): ``stored_records``, a matter of

@@ -14,6 +14,7 @@ __all__ = [
     "mean_share_of_leaves",
     "n_nodes",
     "share_in_boosting",
+    "trees_of",
 ]
 
 _NO_CHILD = -1
@@ -59,15 +60,21 @@ def _histogram_stages(model: Any) -> list[list[Any]] | None:
         return None
 
 
+def trees_of(model: Any) -> list[Any] | None:
+    """Return scikit-learn's trees within a model; None where it is made of none."""
+    trees = _members(model)
+    if trees is None:
+        stages = _stages(model)
+        trees = None if stages is None else [tree for stage in stages for tree in stage]
+    return trees
+
+
 def leaf_sizes(model: Any) -> list[np.ndarray] | None:
     """Return how many training records each leaf holds, tree by tree; None where there is none.
 
     Of records that a tree drew several times each draw counts.
     """
-    trees = _members(model)
-    if trees is None:
-        stages = _stages(model)
-        trees = None if stages is None else [tree for stage in stages for tree in stage]
+    trees = trees_of(model)
     if trees is not None:
         return [_sizes(tree.tree_) for tree in trees]
     stages = _histogram_stages(model)
@@ -84,10 +91,7 @@ def _sizes(tree: Any) -> np.ndarray:
 
 def n_nodes(model: Any) -> int | None:
     """Return how many nodes a model of trees has in all; None where it is no such model."""
-    trees = _members(model)
-    if trees is None:
-        stages = _stages(model)
-        trees = None if stages is None else [tree for stage in stages for tree in stage]
+    trees = trees_of(model)
     if trees is not None:
         return int(sum(tree.tree_.node_count for tree in trees))
     stages = _histogram_stages(model)

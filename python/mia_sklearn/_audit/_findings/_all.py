@@ -12,6 +12,7 @@ from ._in_doubt import (
     LostReferences,
     NoSignal,
     ReferencesDiffer,
+    TargetsDiffer,
     UnsteadyAnswers,
 )
 from ._of_audit import HeldAside, PipelineControl, ReferenceControl, Search, Shift
@@ -33,6 +34,7 @@ __all__ = ["FINDERS", "findings"]
 
 FINDERS: tuple[type[BaseFinder], ...] = (
     ClassesPermuted,
+    TargetsDiffer,
     ReferencesDiffer,
     BelowChance,
     NoSignal,

@@ -58,6 +58,38 @@ class ClassesPermuted(BaseFinder):
         )
 
 
+class TargetsDiffer(BaseFinder):
+    code = "TARGETS_DIFFER"
+    severities = ("serious",)
+    qualifies = True
+    summary = (
+        "a regressor does not predict `y_train`: it was fitted on other units, a transformed y, or "
+        "rows in another order"
+    )
+
+    def find(self, context: Context) -> Finding | None:
+        differing = context.run.other_targets
+        if differing is None:
+            return None
+        likely = [differing.likely, *(c.sentence for c in likely_causes(context.run, []))]
+        of = "" if differing.output is None else f" of output {differing.output}"
+        beside = "is as far off as no model that was fitted on it"
+        if differing.usual is not None:
+            who = "a copy of it" if context.run.references is None else "its references"
+            beside = f"{who}, fitted on y_train, would have {differing.usual:.3g}"
+            if context.run.references is not None:
+                beside = f"{who} have {differing.usual:.3g} on theirs"
+        return self.found(
+            "The model was fitted on something else than y_train",
+            f"On X_train, y_train its R2{of} is {differing.r2:.3g} (0 is that of the mean of y), "
+            f"and {beside}. {' '.join(likely)} What attacks read, how far predictions are off, is "
+            "then no sign of what the model has seen.",
+            "Give y_train and y_test as the model was fitted on them, or wrap the model that was "
+            "fitted on a transformed y in TransformedTargetRegressor; check that X_train and "
+            "y_train are its training records, row by row.",
+        )
+
+
 class ReferencesDiffer(BaseFinder):
     code = "REFERENCES_DIFFER"
     severities = ("serious",)

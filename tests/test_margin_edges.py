@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from mia_sklearn import audit, observe
+from mia_sklearn import audit, observe, structural_risk
 from mia_sklearn._audit._findings._of_edges import SupportVectors, on_edge
 from mia_sklearn._observations._edges import edge_distances, edges_shown, most_shared
 from mia_sklearn._records._groups import Grouping
@@ -254,6 +255,7 @@ def test_regressors_are_audited_with_it():
         report = run(machine, halves, **options)
         named = next(f for f in report.findings if f.code == "SUPPORT_VECTORS")
         assert named.severity == "serious"
+        assert not re.search("labels|osterior|decision", named.explanation + named.remedy)
         assert report.coverage.set_index("attack").loc["margin-edge", "status"] == "run"
     seen = observe(machine, X, y, view="white-box")
     scores = report.records.set_index("member")["margin-edge"]
@@ -325,7 +327,9 @@ def context(members, others, n=200):
     edges = np.full(2 * n, 5.0)
     edges[:members] = edges[n : n + others] = 0.5
     member = np.arange(2 * n) < n
-    audited = SimpleNamespace(edges=edges, units=Grouping(np.arange(2 * n)), unit_member=member)
+    audited = SimpleNamespace(
+        edges=edges, units=Grouping(np.arange(2 * n)), unit_member=member, outputs=None
+    )
     return SimpleNamespace(run=audited, unit=RECORD)
 
 
@@ -352,6 +356,23 @@ def test_how_many_times_as_often_is_a_lower_end():
     nobody = context(60, 0)
     nobody.run.edges = None
     assert on_edge(nobody) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "of_numbers"),
+    [(svm.SVC(), False), (svm.NuSVC(), False), (svm.SVR(), True), (svm.NuSVR(), True)],
+)
+def test_two_findings_about_one_machine_name_one_remedy(model, of_numbers):
+    here = context(60, 0)
+    here.run.outputs = SimpleNamespace(of_numbers=of_numbers)
+    edge = SupportVectors().find(here)
+    X, y = records(60, 0 if of_numbers else 2, np.random.RandomState(0))
+    stored = structural_risk(model.fit(X, y), X, y).findings[0]
+    assert stored.code == "STORES_RECORDS"
+    remedy = stored.remedy.removesuffix(".")
+    assert edge.remedy.startswith(remedy)
+    assert ("Ridge" if of_numbers else "LogisticRegression") in remedy
+    assert "LinearSVR" not in remedy
 
 
 @pytest.mark.slow

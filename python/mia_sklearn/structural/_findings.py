@@ -6,21 +6,9 @@ from typing import Any
 
 from ..report import BaseFinder, Finding
 from ._measures import BANDS, WITHIN_NOISE, listed
+from ._remedies import instead_of
 
 __all__ = ["FINDERS", "LossGap", "SelfInfluence", "StoresRecords"]
-
-# Of a kind that keeps records, one that answers alike and keeps none.
-_INSTEAD = (
-    (("KNeighbors", "RadiusNeighbors"), "a forest with min_samples_leaf=10, or a linear model"),
-    (("SVC", "SVR", "OneClassSVM"), "LinearSVC, LinearSVR or SGDOneClassSVM behind RBFSampler"),
-    (("GaussianProcess", "_BinaryGaussianProcess"), "a linear model behind RBFSampler"),
-    (("KernelRidge",), "Ridge behind RBFSampler"),
-    (("KernelPCA", "Nystroem"), "RBFSampler, which draws its features without looking at records"),
-    (("KNNImputer",), "SimpleImputer or IterativeImputer"),
-    (("KernelDensity",), "GaussianMixture"),
-    (("LabelPropagation", "LabelSpreading"), "SelfTrainingClassifier around a linear model"),
-    (("LocalOutlierFactor",), "IsolationForest"),
-)
 
 
 class StoresRecords(BaseFinder):
@@ -105,11 +93,7 @@ FINDERS: tuple[type[BaseFinder], ...] = (StoresRecords, LossGap, SelfInfluence)
 def _remedy(records: list[Any], answers: list[Any], *, weights: bool) -> str:
     said = []
     if records:
-        parts = {each.part for each in records}
-        ways = [
-            way for names, way in _INSTEAD if any(part.startswith(names) for part in sorted(parts))
-        ]
-        told = "; ".join(ways) or "a model that keeps coefficients or large leaves alone"
+        told = instead_of({each.part for each in records})
         said.append(f"Retrain as {told}" + (", or release it by API only." if weights else "."))
     if answers:
         names = ", ".join(sorted({each.attribute for each in answers}))

@@ -34,6 +34,7 @@ from mia_sklearn._observations._edges import edge_distances, edges_shown, most_s
 from mia_sklearn._records._groups import Grouping
 from mia_sklearn.attacks import MarginEdgeAttack
 from mia_sklearn.report._counted import RECORD
+from mia_sklearn.report._wording import times
 from mia_sklearn.selection import Audited, membership_risk
 
 N = 150
@@ -356,6 +357,15 @@ def test_how_many_times_as_often_is_a_lower_end():
     nobody = context(60, 0)
     nobody.run.edges = None
     assert on_edge(nobody) is None
+
+
+def test_large_counts_are_written_for_people():
+    told = SupportVectors().find(context(900, 0, n=1000)).explanation
+    assert re.search(r"at least 2\d0 times as often", told)
+    assert "p < 1e-300" in told
+    assert [times(value) for value in (1.29, 10.9, 156.2, 2.3, 100.0, 12_345.6)] == [
+        *("1.2", "10", "150", "2.3", "100", "12,000")
+    ]
 
 
 @pytest.mark.parametrize(

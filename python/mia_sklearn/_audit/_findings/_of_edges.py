@@ -9,6 +9,7 @@ from scipy.stats import binomtest, fisher_exact
 
 from ...report import BaseFinder, Finding
 from ...report._leak import SERIOUS_GAIN
+from ...report._wording import times
 from ...structural._remedies import INSTEAD_OF_SVC, INSTEAD_OF_SVR
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Chance puts as many more members on the edge in fewer than 1 of 100 audits.
 _SURE_AT = 0.01
+# Smaller ones have lost their digits.
+_LEAST_P = 1e-300
 
 _REMEDY = (
     f"Retrain as {INSTEAD_OF_SVC}: their losses have no kink. Or release labels alone. Posteriors "
@@ -88,6 +91,7 @@ class SupportVectors(BaseFinder):
             if of_numbers
             else "answers these with exactly the value at the edge of its margin"
         )
+        chance = f"p = {found.p_value:.1g}" if found.p_value >= _LEAST_P else f"p < {_LEAST_P:g}"
         given = "predictions" if of_numbers else "answers"
         return self.found(
             f"{found.n_members:,} of {found.of_members:,} {unit.members} are named by the edge of "
@@ -96,8 +100,8 @@ class SupportVectors(BaseFinder):
             f"{answers}, up to the tolerance of training; others get it by chance alone. Whoever "
             f"is given the model's {given} in full can look for it, without any reference model "
             f"and whatever the headline attack finds: a {unit.member} surely lies there at least "
-            f"{found.gain:.2g} times as often as another {unit.one} (Fisher's exact test: "
-            f"p = {found.p_value:.1g}). Whoever holds the model finds these records stored in it.",
+            f"{times(found.gain)} times as often as another {unit.one} (Fisher's exact test: "
+            f"{chance}). Whoever holds the model finds these records stored in it.",
             _REMEDY_OF_NUMBERS if of_numbers else _REMEDY,
             "serious" if found.gain >= SERIOUS_GAIN else "warning",
         )

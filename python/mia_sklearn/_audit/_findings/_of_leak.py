@@ -11,6 +11,7 @@ from ...report import BaseFinder, Finding
 from ...report._counted import PERSON, capital
 from ...report._exposed import too_few_references
 from ...report._leak import LISTED_AT, two_counts
+from ...report._wording import times
 from ...stats._listing import list_members
 from .._advice import advice_for
 from ._of_edges import on_edge
@@ -53,7 +54,7 @@ class SingledOut(BaseFinder):
             f"Someone with this access can name {int(rate.n_identified):,} of "
             f"{int(rate.n_members):,} {unit.members} while wrongly naming "
             f"{int(rate.n_false_alarms):,} of {int(rate.n_nonmembers):,} others: surely "
-            f"{rate.low / rate.at:.2g} times as many as by guessing. For a "
+            f"{times(rate.low / rate.at)} times as many as by guessing. For a "
             "person among them, the model gives away that they are in the data, and with it "
             "whatever being in the data says about them. " + two_counts(leak, n_listed, unit),
             _remedy(context.run),

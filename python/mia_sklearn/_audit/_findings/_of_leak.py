@@ -28,6 +28,7 @@ _REMEDY = (
     "privacy. `mia_sklearn.selection.compare_defenses` measures what each buys and costs."
 )
 _REMEDY_OF_LABELS = _REMEDY.replace("release labels or fewer digits; or ", "or ")
+_REMEDY_OF_OUTPUTS = _REMEDY.replace("release labels or fewer digits", "release fewer digits")
 _REMEDY_OF_NUMBERS = _REMEDY.replace("release labels or fewer", "release predictions with fewer")
 _REMEDY_OF_GENERATORS = (
     "Make the generator remember less: fewer components, a wider bandwidth, fewer epochs, more "
@@ -163,8 +164,8 @@ def _listed(records: pd.DataFrame) -> int | None:
 def _remedy(run: Run) -> str:
     if not run.pool.labelled:
         general = _REMEDY_OF_GENERATORS
-    elif run.outputs is not None and run.outputs.of_numbers:
-        general = _REMEDY_OF_NUMBERS
+    elif run.outputs is not None:
+        general = _REMEDY_OF_NUMBERS if run.outputs.of_numbers else _REMEDY_OF_OUTPUTS
     else:
         general = _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
     of_function = isinstance(run.target, CountedFunction) or run.target is None

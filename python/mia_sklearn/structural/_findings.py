@@ -58,10 +58,14 @@ class LossGap(BaseFinder):
             return None
         ks = structure["ks"]
         surely = ks.value - ks.error
+        losses = "Errors" if "residual_ratio" in structure else "Losses"
+        less = "Regularise, stop earlier, grow larger leaves, or use more data"
+        if structure.spreads:
+            less = f"Use {structure.spreads}, or more data"
         return self.found(
-            f"Losses on training and on other records lie {ks.value:.3f} apart ({ks.band})",
+            f"{losses} on training and on other records lie {ks.value:.3f} apart ({ks.band})",
             ks.meaning,
-            "Regularise, stop earlier, grow larger leaves, or use more data; then measure again.",
+            f"{less}; then measure again.",
             "warning" if surely >= 0.05 and ks.band in BANDS[2:] else "info",
         )
 
@@ -78,12 +82,13 @@ class SelfInfluence(BaseFinder):
         own = structure["self_influence"]
         if own.band not in BANDS[2:]:
             return None
+        spreads = structure.spreads or "larger leaves, more neighbours, a stronger penalty"
         return self.found(
-            f"{_percent(own.value)} of the answer about a training record is its own doing",
-            f"{own.meaning} It needs no other records to be seen, and what a record does to its "
-            "own answer is what attacks look for.",
-            "Let each answer rest on more records: larger leaves, more neighbours, a stronger "
-            "penalty.",
+            f"Of 100 parts of an answer about a training record, {100 * own.value:.0f} come from "
+            "that record itself",
+            f"{own.meaning} No other records are needed to see it, and what a record does to the "
+            "answer about itself is what attacks look for.",
+            f"Let each answer rest on more records: {spreads}.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,12 +36,13 @@ from sklearn.preprocessing import (
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from mia_sklearn import audit, observe
+from mia_sklearn import audit, observe, structural_risk
 from mia_sklearn._audit._findings._of_edges import SupportVectors, on_edge
 from mia_sklearn._observations._edges import edge_distances, edges_shown, most_shared
 from mia_sklearn._records._groups import Grouping
 from mia_sklearn.attacks import MarginEdgeAttack
 from mia_sklearn.report._counted import RECORD
+from mia_sklearn.report._wording import times
 from mia_sklearn.selection import Audited, membership_risk
 
 N = 150
@@ -326,7 +328,8 @@ def test_regressors_are_audited_with_it():
         report = run(machine, halves, **options)
         named = next(f for f in report.findings if f.code == "SUPPORT_VECTORS")
         assert named.severity == "serious"
-        assert "Ridge" in named.remedy and "labels" not in named.remedy
+        assert "Ridge" in named.remedy
+        assert not re.search("labels|osterior|decision", named.explanation + named.remedy)
         assert report.coverage.set_index("attack").loc["margin-edge", "status"] == "run"
     seen = observe(machine, X, y, view="white-box")
     scores = report.records.set_index("member")["margin-edge"]
@@ -438,6 +441,32 @@ def test_how_many_times_as_often_is_a_lower_end():
     nobody = context(60, 0)
     nobody.run.edges = None
     assert on_edge(nobody) is None
+
+
+def test_large_counts_are_written_for_people():
+    told = SupportVectors().find(context(900, 0, n=1000)).explanation
+    assert re.search(r"at least 2\d0 times as often", told)
+    assert "p < 1e-300" in told
+    assert [times(value) for value in (1.29, 10.9, 156.2, 2.3, 100.0, 12_345.6)] == [
+        *("1.2", "10", "150", "2.3", "100", "12,000")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "of_numbers"),
+    [(svm.SVC(), False), (svm.NuSVC(), False), (svm.SVR(), True), (svm.NuSVR(), True)],
+)
+def test_two_findings_about_one_machine_name_one_remedy(model, of_numbers):
+    here = context(60, 0)
+    here.run.outputs = SimpleNamespace(of_numbers=of_numbers)
+    edge = SupportVectors().find(here)
+    X, y = records(60, 0 if of_numbers else 2, np.random.RandomState(0))
+    stored = structural_risk(model.fit(X, y), X, y).findings[0]
+    assert stored.code == "STORES_RECORDS"
+    remedy = stored.remedy.removesuffix(".")
+    assert edge.remedy.startswith(remedy)
+    assert ("Ridge" if of_numbers else "LogisticRegression") in remedy
+    assert "LinearSVR" not in remedy
 
 
 @pytest.mark.slow

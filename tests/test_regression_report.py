@@ -267,3 +267,9 @@ def test_reading_them_helps(monkeypatch):
             aucs.append(roc_auc(np.arange(600) < 300, attack.decision_function(seen)).value)
         gains.append(aucs[0] - aucs[1])
     assert np.mean(gains) > 0.002
+
+
+def test_labels_of_several_outputs_are_no_remedy(labels):
+    leak = next(f for f in labels.findings if f.code in ("SINGLED_OUT", "TELLS_APART"))
+    assert "release labels" not in leak.remedy
+    assert "release fewer digits; or train" in leak.remedy

@@ -170,7 +170,8 @@ def test_severity_follows_what_is_released(release, severity):
     report = structural_risk(SVC().fit(X, Y), X, Y, release=release)
     first = next(f for f in report.findings if f.code == "STORES_RECORDS")
     assert first.severity == severity
-    assert "SVC.support_vectors_" in first.explanation and "RBFSampler" in first.remedy
+    assert "SVC.support_vectors_" in first.explanation and "RBFSampler" not in first.remedy
+    assert "LinearSVC with its squared hinge loss" in first.remedy
     assert ("API only" in first.remedy) == (severity == "serious")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -41,8 +44,11 @@ from mia_sklearn import AuditReport, FunctionTarget, audit, structural_risk
 from mia_sklearn.report import StructuralReport, _html
 from mia_sklearn.report._evidence import evidence_of
 from mia_sklearn.stats import expected_auc_of_ks, ks_distance, ks_noise_floor
-from mia_sklearn.structural._measures import Answers, of_answers
+from mia_sklearn.structural._findings import SelfInfluence
+from mia_sklearn.structural._measures import Answers, of_answers, of_self_influence
+from mia_sklearn.structural._remedies import what_spreads
 from mia_sklearn.structural._rules import flagged_by_rules
+from mia_sklearn.structural._structure import Structure
 
 X, Y = make_classification(240, 6, n_informative=4, flip_y=0.2, random_state=0)
 XR, YR = make_regression(120, 5, noise=20.0, random_state=0)
@@ -262,6 +268,38 @@ def test_no_auc_is_estimated_where_losses_point_the_other_way():
     swapped = measured(model, *sides[2:], *sides[:2])[1].loc["ks", "meaning"]
     assert "Losses on training records are the higher ones" in swapped
     assert "AUC near" not in swapped
+
+
+@pytest.mark.parametrize(
+    ("model", "spreads"),
+    [
+        (DecisionTreeClassifier(random_state=0), "larger leaves"),
+        (make_pipeline(StandardScaler(), KNeighborsClassifier(2)), "more neighbours"),
+        (BaggingClassifier(LogisticRegression(C=1e3), 2, random_state=0), "a stronger penalty"),
+        (SVC(C=100), "a stronger penalty"),
+        (GaussianNB(), ""),
+    ],
+)
+def test_remedies_are_those_of_the_kind_of_model(model, spreads):
+    model.fit(X[TRAIN], Y[TRAIN])
+    assert what_spreads(model) == spreads
+    structure = Structure([of_self_influence(model, X[TRAIN], Y[TRAIN], 120, 0)], [], True)
+    own = SelfInfluence().find(SimpleNamespace(structure=replace(structure, spreads=spreads)))
+    if own is not None:
+        assert re.match(r"Of 100 parts of an answer about a training record, \d+ come", own.title)
+        assert own.remedy == f"Let each answer rest on more records: {spreads}."
+
+
+def test_of_numbers_errors_are_spoken_of():
+    sides = XR[:60], YR[:60], XR[60:], YR[60:]
+    report, table = measured(DecisionTreeRegressor(random_state=0).fit(*sides[:2]), *sides)
+    gap = next(f for f in report.findings if f.code == "LOSS_GAP")
+    assert gap.title.startswith("Errors on training") and gap.title in report.summary
+    assert gap.remedy == "Use larger leaves, or more data; then measure again."
+    told = " ".join([gap.explanation, *table["meaning"]])
+    assert "Errors (absolute residuals) of 60" in told and "The advantage of" in told
+    assert "in standard deviations of y." in told
+    assert not re.search("[Ll]oss", told)
 
 
 def test_labels_alone_show_what_labels_show():

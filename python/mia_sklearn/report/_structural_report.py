@@ -62,7 +62,9 @@ class StructuralReport:
             row for row in structure_in_words(self.measures) if row["measure"].endswith("(KS)")
         )
         if distance["band"] and (not gravest or gravest[0].code != "LOSS_GAP"):
-            said += f" Losses lie {distance['value']} apart ({distance['band']})."
+            errors = "residual_ratio" in set(self.measures["measure"])
+            losses = "Errors" if errors else "Losses"
+            said += f" {losses} lie {distance['value']} apart ({distance['band']})."
         return printable(said)
 
     def to_markdown(self) -> str:

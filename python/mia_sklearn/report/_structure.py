@@ -47,6 +47,10 @@ def structure_in_words(measures: pd.DataFrame | None) -> list[dict[str, str]]:
     if measures is None:
         return []
     rows = [_row(each) for each in measures.itertuples()]
+    if "residual_ratio" in set(measures["measure"]):
+        # Of numbers.
+        for row in rows:
+            row["measure"] = row["measure"].replace("of losses", "of errors")
     return sorted(rows, key=lambda row: row["tells"] != _PREDICTS)
 
 

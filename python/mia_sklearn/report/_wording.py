@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_DOWN, Context
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,14 @@ def small(value: float) -> str:
     if value < 1e-6:
         return "< 0.000001"
     return np.format_float_positional(value, precision=2, fractional=False, trim="-")
+
+
+def times(value: float) -> str:
+    """Return how many times as often something happens at least: two digits, rounded down."""
+    if not math.isfinite(value):
+        return f"{value:g}"
+    digits = Context(prec=2, rounding=ROUND_DOWN).create_decimal(repr(float(value)))
+    return f"{digits.normalize():,f}"
 
 
 def sentence(text: Any) -> str:

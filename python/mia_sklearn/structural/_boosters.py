@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Boosted", "boosted"]
+__all__ = ["Boosted", "boosted", "is_boosted"]
 
 
 class Boosted(NamedTuple):
@@ -29,13 +29,14 @@ class Boosted(NamedTuple):
         return int((2 * self.leaves - 1).sum())
 
 
+def is_boosted(model: Any) -> bool:
+    """Tell whether another library boosted a model."""
+    return any(hasattr(model, name) for name in _READ)
+
+
 def boosted(model: Any) -> Boosted | None:
     """Return what such a model says of its trees; None of all others, and of what has none."""
-    for has, read in (
-        ("get_booster", _of_xgboost),
-        ("booster_", _of_lightgbm),
-        ("get_tree_leaf_counts", _of_catboost),
-    ):
+    for has, read in _READ.items():
         if hasattr(model, has):
             leaves, per_round, rate = read(model)
             rounds = len(leaves) // max(1, per_round)
@@ -65,3 +66,11 @@ def _of_catboost(model: Any) -> tuple[np.ndarray, int, float]:
     ends = np.cumsum(np.asarray(model.get_tree_leaf_counts()))[:-1]
     leaves = np.array([np.count_nonzero(each) for each in np.split(weights, ends)])
     return leaves, 1, float(model.learning_rate_)
+
+
+# What tells a library's models, and what reads them.
+_READ = {
+    "get_booster": _of_xgboost,
+    "booster_": _of_lightgbm,
+    "get_tree_leaf_counts": _of_catboost,
+}

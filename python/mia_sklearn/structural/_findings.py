@@ -6,21 +6,9 @@ from typing import Any
 
 from ..report import BaseFinder, Finding
 from ._measures import BANDS, WITHIN_NOISE, listed
+from ._remedies import instead_of
 
 __all__ = ["FINDERS", "LossGap", "SelfInfluence", "StoresRecords"]
-
-# Of a kind that keeps records, one that answers alike and keeps none.
-_INSTEAD = (
-    (("KNeighbors", "RadiusNeighbors"), "a forest with min_samples_leaf=10, or a linear model"),
-    (("SVC", "SVR", "OneClassSVM"), "LinearSVC, LinearSVR or SGDOneClassSVM behind RBFSampler"),
-    (("GaussianProcess", "_BinaryGaussianProcess"), "a linear model behind RBFSampler"),
-    (("KernelRidge",), "Ridge behind RBFSampler"),
-    (("KernelPCA", "Nystroem"), "RBFSampler, which draws its features without looking at records"),
-    (("KNNImputer",), "SimpleImputer or IterativeImputer"),
-    (("KernelDensity",), "GaussianMixture"),
-    (("LabelPropagation", "LabelSpreading"), "SelfTrainingClassifier around a linear model"),
-    (("LocalOutlierFactor",), "IsolationForest"),
-)
 
 
 class StoresRecords(BaseFinder):
@@ -70,10 +58,14 @@ class LossGap(BaseFinder):
             return None
         ks = structure["ks"]
         surely = ks.value - ks.error
+        losses = "Errors" if "residual_ratio" in structure else "Losses"
+        less = "Regularise, stop earlier, grow larger leaves, or use more data"
+        if structure.spreads:
+            less = f"Use {structure.spreads}, or more data"
         return self.found(
-            f"Losses on training and on other records lie {ks.value:.3f} apart ({ks.band})",
+            f"{losses} on training and on other records lie {ks.value:.3f} apart ({ks.band})",
             ks.meaning,
-            "Regularise, stop earlier, grow larger leaves, or use more data; then measure again.",
+            f"{less}; then measure again.",
             "warning" if surely >= 0.05 and ks.band in BANDS[2:] else "info",
         )
 
@@ -90,12 +82,13 @@ class SelfInfluence(BaseFinder):
         own = structure["self_influence"]
         if own.band not in BANDS[2:]:
             return None
+        spreads = structure.spreads or "larger leaves, more neighbours, a stronger penalty"
         return self.found(
-            f"{_percent(own.value)} of the answer about a training record is its own doing",
-            f"{own.meaning} It needs no other records to be seen, and what a record does to its "
-            "own answer is what attacks look for.",
-            "Let each answer rest on more records: larger leaves, more neighbours, a stronger "
-            "penalty.",
+            f"Of 100 parts of an answer about a training record, {100 * own.value:.0f} come from "
+            "that record itself",
+            f"{own.meaning} No other records are needed to see it, and what a record does to the "
+            "answer about itself is what attacks look for.",
+            f"Let each answer rest on more records: {spreads}.",
         )
 
 
@@ -105,11 +98,7 @@ FINDERS: tuple[type[BaseFinder], ...] = (StoresRecords, LossGap, SelfInfluence)
 def _remedy(records: list[Any], answers: list[Any], *, weights: bool) -> str:
     said = []
     if records:
-        parts = {each.part for each in records}
-        ways = [
-            way for names, way in _INSTEAD if any(part.startswith(names) for part in sorted(parts))
-        ]
-        told = "; ".join(ways) or "a model that keeps coefficients or large leaves alone"
+        told = instead_of({each.part for each in records})
         said.append(f"Retrain as {told}" + (", or release it by API only." if weights else "."))
     if answers:
         names = ", ".join(sorted({each.attribute for each in answers}))

@@ -16,7 +16,7 @@ from ._elsewhere import alters_in_fit, learned_elsewhere
 from ._parts import as_numbers, seen_by_last
 from ._trees import flat, mean_share_of_leaves, share_in_boosting
 
-__all__ = ["Influence", "self_influence"]
+__all__ = ["Influence", "equal_parts", "is_of_neighbors", "is_smoother", "self_influence"]
 
 _MOST_KERNEL = 2000  # records of which kernels are inverted
 _MOST_ASKED = 500  # of neighbours
@@ -108,7 +108,7 @@ def _of(model: Any, X: Any, asked: _Asked, depth: int) -> Influence:
     for has, measure in _KINDS:
         if has(model):
             return measure(model, seen, asked)
-    parts = _equal_parts(model)
+    parts = equal_parts(model)
     if not parts or depth == 0:
         raise _NotDefinedError(f"it is not defined for {name}")
     of_parts = [_of(part, seen, asked, depth - 1) for part in parts]
@@ -119,7 +119,7 @@ def _of(model: Any, X: Any, asked: _Asked, depth: int) -> Influence:
     )
 
 
-def _equal_parts(model: Any) -> list[Any]:
+def equal_parts(model: Any) -> list[Any]:
     """Return the fitted models whose answers an ensemble mixes, or the one that it wraps."""
     calibrated = getattr(model, "calibrated_classifiers_", None)
     if calibrated is not None:
@@ -309,6 +309,14 @@ def _is_linear(model: Any) -> bool:
     return type(model).__name__ in _LINEAR and hasattr(model, "coef_")
 
 
+def is_of_neighbors(model: Any) -> bool:
+    return hasattr(model, "_fit_X") and hasattr(model, "predict")
+
+
+def is_smoother(model: Any) -> bool:
+    return type(model).__name__ in _SMOOTHERS
+
+
 _LINEAR = {
     *("LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV"),
     *("LassoLars", "LassoLarsCV", "Lars", "LarsCV", "LassoLarsIC", "BayesianRidge"),
@@ -320,7 +328,7 @@ _SMOOTHERS = {"KernelRidge", "GaussianProcessRegressor"}
 # What tells a kind, and what measures it.
 _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Influence]], ...] = (
     (lambda model: hasattr(model, "support_vectors_"), _support_vectors),
-    (lambda model: hasattr(model, "_fit_X") and hasattr(model, "predict"), _neighbors),
+    (is_of_neighbors, _neighbors),
     (_is_linear, _linear),
-    (lambda model: type(model).__name__ in _SMOOTHERS, _kernel_smoother),
+    (is_smoother, _kernel_smoother),
 )

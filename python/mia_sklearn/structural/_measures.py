@@ -110,20 +110,28 @@ def expected_auc(train: Answers, test: Answers, n_train: int, n_test: int) -> fl
 
 
 def of_losses(
-    train: Answers, test: Answers, n_train: int, n_test: int, *, estimated: bool = True
+    train: Answers,
+    test: Answers,
+    n_train: int,
+    n_test: int,
+    *,
+    regressor: bool,
+    estimated: bool = True,
 ) -> Measure:
     """Return the distance of the losses; `n_train` and `n_test` are how many are independent.
 
     `estimated` says what attacks would find, in words.
     """
+    losses = "Errors" if regressor else "Losses"
+    which = f"{losses} (absolute residuals)" if regressor else losses
     value = ks_distance(train.loss, test.loss)
     floor = ks_noise_floor(n_train, n_test)
     n_records = len(train.loss), len(test.loss)
     people = "" if n_records == (n_train, n_test) else f", of {n_train:,} and {n_test:,} people"
     meaning = (
-        f"Losses of {n_records[0]:,} training and {n_records[1]:,} other records{people}; a "
-        f"threshold on the loss gains at most this much over guessing. Noise alone reaches "
-        f"{floor:.3f} in one of twenty cases."
+        f"{which} of {n_records[0]:,} training and {n_records[1]:,} other records{people}. The "
+        "advantage of an attack by a threshold on them (members named less others named, as "
+        f"shares) is at most this. Noise alone reaches {floor:.3f} in one of twenty cases."
     )
     expected = expected_auc(train, test, n_train, n_test)
     if expected is not None and estimated:
@@ -133,8 +141,8 @@ def of_losses(
         )
     elif expected is None and value > floor:
         meaning += (
-            " Losses on training records are the higher ones, as where the sides are swapped or of "
-            "other populations: no AUC is estimated."
+            f" {losses} on training records are the higher ones, as where the sides are swapped "
+            "or of other populations: no AUC is estimated."
         )
     return Measure("ks", value, floor, _band(value, KS_BANDS, floor), True, meaning)
 
@@ -158,7 +166,7 @@ def of_gap(train: Answers, test: Answers, *, regressor: bool) -> Measure:
         error = math.hypot(errors[1], value * errors[0]) / means[0]
     meaning = (
         f"Mean residual of other records over that of training records: {means[1]:.3g} to "
-        f"{means[0]:.3g}, in standard deviations."
+        f"{means[0]:.3g}, in standard deviations of y."
     )
     band = _band(value, RATIO_BANDS, 1 + error)
     return Measure("residual_ratio", value, error, band, True, meaning)
@@ -169,8 +177,8 @@ def of_self_influence(model: Any, X: Any, y: np.ndarray, n_train: int, seed: int
     if math.isnan(found.value):
         return unmeasured("self_influence", found.what)
     meaning = (
-        "What a training record's own presence makes of the answer about it, on average: "
-        f"{found.what}."
+        "The part of an answer about a training record that comes from that record itself, on "
+        f"average: {found.what}."
     )
     band = _band(found.value, INFLUENCE_BANDS)
     return Measure("self_influence", found.value, found.error, band, True, meaning)

@@ -24,6 +24,7 @@ from ._measures import (
     unmeasured,
 )
 from ._parts import seen_by_last
+from ._remedies import what_spreads
 from ._stored import Stored, stored_records
 
 if TYPE_CHECKING:
@@ -48,12 +49,15 @@ class Structure:
         Whether whoever gets the model gets what it keeps, too.
     expected_auc : float or None
         Of attacks with references, as far as losses let expect it.
+    spreads : {"larger leaves", "more neighbours", "a stronger penalty", ""}
+        What makes the model's answers rest on more records.
     """
 
     measures: list[Measure]
     stored: list[Stored]
     weights: bool
     expected_auc: float | None = None
+    spreads: str = ""
 
     def __getitem__(self, name: str) -> Measure:
         return next(each for each in self.measures if each.measure == name)
@@ -135,7 +139,8 @@ def measure_structure(
     expected = None
     if train is not None and test is not None:
         expected = expected_auc(train, test, *(sizes or (len(train.loss), len(test.loss))))
-    return Structure(measures, stored, release == "weights", expected)
+    spreads = what_spreads(inside)
+    return Structure(measures, stored, release == "weights", expected, spreads)
 
 
 def _looked_at(names: tuple[str, ...], measure: Callable[[], list[Measure]]) -> list[Measure]:
@@ -168,8 +173,10 @@ def _of_sides(
             reason = "the model is asked for nothing that has a loss"
         return [unmeasured("ks", reason), unmeasured(gap, reason)]
     n_train, n_test = sizes or (len(train.loss), len(test.loss))
-    losses = of_losses(train, test, n_train, n_test, estimated=estimated)
-    return [losses, of_gap(train, test, regressor=regressor)]
+    return [
+        of_losses(train, test, n_train, n_test, regressor=regressor, estimated=estimated),
+        of_gap(train, test, regressor=regressor),
+    ]
 
 
 def some_of(n: int, seed: int, most: int | None = None) -> np.ndarray:

@@ -9,23 +9,23 @@ from scipy.stats import binomtest, fisher_exact
 
 from ...report import BaseFinder, Finding
 from ...report._leak import SERIOUS_GAIN
+from ...report._wording import times
+from ...structural._remedies import INSTEAD_OF_SVC, INSTEAD_OF_SVR
 
 if TYPE_CHECKING:
     from ._context import Context
 
 # Chance puts as many more members on the edge in fewer than 1 of 100 audits.
 _SURE_AT = 0.01
+# Smaller ones have lost their digits.
+_LEAST_P = 1e-300
 
 _REMEDY = (
-    "Train a model whose loss has no kink (LogisticRegression, LinearSVC with its squared hinge "
-    "loss), behind a Nystroem of some other records where the kernel is needed; or release labels "
-    "alone. Posteriors in place of decision values are no cure: the edge is then a posterior that "
-    "many records of a class share. Then audit again."
+    f"Retrain as {INSTEAD_OF_SVC}: their losses have no kink. Or release labels alone. Posteriors "
+    "in place of decision values are no cure: the edge is then a posterior that many records of a "
+    "class share. Then audit again."
 )
-_REMEDY_OF_NUMBERS = (
-    "Train a model whose loss has no kink (Ridge), behind a Nystroem of some other records where "
-    "the kernel is needed. Then audit again."
-)
+_REMEDY_OF_NUMBERS = f"Retrain as {INSTEAD_OF_SVR}: its loss has no kink. Then audit again."
 
 
 class OnEdge(NamedTuple):
@@ -85,16 +85,23 @@ class SupportVectors(BaseFinder):
         found, unit = on_edge(context), context.unit
         if found is None:
             return None
+        of_numbers = context.run.outputs is not None and context.run.outputs.of_numbers
+        answers = (
+            "predicts for these a value exactly as far from the true one as the edge of its margin"
+            if of_numbers
+            else "answers these with exactly the value at the edge of its margin"
+        )
+        chance = f"p = {found.p_value:.1g}" if found.p_value >= _LEAST_P else f"p < {_LEAST_P:g}"
+        given = "predictions" if of_numbers else "answers"
         return self.found(
             f"{found.n_members:,} of {found.of_members:,} {unit.members} are named by the edge of "
             f"the margin, and wrongly {found.n_others:,} of {found.of_others:,} {unit.others}",
             "A support vector machine is held in place by some records of its training set, and "
-            "answers these with exactly the value at the edge of its margin, up to the tolerance "
-            "of training; others get it by chance alone. Whoever is given the model's answers in "
-            "full can look for it, without any reference model and whatever the headline attack "
-            f"finds: a {unit.member} surely lies there at least {found.gain:.2g} times as often as "
-            f"another {unit.one} (Fisher's exact test: p = {found.p_value:.1g}). Whoever holds the "
-            "model finds these records stored in it.",
-            _REMEDY if context.run.outputs is None else _REMEDY_OF_NUMBERS,
+            f"{answers}, up to the tolerance of training; others get it by chance alone. Whoever "
+            f"is given the model's {given} in full can look for it, without any reference model "
+            f"and whatever the headline attack finds: a {unit.member} surely lies there at least "
+            f"{times(found.gain)} times as often as another {unit.one} (Fisher's exact test: "
+            f"{chance}). Whoever holds the model finds these records stored in it.",
+            _REMEDY_OF_NUMBERS if of_numbers else _REMEDY,
             "serious" if found.gain >= SERIOUS_GAIN else "warning",
         )

@@ -11,6 +11,7 @@ from ...report import BaseFinder, Finding
 from ...report._counted import PERSON, capital
 from ...report._exposed import too_few_references
 from ...report._leak import LISTED_AT, two_counts
+from ...report._wording import times
 from ...stats._listing import list_members
 from .._advice import advice_for
 from ._of_edges import on_edge
@@ -27,6 +28,7 @@ _REMEDY = (
     "privacy. `mia_sklearn.selection.compare_defenses` measures what each buys and costs."
 )
 _REMEDY_OF_LABELS = _REMEDY.replace("release labels or fewer digits; or ", "or ")
+_REMEDY_OF_OUTPUTS = _REMEDY.replace("release labels or fewer digits", "release fewer digits")
 _REMEDY_OF_NUMBERS = _REMEDY.replace("release labels or fewer", "release predictions with fewer")
 _REMEDY_OF_GENERATORS = (
     "Make the generator remember less: fewer components, a wider bandwidth, fewer epochs, more "
@@ -53,7 +55,7 @@ class SingledOut(BaseFinder):
             f"Someone with this access can name {int(rate.n_identified):,} of "
             f"{int(rate.n_members):,} {unit.members} while wrongly naming "
             f"{int(rate.n_false_alarms):,} of {int(rate.n_nonmembers):,} others: surely "
-            f"{rate.low / rate.at:.2g} times as many as by guessing. For a "
+            f"{times(rate.low / rate.at)} times as many as by guessing. For a "
             "person among them, the model gives away that they are in the data, and with it "
             "whatever being in the data says about them. " + two_counts(leak, n_listed, unit),
             _remedy(context.run),
@@ -162,8 +164,8 @@ def _listed(records: pd.DataFrame) -> int | None:
 def _remedy(run: Run) -> str:
     if not run.pool.labelled:
         general = _REMEDY_OF_GENERATORS
-    elif run.outputs is not None and run.outputs.of_numbers:
-        general = _REMEDY_OF_NUMBERS
+    elif run.outputs is not None:
+        general = _REMEDY_OF_NUMBERS if run.outputs.of_numbers else _REMEDY_OF_OUTPUTS
     else:
         general = _REMEDY_OF_LABELS if run.release == "labels" else _REMEDY
     of_function = isinstance(run.target, CountedFunction) or run.target is None

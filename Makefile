@@ -19,10 +19,11 @@ FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tes
 	published_thresholds scale stratified vulnerability docs guide notices baseline locks \
 	house markdown audit_labels audit_generators findings registry attacks audit_details cli_commands \
 	cli_safety defenses_output defenses_pate evidence logan lost_references observed_values quick \
-	report_page)) -m 'not slow and not gpu and not thorough' -k 'not demo \
-	and not (scikit_learn_checks and (test_defenses_common or test_dpsgd or test_selection and Tree)) \
+	report_page)) -m 'not slow and not gpu and not thorough' -k 'not demo and not workers_train \
+	and not (scikit_learn_checks and (test_defenses_common or test_selection and Tree)) \
 	and not (scikit_learn_checks and test_common and not (RMIA or Stacked or Cosine)) \
 	and not (test_attributes and not (frames or types or networks)) \
+	and not (test_dpsgd and not (accountant or answers or gradients or layers or seed)) \
 	and not (test_defenses_training and not (metadata or parameters or weights)) \
 	and not (test_qmia and not (tables or types or features or regressor)) \
 	and not (test_repeats and not (values or widths))'

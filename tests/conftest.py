@@ -94,17 +94,26 @@ def one_torch_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def few_rounds():
-    """Let attacks that learn boost in few rounds: most of the time of a small audit goes there."""
+@pytest.fixture(scope="session")
+def boost_less():
+    """Return a function that lets attacks that learn boost in few rounds, by a monkeypatch."""
 
     def boosting(**options):
         return HistGradientBoostingClassifier(**options | {"max_iter": 15})
 
-    with pytest.MonkeyPatch.context() as patch:
+    def boost_less_(patch):
         for module in ("_shadow", "_stacked"):
             name = f"mia_sklearn.attacks.{module}.HistGradientBoostingClassifier"
             patch.setattr(name, boosting)
+
+    return boost_less_
+
+
+@pytest.fixture(scope="module")
+def few_rounds(boost_less):
+    """Let attacks that learn boost in few rounds: most of the time of a small audit goes there."""
+    with pytest.MonkeyPatch.context() as patch:
+        boost_less(patch)
         yield
 
 

@@ -303,6 +303,24 @@ def with_gmia(halves):
     return run(soft, halves, attacks=["stacked", "gmia"], n_references=8)
 
 
+def test_gmia_as_the_headline_has_references_enough_for_the_control(halves):
+    model = DecisionTreeClassifier(max_depth=4, random_state=0).fit(*halves[:2])
+    report = run(model, halves, attacks=["gmia"], n_references=8, controls=True)
+    assert "pipeline" in set(report.controls["control"])
+
+
+@pytest.mark.parametrize("references", [0, 2])
+def test_the_gate_reads_the_threshold_that_the_report_shows(halves, references):
+    model = DecisionTreeClassifier(max_depth=6, random_state=0).fit(*halves[:2])
+    report = run(model, halves, attacks=["threshold"], n_references=references)
+    chosen_here = ["threshold"] * (references == 0)
+    assert report.info.get("thresholds_chosen_here", []) == chosen_here
+    for measure in ("accuracy", "advantage"):
+        row = report.metrics.query("metric == @measure and slice == 'all'").iloc[0]
+        read = report.check(f"{measure} <= 1").results[0]
+        assert (read.estimate, read.low, read.high) == (row["estimate"], row["low"], row["high"])
+
+
 def test_gmia_marks_the_vulnerable_records(with_gmia):
     records = with_gmia.records
     assert with_gmia.info["headline"] == "stacked"

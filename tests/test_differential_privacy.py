@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from mia_sklearn import audit
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "differential_privacy.py"
 
 
-def test_the_audit_finds_no_more_than_is_stated(capsys):
+def test_the_audit_finds_no_more_than_is_stated(capsys, monkeypatch):
     try:
         import diffprivlib.models  # noqa: F401
     except ImportError as error:
         pytest.skip(f"diffprivlib cannot be imported beside this scikit-learn: {error}")
+    fewer = {"n_references": 4, "controls": False}
+    monkeypatch.setattr(
+        "mia_sklearn.audit", lambda *args, **options: audit(*args, **options | fewer)
+    )
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     rows = [re.findall(r"inf|\d+\.?\d*", line) for line in capsys.readouterr().out.splitlines()[1:]]
     stated, accuracy, auc, low, _, found = zip(*(map(float, row) for row in rows), strict=True)

@@ -17,13 +17,21 @@ from sklearn.ensemble import (
     BaggingRegressor,
     StackingClassifier,
     VotingClassifier,
+    VotingRegressor,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import MultiOutputRegressor, RegressorChain
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
@@ -79,6 +87,9 @@ CLASSIFIERS = {
     "pipeline": make_pipeline(StandardScaler(), svm.SVC()),
     "search": GridSearchCV(svm.SVC(), {"C": [1, 10]}, cv=2),
     "calibrated": CalibratedClassifierCV(svm.SVC(), ensemble=False, cv=2),
+    "calibrated in steps": CalibratedClassifierCV(
+        svm.SVC(), method="isotonic", ensemble=False, cv=2
+    ),
     "calibrated by folds": CalibratedClassifierCV(svm.SVC(), cv=2),
     "bagging": BaggingClassifier(svm.SVC(), 3, max_features=3, random_state=0),
     "voting": VotingClassifier([("svc", svm.SVC()), ("tree", DecisionTreeClassifier())]),
@@ -122,6 +133,7 @@ def test_linear_machines_have_as_many_as_they_have_parameters():
     [
         (svm.SVR(), 1),
         (svm.NuSVR(), 1),
+        (TransformedTargetRegressor(MultiOutputRegressor(svm.SVR())), 2),
         (BaggingRegressor(svm.SVR(), 3, random_state=0), 1),
         (TransformedTargetRegressor(svm.SVR(), transformer=StandardScaler()), 1),
         (MultiOutputRegressor(svm.SVR()), 2),
@@ -146,10 +158,14 @@ def test_what_shows_the_edge():
         name: [edges_shown(model.fit(*data)) for data in (two, three)]
         for name, model in CLASSIFIERS.items()
     }
+    frozen = CalibratedClassifierCV(FrozenEstimator(svm.SVC().fit(*two)))
+    assert edges_shown(frozen.fit(*two)) == "answers"
     alone = ["SVC", "SVC(C=100)", "balanced", "pipeline", "search", "calibrated"]
     assert all(shown[name] == ["answers", "weights"] for name in alone)
     assert shown["pairs"] == shown["one vs rest"] == ["answers", "answers"]
-    mixed = ["calibrated by folds", "bagging", "voting", "stacking", "one vs one", "codes"]
+    # What is voted on one pair alone grows with the decision.
+    assert shown["one vs one"] == ["answers", "weights"]
+    mixed = ["calibrated by folds", "calibrated in steps", "bagging", "voting", "stacking", "codes"]
     assert all(shown[name] == ["weights", "weights"] for name in mixed)
     assert edges_shown(svm.LinearSVC(C=0.1, loss="hinge", max_iter=50_000).fit(*three)) == "answers"
     assert edges_shown(svm.SVR().fit(*values)) == "answers"
@@ -159,6 +175,62 @@ def test_what_shows_the_edge():
     # What answers mix is not told by answers.
     bag = CLASSIFIERS["bagging"].fit(*two)
     assert np.isnan(edge_distances(bag, two[0], np.zeros(60, dtype=int), inside=False)).all()
+
+
+def on_log(machine, **functions):
+    functions = {"func": np.log, "inverse_func": np.exp, "check_inverse": False} | functions
+    return TransformedTargetRegressor(machine, **functions)
+
+
+def scaled(machine, transformer):
+    return TransformedTargetRegressor(machine, transformer=transformer)
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        (scaled(svm.SVR(), StandardScaler()), "answers"),
+        (scaled(svm.LinearSVR(epsilon=0.3, tol=1e-3), RobustScaler()), "answers"),
+        (scaled(make_pipeline(StandardScaler(), svm.SVR()), PowerTransformer()), "answers"),
+        (scaled(svm.SVR(), make_pipeline(PowerTransformer(), MinMaxScaler())), "answers"),
+        (on_log(svm.SVR()), "answers"),
+        (on_log(svm.SVR(), inverse_func=lambda v: np.rint(np.exp(v))), "weights"),
+        (scaled(svm.SVR(), QuantileTransformer(n_quantiles=20)), "weights"),
+        (BaggingRegressor(svm.SVR(), 1), "answers"),
+        (VotingRegressor([("svr", svm.SVR())]), "answers"),
+        (VotingRegressor([("svr", svm.SVR()), ("nu", svm.NuSVR())]), "weights"),
+        (on_log(LinearRegression()), ""),
+    ],
+)
+def test_predictions_show_what_can_be_undone(model, shown):
+    X, y = records(80, 0, np.random.RandomState(0))
+    assert edges_shown(model.fit(X, np.exp(y))) == shown
+
+
+def test_targets_that_are_scaled_hide_no_residual():
+    rng = np.random.RandomState(0)
+    (X, y), (X_fresh, y_fresh) = records(N, 0, rng), records(4 * N, 0, rng)
+    model = scaled(svm.SVR(), StandardScaler()).fit(X, 50 + 30 * y)
+    sides = [(X, 50 + 30 * y), (X_fresh, 50 + 30 * y_fresh)]
+    members, fresh = (edge_distances(model, *side, inside=False) for side in sides)
+    # An attacker who is given predictions alone looks for the residual that most records share.
+    seen = [np.abs(values - model.predict(known)) for known, values in sides]
+    width = 1e-3 * np.std(sides[0][1])
+    off = np.abs(np.concatenate(seen) - most_shared(np.concatenate(seen), width)) / width
+    assert ((members < 1) == (off[:N] < 2)).mean() > 0.9
+    assert ((fresh < 1) == (off[N:] < 2)).mean() > 0.98
+    assert (members < 1).mean() > 0.1 > 5 * (fresh < 1).mean()
+
+
+def test_steps_of_a_calibration_hide_it():
+    rng = np.random.RandomState(0)
+    (X, y), (X_fresh, _) = records(N, 2, rng), records(4 * N, 2, rng)
+    model = CLASSIFIERS["calibrated in steps"].fit(X, y)
+    held = edge_distances(model, X, (y == "b").astype(int), inside=True) < 1
+    answers = model.predict_proba(X[held])
+    assert held.mean() > 0.1
+    assert np.isin(model.predict_proba(X_fresh)[:, 1], answers[:, 1]).mean() > 0.2
+    assert np.isnan(edge_distances(model, X, np.zeros(N, dtype=int), inside=False)).all()
 
 
 def test_posteriors_do_not_hide_it():
@@ -254,6 +326,7 @@ def test_regressors_are_audited_with_it():
         report = run(machine, halves, **options)
         named = next(f for f in report.findings if f.code == "SUPPORT_VECTORS")
         assert named.severity == "serious"
+        assert "Ridge" in named.remedy and "labels" not in named.remedy
         assert report.coverage.set_index("attack").loc["margin-edge", "status"] == "run"
     seen = observe(machine, X, y, view="white-box")
     scores = report.records.set_index("member")["margin-edge"]
@@ -261,6 +334,18 @@ def test_regressors_are_audited_with_it():
     with pytest.raises(ValueError, match="shows nothing of LinearRegression: of models that"):
         observe(LinearRegression().fit(X, y), X, y, view="white-box")
     assert "margin-edge" not in run(LinearRegression(), halves).attacks
+
+
+def test_a_gate_reads_the_edge_where_it_names_members(cancer):
+    report = run(make_pipeline(StandardScaler(), svm.SVC(C=100)), cancer)
+    upper = report.check("tpr@0.1 <= 0.15").results[0]
+    assert upper.outcome == "violated"
+    assert "of margin-edge is" in upper.reason
+    lower = report.check("tpr@0.1 > 0.15").results[0]
+    assert lower.outcome == "holds"
+    alone = report.check("qmia:tpr@0.1 <= 0.3").results[0]
+    assert alone.outcome == "holds"
+    assert "No reference models were trained" in alone.reason
 
 
 def test_references_and_people_change_nothing_about_it(cancer):
@@ -325,7 +410,8 @@ def context(members, others, n=200):
     edges = np.full(2 * n, 5.0)
     edges[:members] = edges[n : n + others] = 0.5
     member = np.arange(2 * n) < n
-    audited = SimpleNamespace(edges=edges, units=Grouping(np.arange(2 * n)), unit_member=member)
+    units = Grouping(np.arange(2 * n))
+    audited = SimpleNamespace(edges=edges, units=units, unit_member=member, outputs=None)
     return SimpleNamespace(run=audited, unit=RECORD)
 
 

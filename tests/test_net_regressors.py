@@ -185,7 +185,7 @@ def test_what_is_no_regressor_is_refused():
         observe(net, X, Y)
     with pytest.raises(ValueError, match="is a NeuralNetRegressor, or a mia_sklearn"):
         TorchTarget.from_estimator(net.fit(X, Y), X)
-    with pytest.raises(ValueError, match="view, or layers, is of models that are asked for post"):
+    with pytest.raises(ValueError, match="shows nothing of NeuralNetRegressor"):
         observe(net, X, Y, view="white-box")
     with pytest.raises(ValueError, match="n_queries is of models that are asked for posteriors"):
         observe(net, X, Y, n_queries=2)

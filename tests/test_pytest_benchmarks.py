@@ -113,4 +113,4 @@ def test_benchmarks_that_are_turned_off_run_once(suite):
 def test_unknown_attacks_are_named(suite):
     pytest.importorskip("pytest_benchmark")
     result = suite("-k", "threshhold", tests=SUITE.replace('"threshold"', '"threshhold"'))
-    assert "Unknown attack 'threshhold'; choose from threshold, shadow" in result.text
+    assert "Unknown attack 'threshhold'; choose from threshold, qmia, shadow" in result.text

@@ -13,8 +13,6 @@ from mia_sklearn.pytest_plugin import assert_private
 from mia_sklearn.pytest_plugin._session import folder_name
 from small_targets import fitted, run
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 SUITE = """
 import numpy as np
 import pytest

@@ -29,7 +29,8 @@ from mia_sklearn.metrics import roc_auc
 X, Y = load_diabetes(return_X_y=True)
 X, Y = X[:120], Y[:120] + np.linspace(0, 0.1, 120)
 TRAIN, TEST = np.arange(0, 120, 2), np.arange(1, 120, 2)
-QUICK = {"n_references": 2, "random_state": 0, "progress": False}
+QUIET = {"random_state": 0, "progress": False}
+QUICK = {"n_references": 2, **QUIET}
 
 
 def _audited(model, y=Y, X=X, **options):
@@ -298,12 +299,30 @@ BAD = {
     "posteriors": ({"release": "posteriors"}, "predictions, weights for a regressor"),
     "shadow": ({"attacks": ["shadow"]}, "'shadow' reads posteriors of one class each"),
     "gap": ({"attacks": ["gap"]}, "'gap' reads posteriors of one class each"),
+    "pool": ({"attacks": ["stacked-pool"]}, "'stacked-pool' compares records of one class"),
     "access": ({"access": "label"}, "access='label' needs a classifier"),
     "classes": ({"classes": [0, 1]}, "classes are of classifiers with one output"),
     "queries": ({"n_queries": 3}, "n_queries asks for posteriors"),
     "estimator": ({"estimator": LogisticRegression()}, "estimator must be a regressor, as the"),
     "reference slices": ({"slices": "label_0"}, "they have label"),
 }
+
+
+def test_true_values_of_one_column_may_be_a_table_on_one_side():
+    model = Ridge().fit(X[TRAIN], Y[TRAIN])
+    given = X[TRAIN], Y[TRAIN][:, None], X[TEST], Y[TEST]
+    flat = audit(model, X[TRAIN], Y[TRAIN], X[TEST], Y[TEST], quick=True, **QUIET)
+    assert audit(model, *given, quick=True, **QUIET).metrics.equals(flat.metrics)
+
+
+def test_a_label_that_training_lacked_names_the_way_out():
+    X, labels = make_multilabel_classification(80, n_classes=2, random_state=0)
+    labels[:40, 1] = 0
+    model = DecisionTreeClassifier().fit(X[:40], labels[:40])
+    with pytest.raises(
+        ValueError, match=r"of output 1: 1.*Drop these records.*OneVsRestClassifier"
+    ):
+        audit(model, X[:40], labels[:40], X[40:], labels[40:], **QUICK)
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -517,3 +517,17 @@ def test_the_structure_is_kept_shown_and_left_without_single_records(
         *("smallest_leaf", "smallest_answer_class")
     }
     assert any(f.code == "STORES_RECORDS" and "100 %" in f.title for f in kept.findings)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda X: X, r"FunctionTarget\(function.*FunctionRegressor"),
+        (None, "must be a fitted model, got None"),
+        ("model.skops", "must be a fitted model, got 'model.skops'"),
+        (KNeighborsClassifier, "got the class KNeighborsClassifier"),
+    ],
+)
+def test_what_is_no_model_is_told_what_to_pass(model, message):
+    with pytest.raises(ValueError, match=message):
+        structural_risk(model, np.zeros((4, 1)), [0, 1, 0, 1])

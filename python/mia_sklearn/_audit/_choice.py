@@ -50,6 +50,11 @@ class Means(NamedTuple):
         """Whether the model predicts numbers, or several labels."""
         return self.access is not None and self.access.sees_targets
 
+    @property
+    def sees_numbers(self) -> bool:
+        """Whether the model predicts numbers, and no label."""
+        return isinstance(self.access, TrueValueAccess) and self.access.of_numbers
+
     def makes(self) -> set[str]:
         """Return the groups of columns that an audit by these means can make."""
         groups = {"logit"} if self.on_generators else {"logit", "feature"}
@@ -237,11 +242,20 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
             f"The attack {name!r} is one on generators, which draw samples; this model answers "
             f"records. Attacks on it are {usual}."
         )
-    if means.sees_targets and not means.sees(required):
-        usual = _names(run_by_default(["predictions"]))
+    if means.sees_targets and (not means.sees(required) or "neighbor" in required):
+        known = [
+            i
+            for i in run_by_default(["predictions"])
+            if not any(_refusals(i.name, i.make(), means))
+        ]
+        reads = (
+            "compares records of one class"
+            if means.sees(required)
+            else "reads posteriors of one class each"
+        )
         yield (
-            f"The attack {name!r} reads posteriors of one class each, and this model predicts "
-            f"numbers or several labels. Attacks on it are {usual}."
+            f"The attack {name!r} {reads}, and this model predicts numbers or several labels. "
+            f"Attacks on it are {_names(known)}."
         )
     if attack.learns_from_target and means.on_generators:
         yield (
@@ -291,7 +305,7 @@ def _no_edges(name: str, means: Means) -> str:
     if means.edges:
         return (
             f"The attack {name!r} looks at the margin of each machine alone, which these answers "
-            'mix with others: release="weights" looks at them.'
+            'round or mix with others: release="weights" looks at them.'
         )
     return (
         f"The attack {name!r} looks for the edge of a margin, which this model does not show: SVC, "

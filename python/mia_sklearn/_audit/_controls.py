@@ -147,6 +147,8 @@ def pipeline_control(
     refs = table.references
     held = _first_block(refs)
     others = np.setdiff1d(np.arange(refs.n_models_), held)
+    per_block = 1 if refs.holdout_ == "out" else refs.block_size_ - 1
+    spare = (refs.n_blocks_ - 2) * per_block >= getattr(attack, "_fewest_references", 1)
     observations, membership = shadow_observations(
         refs,
         max_rows=_CONTROL_ROWS,
@@ -154,9 +156,9 @@ def pipeline_control(
         neighbors=table.neighborhood.n_neighbors if table.neighborhood else 0,
         n_queries=table.n_queries,
         models=others,
-        # With two blocks, no reference would be left to compare an acting one with. The held
+        # With few blocks, too few references would be left to compare an acting one with. The held
         # block's answers may serve for that: what is learned is the others' membership.
-        without=held if refs.n_blocks_ > 2 else None,
+        without=held if spare else None,
     )
     half = (np.random.default_rng(seed).permutation(len(units)) % 2)[units.of_row]
     acting, rows = (observations.index.get_level_values(name) for name in ("model", "row"))
@@ -218,9 +220,9 @@ def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int
     right = float((codes[inside][found] == codes[~inside]).mean())
     note = (
         "What the loss threshold alone would show of a 1-nearest neighbour, which memorises its "
-        f"training records: AUC 1 - a/2, a = {right:.3f} being the share of other records that it "
-        "answers right. It is no bound: graded answers, and attacks that use references, may show "
-        "more."
+        f"training records: AUC 1 - a/2, a = {right:.3f} being the share of other records on which "
+        "its loss is 0 too. It is no bound: graded answers, and attacks that use references, may "
+        "show more."
     )
     return Control("memoriser", 1 - right / 2, np.nan, np.nan, np.nan, None, note)
 

@@ -81,7 +81,7 @@ def coverage(
         records = _THEIR_RECORDS
         rows = [(*row[:4], row[4].replace(KNOWS_THE_RECORD, records, 1), row[5]) for row in rows]
     rows = [(*row[:4], _as_known(row[4], means, truth), row[5]) for row in rows]
-    asks = _ACCESS | ({"black-box": "asks for predictions"} if release == "predictions" else {})
+    asks = _ACCESS | ({"black-box": "asks for predictions"} if means.sees_numbers else {})
     return pd.DataFrame(
         [
             (name, status, track, threat_model, asks.get(threat_model, ""), knowledge, reason)
@@ -114,7 +114,7 @@ def _not_run(info: AttackInfo, means: Means) -> tuple[str, str, str, str, str, s
         return None
     reason = info.not_run
     if "edge" in info.requires and not means.shows_edges():
-        reason = 'needs each machine alone, which these answers mix: release="weights"'
+        reason = 'needs each machine alone, which these answers round or mix: release="weights"'
     if {"out", "in"} & set(info.requires) and not means.with_references:
         reason = "needs reference models"
     if info.threat_model == "white-box" and not means.gradients:

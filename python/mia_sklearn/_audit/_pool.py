@@ -151,6 +151,9 @@ def make_pool(
     given = tables[0], tables[1]
     indexed = bearing_index(X_train, y_train), bearing_index(X_test, y_test)
     tables = united(*given, "X_train", "X_test")
+    if outputs is not None and labels[0][0].size == labels[1][0].size == 1:
+        # Of one column, whether it is a table or not.
+        labels[1] = labels[1].reshape(len(labels[1]), *labels[0].shape[1:])
     if labels[0].shape[1:] != labels[1].shape[1:]:
         raise ValueError(
             "y_train and y_test must have as many outputs each, got shapes "

@@ -35,6 +35,7 @@ def structure_of(asked: Asked) -> Structure:
         release=asked.release,
         regressor=asked.outputs is not None and asked.outputs.of_numbers,
         sizes=sizes,
+        measured=asked.references is not None,
         seed=asked.seed,
     )
 

@@ -44,15 +44,19 @@ def _no_epsilon(split: str | None, shift: Estimate | None) -> str:
     return ""
 
 
+def thresholds_of(run: Run) -> dict[str, float | None]:
+    """Return each attack's threshold: fixed on the references; None where it is chosen here."""
+    return {
+        name: None if run.references is None or fitted_on_target(attack) else 0.0
+        for name, attack in run.attacks.items()
+    }
+
+
 def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     import pandas as pd
 
     member = run.unit_member
-    # The attacks' own threshold was fixed on the references; without them it is chosen here.
-    thresholds = {
-        name: None if run.references is None or fitted_on_target(attack) else 0.0
-        for name, attack in run.attacks.items()
-    }
+    thresholds = thresholds_of(run)
     reason = _no_epsilon(run.split, run.shift)
     rows = []
     for attack, score in scores.items():
@@ -228,6 +232,8 @@ def info_of(run: Run, title: str | None, *, quick: bool) -> dict[str, Any]:
     info["digests"] = run.pool.digests | ({} if refs is None else {"references": _digest_of(refs)})
     if would := references_would(run):
         info["references_would"] = would
+    if chosen := [name for name, at in thresholds_of(run).items() if at is None]:
+        info["thresholds_chosen_here"] = chosen
     if refs is not None:
         info |= _of_references(run, refs)
     if run.vulnerable is not None:

@@ -168,7 +168,10 @@ def as_predictor(model: Any, query_budget: int | None = None) -> Any:
             )
         return FunctionRegressor(model, query_budget=query_budget)
     if query_budget is not None:
-        raise ValueError("query_budget counts the queries of a plain function; model is not one.")
+        raise ValueError(
+            "query_budget counts the queries of a plain function, and model is not one; of a "
+            "FunctionRegressor it is an argument: FunctionRegressor(function, query_budget=...)."
+        )
     backend = backend_of(model) if predicts_numbers(model) else None
     if backend is not None:
         return backend.as_target(model, None)
@@ -257,7 +260,9 @@ def check_labels_of_outputs(model: Any, y: np.ndarray, name: str = "y") -> None:
             raise ValueError(
                 f"{name} has labels that the model does not know of output {j}: "
                 f"{', '.join(map(repr, unknown[:5]))}. It knows "
-                f"{', '.join(map(repr, known.tolist()[:10]))}."
+                f"{', '.join(map(repr, known.tolist()[:10]))}. Drop these records; "
+                "or, where labels are there or not, train OneVsRestClassifier, which knows both of "
+                "each."
             )
 
 

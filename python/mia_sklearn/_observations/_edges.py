@@ -31,9 +31,11 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+from sklearn.preprocessing import QuantileTransformer
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR
 from sklearn.utils import check_array
@@ -45,6 +47,8 @@ from .._records._rows import copied, positions
 __all__ = ["edge_distances", "edges_shown"]
 
 _BAGS = (BaggingClassifier, BaggingRegressor)
+# One alone answers for all of these.
+_MEANS = (BaggingRegressor, VotingRegressor, AdaBoostRegressor)
 _TEAMS = (
     *(VotingClassifier, VotingRegressor, StackingClassifier, StackingRegressor),
     *(AdaBoostClassifier, AdaBoostRegressor),
@@ -82,7 +86,8 @@ def edges_shown(target: Any) -> str:
     -------
     {"answers", "weights", ""}
         "answers" where decision values, posteriors or predictions tell; "weights" where it takes
-        the model itself, since its answers mix several machines; empty where there is no edge.
+        the model itself, since its answers round a machine's, or mix several; empty where there is
+        no edge.
     """
     machines = list(_machines(target))
     if not machines:
@@ -152,20 +157,27 @@ def _children(model: Any) -> Iterator[tuple[Any, Callable[[Any, np.ndarray], _Da
         yield model.steps[-1][1], _through(model), True
     elif isinstance(model, _HANDED_ON):
         yield model.estimator_, _same, True
+    elif isinstance(model, FrozenEstimator):
+        yield model.estimator, _same, True
     elif isinstance(model, TransformedTargetRegressor):
-        yield model.regressor_, _transformed(model.transformer_), False
+        tells = _can_be_undone(model.transformer_, model.regressor_)
+        yield model.regressor_, _transformed(model.transformer_), tells
     elif isinstance(model, CalibratedClassifierCV):
         parts = [calibrated.estimator for calibrated in model.calibrated_classifiers_]
-        tells = len(parts) == 1 and len(model.classes_) == 2
+        # An isotonic regression answers steps, of which each holds many who lie elsewhere.
+        one_to_one = len(model.classes_) == 2 and model.method != "isotonic"
+        tells = len(parts) == 1 and one_to_one
         for part in parts:
             yield part, _encoded(part, np.asarray(model.classes_)), tells
     elif isinstance(model, _BAGS):
+        tells = isinstance(model, _MEANS) and len(model.estimators_) == 1
         for part, features in zip(model.estimators_, model.estimators_features_, strict=True):
-            yield part, _some_features(part, features), False
+            yield part, _some_features(part, features), tells
     elif isinstance(model, _TEAMS):
         raw = np.asarray(model.classes_) if isinstance(model, AdaBoostClassifier) else None
+        tells = isinstance(model, _MEANS) and len(model.estimators_) == 1
         for part in model.estimators_:
-            yield part, _encoded(part, raw), False
+            yield part, _encoded(part, raw), tells
     else:
         yield from _of_classes_and_outputs(model)
 
@@ -182,9 +194,11 @@ def _of_classes_and_outputs(
         for number, part in zip(numbers, model.estimators_, strict=True):
             yield part, _against_rest(number), tells
     elif isinstance(model, OneVsOneClassifier) and model.pairwise_indices_ is None:
+        # Of one pair the vote grows with the decision; those of several are added up.
+        tells = len(model.classes_) == 2
         pairs = combinations(range(len(model.classes_)), 2)
         for pair, part in zip(pairs, model.estimators_, strict=True):
-            yield part, _of_pair(*pair), False
+            yield part, _of_pair(*pair), tells
     elif isinstance(model, MultiOutputRegressor):
         for number, part in enumerate(model.estimators_):
             yield part, _of_output(number), True
@@ -237,11 +251,37 @@ def _of_code(code: np.ndarray) -> Callable[[Any, np.ndarray], _Data]:
 
 
 def _of_output(number: int) -> Callable[[Any, np.ndarray], _Data]:
-    return lambda X, y: (X, y[:, number])
+    return lambda X, y: (X, y.reshape(len(y), -1)[:, number])
 
 
 def _transformed(transformer: Any) -> Callable[[Any, np.ndarray], _Data]:
-    return lambda X, y: (X, transformer.transform(y.reshape(len(y), -1)).reshape(len(y)))
+    def step(X: Any, y: np.ndarray) -> _Data:
+        changed = np.asarray(transformer.transform(y.reshape(len(y), -1)))
+        return X, changed[:, 0] if changed.shape[1] == 1 else changed
+
+    return step
+
+
+def _can_be_undone(transformer: Any, regressor: Any) -> bool:
+    """Tell whether predictions lead back to what a machine answered, to within its edge's width.
+
+    Whoever knows `y` then sees the edge: of affine transformers as a residual that many records
+    share, of functions after these.
+    """
+    machine = next(_machines(regressor), None)
+    # Quantiles of the training set are known to nobody outside.
+    if machine is None or isinstance(transformer, QuantileTransformer):
+        return False
+    width = machine.model.tol
+    answers = np.ravel(machine.model.intercept_)[0] + width * np.arange(-1.0, 2.0)
+    answers = np.tile(answers[:, None], getattr(transformer, "n_features_in_", 1))
+    try:
+        with np.errstate(all="ignore"):
+            back = transformer.transform(transformer.inverse_transform(answers))
+    except Exception:
+        # Code of the user's own, which need not take values made up here.
+        return False
+    return bool(np.shape(back) == answers.shape and (np.abs(back - answers) < width).all())
 
 
 def _distances(machine: Any, X: Any, y: np.ndarray) -> np.ndarray:

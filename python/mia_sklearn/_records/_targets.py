@@ -121,6 +121,10 @@ def _as_array(y: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} is a sparse matrix: give {name}.toarray().")
     if hasattr(y, "detach"):
         y = y.detach().cpu()
+    names = list(getattr(y, "columns", ()))
+    if len(set(names)) < len(names):
+        twice = next(column for column in names if names.count(column) > 1)
+        raise ValueError(f"{name} has several columns of the name {twice!r}: rename them.")
     foreign = through_narwhals(y)
     if foreign is not None:
         y = foreign.to_pandas()

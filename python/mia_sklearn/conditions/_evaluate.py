@@ -24,6 +24,11 @@ _NEVER_HOLDS = (
 )
 
 
+_WITHOUT_REFERENCES = "No reference models were trained; they usually find more."
+# Measures of who is on which side of an attack's threshold.
+_AT_A_THRESHOLD = ("accuracy", "advantage")
+
+
 class Results(Protocol):
     """What conditions read of an `AuditReport`."""
 
@@ -34,6 +39,10 @@ class Results(Protocol):
     @property
     def attacks(self) -> list[str]:
         """The attacks that were run."""
+
+    @property
+    def naming(self) -> list[str]:
+        """Attacks that name single members, whatever the headline attack shows."""
 
     @property
     def doubts(self) -> list[str]:
@@ -67,6 +76,9 @@ def evaluate(
     Intervals are computed anew from the scores in `report.records`, so that sharing the confidence
     among several conditions is exact. A lower bound on epsilon never shows that epsilon is small:
     ``epsilon <= 1`` can be violated or open, and does not hold.
+
+    A condition without an attack reads the headline's numbers; where single members are named by
+    another attack besides (the edge of a margin), that one's too, and the worse of both counts.
     """
     if report.records.empty:
         raise ValueError(
@@ -81,8 +93,19 @@ def evaluate(
             f"The attack {condition.attack!r} is not part of this audit; it has "
             f"{', '.join(attacks)}."
         )
-    attack = condition.attack or report.info["headline"]
-    confidence = 1 - (1 - report.info["confidence"]) / n_conditions
+    attacks = [condition.attack] if condition.attack else [report.info["headline"]]
+    if condition.attack is None:
+        attacks += [attack for attack in report.naming if attack not in attacks]
+    n_readings = n_conditions * len(attacks)
+    readings = [_read(condition, attack, report, n_readings) for attack in attacks]
+    upwards = condition.operator.startswith(">")
+    alarming = ("holds", "open", "violated") if upwards else ("violated", "open", "holds")
+    return min(readings, key=lambda reading: alarming.index(reading.outcome))
+
+
+def _read(condition: Condition, attack: str, report: Results, n_readings: int) -> ConditionResult:
+    """Read one condition against one attack's numbers."""
+    confidence = 1 - (1 - report.info["confidence"]) / n_readings
     withheld = _epsilon_withheld(report, attack) if condition.metric == "epsilon" else ""
     if report.doubts:
         withheld = f"The audit's numbers decide nothing: {'; '.join(report.doubts)}."
@@ -93,16 +116,29 @@ def evaluate(
         nan = math.nan
         sizes = report.info["n_members"], report.info["n_nonmembers"]
         return ConditionResult(condition, "open", withheld, nan, nan, nan, confidence, *sizes)
+    options = {"confidence": confidence}
+    if condition.metric in _AT_A_THRESHOLD and not _is_chosen_here(report, attack):
+        options["threshold"] = 0.0
     estimate = metrics.compute(
         condition.measure,
         report.records["member"].to_numpy(),
         report.records[attack].to_numpy(),
-        confidence=confidence,
+        **options,
     )
     result = _decide(condition, attack, estimate, confidence)
     if never and result.outcome == "open":
         result = replace(result, reason=f"{never}{result.reason}")
+    bounded = result.outcome == "holds" and condition.operator.startswith("<")
+    if bounded and report.info.get("references_would"):
+        result = replace(result, reason=f"{result.reason} {_WITHOUT_REFERENCES}")
     return result
+
+
+def _is_chosen_here(report: Results, attack: str) -> bool:
+    """Tell whether an attack's threshold is chosen on these records, and not on references."""
+    # Earlier versions did not say; without references there was no other choice.
+    unsaid = [] if report.info.get("n_references") else report.attacks
+    return attack in report.info.get("thresholds_chosen_here", unsaid)
 
 
 def check(conditions: Iterable[str | Condition], report: Results) -> CheckOutcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ._finding import QUALIFYING, Finding, Findings
+from ._finding import NAMING, QUALIFYING, Finding, Findings
 
 if TYPE_CHECKING:
     from typing import Self
@@ -55,6 +55,12 @@ class AuditContents:
         """Controls of the audit itself that failed; with any, its numbers decide nothing."""
         passed = self.controls["passed"]
         return self.controls.loc[passed.notna() & passed.ne(True), "control"].astype(str).tolist()
+
+    @property
+    def naming(self) -> list[str]:
+        """The attacks that name single members, whatever the headline attack shows."""
+        named = [NAMING[finding.code] for finding in self.findings if finding.code in NAMING]
+        return [attack for attack in named if attack in self.attacks]
 
     @property
     def doubts(self) -> list[str]:

@@ -141,7 +141,7 @@ def _facts(info: dict[str, Any]) -> dict[str, Any]:
         elif name == "digests" and isinstance(value, dict):
             # Whoever has all records but one could try values of that one on a digest of the data.
             kept[name] = {k: v for k, v in value.items() if k == "model_file"}
-        elif name in ("attacks", "gate", "versions"):
+        elif name in ("attacks", "gate", "thresholds_chosen_here", "versions"):
             kept[name] = value
     return kept
 

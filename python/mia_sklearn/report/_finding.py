@@ -27,7 +27,7 @@ QUALIFYING = (
 )
 
 # These name single members whatever the headline attack shows: the verdict tells of them.
-NAMING = ("SUPPORT_VECTORS",)
+NAMING = {"SUPPORT_VECTORS": "margin-edge"}
 
 
 @dataclass(frozen=True)

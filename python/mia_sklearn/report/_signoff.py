@@ -32,8 +32,8 @@ _OF_SINGLE_PEOPLE = (
 )
 _AGAIN = (
     "the model, its parameters or its training data change",
-    "it is released otherwise: posteriors in place of labels, the model in place of answers, "
-    "other people who may ask",
+    "it is released otherwise: fuller answers, the model in place of answers, other people who may "
+    "ask",
     "someone asks to be taken out of the training data",
     "an attack is published that was not run here, or this library lists a new one",
     "the date that is agreed below has come",

@@ -72,6 +72,7 @@ _SHOWN_ELSEWHERE = {
     "headline",
     "attacks",
     "references_would",
+    "thresholds_chosen_here",
     "vulnerable_records",
 }
 

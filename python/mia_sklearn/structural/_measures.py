@@ -109,8 +109,13 @@ def expected_auc(train: Answers, test: Answers, n_train: int, n_test: int) -> fl
     return expected_auc_of_ks(value) if differ else None
 
 
-def of_losses(train: Answers, test: Answers, n_train: int, n_test: int) -> Measure:
-    """Return the distance of the losses; `n_train` and `n_test` are how many are independent."""
+def of_losses(
+    train: Answers, test: Answers, n_train: int, n_test: int, *, estimated: bool = True
+) -> Measure:
+    """Return the distance of the losses; `n_train` and `n_test` are how many are independent.
+
+    `estimated` says what attacks would find, in words.
+    """
     value = ks_distance(train.loss, test.loss)
     floor = ks_noise_floor(n_train, n_test)
     n_records = len(train.loss), len(test.loss)
@@ -121,12 +126,12 @@ def of_losses(train: Answers, test: Answers, n_train: int, n_test: int) -> Measu
         f"{floor:.3f} in one of twenty cases."
     )
     expected = expected_auc(train, test, n_train, n_test)
-    if expected is not None:
+    if expected is not None and estimated:
         meaning += (
             f" An attack with references is expected at an AUC near {expected:.2f}: an estimate "
             "from other models, not a measurement."
         )
-    elif value > floor:
+    elif expected is None and value > floor:
         meaning += (
             " Losses on training records are the higher ones, as where the sides are swapped or of "
             "other populations: no AUC is estimated."
@@ -275,7 +280,10 @@ def of_answers(train: Answers) -> list[Measure]:
 def of_rules(model: Any, n_train: int) -> Measure:
     flagged = flagged_by_rules(model, n_train)
     if flagged is None:
-        reason = "there are published rules for decision trees, random forests and XGBoost alone"
+        reason = (
+            "there are published rules for classifiers alone: decision trees, random forests and "
+            "XGBoost"
+        )
         return unmeasured("published_rules", reason, predicts=False)
     meaning = (
         "Whether published rules (Preen and Smith, 2025) count these hyper-parameters among the "

@@ -22,8 +22,8 @@ _WITHOUT_LIMIT = 500.0
 def flagged_by_rules(model: Any, n_train: int) -> bool | None:
     """Tell whether published rules count a model's hyper-parameters among the riskiest fifth.
 
-    Those of Preen and Smith (2025) [1]_ for decision trees, random forests and XGBoost's
-    classifiers; None for all other models.
+    Those of Preen and Smith (2025) [1]_ for decision trees, random forests and XGBoost that
+    classify; None for all other models.
 
     Parameters
     ----------

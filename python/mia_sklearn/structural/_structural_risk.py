@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from .._models._answers import name_of
+from .._models._generators import is_function
 from .._models._known_features import check_features
 from .._models._predictors import answers_several, as_predictor, predicts_numbers
 from .._models._targets import as_target, own_labels
@@ -87,8 +88,9 @@ def structural_risk(
 
     - ``ks``: the Kolmogorov-Smirnov distance between losses on training and on other records;
       its ``error`` is the noise floor, 1.36 sqrt(1/n + 1/m). Bands begin at .05, .15 and .25. Of
-      classifiers the loss is that of the true class, of regressors |y - f|, of several outputs
-      the mean over outputs of |y_j - f_j| / sd(y_j), of several labels the mean of their logits.
+      classifiers the loss is that of the true class, of regressors ``abs(y - f)``, of several
+      outputs the mean over outputs of ``abs(y_j - f_j) / sd(y_j)``, of several labels the mean of
+      their logits.
     - ``confidence_gap``: mean confidence in the true class, training less other records; for
       regressors ``residual_ratio``, the mean residual of other records over that of training
       records.
@@ -217,6 +219,15 @@ def _kind(model: Any, y: Any) -> str:
 
 
 def _fitted(model: Any, kind: str, X: Any, y: Any) -> Any:
+    if isinstance(model, (type, str)) or model is None:
+        got = f"the class {model.__name__}" if isinstance(model, type) else repr(model)
+        raise ValueError(f"model must be a fitted model, got {got}.")
+    if is_function(model):
+        raise ValueError(
+            "model is a plain function: pass mia_sklearn.FunctionTarget(function, classes=...) of "
+            "one that returns posteriors, mia_sklearn.FunctionRegressor(function) of one that "
+            "returns numbers."
+        )
     if kind == "classifier":
         return as_target(model, X=check_records(X, y, "X_train", "y_train")[0])
     if kind != "other":

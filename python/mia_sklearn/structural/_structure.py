@@ -77,6 +77,7 @@ def measure_structure(
     release: str,
     regressor: bool = False,
     sizes: tuple[int, int] | None = None,
+    measured: bool = False,
     seed: int = 0,
 ) -> Structure:
     """Measure a model on its training records, and on others where there are some.
@@ -92,6 +93,8 @@ def measure_structure(
     regressor : bool, default=False
     sizes : tuple of two int, default=None
         How many of those answered are independent, where records are people's; by default all.
+    measured : bool, default=False
+        Whether attacks with references were run, so that nothing is to be estimated of them.
     seed : int, default=0
         Draws the records that are looked at, where there are more than 20,000.
     """
@@ -99,7 +102,9 @@ def measure_structure(
     width = max(1, int(np.prod(record_shape(X)))) if hasattr(X, "shape") else 1
     rows = some_of(n_train, seed, _MOST_NUMBERS // width)
     shown = X if len(rows) == n_train else take_rows(X, rows)
-    measures = [*_of_sides(train, test, regressor=regressor, sizes=sizes)]
+    # The estimate was fitted to classifiers, and is none beside a measurement.
+    estimated = not (regressor or measured)
+    measures = _of_sides(train, test, regressor=regressor, sizes=sizes, estimated=estimated)
     inside = _inside(model)
     stored: list[Stored] = []
     if inside is None:
@@ -149,7 +154,12 @@ def _unreadable(name: str, error: Exception) -> Measure:
 
 
 def _of_sides(
-    train: Answers | None, test: Answers | None, *, regressor: bool, sizes: tuple[int, int] | None
+    train: Answers | None,
+    test: Answers | None,
+    *,
+    regressor: bool,
+    sizes: tuple[int, int] | None,
+    estimated: bool,
 ) -> list[Measure]:
     gap = "residual_ratio" if regressor else "confidence_gap"
     if train is None or test is None:
@@ -158,7 +168,8 @@ def _of_sides(
             reason = "the model is asked for nothing that has a loss"
         return [unmeasured("ks", reason), unmeasured(gap, reason)]
     n_train, n_test = sizes or (len(train.loss), len(test.loss))
-    return [of_losses(train, test, n_train, n_test), of_gap(train, test, regressor=regressor)]
+    losses = of_losses(train, test, n_train, n_test, estimated=estimated)
+    return [losses, of_gap(train, test, regressor=regressor)]
 
 
 def some_of(n: int, seed: int, most: int | None = None) -> np.ndarray:

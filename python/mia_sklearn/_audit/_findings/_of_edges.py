@@ -18,9 +18,13 @@ _SURE_AT = 0.01
 
 _REMEDY = (
     "Train a model whose loss has no kink (LogisticRegression, LinearSVC with its squared hinge "
-    "loss; Ridge for numbers), behind a Nystroem of some other records where the kernel is needed; "
-    "or release labels alone. Posteriors in place of decision values are no cure: the edge is then "
-    "a posterior that many records of a class share. Then audit again."
+    "loss), behind a Nystroem of some other records where the kernel is needed; or release labels "
+    "alone. Posteriors in place of decision values are no cure: the edge is then a posterior that "
+    "many records of a class share. Then audit again."
+)
+_REMEDY_OF_NUMBERS = (
+    "Train a model whose loss has no kink (Ridge), behind a Nystroem of some other records where "
+    "the kernel is needed. Then audit again."
 )
 
 
@@ -91,6 +95,6 @@ class SupportVectors(BaseFinder):
             f"finds: a {unit.member} surely lies there at least {found.gain:.2g} times as often as "
             f"another {unit.one} (Fisher's exact test: p = {found.p_value:.1g}). Whoever holds the "
             "model finds these records stored in it.",
-            _REMEDY,
+            _REMEDY if context.run.outputs is None else _REMEDY_OF_NUMBERS,
             "serious" if found.gain >= SERIOUS_GAIN else "warning",
         )

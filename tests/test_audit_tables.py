@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from mia_sklearn import ReferenceModels, audit
 from mia_sklearn._audit._controls import distribution_shift
+from mia_sklearn._audit._slices import _as_groups
 from mia_sklearn.metrics import compute, roc_auc
 
 FOREST = RandomForestClassifier(10, random_state=0)
@@ -123,6 +124,25 @@ def test_the_shift_test_reads_the_label_and_pays_for_its_folds(monkeypatch):
 
 
 # --- slices ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([10, 2, 1, 2], ["1", "2", "10"]),
+        ([0.5, -1.0, np.nan], ["-1.0", "0.5", "missing"]),
+        (
+            [*range(95, 115)] * 2,
+            ["up to 99.75", "(99.75, 104.5]", "(104.5, 109.25]", "over 109.25"],
+        ),
+        (["b", "10", "2"], ["10", "2", "b"]),
+        ([None, None], ["missing"]),
+    ],
+)
+def test_slices_stand_in_the_order_of_what_they_hold(values, names):
+    slicing = _as_groups("s", np.array(values))
+    assert slicing.names == names
+    assert set(slicing.values) == set(names)
 
 
 def _slices(values, halves, **options):

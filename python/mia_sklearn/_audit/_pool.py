@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..access import TrueValueAccess
+    from ._slices import Slicing
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Pool:
     bearing_index: tuple[Any, Any]
     kind_of_labels: Any = None
     labelled: bool = True
-    sliced: dict[str, np.ndarray] = field(default_factory=dict)
+    sliced: dict[str, Slicing] = field(default_factory=dict)
     people: np.ndarray | None = None
     names: np.ndarray = field(default_factory=lambda: np.empty(0))
     digests: dict[str, str] = field(default_factory=dict)
@@ -118,7 +119,7 @@ class Pool:
         return {f"label_{j}": np.array(column.tolist()) for j, column in enumerate(y.T)}
 
     def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: values[rows] for name, values in self.sliced.items()}
+        return {name: slicing.values[rows] for name, slicing in self.sliced.items()}
 
 
 def make_pool(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,22 @@ _MOST_VALUES = 12
 _MISSING = "missing"
 
 
-def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
-    """Return each slicing as one text per record of the pool.
+class Slicing(NamedTuple):
+    """Which group each record is in.
+
+    Attributes
+    ----------
+    values : ndarray of str, one for each record
+    names : list of str
+        Of the groups, in the order of what they hold: numbers by size, all else as text.
+    """
+
+    values: np.ndarray
+    names: list[str]
+
+
+def slice_columns(slices: Any, pool: Any) -> dict[str, Slicing]:
+    """Return each slicing of the pool.
 
     Parameters
     ----------
@@ -31,7 +45,7 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, np.ndarray]:
 
     Returns
     -------
-    dict of str to ndarray of str
+    dict of str to Slicing
 
     Raises
     ------
@@ -80,20 +94,23 @@ def _column(name: Any, pool: Any) -> Any:
     )
 
 
-def _as_groups(name: str, values: np.ndarray) -> np.ndarray:
+def _as_groups(name: str, values: np.ndarray) -> Slicing:
     import pandas as pd
 
     there = ~pd.isna(values)
     codes, found = coded(values[there], f"slices: {name!r}")
     names = [_in_words(value) for value in found.tolist()]
-    if len(found) > _MOST_VALUES and all(isinstance(value, (Real, Decimal)) for value in found):
+    of_numbers = all(isinstance(value, (Real, Decimal)) for value in found)
+    order = np.argsort(found if of_numbers else names, kind="stable")
+    if of_numbers and len(found) > _MOST_VALUES:
         codes, names = _quarters(name, found.astype(np.float64)[codes])
+        order = np.arange(len(names))
     if len(names) > 4 * _MOST_VALUES:
         raise ValueError(
             f"slices: {name!r} has {len(names)} values, too many to report apart. Group them "
             "and give the groups as a dict."
         )
-    written = names if there.all() else [*names, _MISSING]
+    written = [names[place] for place in order] + [_MISSING] * (not there.all())
     if len(set(written)) < len(written):
         twice = next(text for text in written if written.count(text) > 1)
         raise ValueError(
@@ -102,7 +119,7 @@ def _as_groups(name: str, values: np.ndarray) -> np.ndarray:
         )
     text = np.full(len(values), _MISSING, dtype=object)
     text[there] = np.array(names, dtype=object)[codes]
-    return text
+    return Slicing(text, written)
 
 
 def _in_words(value: Any) -> str:
@@ -134,8 +151,8 @@ def check_slices(pool: Pool) -> None:
     if pool.people is None:
         return
     people = Grouping(pool.people)
-    for name, values in pool.sliced.items():
-        mixed = people.mixed(values)
+    for name, slicing in pool.sliced.items():
+        mixed = people.mixed(slicing.values)
         if mixed.any():
             whose = pool.names[pool.people[people.first[mixed]]]
             raise ValueError(

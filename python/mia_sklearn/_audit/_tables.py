@@ -77,7 +77,8 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     groups = [
         (f"{name}={value}", values == value)
         for name, values in run.pool.sliced_rows(run.plan.audited[run.units.first]).items()
-        for value in np.unique(values)
+        for value in run.pool.sliced[name].names
+        if (values == value).any()
     ]
     for label, inside in groups:
         if member[inside].any() and (~member[inside]).any():

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._process._printable import valid
 from .._records._groups import Grouping, coded, identifiers, names_in_words
 from .._records._rows import column_names, column_of
-
-if TYPE_CHECKING:
-    from ._pool import Pool
 
 _MOST_VALUES = 12
 _MISSING = "missing"
@@ -146,7 +143,7 @@ def _quarters(name: str, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return quarters.codes, names if len(inner) > 1 else ["all"]
 
 
-def check_slices(pool: Pool) -> None:
+def check_slices(pool: Any) -> None:
     """Raise if the records of one person lie in different slices."""
     if pool.people is None:
         return

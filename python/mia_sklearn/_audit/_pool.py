@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..access import TrueValueAccess
-    from ._slices import Slicing
+
+
+class Slicing(NamedTuple):
+    """Which group each record is in.
+
+    Attributes
+    ----------
+    values : ndarray of str, one for each record
+    names : list of str
+        Of the groups, in the order of what they hold: numbers by size, all else as text.
+    """
+
+    values: np.ndarray
+    names: list[str]
 
 
 @dataclass

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .._process._printable import valid
 from .._records._groups import Grouping, coded, identifiers, names_in_words
 from .._records._rows import column_names, column_of
+from ._pool import Pool, Slicing
 
 _MOST_VALUES = 12
 _MISSING = "missing"
-
-
-class Slicing(NamedTuple):
-    """Which group each record is in.
-
-    Attributes
-    ----------
-    values : ndarray of str, one for each record
-    names : list of str
-        Of the groups, in the order of what they hold: numbers by size, all else as text.
-    """
-
-    values: np.ndarray
-    names: list[str]
 
 
 def slice_columns(slices: Any, pool: Any) -> dict[str, Slicing]:
@@ -143,7 +130,7 @@ def _quarters(name: str, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return quarters.codes, names if len(inner) > 1 else ["all"]
 
 
-def check_slices(pool: Any) -> None:
+def check_slices(pool: Pool) -> None:
     """Raise if the records of one person lie in different slices."""
     if pool.people is None:
         return

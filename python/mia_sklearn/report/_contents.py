@@ -76,7 +76,7 @@ class AuditContents:
         return [*said, f"a control failed ({failed})"] if failed else said
 
     def most_exposed(self, n: int | None = 20) -> pd.DataFrame:
-        """Return the members that the headline attack is surest about.
+        """Return the members that stand out most, by p-value and then by the headline's score.
 
         Parameters
         ----------
@@ -86,7 +86,8 @@ class AuditContents:
         Returns
         -------
         DataFrame
-            Rows of `records`, in order of their p-value, ties by score.
+            Rows of `records`, in order of their p-value, equal ones by the score of the headline
+            attack; without p-values by that score alone.
 
         Raises
         ------

@@ -27,7 +27,7 @@ _OF_OUTPUT = re.compile(r"label_\d+")
 
 
 def exposed(report: AuditContents) -> list[dict[str, Any]]:
-    """Return the members that the headline attack is surest about, the first `N_SHOWN`."""
+    """Return the members that stand out most, the first `N_SHOWN`."""
     if report.records.empty:
         return []
     found = report.most_exposed(N_SHOWN)

@@ -104,7 +104,9 @@ def expected_auc(train: Answers, test: Answers, n_train: int, n_test: int) -> fl
     None where they differ by no more than noise, or those of training records are the higher ones.
     """
     value = ks_distance(train.loss, test.loss)
-    inside, outside = np.split(rankdata(np.concatenate([train.loss, test.loss])), [len(train.loss)])
+    # Losses may be infinite, which older versions of SciPy take for missing values.
+    places = np.unique(np.concatenate([train.loss, test.loss]), return_inverse=True)[1].reshape(-1)
+    inside, outside = np.split(rankdata(places), [len(train.loss)])
     differ = value > ks_noise_floor(n_train, n_test) and inside.mean() <= outside.mean()
     return expected_auc_of_ks(value) if differ else None
 

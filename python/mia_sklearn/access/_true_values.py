@@ -202,8 +202,9 @@ class PredictionAccess(TrueValueAccess):
     >>> seen = observe(KNeighborsRegressor(1).fit(X[::2], y[::2]), X, y)
     >>> seen.columns.tolist()
     ['target_0', 'prediction_0', 'logit']
+    >>> # Of the 221 training records, and of two others that are as ill as their neighbour.
     >>> int((seen["logit"] == 0).sum())
-    221
+    223
     """
 
     name: ClassVar[str] = "predictions"

@@ -171,7 +171,7 @@ def all_attacks() -> list[AttackInfo]:
     --------
     >>> from mia_sklearn.attacks import all_attacks
     >>> [info.name for info in all_attacks()][:3]
-    ['threshold', 'shadow', 'lira']
+    ['threshold', 'qmia', 'shadow']
     """
     auto = AttackInfo(name="auto", path="mia_sklearn:audit")
     return _REGISTRY.all(taken=[*variants(), auto])

@@ -284,7 +284,7 @@ def test_what_is_no_classifying_net_is_named(name, records):
     X, y, _, _ = records
     with pytest.raises(ValueError, match=r"net must be a skorch .* got DecisionTreeClassifier"):
         _of(name, DecisionTreeClassifier()).fit(X, y)
-    with pytest.raises(ValueError, match=r"net must be a skorch .* got NeuralNetRegressor"):
+    with pytest.raises(ValueError, match=r"does not defend regressors \(net=NeuralNetRegressor"):
         _of(name, NeuralNetRegressor(Dense)).fit(X, y)
     with pytest.raises(ValueError, match="at least two classes"):
         _of(name, _dense()).fit(X, np.ones(len(y)))

@@ -102,7 +102,8 @@ def _audited(model, y, X=X, fit=None, **options):
     given = X[:30], y[:30], X[30:], y[30:]
     report = audit(model, *given, fit_params=fit, **{**QUICK, **options})
     estimates = report.metrics.query("metric == 'auc' and slice == 'all'")["estimate"]
-    assert len(estimates) == 4
+    # Of support vector machines the edge besides.
+    assert len(estimates) == 4 + ("margin-edge" in report.attacks)
     assert estimates.between(0, 1).all()
     return report
 

@@ -110,7 +110,7 @@ def _matters(key: str, value: Any, owner: Any, boosts: bool) -> bool:
     if key in _OF_BOOSTING or key == "alpha":
         return boosts == (key != "alpha")  # Of boosting alpha is the quantile that is predicted.
     if key == "epsilon":
-        return hasattr(owner, "C")  # The tube of support vectors; elsewhere other things.
+        return "C" in owner.get_params(deep=False)  # The tube of support vectors, nothing else.
     return key != "n_components" or hasattr(owner, "sample") or predicts_numbers(owner)
 
 

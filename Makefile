@@ -7,26 +7,20 @@ UV := $(BIN)/uv
 SOURCES := Cargo.toml pyproject.toml $(shell find rust -name '*.rs')
 FLOORS := .venv-floors
 PEERS := .venv-peers
-# What depends on versions: tables, types, tags, answers, cloning, fit parameters, networks and
-# saving. Statistics, kernels, attacks on scores, texts, pages and gates see numbers alone; what else
-# is left out differs from other tests of the same code by the estimator, the size or the question.
-FLOOR_TESTS := tests --ignore-glob='tests/test_stats_*' $(addprefix --ignore=tests/test_,\
-	$(addsuffix .py,kernels examples cluster neighbors defenses_networks defended_references exposure \
-	gan_ensemble membership_curve perturbation known_answers compare_defenses synthesis groups \
-	inversion inversion_contrast label_access cache enhancing large conditions plots plots_inversion \
-	plots_risk plots_uncertainty defenses_selena defenses_adversarial defended_nets sample_access access \
-	attack_details doubts exposed feature_space gmia leak lira_one_sided metrics private_labels \
-	published_thresholds scale stratified vulnerability docs guide notices baseline locks \
-	house markdown audit_labels audit_generators findings registry attacks audit_details cli_commands \
-	cli_safety defenses_output defenses_pate evidence logan lost_references observed_values quick \
-	report_page)) -m 'not slow and not gpu and not thorough' -k 'not demo and not workers_train \
+# What depends on versions: records of any library, tags, answers and attributes of models, cloning,
+# networks, saving. Statistics, kernels, attacks on scores, texts, pages, gates and the command line
+# see what these make of it, numbers and names alone.
+FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,answers attributes audit_tables cli_tables common \
+	defenses_common defenses_regressors differential_privacy dpsgd ensembles gan gradients import \
+	input_gradients margin_edges more_targets net_regressors notebooks observe other_targets own_records \
+	pytest_plugin references regression regressors report_format selection side_effects signals \
+	stored_records structural tables targets torch_target)) \
+	-m 'not slow and not gpu and not thorough' -k 'not demo and not workers_train \
 	and not (scikit_learn_checks and (test_defenses_common or test_selection and Tree)) \
 	and not (scikit_learn_checks and test_common and not (RMIA or Stacked or Cosine)) \
 	and not (test_attributes and not (frames or types or networks)) \
 	and not (test_dpsgd and not (accountant or answers or gradients or layers or seed)) \
-	and not (test_defenses_training and not (metadata or parameters or weights)) \
-	and not (test_qmia and not (tables or types or features or regressor)) \
-	and not (test_repeats and not (values or widths))'
+	and not (test_pytest_plugin and not gate)'
 export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -36,8 +30,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread: threads of several processes wait for each other. Each
 # begins with a half of its own, in order, so that what the tests of a file share is made once.
 PARALLEL := -n auto --dist worksteal
+THOROUGH := not slow and not gpu
+MARKS := $(THOROUGH) and not thorough
 
-.PHONY: audit test thorough mutants tables test-slow lint lint-rust lint-python rust-test floors bench bench-peers docs \
+.PHONY: audit test thorough mutants tables test-slow lint lint-rust lint-python rust-test python-test floors bench bench-peers docs \
 	changelog hooks wheel clean
 
 $(UV):
@@ -73,16 +69,16 @@ lint-python: $(VENV)/.test
 rust-test:
 	cargo test --quiet --lib
 
-# Left to right, so that the quickest to fail comes first. `make --jobs=2` compiles what is Rust while
-# packages are downloaded.
-test: lint rust-test
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL)
+python-test: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL) -m '$(MARKS)'
 
-# The same code on more estimators, sizes and examples than `make test` has time for.
-thorough: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(PARALLEL) -m 'thorough and not slow' \
-		$(shell grep -lE 'mark\.(thorough|one_for_all)' tests/test_*.py)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m '' examples/test_privacy.py
+# Left to right, so that the quickest to fail comes first. `make --jobs=2` compiles what is Rust while
+# packages are downloaded, and checks types while the tests run.
+test: lint rust-test python-test
+
+# `make test` on more estimators, sizes and examples of the same code.
+thorough:
+	$(MAKE) test MARKS='$(THOROUGH)'
 
 # Does a test fail for each small fault?
 mutants: $(VENV)/.test

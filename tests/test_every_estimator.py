@@ -6,15 +6,10 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
-from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
-from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.multioutput import ClassifierChain, MultiOutputRegressor, RegressorChain
+from sklearn.multioutput import ClassifierChain, RegressorChain
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
-from sklearn.svm import SVR
-from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import all_estimators, get_tags
 
 from mia_sklearn import audit
@@ -111,32 +106,18 @@ def _check_told(report, model):
     assert type(model).__name__ in report.to_markdown()
 
 
-# One of each family. Those that test_regression.py audits too are audited here in `make thorough`.
+# One of each family, beside those that test_regression.py audits.
 FAMILIES = [
     (KNeighborsRegressor(), 1),
     (MLPRegressor(hidden_layer_sizes=(8,), max_iter=20, random_state=0), 1),
     (RegressorChain(LinearRegression()), 2),
     (ClassifierChain(LogisticRegression()), 2),
 ]
-AGAIN = [
-    (LinearRegression(), 1),
-    (DecisionTreeRegressor(random_state=0), 1),
-    (RandomForestRegressor(10, random_state=0), 1),
-    (GradientBoostingRegressor(n_estimators=10, random_state=0), 1),
-    (SVR(), 1),
-    (GaussianProcessRegressor(), 1),
-    (DummyRegressor(), 1),
-    (MultiOutputRegressor(Ridge()), 2),
-]
-
-
-def _named(cases, **options):
-    return [pytest.param(*case, id=type(case[0]).__name__, **options) for case in cases]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
-    ("model", "n_outputs"), _named(FAMILIES) + _named(AGAIN, marks=pytest.mark.thorough)
+    ("model", "n_outputs"), FAMILIES, ids=[type(model).__name__ for model, _ in FAMILIES]
 )
 def test_every_family_is_audited(model, n_outputs):
     _check_told(_audited(model, n_outputs, n=80, n_references=2), model)

@@ -1,5 +1,7 @@
 import ast
 import runpy
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -44,3 +46,12 @@ def test_example_runs(path, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr("sklearn.datasets.load_digits", lambda **_: digits)
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out
+
+
+@pytest.mark.thorough
+def test_the_gate_passes():
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider"]
+    ended = subprocess.run(
+        [*command, "examples/test_privacy.py"], cwd=ROOT, check=False, capture_output=True
+    )
+    assert ended.returncode == 0, ended.stdout.decode()

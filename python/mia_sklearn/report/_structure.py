@@ -22,6 +22,7 @@ _LABELS = {
     "self_influence": "Self-influence",
     "parameters_per_record": "Parameters per record",
     "stored_records": "Training records kept",
+    "on_margin_edge": "On the edge of a margin",
     "smallest_leaf": "Smallest leaf",
     "small_leaves": "Records in leaves below ten",
     "smallest_answer_class": "Fewest that share an answer",
@@ -29,7 +30,10 @@ _LABELS = {
     "class_disclosure": "Records whose answer tells the class",
     "published_rules": "Published rules on parameters",
 }
-_SHARES = {"stored_records", "small_leaves", "small_answer_classes", "class_disclosure"}
+_SHARES = {
+    *("stored_records", "on_margin_edge", "small_leaves", "small_answer_classes"),
+    "class_disclosure",
+}
 
 
 def structure_in_words(measures: pd.DataFrame | None) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from .._records._rows import as_table, n_rows, take_rows
 from .._records._targets import as_numbers, as_several_labels, is_constant, labels_of_outputs
 from ..report import Finding, StructuralReport
 from ._answers import of_classes, of_numbers, of_outputs
+from ._edge import Edges, edges_of
 from ._findings import FINDERS
 from ._measures import Answers
 from ._structure import Structure, measure_structure, some_of
@@ -104,7 +105,8 @@ def structural_risk(
     - ``parameters_per_record``: nodes of trees, coefficients and stored values.
 
     The others are shown for what they are (``predicts`` is False): ``stored_records``, a matter of
-    what is released; ``smallest_leaf``, ``small_leaves``, ``smallest_answer_class``,
+    what is released; of support vector machines ``on_margin_edge``, the share of training
+    records on the edge of a margin; ``smallest_leaf``, ``small_leaves``, ``smallest_answer_class``,
     ``small_answer_classes`` and ``class_disclosure``, as output checkers ask for them, which
     flag harmless models as often as others; and ``published_rules`` on hyper-parameters [1]_.
 
@@ -141,6 +143,7 @@ def structural_risk(
         test=test,
         release=given.release,
         regressor=given.kind == "regressor",
+        edges=_edges(given, random_state),
         seed=random_state,
     )
     return StructuralReport(
@@ -266,6 +269,18 @@ def _checked(
             )
     check_features(model, X, X_name)
     return X, labels
+
+
+def _edges(given: _Given, seed: int) -> Edges | None:
+    """Return how far records lie from the edge of a margin, where the model shows one."""
+    if given.kind not in ("classifier", "regressor"):
+        return None
+    sides = []
+    for number, side in enumerate((given.train, given.test)):
+        if side is not None and side[1] is not None:
+            rows = some_of(len(side[1]), seed + number)
+            sides.append((take_rows(side[0], rows), side[1][rows]))
+    return edges_of(given.model, sides, given.release, regressor=given.kind == "regressor")
 
 
 def _answers(given: _Given, X: Any, y: np.ndarray | None, seed: int) -> Answers | None:

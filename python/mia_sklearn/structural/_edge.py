@@ -8,15 +8,16 @@ import numpy as np
 from scipy.stats import binomtest, fisher_exact
 
 from .._models._targets import class_indices
-from .._observations._edges import edge_distances, edges_shown
+from .._observations._edges import edge_distances, edges_fixed, edges_shown
 from ..report._counted import RECORD, Unit
 
 __all__ = ["BESIDE", "Edges", "OnEdge", "edges_of", "on_edge"]
 
 # Chance puts as many more members on the edge in fewer than 1 of 100 audits.
 _SURE_AT = 0.01
-# How many widths beside the edge are compared with it where there are no other records.
-BESIDE = 10
+# How many widths beside the edge are compared with it where there are no other records: few, since
+# a coarse tolerance makes them wide. It counts where it holds so many times as many as one of them.
+BESIDE, _CLEARLY = 2, 2
 
 
 class Edges(NamedTuple):
@@ -29,11 +30,15 @@ class Edges(NamedTuple):
     test : ndarray of shape (n_test,) or None
     unit : Unit
         What is counted, in words.
+    fixed : bool
+        Whether the edge lay where it lies before any answer was seen. One that is looked for among
+        answers holds many of them, whosever they are.
     """
 
     train: np.ndarray
     test: np.ndarray | None
     unit: Unit = RECORD
+    fixed: bool = True
 
     def counted(self) -> str:
         """Return in words how many lie on an edge."""
@@ -50,7 +55,7 @@ class OnEdge(NamedTuple):
     ----------
     n_members, n_others : int
         Members and others on the edge. Without other records `n_others` are members that lie
-        beside the edge, no more than ten widths away.
+        beside the edge, no more than two widths away.
     of_members, of_others : int
         How many were asked about; `of_others` is 0 without other records.
     p_value : float
@@ -91,12 +96,12 @@ def edges_of(
         )
         for X, y in sides
     )
-    return Edges(train, test[0] if test else None)
+    return Edges(train, test[0] if test else None, fixed=edges_fixed(model))
 
 
 def on_edge(edges: Edges | None) -> OnEdge | None:
     """Count who lies on the edge of a margin; None where members surely do not more often."""
-    if edges is None:
+    if edges is None or (edges.test is None and not edges.fixed):
         return None
     members, of_members = int((edges.train < 1).sum()), len(edges.train)
     if edges.test is None:
@@ -116,4 +121,6 @@ def on_edge(edges: Edges | None) -> OnEdge | None:
         return None
     share = binomtest(members, members + others).proportion_ci(0.95, method="exact").low
     gain = share / (1 - share) / expected
+    if edges.test is None and gain < _CLEARLY:
+        return None
     return OnEdge(members, others, of_members, of_others, float(p_value), float(gain))

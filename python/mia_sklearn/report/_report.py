@@ -40,6 +40,7 @@ class AuditReport(AuditContents):
         row per person, with ``group`` (who) and ``n_rows`` (number of records audited) in place
         of ``row``, ``index`` and ``label``.
     findings : list of Finding
+        What leaves all numbers in doubt first, then the gravest.
     coverage : DataFrame
         One row per attack known: ``attack``, ``status`` ("run" or "not run"), ``track``,
         ``threat_model``, ``access``, ``knowledge``, ``reason``.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._process._notebook import folded, paragraph, shown, table
 from .._process._printable import printable
+from ._encoding import dumps, encode_rows
 from ._finding import Finding, in_html, in_order
 from ._markdown import escape, findings_in_markdown, table_in_markdown
 from ._structure import structure_in_words
@@ -85,6 +86,24 @@ class StructuralReport:
             escape(_LIMITS),
         ]
         return "\n\n".join(parts) + "\n"
+
+    def to_json(self) -> str:
+        """Return the report as JSON, for programs.
+
+        Returns
+        -------
+        str
+            An object of ``summary``, ``info``, ``findings`` and ``measures``, each a list of
+            objects in the latter two. What cannot be computed is null; what has no end,
+            ``{"": "inf"}``.
+        """
+        content = {
+            "summary": self.summary,
+            "info": self.info,
+            "findings": [asdict(finding) for finding in self.findings],
+            "measures": encode_rows(self.measures)[1],
+        }
+        return dumps(content)
 
     @property
     def _title(self) -> str:

@@ -55,6 +55,7 @@ ARROWS = {
     "skore_checks": "_audit _models _records metrics report signals",
     "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
     "report selection structural",
+    "__main__": "cli",
     "": "_audit _models _observe _synthesis _version references report structural",
 }
 LARGEST, MEDIAN, LONGEST = 450, 170, 80

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from .._process._docs import finding_page
+from .._process._docs import finding_page, guide_page
 from ._gate import FINE
 
 __all__ = ["explain", "list_attacks", "list_defenses"]
@@ -54,7 +54,7 @@ def list_defenses(args: argparse.Namespace) -> int:
 
 
 def explain(args: argparse.Namespace) -> int:
-    """Print what names mean: codes of findings, metrics, attacks, defenses."""
+    """Print what names mean: codes of findings, metrics, measures, attacks, defenses."""
     known = _explanations()
     by_name = _classes() | {name.lower(): name for name in known}
     unknown = [name for name in args.names if name.lower() not in by_name]
@@ -62,8 +62,8 @@ def explain(args: argparse.Namespace) -> int:
         near = get_close_matches(unknown[0].lower(), by_name, n=3)
         meant = f" Did you mean {' or '.join(by_name[name] for name in near)}?" if near else ""
         raise ValueError(
-            f"{unknown[0]!r} is no finding, metric, attack or defense.{meant} `mia-sklearn "
-            "explain` lists all."
+            f"{unknown[0]!r} is no finding, metric, measure, attack or defense.{meant} "
+            "`mia-sklearn explain` lists all."
         )
     if not args.names:
         _print_table([(name, kind) for name, (kind, _) in known.items()])
@@ -83,11 +83,15 @@ def _explanations() -> dict[str, tuple[str, str]]:
     from ..defenses import all_defenses
     from ..report._counted import RECORD
     from ..report._glossary import glossary
+    from ..report._structure import MEASURES
 
     known = {
         term.key: ("word of a report", f"{_sentence(term.name)} {term.text} {term.link}")
         for term in glossary(RECORD)
     }
+    page = guide_page("structural")
+    for name, (called, text) in MEASURES.items():
+        known[name] = ("measure of a model's structure", f"{called}. {text} {page}")
     for info in (*all_defenses(), *all_attacks()):
         try:
             known[info.name] = (

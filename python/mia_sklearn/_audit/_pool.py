@@ -131,6 +131,13 @@ class Pool:
             return {"label": y}
         return {f"label_{j}": np.array(column.tolist()) for j, column in enumerate(y.T)}
 
+    @property
+    def outputs_named(self) -> list[str]:
+        """What the columns of `y_train` are called; their numbers where they have no names."""
+        if hasattr(self.kind_of_labels, "columns"):
+            return [str(name) for name in self.kind_of_labels.columns]
+        return [str(j) for j in range(self.y.shape[1] if self.y.ndim == 2 else 1)]
+
     def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         return {name: slicing.values[rows] for name, slicing in self.sliced.items()}
 

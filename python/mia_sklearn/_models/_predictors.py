@@ -254,13 +254,21 @@ def check_labels_of_outputs(model: Any, y: np.ndarray, name: str = "y") -> None:
             "for each, in their order."
         )
     nothing = tuple(np.empty(0) for _ in range(n_outputs))
-    for j, (column, known) in enumerate(zip(y.T, _own_classes(model, nothing), strict=True)):
-        unknown = sorted(set(column.tolist()) - set(known.tolist()), key=str)
+    own = [set(known.tolist()) for known in _own_classes(model, nothing)]
+    given = [set(column.tolist()) for column in y.T]
+    for j, (there, known) in enumerate(zip(given, own, strict=True)):
+        unknown = sorted(there - known, key=str)
+        if unknown and any(there <= of and not given[k] <= of for k, of in enumerate(own)):
+            raise ValueError(
+                f"{name} has labels in column {j} that the model knows of another output, "
+                f"{', '.join(map(repr, unknown[:5]))}: give the columns in the order of the "
+                "model's outputs."
+            )
         if unknown:
             raise ValueError(
                 f"{name} has labels that the model does not know of output {j}: "
                 f"{', '.join(map(repr, unknown[:5]))}. It knows "
-                f"{', '.join(map(repr, known.tolist()[:10]))}. Drop these records; "
+                f"{', '.join(map(repr, sorted(known, key=str)[:10]))}. Drop these records; "
                 "or, where labels are there or not, train OneVsRestClassifier, which knows both of "
                 "each."
             )

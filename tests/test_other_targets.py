@@ -70,6 +70,11 @@ def test_an_output_in_the_place_of_another():
     both = np.column_stack([Y, 1000 - Y[::-1]])
     fitted = clone(TREE).fit(X[TRAIN], both[TRAIN])
     assert told(fitted, both) is None
+    of_thousands = clone(TREE).fit(X[TRAIN], both[TRAIN] * [1, 1e3])
+    assert (
+        "R2 of output weight is"
+        in told(of_thousands, pd.DataFrame(both, columns=["y", "weight"])).explanation
+    )
     swapped = clone(TREE).fit(X[TRAIN], both[TRAIN, ::-1])
     found = told(swapped, both)
     assert "output 0 predicts column 1, output 1 predicts column 0" in found.explanation

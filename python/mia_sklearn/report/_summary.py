@@ -41,6 +41,7 @@ _FACTS = {
     "unit": "The unit of privacy",
     "records_per_person": "Records of each person audited",
     "n_outputs": "Outputs, over which accuracy or errors are averaged",
+    "outputs": "They are called",
     "target_train_accuracy": "Accuracy on the members audited",
     "target_test_accuracy": "Accuracy on the non-members audited",
     "target_train_r2": "R2 on the members audited",

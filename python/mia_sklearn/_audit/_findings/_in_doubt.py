@@ -76,7 +76,8 @@ class TargetsDiffer(BaseFinder):
         if isinstance(differing, OutputOrder):
             return self._in_another_order(context, differing)
         likely = [differing.likely, *(c.sentence for c in likely_causes(context.run, []))]
-        of = "" if differing.output is None else f" of output {differing.output}"
+        named = context.run.pool.output_name
+        of = "" if differing.output is None else f" of output {named(differing.output)}"
         beside = "is as far off as no model that was fitted on it"
         if differing.usual is not None:
             who = "a copy of it" if context.run.references is None else "its references"
@@ -94,9 +95,9 @@ class TargetsDiffer(BaseFinder):
         )
 
     def _in_another_order(self, context: Context, order: OutputOrder) -> Finding:
-        names = context.run.pool.outputs_named
+        named = context.run.pool.output_name
         moved = [
-            f"output {k} predicts column {names[j]}" for k, j in enumerate(order.columns) if k != j
+            f"output {k} predicts column {named(j)}" for k, j in enumerate(order.columns) if k != j
         ]
         more = f", and {len(moved) - 5} more" if len(moved) > 5 else ""
         return self.found(

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from .._records._rows import n_rows, positions
 from ._answers import answer_of, name_of
 from ._backend import backend_of
 from ._counted import CountedFunction
+from ._is_fitted import check_fitted
 from ._kinds import is_module, kind_of_estimator, last_step
 
 __all__ = [
@@ -135,13 +134,15 @@ def answers_several(model: Any, y: Any = None) -> bool:
     return kind.startswith("multilabel")
 
 
-def as_predictor(model: Any, query_budget: int | None = None) -> Any:
+def as_predictor(model: Any, query_budget: int | None = None, *, X: Any) -> Any:
     """Return a fitted regressor, or a classifier with several outputs; a plain function wrapped.
 
     Parameters
     ----------
     model, query_budget
         As in `observe`.
+    X : table
+        Some records, about which a fitted model answers.
 
     Raises
     ------
@@ -178,13 +179,7 @@ def as_predictor(model: Any, query_budget: int | None = None) -> Any:
     if hasattr(model, "fit") and (
         hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "__sklearn_tags__")
     ):
-        try:
-            check_is_fitted(model)
-        except NotFittedError:
-            raise
-        except (AttributeError, TypeError):
-            # A step that knows nothing of scikit-learn's tags, and so does not say.
-            pass
+        check_fitted(model, X)
     return model
 
 

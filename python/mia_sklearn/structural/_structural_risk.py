@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from .._models._answers import name_of
 from .._models._generators import is_function
+from .._models._is_fitted import check_fitted
 from .._models._known_features import check_features
 from .._models._predictors import answers_several, as_predictor, predicts_numbers
 from .._models._targets import as_target, own_labels
@@ -234,17 +233,12 @@ def _fitted(model: Any, kind: str, X: Any, y: Any) -> Any:
     if kind == "classifier":
         return as_target(model, X=check_records(X, y, "X_train", "y_train")[0])
     if kind != "other":
-        return as_predictor(model)
+        return as_predictor(model, X=as_table(X, "X_train"))
     if hasattr(model, "classes_"):
         raise ValueError(
             "y_train is None, but the model is a classifier: give the labels that it learned."
         )
-    try:
-        check_is_fitted(model)
-    except NotFittedError:
-        raise
-    except (AttributeError, TypeError):
-        pass  # It does not say.
+    check_fitted(model, as_table(X, "X_train"))
     return model
 
 

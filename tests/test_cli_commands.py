@@ -17,14 +17,16 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.datasets import make_classification
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import mia_sklearn
-from mia_sklearn import AuditReport, ReferenceModels, audit
+from mia_sklearn import AuditReport, ReferenceModels, audit, structural_risk
 from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn._process import _progress
 from mia_sklearn.cli import main
 from mia_sklearn.defenses import LabelOnly
+from mia_sklearn.report._structure import MEASURES
 
 pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
 
@@ -379,6 +381,18 @@ def test_the_structure_of_a_model_is_told_in_seconds(case, run, tmp_path):
     both = run("structural", *what, "--test", case / "test.csv", "--format", "md")
     assert both.code == 0 and both.out.startswith("# Structural risk of DecisionTreeClassifier")
     assert "LOSS\\_GAP" in both.out
+    for name, start in (("risk.md", "# Structural risk"), ("risk.json", "{")):
+        written = run("structural", *what, "--output", tmp_path / name)
+        assert written.code == 0 and "Self-influence" in written.out
+        assert (tmp_path / name).read_text().startswith(start)
+    content = json.loads((tmp_path / "risk.json").read_text())
+    assert content["info"]["n_train"] == 400
+    by_name = {row["measure"]: row for row in content["measures"]}
+    assert by_name["self_influence"]["value"] > 0 and by_name["ks"]["value"] is None
+    assert content["findings"][0].keys() >= {"code", "severity", "title"}
+    assert json.loads(run("structural", *what, "--format", "json").out) == content
+    nowhere = run("structural", *what, "--output", tmp_path / "risk.txt")
+    assert nowhere.code == 2 and "must end with .md or .json" in nowhere.err
     wrong = run("structural", *what, "--release", "predictions")
     assert wrong.code == 2 and "release must be one of 'posteriors'" in wrong.err
 
@@ -434,6 +448,26 @@ def test_every_finding_is_explained_in_any_case(run):
     assert result.code == 0 and all(f"{code} (finding" in result.out for code in codes)
     listed = run("explain").out
     assert all(code in listed for code in codes) and "lira" in listed
+
+
+def test_measures_of_structure_are_explained(run):
+    X, y = make_classification(40, random_state=0)
+    measured = [
+        structural_risk(model.fit(X[:20], target[:20]), X[:20], target[:20], X[20:], target[20:])
+        for model, target in ((SVC(), y), (DecisionTreeRegressor(), X[:, 0]))
+    ]
+    names = {name for report in measured for name in report.measures["measure"]}
+    assert names == set(MEASURES)
+    result = run("explain", *sorted(names - {"ks"}), "KS")
+    assert result.code == 0
+    assert result.out.count("(measure of a model's structure)") == len(names)
+    assert "Kolmogorov-Smirnov" in result.out and "structural.html" in result.out
+
+
+def test_the_module_runs_the_command_line():
+    asked = [sys.executable, "-m", "mia_sklearn", "explain", "ks"]
+    told = subprocess.run(asked, check=True, capture_output=True, text=True)
+    assert told.stdout.startswith("ks (measure")
 
 
 def test_words_of_the_report_attacks_and_defenses_are_explained(run):

@@ -73,7 +73,9 @@ def test_several_outputs_are_several_columns(run, tmp_path, kind):
         pytest.importorskip("pyarrow")
     y = TABLE[["progress", "weight"]].to_numpy()
     given = X if kind != "npz" else X.to_numpy()
-    target = [] if kind == "npz" else ["--target", "progress, weight", "--slices", "label_1"]
+    target = (
+        [] if kind == "npz" else ["--target", "progress, weight", "--slices", "label_1", "weight"]
+    )
     code, said = run(TREE.fit(given[:60], y[:60]), *target, kind=kind)
     assert code == 0, said
     found = AuditReport.load(tmp_path / "out")

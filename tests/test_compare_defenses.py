@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
+from mia_sklearn._models._describe import describe
 from mia_sklearn._models._trainable import configured
 from mia_sklearn.defenses import (
     PATE,
@@ -368,8 +370,19 @@ def test_the_best_remedy_is_named(halves):
     stored = frame.copy()
     stored.attrs = {}
     assert _remedy(stored, halves) == finding
-    frame.loc[frame["defense"] == "good", "parameters"] = f"Good({'parameter=0, ' * 20})"
+    whole = f"Good({'parameter=0, ' * 20})"
+    frame.loc[frame["defense"] == "good", "parameters"] = whole
+    assert f"Train {whole} and" in _remedy(frame, halves).remedy
+    frame.loc[frame["defense"] == "good", "parameters"] = f"Good({'parameter=0, ' * 200})"
     assert "Train it (Good, with the parameters of" in _remedy(frame, halves).remedy
+
+
+def test_parameters_are_told_whole():
+    parts = [(f"forest{k}", RandomForestClassifier(10 + k, max_depth=k + 1)) for k in range(20)]
+    text = describe(make_pipeline(StandardScaler(), VotingClassifier(parts)))
+    assert len(text) > 1000 and "..." not in text
+    assert "max_depth=20" in text and "object at" not in describe(object())
+    assert describe("x" * 20_000).endswith("x...")
 
 
 def test_the_baseline_may_stand_anywhere_and_of_equal_risks_the_better_score_is_best(halves):

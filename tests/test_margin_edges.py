@@ -37,13 +37,14 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit, observe, structural_risk
-from mia_sklearn._audit._findings._of_edges import SupportVectors, on_edge
-from mia_sklearn._observations._edges import edge_distances, edges_shown, most_shared
-from mia_sklearn._records._groups import Grouping
+from mia_sklearn._observations._edges import edge_distances, edges_fixed, edges_shown, most_shared
 from mia_sklearn.attacks import MarginEdgeAttack
-from mia_sklearn.report._counted import RECORD
 from mia_sklearn.report._wording import times
 from mia_sklearn.selection import Audited, membership_risk
+from mia_sklearn.structural._edge import Edges, on_edge
+from mia_sklearn.structural._findings import SupportVectors
+from mia_sklearn.structural._measures import of_edges, unmeasured
+from mia_sklearn.structural._structure import Structure
 
 N = 150
 
@@ -409,13 +410,16 @@ def test_a_search_can_choose_by_it(cancer):
     assert risk(machine, X_test, y_test) < -0.52
 
 
-def context(members, others, n=200):
-    edges = np.full(2 * n, 5.0)
-    edges[:members] = edges[n : n + others] = 0.5
-    member = np.arange(2 * n) < n
-    units = Grouping(np.arange(2 * n))
-    audited = SimpleNamespace(edges=edges, units=units, unit_member=member, outputs=None)
-    return SimpleNamespace(run=audited, unit=RECORD)
+def lying(members, others, n=200):
+    """Return distances of which so many lie on the edge, and all others far from it."""
+    sides = [np.full(n, 50.0) for _ in range(2)]
+    sides[0][:members] = sides[1][:others] = 0.5
+    return Edges(*sides)
+
+
+def context(edges, of="confidence_gap"):
+    measures = [unmeasured(of, "not asked"), of_edges(edges)]
+    return SimpleNamespace(structure=Structure(measures, [], weights=False, edges=edges))
 
 
 @pytest.mark.parametrize(
@@ -430,21 +434,72 @@ def context(members, others, n=200):
     ],
 )
 def test_the_finding_pays_for_chance(members, others, severity):
-    found = SupportVectors().find(context(members, others))
+    found = SupportVectors().find(context(lying(members, others)))
     assert getattr(found, "severity", None) == severity
 
 
 def test_how_many_times_as_often_is_a_lower_end():
-    found = on_edge(context(60, 10))
+    found = on_edge(lying(60, 10))
     assert found[:4] == (60, 10, 200, 200)
     assert 2 < found.gain < 6
-    nobody = context(60, 0)
-    nobody.run.edges = None
-    assert on_edge(nobody) is None
+    assert on_edge(None) is None
+
+
+@pytest.mark.parametrize(("on", "beside"), [(0, 0), (0, 9), (1, 2), (5, 9), (9, 0), (30, 12)])
+def test_without_others_the_edge_is_compared_with_what_lies_beside_it(on, beside):
+    train = np.concatenate([np.full(on, 0.5), np.full(beside, 2.9), np.full(90, 3.1)])
+    edges = Edges(train, None)
+    found = on_edge(edges)
+    assert (found is not None) == (on >= 9)
+    told = SupportVectors().find(context(edges))
+    if found is not None:
+        assert found[:4] == (on, beside, len(train), 0)
+        assert found.gain > 2
+        assert on_edge(edges._replace(fixed=False)) is None
+        # Equal records of strangers would lie there, too.
+        assert told.severity == "warning"
+        assert "without other records" in told.title
+    row = of_edges(edges)
+    assert row.value == on / len(train)
+    assert f"{on} of {len(train)} training records lie on it" in row.meaning
+
+
+def test_structural_risk_sees_what_an_audit_sees(cancer):
+    machine = make_pipeline(StandardScaler(), svm.SVC(C=100)).fit(*cancer[:2])
+    audited = run(machine, cancer, attacks=["margin-edge"])
+    report = structural_risk(machine, *cancer)
+    named, there = (
+        next(f for f in each.findings if f.code == "SUPPORT_VECTORS") for each in (report, audited)
+    )
+    assert (named.title, named.severity) == (there.title, "serious")
+    share = report.measures.set_index("measure").loc["on_margin_edge", "value"]
+    assert f"{share * 284:.0f} of 284" in named.title
+    assert share == audited.structural.set_index("measure").loc["on_margin_edge", "value"]
+    alone = structural_risk(machine, *cancer[:2])
+    assert alone.findings[0].code == "SUPPORT_VECTORS"
+    assert alone.findings[0].severity == "warning"
+    labels = structural_risk(machine, *cancer, release="labels")
+    assert "on_margin_edge" not in set(labels.measures["measure"])
+    assert "SUPPORT_VECTORS" not in {finding.code for finding in labels.findings}
+
+
+def test_structural_risk_of_regressors_and_of_several_machines():
+    (X, y), (X_test, y_test) = (records(n, 0, np.random.RandomState(n)) for n in (120, 121))
+    model = make_pipeline(StandardScaler(), svm.SVR(C=10)).fit(X, y)
+    named = structural_risk(model, X, y, X_test, y_test).findings[0]
+    assert named.code == "SUPPORT_VECTORS"
+    assert "Ridge" in named.remedy
+    X, y = records(120, 3, np.random.RandomState(0))
+    three = svm.SVC(C=10).fit(X, y)
+    shown = [
+        "on_margin_edge" in set(structural_risk(three, X, y, release=release).measures["measure"])
+        for release in ("posteriors", "weights")
+    ]
+    assert shown == [False, True]
 
 
 def test_large_counts_are_written_for_people():
-    told = SupportVectors().find(context(900, 0, n=1000)).explanation
+    told = SupportVectors().find(context(lying(900, 0, n=1000))).explanation
     assert re.search(r"at least 2\d0 times as often", told)
     assert "p < 1e-300" in told
     assert [times(value) for value in (1.29, 10.9, 156.2, 2.3, 100.0, 12_345.6)] == [
@@ -457,12 +512,11 @@ def test_large_counts_are_written_for_people():
     [(svm.SVC(), False), (svm.NuSVC(), False), (svm.SVR(), True), (svm.NuSVR(), True)],
 )
 def test_two_findings_about_one_machine_name_one_remedy(model, of_numbers):
-    here = context(60, 0)
-    here.run.outputs = SimpleNamespace(of_numbers=of_numbers)
-    edge = SupportVectors().find(here)
+    gap = "residual_ratio" if of_numbers else "confidence_gap"
+    edge = SupportVectors().find(context(lying(60, 0), gap))
     X, y = records(60, 0 if of_numbers else 2, np.random.RandomState(0))
-    stored = structural_risk(model.fit(X, y), X, y).findings[0]
-    assert stored.code == "STORES_RECORDS"
+    found = structural_risk(model.fit(X, y), X, y).findings
+    stored = next(finding for finding in found if finding.code == "STORES_RECORDS")
     remedy = stored.remedy.removesuffix(".")
     assert edge.remedy.startswith(remedy)
     assert ("Ridge" if of_numbers else "LogisticRegression") in remedy
@@ -474,16 +528,15 @@ def test_two_findings_about_one_machine_name_one_remedy(model, of_numbers):
 def test_strangers_are_named_at_nominal_rates(model):
     rng = np.random.RandomState(0)
     n_classes = 0 if isinstance(model, svm.NuSVR) else 2
-    found, at_one_in_fifty = 0, []
+    found, alone, at_one_in_fifty = 0, 0, []
     for _ in range(300):
         model.fit(*records(N, n_classes, rng))
         X, y = records(400, n_classes, rng)
         labels = np.searchsorted(model.classes_, y) if n_classes else y
         edges = edge_distances(model, X, labels, inside=True)
-        here = context(0, 0)
-        here.run.edges = edges
-        found += on_edge(here) is not None
+        found += on_edge(Edges(edges[:200], edges[200:])) is not None
+        alone += on_edge(Edges(edges, None, fixed=edges_fixed(model))) is not None
         cut = np.sort(edges[200:])[3]
         at_one_in_fifty.append((edges[:200] < cut).mean())
-    assert found <= 8  # one in 100, and 8 once in 100 such tests
+    assert max(found, alone) <= 8  # one in 100, and 8 once in 100 such tests
     assert np.mean(at_one_in_fifty) == pytest.approx(4 / 201, abs=0.004)

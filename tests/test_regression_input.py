@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.datasets import load_diabetes, make_multilabel_classification
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from mia_sklearn import FunctionRegressor, ReferenceModels, audit, observe
+from mia_sklearn import FunctionRegressor, ReferenceModels, audit, observe, structural_risk
 
 X, Y = load_diabetes(return_X_y=True)
 X, Y = X[:80], Y[:80]
@@ -204,3 +206,46 @@ def test_labels_of_other_outputs_are_refused(case):
     if case != "sparse":
         with pytest.raises(ValueError, match=message.replace("y_train", "y")):
             observe(model, X, y)
+
+
+class OwnNames(RegressorMixin, BaseEstimator):
+    """Keeps what it learned under names of its own, without the underscore that marks it."""
+
+    def fit(self, X, y):
+        self.coef = np.linalg.lstsq(X, y, rcond=None)[0]
+        return self
+
+    def predict(self, X):
+        return X @ self.coef
+
+
+class SaysSo(OwnNames):
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "ready")
+
+
+class OwnMeans(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.means = X.mean(axis=0)
+        return self
+
+    def transform(self, X):
+        return X - self.means
+
+
+def test_what_answers_is_fitted_whatever_its_attributes_are_called():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    halves = X[:30], X[:30, 0], X[30:], X[30:, 0]
+    fitted = OwnNames().fit(*halves[:2])
+    options = {"n_references": 0, "controls": False, "attacks": ["threshold"], "progress": False}
+    assert audit(fitted, *halves, **options).info["target_train_r2"] == pytest.approx(1)
+    assert structural_risk(fitted, *halves).info["n_test"] == 30
+    assert len(observe(fitted, X, X[:, 0])) == 60
+    assert structural_risk(OwnMeans().fit(X), X).info["n_train"] == 60
+    # One that says itself that it is not is taken at its word.
+    for model in (OwnNames(), SaysSo().fit(*halves[:2])):
+        for ask in (audit, structural_risk):
+            with pytest.raises(NotFittedError, match="not fitted yet"):
+                ask(model, *halves)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        structural_risk(OwnMeans(), X)

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, make_multilabel_classification
@@ -95,6 +96,19 @@ def test_true_values_stand_where_labels_do(forest, both, labels):
     assert "the record and its true labels;" in str(labels)
     first = labels.most_exposed(1).iloc[0]
     assert ", ".join(str(first[f"label_{j}"]) for j in range(3)) in str(labels)
+
+
+def test_outputs_keep_the_names_of_their_columns():
+    tree = DecisionTreeRegressor(max_depth=6, random_state=0)
+    y = pd.DataFrame(TWO, columns=["hours", "weight"])
+    halves = X[TRAIN], y.iloc[TRAIN], X[TEST], y.iloc[TEST]
+    options = {**QUICK, "n_references": 2, "slices": ["weight", "label_0"], "controls": False}
+    report = audit(tree.fit(*halves[:2]), *halves, **options)
+    assert report.info["outputs"] == ["hours", "weight"]
+    assert re.search("They are called +hours, weight", str(report))
+    first = report.most_exposed(1).iloc[0]
+    assert f"hours {first['label_0']:.6g}, weight {first['label_1']:.6g}" in str(report)
+    assert {"slice_weight", "slice_label_0"} <= set(report.records)
 
 
 def test_nothing_is_drawn_within_classes(forest, labels):

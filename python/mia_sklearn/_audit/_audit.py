@@ -150,7 +150,7 @@ def audit(
         leaves it to `release`.
     slices : str, list of str, or dict, default=None
         Groups to report apart: names of columns of `X_train` ("label" is the class, or the true
-        value; "label_0", ... those of several outputs), or a dict
+        value; "label_0", ... or the name of a column of `y_train` of several outputs), or a dict
         from a name to one value per record, train then test. Numbers are cut at their quartiles.
     groups : str or array-like of shape (n_train + n_test,), default=None
         Whose each record is, where people have several: a column of `X_train`, taken out where

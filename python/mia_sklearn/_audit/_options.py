@@ -77,8 +77,8 @@ def target_of(
         return as_target(model, classes, query_budget, X=shown)
     if classes is not None:
         raise ValueError("classes are of classifiers with one output: leave them out.")
-    check_records(X_train, y_train, "X_train", "y_train", outputs.as_truth)
-    return as_predictor(model, query_budget)
+    shown, _ = check_records(X_train, y_train, "X_train", "y_train", outputs.as_truth)
+    return as_predictor(model, query_budget, X=shown)
 
 
 def posterior_queries(access: Any, n_queries: int | None) -> int:

@@ -96,7 +96,9 @@ def other_targets(run: Asked) -> OtherTargets | None:
         differs = _is_unlike(own[j]) if usual is None else _is_surely_worse(own[j], usual[j])
         if differs:
             r2 = None if usual is None else usual[j].r2
-            return OtherTargets(j if len(own) > 1 else None, own[j].r2, r2, _likely(own, j))
+            return OtherTargets(
+                j if len(own) > 1 else None, own[j].r2, r2, _likely(own, j, run.pool.output_name)
+            )
     return None
 
 
@@ -169,24 +171,24 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(spearmanr(one, other).statistic) if np.ptp(one) > 0 and np.ptp(other) > 0 else 0.0
 
 
-def _likely(own: list[_Side], j: int) -> str:
+def _likely(own: list[_Side], j: int, name: Callable[[int], str]) -> str:
     side = own[j]
     if not side.spreads or _correlation(side.true, side.predicted) < _SAME_ORDER:
         better = max(range(len(own)), key=lambda k: _correlation(side.true, own[k].predicted))
         if better != j and _correlation(side.true, own[better].predicted) > _SAME_ORDER:
             return (
-                f"Its output {better} follows output {j} of y_train: outputs may be in another "
-                "order."
+                f"Its output {name(better)} follows output {name(j)} of y_train: outputs may be "
+                "in another order."
             )
         return (
             "Its predictions do not follow y_train either: rows of y_train may be in another order "
             "than those of X_train, or these may not be the records that it was trained on."
         )
-    fits = {name: r2_score(values, side.predicted) for name, values in _transformed(side.true)}
+    fits = {fit: r2_score(values, side.predicted) for fit, values in _transformed(side.true)}
     # log1p and log fit alike where y is large: the simplest is named.
-    name = next(name for name in fits if fits[name] > max(fits.values()) - _ALIKE)
-    if fits[name] > _EXPLAINS:
-        return f"Its predictions fit {name}: it was probably fitted on that."
+    fit = next(fit for fit in fits if fits[fit] > max(fits.values()) - _ALIKE)
+    if fits[fit] > _EXPLAINS:
+        return f"Its predictions fit {fit}: it was probably fitted on that."
     slope, start = np.polyfit(side.predicted, side.true, 1)
     return (
         "Its predictions follow the order of y_train, in other units: y_train is nearer to "

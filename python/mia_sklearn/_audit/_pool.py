@@ -131,6 +131,16 @@ class Pool:
             return {"label": y}
         return {f"label_{j}": np.array(column.tolist()) for j, column in enumerate(y.T)}
 
+    @property
+    def output_names(self) -> list[str]:
+        """What the columns of `y_train` are called; empty of one output, and without names."""
+        names = list(getattr(self.kind_of_labels, "columns", ())) if self.y.ndim == 2 else []
+        return names if all(isinstance(name, str) for name in names) else []
+
+    def output_name(self, j: int) -> str:
+        """Return what an output is called: its name, or its number."""
+        return self.output_names[j] if self.output_names else str(j)
+
     def sliced_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         return {name: slicing.values[rows] for name, slicing in self.sliced.items()}
 

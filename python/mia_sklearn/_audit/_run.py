@@ -235,6 +235,22 @@ class OtherTargets(NamedTuple):
     likely: str
 
 
+class OutputOrder(NamedTuple):
+    """Columns of y_train in the order of the model's outputs, where they were given in another.
+
+    Attributes
+    ----------
+    columns : list of int
+        Which column each output predicts.
+    fit, as_given : float
+        What the moved outputs explain of their columns so, and as given; 1 is all, 0 is guessing.
+    """
+
+    columns: list[int]
+    fit: float
+    as_given: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run(Asked):
     """A whole audit: what the attacks made of the answers.
@@ -253,8 +269,8 @@ class Run(Asked):
         AUC with which train and test are told apart without the model.
     controls : list of Control
     structure : Structure
-    other_targets : OtherTargets or None
-        What a regressor seems to have been fitted on in place of y_train.
+    other_targets : OtherTargets, OutputOrder or None
+        What the target seems to have been fitted on in place of y_train.
     """
 
     scores: dict[str, np.ndarray]
@@ -265,7 +281,7 @@ class Run(Asked):
     shift: Estimate | None
     controls: list[Control]
     structure: Structure
-    other_targets: OtherTargets | None
+    other_targets: OtherTargets | OutputOrder | None
 
 
 def vars_of(earlier: Planned) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def slice_columns(slices: Any, pool: Any) -> dict[str, Slicing]:
     Parameters
     ----------
     slices : None, str, list of str, or dict of str to array-like
-        Names of columns ("label" is the class), or values of the training records followed by
+        Names of columns ("label" is the class, "label_0" or the name of a column of `y_train` one
+        of several outputs), or values of the training records followed by
         those of the test records. Records of equal values, as `coded` has it, are one slice.
     pool : Pool
 
@@ -68,8 +69,11 @@ def _column(name: Any, pool: Any) -> Any:
     labels = pool.true_values()
     if name in labels:
         return labels[name]
+    if name in pool.output_names:
+        return labels[f"label_{pool.output_names.index(name)}"]
     available = [
         *labels,
+        *pool.output_names,
         *map(str, columns),
     ]
     raise ValueError(

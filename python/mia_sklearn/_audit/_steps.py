@@ -41,6 +41,7 @@ from ._controls import (
     reference_control,
 )
 from ._other_targets import other_targets
+from ._output_order import output_order
 from ._people import fitted_on_target, of_people, of_single_records
 from ._pool import in_pool_order
 from ._run import Asked, Planned, Run, vars_of
@@ -108,7 +109,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         scores = {name: score[asked.units.first] for name, score in scores.items()}
     with asked.timed("structure"):
         structure = structure_of(asked)
-        differing = other_targets(asked)
+        differing = output_order(asked) or other_targets(asked)
     with asked.timed("p_values"):
         p_values, n_out = _p_values(asked, observations)
         vulnerable, expected_neighbors = _vulnerable(asked)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._models._targets import class_indices
+from ..report._counted import PERSON, RECORD
 from ..structural._answers import answers_of_posteriors, mean_residual
+from ..structural._edge import Edges
 from ..structural._measures import Answers
 from ..structural._structure import Structure, measure_structure
 from ._run import Asked, predicted_classes
@@ -36,8 +38,19 @@ def structure_of(asked: Asked) -> Structure:
         regressor=asked.outputs is not None and asked.outputs.of_numbers,
         sizes=sizes,
         measured=asked.references is not None,
+        edges=_edges(asked),
         seed=asked.seed,
     )
+
+
+def _edges(asked: Asked) -> Edges | None:
+    if asked.edges is None:
+        return None
+    # A person lies on the edge with any record.
+    nearest = np.full(len(asked.units), np.nan)
+    np.fmin.at(nearest, asked.units.of_row, asked.edges)
+    member = asked.unit_member
+    return Edges(nearest[member], nearest[~member], PERSON if asked.of_people else RECORD)
 
 
 def _answers(asked: Asked) -> Answers | None:

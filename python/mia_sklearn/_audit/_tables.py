@@ -272,6 +272,8 @@ def _how_good(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if run.outputs is not None and run.asked_records.labels.shape[1] > 1:
         found["n_outputs"] = run.asked_records.labels.shape[1]
+        if run.pool.output_names:
+            found["outputs"] = run.pool.output_names
     accuracies = run.accuracy(member=True), run.accuracy(member=False)
     if None not in accuracies:
         found["target_train_accuracy"], found["target_test_accuracy"] = accuracies

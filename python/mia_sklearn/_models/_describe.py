@@ -1,25 +1,31 @@
-"""An estimator in one line, with what it was given."""
+"""An estimator in one line, with all that it was given."""
 
 from __future__ import annotations
 
 import re
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sklearn.base import BaseEstimator
 
 from ._kinds import is_net
 
-if TYPE_CHECKING:
-    pass
+# Nobody reads more; some objects print the records that they hold.
+_MOST = 10_000
 
 
 def describe(estimator: Any) -> str:
+    """Return an estimator's class and parameters, from which it can be made again."""
     if is_net(estimator) and not hasattr(estimator, "steps"):
         text = _net_with_parameters(estimator)
     else:
-        text = " ".join(repr(estimator).split())
+        # Scikit-learn leaves out the middle of what is longer than 700 letters.
+        whole = isinstance(estimator, BaseEstimator)
+        text = estimator.__repr__(N_CHAR_MAX=_MOST) if whole else repr(estimator)
+        text = " ".join(text.split())
     # Where an object lies in memory says nothing of it.
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
-    return text if len(text) <= 300 else text[:297] + "..."
+    return text if len(text) <= _MOST else text[: _MOST - 3] + "..."
 
 
 def _net_with_parameters(net: Any) -> str:

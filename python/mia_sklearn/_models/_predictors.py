@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from .._records._rows import n_rows, positions
 from ._answers import answer_of, name_of
 from ._backend import backend_of
 from ._counted import CountedFunction
+from ._is_fitted import check_fitted
 from ._kinds import is_module, kind_of_estimator, last_step
 
 __all__ = [
@@ -135,13 +134,15 @@ def answers_several(model: Any, y: Any = None) -> bool:
     return kind.startswith("multilabel")
 
 
-def as_predictor(model: Any, query_budget: int | None = None) -> Any:
+def as_predictor(model: Any, query_budget: int | None = None, *, X: Any) -> Any:
     """Return a fitted regressor, or a classifier with several outputs; a plain function wrapped.
 
     Parameters
     ----------
     model, query_budget
         As in `observe`.
+    X : table
+        Some records, about which a fitted model answers.
 
     Raises
     ------
@@ -178,13 +179,7 @@ def as_predictor(model: Any, query_budget: int | None = None) -> Any:
     if hasattr(model, "fit") and (
         hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "__sklearn_tags__")
     ):
-        try:
-            check_is_fitted(model)
-        except NotFittedError:
-            raise
-        except (AttributeError, TypeError):
-            # A step that knows nothing of scikit-learn's tags, and so does not say.
-            pass
+        check_fitted(model, X)
     return model
 
 
@@ -254,13 +249,21 @@ def check_labels_of_outputs(model: Any, y: np.ndarray, name: str = "y") -> None:
             "for each, in their order."
         )
     nothing = tuple(np.empty(0) for _ in range(n_outputs))
-    for j, (column, known) in enumerate(zip(y.T, _own_classes(model, nothing), strict=True)):
-        unknown = sorted(set(column.tolist()) - set(known.tolist()), key=str)
+    own = [set(known.tolist()) for known in _own_classes(model, nothing)]
+    given = [set(column.tolist()) for column in y.T]
+    for j, (there, known) in enumerate(zip(given, own, strict=True)):
+        unknown = sorted(there - known, key=str)
+        if unknown and any(there <= of and not given[k] <= of for k, of in enumerate(own)):
+            raise ValueError(
+                f"{name} has labels in column {j} that the model knows of another output, "
+                f"{', '.join(map(repr, unknown[:5]))}: give the columns in the order of the "
+                "model's outputs."
+            )
         if unknown:
             raise ValueError(
                 f"{name} has labels that the model does not know of output {j}: "
                 f"{', '.join(map(repr, unknown[:5]))}. It knows "
-                f"{', '.join(map(repr, known.tolist()[:10]))}. Drop these records; "
+                f"{', '.join(map(repr, sorted(known, key=str)[:10]))}. Drop these records; "
                 "or, where labels are there or not, train OneVsRestClassifier, which knows both of "
                 "each."
             )

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from .._records._rows import n_rows, positions
 from ._answers import as_columns
 from ._backend import backend_of
 from ._counted import CountedFunction
+from ._is_fitted import check_fitted
 from ._kinds import booster_library, is_module, kind_of_estimator, last_step, may_classify
 
 # What to do about a model with labels of several kinds.
@@ -226,11 +225,11 @@ def as_target(
     if query_budget is not None:
         raise ValueError("query_budget counts the queries of a plain function; model is not one.")
     if not isinstance(model, FunctionTarget):
-        _check_fitted_classifier(model)
+        _check_fitted_classifier(model, X)
     return model
 
 
-def _check_fitted_classifier(model: Any) -> None:
+def _check_fitted_classifier(model: Any, X: Any) -> None:
     name = type(model).__name__
     try:
         classes = model.classes_
@@ -252,13 +251,7 @@ def _check_fitted_classifier(model: Any) -> None:
     if hasattr(model, "fit") and (
         hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "steps")
     ):
-        try:
-            check_is_fitted(model)
-        except NotFittedError:
-            raise
-        except AttributeError:
-            # A step that knows nothing of scikit-learn's tags, and so does not say.
-            return
+        check_fitted(model, X)
 
 
 def class_indices(target: Any, y: np.ndarray) -> np.ndarray:

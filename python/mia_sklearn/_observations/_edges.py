@@ -44,7 +44,7 @@ from .._models._answers import answer_of
 from .._models._kinds import kind_of_estimator
 from .._records._rows import copied, positions
 
-__all__ = ["edge_distances", "edges_shown"]
+__all__ = ["edge_distances", "edges_fixed", "edges_shown"]
 
 _BAGS = (BaggingClassifier, BaggingRegressor)
 # One alone answers for all of these.
@@ -93,6 +93,11 @@ def edges_shown(target: Any) -> str:
     if not machines:
         return ""
     return "answers" if any(machine.shown for machine in machines) else "weights"
+
+
+def edges_fixed(target: Any) -> bool:
+    """Tell whether all edges of a model lie where its parameters say, and not its answers."""
+    return not any(isinstance(machine.model, NuSVR) for machine in _machines(target))
 
 
 def edge_distances(target: Any, X: Any, y: np.ndarray, *, inside: bool) -> np.ndarray:

@@ -293,7 +293,7 @@ def _observe_signal(
         given, query_budget = target_options
         if given is not None:
             raise ValueError("classes are of classifiers with one output: leave them out.")
-        target, classes = as_predictor(model, query_budget), np.empty(0)
+        target, classes = as_predictor(model, query_budget, X=X), np.empty(0)
         if not access.of_numbers:
             check_labels_of_outputs(target, y)
         known = None if references is None else references.output_classes_

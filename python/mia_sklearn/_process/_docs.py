@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["DOCS", "Documented", "finding_page", "number_page"]
+__all__ = ["DOCS", "Documented", "finding_page", "guide_page", "number_page"]
 
 DOCS = "https://mia-sklearn.readthedocs.io/en/stable/"
+
+
+def guide_page(name: str) -> str:
+    """Return the address of a page of the guide."""
+    return f"{DOCS}{name}.html"
 
 
 def finding_page(code: str) -> str:

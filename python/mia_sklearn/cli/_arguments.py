@@ -111,7 +111,10 @@ def _add_structural(commands: Any) -> argparse.ArgumentParser:
     _add_what(looked_at.add_argument_group("what is looked at").add_argument, tested=False)
     _add_reading(looked_at.add_argument_group("how files are read").add_argument)
     looked_at.add_argument(
-        "--format", choices=["text", "md"], default="text", help="how it is printed"
+        "--format", choices=["text", "md", "json"], default="text", help="how it is printed"
+    )
+    looked_at.add_argument(
+        "--output", type=_path, metavar="FILE", help="write it here, as .md or .json"
     )
     looked_at.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: 0")
     looked_at.add_argument("--quiet", action="store_true", help="do not say how files were read")
@@ -147,14 +150,14 @@ def _add_defenses(commands: Any) -> argparse.ArgumentParser:
 
 def _add_explain(commands: Any) -> argparse.ArgumentParser:
     explained = commands.add_parser(
-        "explain", help="say what a finding, a metric, an attack or a defense means"
+        "explain", help="say what a finding, a metric, a measure, an attack or a defense means"
     )
     explained.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help="a code such as REFERENCES_DIFFER, a metric such as auc, an attack or defense; none "
-        "lists all",
+        help="a code such as REFERENCES_DIFFER, a metric such as auc, a measure such as ks, an "
+        "attack or defense; none lists all",
     )
     return explained
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,15 +215,19 @@ def _selections(model: Any) -> list[tuple[str, list[Any], Any]]:
     ]
 
 
-def column_of(name: str, X: Any, y: np.ndarray | None, path: Path) -> list[Any]:
+def column_of(
+    name: str, X: Any, y: np.ndarray | None, path: Path, targets: Sequence[str] = ()
+) -> list[Any]:
     """Return the values by which records are sliced: of a column, or the labels or true values.
 
-    These are called "label", or "label_0", ... of several outputs.
+    These are called "label"; of several outputs "label_0", ..., or as `targets` says.
     """
     if y is not None and y.ndim == 1 and name == "label":
         return y.tolist()
     if y is not None and y.ndim == 2 and name in (f"label_{j}" for j in range(y.shape[1])):
         return y[:, int(name.removeprefix("label_"))].tolist()
+    if y is not None and y.ndim == 2 and len(targets) == y.shape[1] and name in targets:
+        return y[:, targets.index(name)].tolist()
     if isinstance(X, np.ndarray) or name not in X.columns:
         columns = [] if isinstance(X, np.ndarray) else list(X.columns)
         several = set(name.split(",")) <= {*columns, "label"} and "," in name

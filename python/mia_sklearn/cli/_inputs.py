@@ -60,7 +60,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
         if hasattr(own, "columns") and not reading.columns:
             reading = beside(model, list(own.columns), reading, path)
         for column, values in slices.items():
-            values.extend(column_of(column, X, y, path))
+            values.extend(column_of(column, X, y, path, reading.targets(())))
     return inputs | {"slices": slices or None, "groups": groups}
 
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from .._process._docs import finding_page
+from .._process._docs import finding_page, guide_page
 from ._gate import FINE
 
 __all__ = ["explain", "list_attacks", "list_defenses"]
@@ -54,22 +54,25 @@ def list_defenses(args: argparse.Namespace) -> int:
 
 
 def explain(args: argparse.Namespace) -> int:
-    """Print what names mean: codes of findings, metrics, attacks, defenses."""
+    """Print what names mean: codes of findings, metrics, measures, attacks, defenses."""
     known = _explanations()
-    by_name = _classes() | {name.lower(): name for name in known}
+    # A finding may have the name of the measure that it is about: both are told.
+    by_name: dict[str, list[str]] = {name: [of] for name, of in _classes().items()}
+    for name in known:
+        by_name.setdefault(name.lower(), []).append(name)
     unknown = [name for name in args.names if name.lower() not in by_name]
     if unknown:
         near = get_close_matches(unknown[0].lower(), by_name, n=3)
-        meant = f" Did you mean {' or '.join(by_name[name] for name in near)}?" if near else ""
+        meant = f" Did you mean {' or '.join(by_name[name][0] for name in near)}?" if near else ""
         raise ValueError(
-            f"{unknown[0]!r} is no finding, metric, attack or defense.{meant} `mia-sklearn "
-            "explain` lists all."
+            f"{unknown[0]!r} is no finding, metric, measure, attack or defense.{meant} "
+            "`mia-sklearn explain` lists all."
         )
     if not args.names:
         _print_table([(name, kind) for name, (kind, _) in known.items()])
         return FINE
     told = []
-    for name in (by_name[name.lower()] for name in args.names):
+    for name in dict.fromkeys(each for asked in args.names for each in by_name[asked.lower()]):
         kind, text = known[name]
         told.append(f"{name} ({kind})\n{textwrap.fill(text, 100, break_on_hyphens=False)}")
     print("\n\n".join(told))
@@ -83,11 +86,15 @@ def _explanations() -> dict[str, tuple[str, str]]:
     from ..defenses import all_defenses
     from ..report._counted import RECORD
     from ..report._glossary import glossary
+    from ..report._structure import MEASURES
 
     known = {
         term.key: ("word of a report", f"{_sentence(term.name)} {term.text} {term.link}")
         for term in glossary(RECORD)
     }
+    page = guide_page("structural")
+    for name, (called, text) in MEASURES.items():
+        known[name] = ("measure of a model's structure", f"{called}. {text} {page}")
     for info in (*all_defenses(), *all_attacks()):
         try:
             known[info.name] = (

@@ -195,7 +195,7 @@ class KeptRegressors(KeptReferences):
 
     def target(self, model: Any, table: Any) -> Any:
         self._access.check(model)
-        return as_predictor(model)
+        return as_predictor(model, X=table)
 
     def asked(self, target: Any, table: Any) -> np.ndarray:
         return predicted_numbers(target, table, self.n_outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ._finding import NAMING, QUALIFYING, Finding, Findings
+from ._finding import NAMING, QUALIFYING, Finding, in_order
 
 if TYPE_CHECKING:
     from typing import Self
@@ -31,7 +31,7 @@ class AuditContents:
     structural: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        self.findings = Findings(self.findings)
+        self.findings = in_order(self.findings)
 
     def without_records(self) -> Self:
         """Return the report without its records, and without what they look like.

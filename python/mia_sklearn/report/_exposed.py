@@ -46,7 +46,7 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
         "row": str(row[name]),
         # What the data frame calls it, where that is not its position.
         "index": index if index != str(row[name]) else "",
-        "label": str(row["n_rows"]) if of_person else true_of(row, numbers),
+        "label": str(row["n_rows"]) if of_person else true_of(row, report.info),
         "score": f"{score:.3f}",
         "p": wording.small(row["p_value"]),
         "q": wording.small(row["q_value"]),
@@ -64,12 +64,15 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
     }
 
 
-def true_of(row: pd.Series, numbers: bool) -> str:
-    """Return what is true of a record: its label or value, or those of all outputs."""
-    written = wording.short if numbers else str
+def true_of(row: pd.Series, info: dict[str, Any]) -> str:
+    """Return what is true of a record: its label or value, or those of all outputs, by name."""
+    written = wording.short if of_numbers(info) else str
     if "label" in row:
         return written(row["label"])
     several = [written(value) for name, value in row.items() if _OF_OUTPUT.fullmatch(str(name))]
+    names = info.get("outputs") or []
+    if len(names) == len(several):
+        several = [f"{name} {value}" for name, value in zip(names, several, strict=True)]
     more = ["..."] if len(several) > _N_OUTPUTS else []
     return ", ".join([*several[:_N_OUTPUTS], *more]) or "-"
 
@@ -172,7 +175,7 @@ def alone(report: AuditContents) -> dict[str, Any] | None:
             {
                 "set": str(row["set"]),
                 "row": str(row["row"]),
-                "label": true_of(row, of_numbers(info)),
+                "label": true_of(row, info),
                 "neighbors": f"{row['expected_neighbors']:.3g}",
                 "p": wording.small(row["p_value"]),
                 "q": wording.small(row["q_value"]),

@@ -83,11 +83,24 @@ class Finding:
         return shown("", in_html([self]))
 
 
+# Gravest first.
+SEVERITIES: tuple[Severity, ...] = ("serious", "warning", "info")
+
+
 class Findings(list[Finding]):
     """A list of findings that notebooks show in words."""
 
     def _repr_html_(self) -> str:
         return shown("", in_html(self))
+
+
+def in_order(findings: Iterable[Finding]) -> Findings:
+    """Return findings as they are read: doubts first, then the gravest, else as they were found."""
+
+    def rank(finding: Finding) -> tuple[bool, int]:
+        return not finding.qualifies, SEVERITIES.index(finding.severity)
+
+    return Findings(sorted(findings, key=rank))
 
 
 def in_html(findings: Iterable[Finding]) -> str:

@@ -33,13 +33,15 @@ class AuditReport(AuditContents):
         One row per audited record: ``set`` ("train" or "test"), ``row`` (its position in
         `X_train` or `X_test`, from 0), ``index`` (its label in that data frame's index, a tuple
         where that has several levels; the position again where there is no index), ``label``
-        (the true value of a regressor; ``label_0``, ... of several outputs),
+        (the true value of a regressor; ``label_0``, ... of several outputs, in the order of
+        ``info["outputs"]``, their names),
         ``member`` (1 or 0), one column of scores per attack (log-odds of membership),
         ``slice_*``, ``p_value``, ``q_value`` (NaN for non-members); where GMIA was run,
         ``expected_neighbors`` (in a training set) and ``vulnerable`` (1 or 0). With `groups`, one
         row per person, with ``group`` (who) and ``n_rows`` (number of records audited) in place
         of ``row``, ``index`` and ``label``.
     findings : list of Finding
+        What leaves all numbers in doubt first, then the gravest.
     coverage : DataFrame
         One row per attack known: ``attack``, ``status`` ("run" or "not run"), ``track``,
         ``threat_model``, ``access``, ``knowledge``, ``reason``.

@@ -19,7 +19,7 @@ from ..conditions import CheckOutcome
 from ._contents import AuditContents
 from ._encoding import decode, decode_rows, dumps, encode, encode_rows, refuse
 from ._evidence import evidence_of
-from ._finding import QUALIFYING, Finding
+from ._finding import QUALIFYING, Finding, in_order
 from ._format_1 import tables_of
 from ._gate import gate_of, gate_of_report
 from ._leak import read_leak
@@ -223,7 +223,7 @@ def _encode_report(report: AuditContents) -> dict[str, Any]:
         "attacker": attacker_of(report),
         "digests": report.info.get("digests") or {},
         "versions": report.info.get("versions") or {},
-        "findings": [_fields_of(finding) for finding in report.findings],
+        "findings": [_fields_of(finding) for finding in in_order(report.findings)],
         "info": report.info,
     }
     content = encode(content)

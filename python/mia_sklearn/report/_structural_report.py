@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._process._notebook import folded, paragraph, shown, table
 from .._process._printable import printable
-from ._finding import Finding, Findings, in_html
+from ._encoding import dumps, encode_rows
+from ._finding import Finding, in_html, in_order
 from ._markdown import escape, findings_in_markdown, table_in_markdown
 from ._structure import structure_in_words
 from ._text import findings_in_text, structure_in_text
@@ -37,6 +38,7 @@ class StructuralReport:
         ``band``, ``predicts`` (whether it was found to predict risk) and ``meaning`` (in words;
         the reason where there is no value).
     findings : list of Finding
+        The gravest first.
     info : dict
         ``model``, ``release``, ``n_train`` and ``n_test``.
 
@@ -50,13 +52,12 @@ class StructuralReport:
     info: dict[str, Any]
 
     def __post_init__(self) -> None:
-        self.findings = Findings(self.findings)
+        self.findings = in_order(self.findings)
 
     @property
     def summary(self) -> str:
         """The gravest finding, or that there is none, and the distance of losses, in a sentence."""
-        order = ("serious", "warning", "info")
-        gravest = sorted(self.findings, key=lambda finding: order.index(finding.severity))
+        gravest = self.findings[:1]
         said = f"{gravest[0].title}." if gravest else "Nothing was found in the model's structure."
         distance = next(
             row for row in structure_in_words(self.measures) if row["measure"].endswith("(KS)")
@@ -85,6 +86,24 @@ class StructuralReport:
             escape(_LIMITS),
         ]
         return "\n\n".join(parts) + "\n"
+
+    def to_json(self) -> str:
+        """Return the report as JSON, for programs.
+
+        Returns
+        -------
+        str
+            An object of ``summary``, ``info``, ``findings`` and ``measures``, each a list of
+            objects in the latter two. What cannot be computed is null; what has no end,
+            ``{"": "inf"}``.
+        """
+        content = {
+            "summary": self.summary,
+            "info": self.info,
+            "findings": [asdict(finding) for finding in self.findings],
+            "measures": encode_rows(self.measures)[1],
+        }
+        return dumps(content)
 
     @property
     def _title(self) -> str:

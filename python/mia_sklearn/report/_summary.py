@@ -11,7 +11,7 @@ from . import _wording as wording
 from ._counted import PERSON, Unit, capital, of_numbers, unit_of
 from ._exposed import alone, exposed, too_few_references
 from ._exposed import listed as listed_in_words
-from ._finding import NAMING
+from ._finding import NAMING, in_order
 from ._gate import gate_in_words
 from ._leak import LISTED_AT, SINGLED_OUT_AT, Leak, read_leak, two_counts
 from ._scale import Scale, scale_of
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ._contents import AuditContents
     from ._finding import Finding
 
-_SEVERITIES = ("serious", "warning", "info")
 _FACTS = {
     "model": "Model under audit",
     "estimator": "Reference models train",
@@ -42,6 +41,7 @@ _FACTS = {
     "unit": "The unit of privacy",
     "records_per_person": "Records of each person audited",
     "n_outputs": "Outputs, over which accuracy or errors are averaged",
+    "outputs": "They are called",
     "target_train_accuracy": "Accuracy on the members audited",
     "target_test_accuracy": "Accuracy on the non-members audited",
     "target_train_r2": "R2 on the members audited",
@@ -145,10 +145,7 @@ def summarize(report: AuditContents) -> Summary:
         scale=scale_of(leak, decided=not report.doubts, n_listed=listed, named=_naming(report)),
         attacker=_attacker(report, info["headline"]),
         tiles=_tiles(report, leak, listed),
-        findings=sorted(
-            report.findings,
-            key=lambda finding: (not finding.qualifies, _SEVERITIES.index(finding.severity)),
-        ),
+        findings=in_order(report.findings),
         metrics=[
             {
                 "attack": attack,

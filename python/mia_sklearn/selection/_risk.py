@@ -351,7 +351,7 @@ class MembershipRisk:
 def _target_of(audited: Audited, X: Any) -> Any:
     """Return the model that is asked, of whatever kind it is."""
     if access_of_outputs(audited) is not None:
-        return as_predictor(audited.estimator_)
+        return as_predictor(audited.estimator_, X=X)
     return as_target(audited.estimator_, X=X)
 
 

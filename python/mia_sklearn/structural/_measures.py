@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 
 from .._records._digests import row_digests
 from ..stats import expected_auc_of_ks, ks_distance, ks_noise_floor
+from ._edge import Edges
 from ._influence import self_influence
 from ._rules import MEASURED_PRECISION, flagged_by_rules
 from ._size import n_parameters
@@ -20,6 +21,7 @@ __all__ = [
     "Answers",
     "Measure",
     "of_answers",
+    "of_edges",
     "of_gap",
     "of_leaves",
     "of_losses",
@@ -215,6 +217,17 @@ def listed(stored: list[Stored], most: int = 3) -> str:
     ]
     left = len(told) - most
     return ", ".join([*told[:most], *([f"{left} more"] if left > 0 else [])])
+
+
+def of_edges(edges: Edges) -> Measure:
+    """Return the share of the training records that lie on the edge of a margin."""
+    value = float((edges.train < 1).mean())
+    meaning = (
+        "Of the training records, on the edge of a margin, where free support vectors lie and "
+        f"others by chance alone, up to the tolerance of training: {edges.counted()}."
+    )
+    band = "none" if not value else _GRADES[_place(value, _SHARE_BANDS)]
+    return Measure("on_margin_edge", value, 0.0, band, False, meaning)
 
 
 def of_leaves(model: Any) -> list[Measure]:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from .._models._answers import name_of
 from .._models._generators import is_function
+from .._models._is_fitted import check_fitted
 from .._models._known_features import check_features
 from .._models._predictors import answers_several, as_predictor, predicts_numbers
 from .._models._targets import as_target, own_labels
@@ -20,6 +19,7 @@ from .._records._rows import as_table, n_rows, take_rows
 from .._records._targets import as_numbers, as_several_labels, is_constant, labels_of_outputs
 from ..report import Finding, StructuralReport
 from ._answers import of_classes, of_numbers, of_outputs
+from ._edge import Edges, edges_of
 from ._findings import FINDERS
 from ._measures import Answers
 from ._structure import Structure, measure_structure, some_of
@@ -104,7 +104,8 @@ def structural_risk(
     - ``parameters_per_record``: nodes of trees, coefficients and stored values.
 
     The others are shown for what they are (``predicts`` is False): ``stored_records``, a matter of
-    what is released; ``smallest_leaf``, ``small_leaves``, ``smallest_answer_class``,
+    what is released; of support vector machines ``on_margin_edge``, the share of training
+    records on the edge of a margin; ``smallest_leaf``, ``small_leaves``, ``smallest_answer_class``,
     ``small_answer_classes`` and ``class_disclosure``, as output checkers ask for them, which
     flag harmless models as often as others; and ``published_rules`` on hyper-parameters [1]_.
 
@@ -141,6 +142,7 @@ def structural_risk(
         test=test,
         release=given.release,
         regressor=given.kind == "regressor",
+        edges=_edges(given, random_state),
         seed=random_state,
     )
     return StructuralReport(
@@ -231,17 +233,12 @@ def _fitted(model: Any, kind: str, X: Any, y: Any) -> Any:
     if kind == "classifier":
         return as_target(model, X=check_records(X, y, "X_train", "y_train")[0])
     if kind != "other":
-        return as_predictor(model)
+        return as_predictor(model, X=as_table(X, "X_train"))
     if hasattr(model, "classes_"):
         raise ValueError(
             "y_train is None, but the model is a classifier: give the labels that it learned."
         )
-    try:
-        check_is_fitted(model)
-    except NotFittedError:
-        raise
-    except (AttributeError, TypeError):
-        pass  # It does not say.
+    check_fitted(model, as_table(X, "X_train"))
     return model
 
 
@@ -266,6 +263,18 @@ def _checked(
             )
     check_features(model, X, X_name)
     return X, labels
+
+
+def _edges(given: _Given, seed: int) -> Edges | None:
+    """Return how far records lie from the edge of a margin, where the model shows one."""
+    if given.kind not in ("classifier", "regressor"):
+        return None
+    sides = []
+    for number, side in enumerate((given.train, given.test)):
+        if side is not None and side[1] is not None:
+            rows = some_of(len(side[1]), seed + number)
+            sides.append((take_rows(side[0], rows), side[1][rows]))
+    return edges_of(given.model, sides, given.release, regressor=given.kind == "regressor")
 
 
 def _answers(given: _Given, X: Any, y: np.ndarray | None, seed: int) -> Answers | None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._records._rows import n_rows, record_shape, take_rows
+from ._edge import Edges, OnEdge, on_edge
 from ._measures import (
     Answers,
     Measure,
     expected_auc,
     of_answers,
+    of_edges,
     of_gap,
     of_leaves,
     of_losses,
@@ -51,6 +54,8 @@ class Structure:
         Of attacks with references, as far as losses let expect it.
     spreads : {"larger leaves", "more neighbours", "a stronger penalty", ""}
         What makes the model's answers rest on more records.
+    edges : Edges or None
+        How far its answers lie from the edge of a margin, where it shows one.
     """
 
     measures: list[Measure]
@@ -58,12 +63,18 @@ class Structure:
     weights: bool
     expected_auc: float | None = None
     spreads: str = ""
+    edges: Edges | None = None
 
     def __getitem__(self, name: str) -> Measure:
         return next(each for each in self.measures if each.measure == name)
 
     def __contains__(self, name: str) -> bool:
         return any(each.measure == name for each in self.measures)
+
+    @cached_property
+    def on_edge(self) -> OnEdge | None:
+        """Who lies on the edge of a margin; None where members surely do not more often."""
+        return on_edge(self.edges)
 
     def frame(self) -> pd.DataFrame:
         import pandas as pd
@@ -82,6 +93,7 @@ def measure_structure(
     regressor: bool = False,
     sizes: tuple[int, int] | None = None,
     measured: bool = False,
+    edges: Edges | None = None,
     seed: int = 0,
 ) -> Structure:
     """Measure a model on its training records, and on others where there are some.
@@ -99,6 +111,8 @@ def measure_structure(
         How many of those answered are independent, where records are people's; by default all.
     measured : bool, default=False
         Whether attacks with references were run, so that nothing is to be estimated of them.
+    edges : Edges or None, default=None
+        How far the model's answers lie from the edge of a margin.
     seed : int, default=0
         Draws the records that are looked at, where there are more than 20,000.
     """
@@ -132,6 +146,8 @@ def measure_structure(
             measures.append(_unreadable("stored_records", error))
         last = seen_by_last(inside, None)[0]
         measures += _looked_at(("smallest_leaf", "small_leaves"), lambda: of_leaves(last))
+    if edges is not None:
+        measures.append(of_edges(edges))
     if train is not None:
         measures += of_answers(train)
     if inside is not None:
@@ -140,7 +156,7 @@ def measure_structure(
     if train is not None and test is not None:
         expected = expected_auc(train, test, *(sizes or (len(train.loss), len(test.loss))))
     spreads = what_spreads(inside)
-    return Structure(measures, stored, release == "weights", expected, spreads)
+    return Structure(measures, stored, release == "weights", expected, spreads, edges)
 
 
 def _looked_at(names: tuple[str, ...], measure: Callable[[], list[Measure]]) -> list[Measure]:

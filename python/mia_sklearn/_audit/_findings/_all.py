@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...report import BaseFinder, Finding
-from ...structural._findings import FINDERS as OF_STRUCTURE
+from ...structural._findings import LossGap, SelfInfluence, StoresRecords, SupportVectors
 from ._context import Context
 from ._in_doubt import (
     AnswersDiffer,
@@ -16,7 +16,6 @@ from ._in_doubt import (
     UnsteadyAnswers,
 )
 from ._of_audit import HeldAside, PipelineControl, ReferenceControl, Search, Shift
-from ._of_edges import SupportVectors
 from ._of_leak import ExposedRecords, NotShown, SingledOut, TellsApart
 from ._of_model import MeasuredRemedy, Overfitted, VulnerableRecords
 from ._of_other_packages import of_other_packages
@@ -46,7 +45,9 @@ FINDERS: tuple[type[BaseFinder], ...] = (
     ExposedRecords,
     VulnerableRecords,
     Overfitted,
-    *OF_STRUCTURE,
+    StoresRecords,
+    LossGap,
+    SelfInfluence,
     Shift,
     ReferenceControl,
     PipelineControl,

@@ -13,6 +13,7 @@ from ...references._lost import reasons
 from ...report import BaseFinder, Finding
 from .._causes import class_order, likely_causes
 from .._likeness import Trait, differing_traits
+from .._run import OutputOrder
 
 if TYPE_CHECKING:
     from ...metrics import Estimate
@@ -63,16 +64,20 @@ class TargetsDiffer(BaseFinder):
     severities = ("serious",)
     qualifies = True
     summary = (
-        "a regressor does not predict `y_train`: it was fitted on other units, a transformed y, or "
-        "rows in another order"
+        "the model does not predict `y_train`: a regressor was fitted on other units, a "
+        "transformed y, or rows in another order; or columns of several outputs are in another "
+        "order"
     )
 
     def find(self, context: Context) -> Finding | None:
         differing = context.run.other_targets
         if differing is None:
             return None
+        if isinstance(differing, OutputOrder):
+            return self._in_another_order(context, differing)
         likely = [differing.likely, *(c.sentence for c in likely_causes(context.run, []))]
-        of = "" if differing.output is None else f" of output {differing.output}"
+        named = context.run.pool.output_name
+        of = "" if differing.output is None else f" of output {named(differing.output)}"
         beside = "is as far off as no model that was fitted on it"
         if differing.usual is not None:
             who = "a copy of it" if context.run.references is None else "its references"
@@ -87,6 +92,22 @@ class TargetsDiffer(BaseFinder):
             "Give y_train and y_test as the model was fitted on them, or wrap the model that was "
             "fitted on a transformed y in TransformedTargetRegressor; check that X_train and "
             "y_train are its training records, row by row.",
+        )
+
+    def _in_another_order(self, context: Context, order: OutputOrder) -> Finding:
+        named = context.run.pool.output_name
+        moved = [
+            f"output {k} predicts column {named(j)}" for k, j in enumerate(order.columns) if k != j
+        ]
+        more = f", and {len(moved) - 5} more" if len(moved) > 5 else ""
+        return self.found(
+            "The columns of y_train seem to be in another order than the model's outputs",
+            f"On X_train the outputs that moved explain {order.as_given:.3g} of their columns as "
+            f"given, and {order.fit:.3g} in another order (of 1; guessing explains 0): "
+            f"{', '.join(moved[:5])}{more}. What attacks read, how far answers are off, "
+            "is then no sign of what the model has seen.",
+            f"Give y_train and y_test with their columns in the order {order.columns}, counted "
+            "from 0, and audit again.",
         )
 
 

@@ -14,7 +14,6 @@ from ...report._leak import LISTED_AT, two_counts
 from ...report._wording import times
 from ...stats._listing import list_members
 from .._advice import advice_for
-from ._of_edges import on_edge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +102,7 @@ class NotShown(BaseFinder):
             return None
         auc = leak.auc
         assert auc is not None
-        which = "attacks that were run" if on_edge(context) is None else "headline attack"
+        which = "attacks that were run" if context.structure.on_edge is None else "headline attack"
         return self.found(
             f"The {which} did not tell {unit.members} from others",
             f"The headline attack's AUC is {auc.estimate:.3f} ({auc.low:.3f} to "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ._context import Context
 
 _SURE = 2.6  # standard errors
-_READABLE = 100  # letters of an estimator's parameters in a sentence
+_READABLE = 1000  # letters of an estimator's parameters in a sentence
 
 
 class MeasuredRemedy(BaseFinder):

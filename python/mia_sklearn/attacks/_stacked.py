@@ -50,6 +50,9 @@ class StackedAttack(BaseAttack):
         Read the `neighbor_*` columns too: what happened to the nearest records of the pool.
         Stronger, and another attacker: one who may also query the neighbours and whose audited
         pool holds the whole training set. Report it apart.
+    record_columns : bool, default=True
+        Read the `difficulty_*` columns too, where the observations have them: what neighbours and
+        out-of-bag trees say of the record and its label, whatever any model answers.
     max_masks : int, default=8
         Blocks that are masked, one at a time, when the attack scores rows with no empty block
         though it learned from rows with one; the scores are averaged.
@@ -110,6 +113,7 @@ class StackedAttack(BaseAttack):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "pool_features": ["boolean"],
+        "record_columns": ["boolean"],
         "max_masks": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         **BaseAttack._parameter_constraints,
@@ -120,6 +124,7 @@ class StackedAttack(BaseAttack):
         estimator: Any = None,
         *,
         pool_features: bool = False,
+        record_columns: bool = True,
         max_masks: int = 8,
         random_state: Any = None,
         columns: Any = None,
@@ -127,6 +132,7 @@ class StackedAttack(BaseAttack):
         super().__init__(columns=columns)
         self.estimator = estimator
         self.pool_features = pool_features
+        self.record_columns = record_columns
         self.max_masks = max_masks
         self.random_state = random_state
 
@@ -135,7 +141,10 @@ class StackedAttack(BaseAttack):
 
     def _reads(self) -> tuple[str, ...]:
         optional = ("in", "label", "proba", "out_mean", "in_mean", "query", "target", "prediction")
-        return (*self._required(), *optional)
+        return (*self._required(), *optional, *self._prefers())
+
+    def _prefers(self) -> tuple[str, ...]:
+        return ("difficulty",) if self.record_columns else ()
 
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         self._online = "in" in table
@@ -247,7 +256,7 @@ class StackedAttack(BaseAttack):
             named |= _posterior_features(table)
         as_they_are = ["neighbor"] if self.pool_features else []
         as_they_are += ["target", "prediction"] if self._heavy else []
-        for group in [*as_they_are, "query"]:
+        for group in [*as_they_are, "query", *self._prefers()]:
             for place in table.groups.get(group, ()):
                 named[table.names[place]] = table.values[:, place]  # type: ignore[index]
         return named

@@ -39,7 +39,7 @@ class StackedAttack(BaseAttack):
     (many classes) how the posterior moved between the mean in and the mean out posterior.
 
     Threat model: black-box; the attacker trains reference models like the target, on records
-    like the target's.
+    like the target's. How hard each record is they see from those records, without a query.
 
     Parameters
     ----------
@@ -77,6 +77,17 @@ class StackedAttack(BaseAttack):
     read where tails are heavy: where the kurtosis of a true value is above 100 among the
     observations that the attack is fitted on. How large a residual is usual depends on where the
     record lies there; elsewhere they add next to nothing.
+
+    `difficulty_*` columns say how many of the record's 1, 3, 5, 10 and 20 nearest records have its
+    label, how far the 1st, 5th and 20th are, and the nearest of its own and of another label among
+    20; the sum of 1 / (1 + distance) over those of its label; and the log-odds of the true label
+    (smoothing .02) by 100 trees, each grown on half of the people or of the different records and
+    asked about the others, as they are and with nodes cut that hold fewer than 5 or 20 records.
+    No membership and no answer of a model goes into them, so that they favour nobody: they say
+    where an answer is to be trusted, and break the ties of trees and of votes. Of more than 10,000
+    records as many, drawn, are what all are compared with and learned from. Texts, pictures (arrays
+    of more than two dimensions) and tables of more than 1,024 columns or 2 ** 27 values have none,
+    nor have regressors and classifiers with several outputs.
 
     `query_*` columns, where the observations have them, are read too: the signal and its
     likelihood ratio at perturbed copies of the record.

@@ -3,8 +3,8 @@
 Targets train on a random half of the pool, in complementary pairs; references do too, and know
 nothing of the targets. All attacks read the same observations with their default parameters.
 `python benchmarks/strength.py` prints the whole table, `... forest lr --references 4 16` a part,
-and `... --records` what the columns of the record itself add to the stacked attack: the same targets
-attacked with and without them, a bootstrap over targets and records for the differences.
+and `... --records` what the columns of the record itself add to the stacked attack: the same
+targets attacked with and without them, a bootstrap over targets and records for the differences.
 """
 
 from __future__ import annotations

@@ -49,8 +49,9 @@ class GaussianRatio:
     Parameters
     ----------
     variance : {"shrunk", "student", "global", "per-record"}, default="shrunk"
-        "shrunk" is the above; "student" is that with the predictive density of an estimated
-        variance, a Student t with as many degrees of freedom; "global" uses the common variance and plain means;
+        "shrunk" is the above; "student" is that with the density that allows for the variance
+        being an estimate, of a Student t with the degrees of freedom of the record's own values
+        and of the pseudo-observations; "global" uses the common variance and plain means;
         "per-record" each record's own variance and plain means.
     online : bool, default=True
         False: only out references exist and the score is the standardised distance above

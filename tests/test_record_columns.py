@@ -15,6 +15,7 @@ from mia_sklearn import ReferenceModels, audit, observe
 from mia_sklearn._observations import _record_columns
 from mia_sklearn._observations._record_columns import RECORD_COLUMNS, record_columns
 from mia_sklearn.attacks import GroupAttack, LiRAAttack, RMIAAttack, ShadowAttack, StackedAttack
+from mia_sklearn.metrics import roc_auc, tpr_at_fpr
 
 
 @pytest.fixture(autouse=True)
@@ -284,3 +285,28 @@ def test_models_that_answer_numbers_and_generators_have_none():
     references = ReferenceModels(Ridge(), 4, random_state=0).fit(X, X[:, 0])
     assert references.record_columns() is None
     assert not references.shadow_observations()[0].filter(like="difficulty").size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_references", [4, 8])
+def test_who_was_not_trained_on_is_no_member_whatever_breaks_the_ties(n_references):
+    """The target has seen other records: scores of trees tie, and these columns break the ties."""
+    rng = np.random.default_rng(n_references)
+    right, rates = [], []
+    for seed in range(20):
+        X = np.round(rng.normal(size=(1600, 4)), 1)
+        y = (X[:, 0] + rng.normal(size=1600) > 0).astype(int)
+        target = DecisionTreeClassifier(random_state=seed).fit(X[800:], y[800:])
+        references = ReferenceModels(DecisionTreeClassifier(), n_references, random_state=seed)
+        references.fit(X[:800], y[:800])
+        attack = StackedAttack(random_state=seed).fit(*references.shadow_observations())
+        score = attack.decision_function(observe(target, X[:800], y[:800], references=references))
+        assert len(np.unique(score)) > 700
+        for _ in range(20):
+            member = rng.permutation(800) < 400
+            auc = roc_auc(member, score)
+            right.append(auc.low <= 0.5 <= auc.high)
+            rates.append([tpr_at_fpr(member, score, fpr).value for fpr in (0.01, 0.1)])
+    assert np.mean(right) > 0.92
+    assert (np.mean(rates, axis=0) < [0.0125, 0.104]).all()
+    assert (np.mean(rates, axis=0) > [0.006, 0.09]).all()

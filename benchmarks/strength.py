@@ -2,7 +2,9 @@
 
 Targets train on a random half of the pool, in complementary pairs; references do too, and know
 nothing of the targets. All attacks read the same observations with their default parameters.
-`python benchmarks/strength.py` prints the whole table, `... forest lr --references 4 16` a part.
+`python benchmarks/strength.py` prints the whole table, `... forest lr --references 4 16` a part,
+and `... --records` what the columns of the record itself add to the stacked attack: the same
+targets attacked with and without them, a bootstrap over targets and records for the differences.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import time
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -33,6 +36,7 @@ from mia_sklearn.metrics import roc_auc, tpr_at_fpr
 
 N_ADULT = 10_000
 N_TARGETS = 8
+N_BOOTSTRAPS = 400
 RATES = (0.01, 0.001)
 
 
@@ -90,7 +94,10 @@ def columns_of(name: str, table: Any) -> Any:
     return table.drop(columns=drop)
 
 
-def measure(family: str, n_references: int, tracks: str, n_jobs: int) -> None:
+def prepared(
+    family: str, n_references: int, tracks: str, n_jobs: int, n_targets: int
+) -> tuple[Any, list[Any]]:
+    """Return shadow observations with their membership, and those of each target with its own."""
     estimator, load = FAMILIES[family]
     X, y = load()
     start = time.perf_counter()
@@ -99,11 +106,14 @@ def measure(family: str, n_references: int, tracks: str, n_jobs: int) -> None:
         estimator, n_references, n_queries=n_queries, n_jobs=n_jobs, random_state=0
     ).fit(X, y)
     trained = time.perf_counter() - start
+    start = time.perf_counter()
+    references.record_columns()
+    columns = time.perf_counter() - start
     extras = {"neighbors": 6 if "R" in tracks else 0, "n_queries": n_queries}
-    shadow, membership = references.shadow_observations(random_state=0, **extras)
+    shadow = references.shadow_observations(random_state=0, **extras)
     rng = np.random.default_rng(123)
     targets = []
-    for pair in range(N_TARGETS // 2):
+    for pair in range(n_targets // 2):
         member = np.zeros(len(y), dtype=bool)
         member[rng.permutation(len(y))[: len(y) // 2]] = True
         for side, chosen in enumerate((member, ~member)):
@@ -112,7 +122,16 @@ def measure(family: str, n_references: int, tracks: str, n_jobs: int) -> None:
                 model.set_params(random_state=1000 + 2 * pair + side)
             model.fit(X[chosen], y[chosen])
             targets.append((observe(model, X, y, references=references, **extras), chosen))
-    print(f"\n{family}, {n_references} references (trained in {trained:.1f} s)\n", flush=True)
+    print(
+        f"\n{family}, {n_references} references (trained in {trained:.1f} s, columns of the "
+        f"records in {columns:.1f} s), {n_targets} targets\n",
+        flush=True,
+    )
+    return shadow, targets
+
+
+def measure(family: str, n_references: int, tracks: str, n_jobs: int, n_targets: int) -> None:
+    (shadow, membership), targets = prepared(family, n_references, tracks, n_jobs, n_targets)
     print("| attack | AUC (sd) | TPR at 1 % (sd) | TPR at .1 % (sd) | fit s | score s |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, attack in attacks(tracks).items():
@@ -131,19 +150,72 @@ def measure(family: str, n_references: int, tracks: str, n_jobs: int) -> None:
         print(f"| {name} | {cells} | {fitted:.1f} | {seconds:.2f} |", flush=True)
 
 
+def measure_records(family: str, n_references: int, n_jobs: int, n_targets: int) -> None:
+    """Print what the columns of the record itself add to the stacked attack."""
+    (shadow, membership), targets = prepared(family, n_references, "L", n_jobs, n_targets)
+    members, scores = np.array([member for _, member in targets]), []
+    print("| stacked, L | AUC | TPR at 1 % | TPR at .1 % | fit s |")
+    print("| --- | --- | --- | --- | --- |")
+    for with_them in (False, True):
+        start = time.perf_counter()
+        attack = StackedAttack(record_columns=with_them, random_state=0).fit(shadow, membership)
+        seconds = time.perf_counter() - start
+        scores.append(np.array([attack.decision_function(seen) for seen, _ in targets]))
+        mean = np.mean([rates_of(*each) for each in zip(members, scores[-1], strict=True)], axis=0)
+        cells = " | ".join(f"{value:.4f}" for value in mean)
+        print(f"| {'with' if with_them else 'without'} | {cells} | {seconds:.1f} |", flush=True)
+    rng = np.random.default_rng(0)
+    everything = np.arange(len(members)), np.arange(members.shape[1])
+    value = difference(members, scores, *everything)
+    drawn = [
+        difference(members, scores, *(rng.choice(each, len(each)) for each in everything))
+        for _ in range(N_BOOTSTRAPS)
+    ]
+    ends = np.quantile(drawn, [0.025, 0.975], axis=0)
+    cells = (
+        f"{v:+.4f} [{low:+.4f}, {high:+.4f}]" for v, low, high in zip(value, *ends, strict=True)
+    )
+    print(f"| difference | {' | '.join(cells)} | |", flush=True)
+
+
+def difference(
+    members: np.ndarray, scores: list[np.ndarray], targets: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """Return by how much the second scores' rates exceed the first's, in the mean of targets."""
+    parts = [
+        [rates_of(members[target, rows], score[target, rows]) for target in targets]
+        for score in scores
+    ]
+    return np.mean(parts[1], axis=0) - np.mean(parts[0], axis=0)
+
+
+def rates_of(member: np.ndarray, score: np.ndarray) -> list[float]:
+    """Return AUC and true positive rates, fast: no interval."""
+    ranks, n = rankdata(score), np.count_nonzero(member)
+    auc = (ranks[member].sum() - n * (n + 1) / 2) / n / (len(member) - n)
+    others = np.sort(score[~member])[::-1]
+    rates = [(score[member] > others[int(rate * len(others))]).mean() for rate in RATES]
+    return [float(auc), *map(float, rates)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("families", nargs="*", help=f"of {', '.join(FAMILIES)}; all by default")
     parser.add_argument("--references", nargs="+", type=int, default=[16])
     parser.add_argument("--tracks", default="LR", help="L, plus R and A where wanted")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--targets", type=int, default=N_TARGETS, help="an even number")
+    parser.add_argument("--records", action="store_true", help="what record columns add to L")
     args = parser.parse_args()
     unknown = set(args.families) - set(FAMILIES)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(FAMILIES)}")
     for family in args.families or FAMILIES:
         for n_references in args.references:
-            measure(family, n_references, args.tracks, args.jobs)
+            if args.records:
+                measure_records(family, n_references, args.jobs, args.targets)
+            else:
+                measure(family, n_references, args.tracks, args.jobs, args.targets)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ CHECKED = {
         ShadowAttack(_small_booster()),
         ShadowAttack(LogisticRegression(), per_class=False, top_k=2),
     ],
-    "lira": [LiRAAttack(), LiRAAttack(variance="global")],
+    "lira": [LiRAAttack(), LiRAAttack(variance="student")],
     "stacked": [StackedAttack(_small_booster())],
     "gmia": [GMIAAttack(p_value=name) for name in ("pooled", "pchip", "rank", "t")],
     "gmia-indirect": [IndirectGMIAAttack(), IndirectGMIAAttack(combine="kost")],

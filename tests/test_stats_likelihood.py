@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm, t
 
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.stats._likelihood import GaussianRatio, Moments
@@ -17,7 +18,7 @@ def common_variance(references):
     return squares / sum(len(row) - 1 for row in rows if len(row))
 
 
-def literal(signal, out, in_):
+def literal(signal, out, in_, density=None):
     """Follow the definition record by record; fewer than 30 records, each with both kinds."""
     common = [common_variance(side) for side in (out, in_)]
     degrees = [sum(len(present(row)) - 1 for row in side) for side in (out, in_)]
@@ -27,7 +28,7 @@ def literal(signal, out, in_):
         row = present(row)
         squares = ((row - row.mean()) ** 2).sum()
         v = max((squares + 4 * common) / (len(row) - 1 + 4), floor)
-        return row.mean(), v, v / len(row)
+        return row.mean(), v, v / len(row), len(row)
 
     outs, ins = (
         [moments(row, c) for row in side] for side, c in zip((out, in_), common, strict=True)
@@ -48,21 +49,39 @@ def literal(signal, out, in_):
         terms = []
         for side, mean in ((outs, center[k] - shrunk / 2), (ins, center[k] + shrunk / 2)):
             v = side[k][1] + side[k][2]
+            if density == "student":
+                freedom = side[k][3] - 1 + 4
+                terms.append(t.logpdf(x, freedom, mean, np.sqrt(v)))
+                continue
             terms.append(-0.5 * ((x - mean) ** 2 / v + np.log(v)))
         scores.append(terms[1] - terms[0])
     return np.array(scores)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_default_is_its_definition(seed):
+@pytest.mark.parametrize(("variance", "seed"), [*(("shrunk", k) for k in range(3)), ("student", 3)])
+def test_shrunk_variances_are_their_definition(variance, seed):
     rng = np.random.default_rng(seed)
     # Unequal numbers of references, and rows of one mean so that bins hold several.
     signal, out, in_ = rng.normal(size=90), rng.normal(size=(90, 7)), rng.normal(2, 2, (90, 4))
     for table, column in ((out, 3), (in_, 2)):
         table[rng.uniform(size=90) < 0.4, column] = np.nan
     sides = Moments(signal, out), Moments(signal, in_)
-    score = GaussianRatio().fit(*sides).score(signal, *sides)
-    np.testing.assert_allclose(score, literal(signal, out, in_), rtol=1e-8, atol=1e-10)
+    score = GaussianRatio(variance).fit(*sides).score(signal, *sides)
+    expected = literal(signal, out, in_, density=variance)
+    np.testing.assert_allclose(score, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_offline_a_student_score_is_a_normal_one_of_the_same_tail():
+    rng = np.random.default_rng(0)
+    signal, references = 3 * rng.normal(size=200), rng.normal(size=(200, 5))
+    references[:100, 3:] = np.nan
+    out = Moments(signal, references)
+    z = GaussianRatio(online=False).fit(out).score(signal, out)
+    score = GaussianRatio("student", online=False).fit(out).score(signal, out)
+    freedom = np.repeat([6, 8], 100)
+    np.testing.assert_allclose(score, norm.isf(t.sf(z, freedom)), rtol=0.02)
+    far = GaussianRatio("student", online=False).fit(out).score(1e9 * signal, out)
+    assert np.isfinite(far).all()
 
 
 def test_offline_score_of_two_references():

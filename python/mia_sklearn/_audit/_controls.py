@@ -155,6 +155,7 @@ def pipeline_control(
         random_state=seed,
         neighbors=table.neighborhood.n_neighbors if table.neighborhood else 0,
         n_queries=table.n_queries,
+        record_columns=table.of_records is not None,
         models=others,
         # With few blocks, too few references would be left to compare an acting one with. The held
         # block's answers may serve for that: what is learned is the others' membership.

@@ -233,6 +233,7 @@ def _attack(
         return None, observations, scores | _on_target(run, observations)
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
+    extras["record_columns"] = any("difficulty" in a._prefers() for a in outside.values())
     table = ReferenceTable(refs, **extras)
     rows = np.arange(len(run.y))
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None

@@ -42,6 +42,8 @@ _GROUPS = {
     # True values of records that have no class, and what the target predicts of them.
     "target": re.compile(r"target_(\d+)"),
     "prediction": re.compile(r"prediction_(\d+)"),
+    # What other records say of it and its label: no model and no membership has a say.
+    "difficulty": re.compile(r"difficulty_.+"),
     # The record itself.
     "feature": re.compile(r"feature_(\d+)"),
     "round_proba": re.compile(r"proba_\d+@\d+"),
@@ -67,6 +69,7 @@ _HOW_TO_GET = {
     "edge": 'observe(model, X, y, view="white-box") of a support vector machine',
     "feature": "observe(model, X, y, features=True), of generators "
     "mia_sklearn.access.observe_auxiliary(generator, X, nonmembers=...)",
+    "difficulty": "observe(..., references=...) without record_columns=False",
     "round_logit": "FederatedTraining(..., observers=[GlobalObserver(X, y)])",
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..stats._likelihood import GaussianRatio, Moments
 from ._columns import GROUP_COLUMNS, answer_columns, fill_answers, group_values
 from ._neighborhood import Evidence, Neighborhood
+from ._record_columns import RECORD_COLUMNS
 
 if TYPE_CHECKING:
     from ._references import References
@@ -29,9 +30,18 @@ class ReferenceTable:
         Nearest pool records to describe in `neighbor_*` columns.
     n_queries : int, default=0
         Perturbed copies to describe in `query_*` columns.
+    record_columns : bool, default=True
+        Whether there are `difficulty_*` columns, where the records allow them.
     """
 
-    def __init__(self, references: References, *, neighbors: int = 0, n_queries: int = 0) -> None:
+    def __init__(
+        self,
+        references: References,
+        *,
+        neighbors: int = 0,
+        n_queries: int = 0,
+        record_columns: bool = True,
+    ) -> None:
         self.references = references
         self.phi = references.phi()
         n_classes = len(references.classes_)
@@ -49,6 +59,7 @@ class ReferenceTable:
                     "several labels: leave it out."
                 )
             self.neighborhood = Neighborhood(references.X_, references.labels_, neighbors)
+        self.of_records = references.record_columns() if record_columns else None
         # With a population the pool's records are out of every model: blocks do not part them.
         self.fixed_slots = bool(references.n_blocks_) and not references.n_population_
         if self.fixed_slots:
@@ -71,6 +82,7 @@ class ReferenceTable:
             "neighbors": len(self.neighborhood.columns()) if self.neighborhood else 0,
             "queries": len(_QUERY_KINDS) * (n_queries + 1) if n_queries else 0,
             "groups": 0 if references.groups_ is None else len(GROUP_COLUMNS),
+            "records": 0 if self.of_records is None else len(RECORD_COLUMNS),
         }
 
     def columns(self) -> list[str]:
@@ -90,6 +102,8 @@ class ReferenceTable:
             ]
         if self.references.groups_ is not None:
             names += GROUP_COLUMNS
+        if self.of_records is not None:
+            names += RECORD_COLUMNS
         return names
 
     def fill(
@@ -152,6 +166,8 @@ class ReferenceTable:
             self._fill_queries(parts["queries"], query_phi, rows, absent)
         if self.references.groups_ is not None:
             parts["groups"][:] = group_values(self.references.groups_[rows], acting)
+        if self.of_records is not None:
+            parts["records"][:] = self.of_records[rows]
 
     def _fill_slots(
         self, slots: np.ndarray, phi: np.ndarray, rows: np.ndarray, absent: np.ndarray

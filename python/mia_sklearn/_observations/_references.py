@@ -39,5 +39,8 @@ class References(Protocol):
     def query_phi(self, query: int) -> np.ndarray:
         """Return the signal of every model on one perturbed copy of every record."""
 
+    def record_columns(self) -> np.ndarray | None:
+        """Return what other records say of each record, see `record_columns`."""
+
     def signal_of(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return the signal of answers to some of the records."""

@@ -23,6 +23,7 @@ def shadow_observations(
     random_state: Any = None,
     neighbors: int = 0,
     n_queries: int = 0,
+    record_columns: bool = True,
     models: np.ndarray | None = None,
     without: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray]:
@@ -38,7 +39,9 @@ def shadow_observations(
     import pandas as pd
 
     rng = check_random_state(random_state)
-    table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
+    table = ReferenceTable(
+        references, neighbors=neighbors, n_queries=n_queries, record_columns=record_columns
+    )
     acting = np.arange(references.n_models_) if models is None else np.asarray(models)
     acting = acting[~np.isin(acting, list(references.lost_))]
     if max_rows < len(acting):

@@ -58,6 +58,7 @@ def observe(
     random_state: Any = None,
     groups: Any = None,
     features: bool = False,
+    record_columns: bool = True,
     **access_options: Any,
 ) -> pd.DataFrame:
     """Ask a target about records and lay its answers beside those of the references.
@@ -123,6 +124,11 @@ def observe(
         Adds `feature_*`: the record itself as numbers, which `mia_sklearn.attacks.QMIAAttack`
         reads. Categories and texts become codes and counts of words that depend on the record
         alone, so that tables observed one after the other fit together.
+    record_columns : bool, default=True
+        With references, adds `difficulty_*`, which `mia_sklearn.attacks.StackedAttack` reads: how
+        many of the record's nearest records have its label, how far they are, and how surely trees
+        that have not seen the record tell its label. No model's answer and no membership goes into
+        them. Of texts, pictures and tables of more than 1,024 columns there are none.
     **access_options
         Parameters of the access, where `access` is its name: ``access="label", perturb="auto"``,
         ``access="samples", n_samples=1000``.
@@ -167,6 +173,7 @@ def observe(
         options |= {"n_queries": n_queries, "classes": classes, "query_budget": query_budget}
         options |= {"reference_data": reference_data, "random_state": random_state}
         options |= {"access": access, "references": references, "groups": groups}
+        options |= {"record_columns": record_columns}
         return with_feature_columns(observe(model, X, y, **options, **access_options), X)
     if n_queries and isinstance(access, str):
         access_options["n_queries"] = n_queries
@@ -187,6 +194,7 @@ def observe(
             reference_data=reference_data,
             random_state=random_state,
             groups=groups,
+            record_columns=record_columns,
         )
         return seen if inside is None else with_inside_columns(seen, inside)
     X, y = check_records(X, y)
@@ -200,6 +208,7 @@ def observe(
     if view == "white-box":
         inside = _inside(target, X, class_indices(target, y), layers)
     extras = {"rows": rows, "neighbors": neighbors, "n_queries": n_queries, "groups": groups}
+    extras |= {"record_columns": record_columns}
     seen = _observe_posteriors(target, X, y, references, **extras)
     return seen if inside is None else with_inside_columns(seen, inside)
 
@@ -214,6 +223,7 @@ def _observe_posteriors(
     neighbors: int,
     n_queries: int,
     groups: Any,
+    record_columns: bool,
 ) -> pd.DataFrame:
     """Observe a classifier's posteriors."""
     if references is None:
@@ -234,7 +244,8 @@ def _observe_posteriors(
     if np.array_equal(references.classes_, target.classes_):
         agreement_with_predict(target, X, log_proba, some_rows(n_rows(X)))
     query_phi = ask_copies(target, references, positions, n_queries) if n_queries else None
-    table = ReferenceTable(references, neighbors=neighbors, n_queries=n_queries)
+    extras = {"neighbors": neighbors, "n_queries": n_queries, "record_columns": record_columns}
+    table = ReferenceTable(references, **extras)
     return lay_beside_references(table, log_proba, positions, query_phi=query_phi)
 
 
@@ -285,6 +296,7 @@ def _observe_signal(
     reference_data: Any,
     random_state: Any,
     groups: Any,
+    record_columns: bool,
 ) -> pd.DataFrame:
     """Observe what an access asks for."""
     output_classes: tuple[np.ndarray, ...] = ()
@@ -318,7 +330,9 @@ def _observe_signal(
         positions = _locate(references, X, y, rows, groups)
         answers = _warned(*ask_as_references(target, references, positions))
         return lay_beside_references(
-            ReferenceTable(references, neighbors=neighbors), answers, positions
+            ReferenceTable(references, neighbors=neighbors, record_columns=record_columns),
+            answers,
+            positions,
         )
     if neighbors:
         raise ValueError("neighbors= needs references=.")

@@ -146,6 +146,9 @@ class GroupAttack(BaseAttack):
     def _required(self) -> tuple[str, ...]:
         return self.inner._required()
 
+    def _prefers(self) -> tuple[str, ...]:
+        return self.inner._prefers()
+
     def _sees(self) -> str:
         return self.inner._sees()
 

@@ -30,10 +30,11 @@ class LiRAAttack(ByReferences):
     ----------
     mode : {"auto", "online", "offline"}, default="auto"
         "auto" is online when the observations have `in_*` columns.
-    variance : {"shrunk", "global", "per-record"}, default="shrunk"
+    variance : {"shrunk", "student", "global", "per-record"}, default="shrunk"
         "per-record" and "global" are the paper's two. "shrunk" (empirical Bayes) is stronger at
         every number of references: variances shrink towards the common one, the gap between in
-        and out towards its mean among similar records.
+        and out towards its mean among similar records. "student" is that with densities that
+        allow for the variance being an estimate, those of a Student t: an option, no stronger.
     columns : sequence of str, default=None
         Names of the columns of plain arrays.
 
@@ -69,7 +70,7 @@ class LiRAAttack(ByReferences):
     headline: ClassVar[int | None] = 40
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "variance": [StrOptions({"shrunk", "global", "per-record"})],
+        "variance": [StrOptions({"shrunk", "student", "global", "per-record"})],
         **ByReferences._parameter_constraints,
     }
 

@@ -39,7 +39,7 @@ class StackedAttack(BaseAttack):
     (many classes) how the posterior moved between the mean in and the mean out posterior.
 
     Threat model: black-box; the attacker trains reference models like the target, on records
-    like the target's.
+    like the target's. How hard each record is they see from those records, without a query.
 
     Parameters
     ----------
@@ -50,6 +50,9 @@ class StackedAttack(BaseAttack):
         Read the `neighbor_*` columns too: what happened to the nearest records of the pool.
         Stronger, and another attacker: one who may also query the neighbours and whose audited
         pool holds the whole training set. Report it apart.
+    record_columns : bool, default=True
+        Read the `difficulty_*` columns too, where the observations have them: what neighbours and
+        out-of-bag trees say of the record and its label, whatever any model answers.
     max_masks : int, default=8
         Blocks that are masked, one at a time, when the attack scores rows with no empty block
         though it learned from rows with one; the scores are averaged.
@@ -74,6 +77,17 @@ class StackedAttack(BaseAttack):
     read where tails are heavy: where the kurtosis of a true value is above 100 among the
     observations that the attack is fitted on. How large a residual is usual depends on where the
     record lies there; elsewhere they add next to nothing.
+
+    `difficulty_*` columns say how many of the record's 1, 3, 5, 10 and 20 nearest records have its
+    label, how far the 1st, 5th and 20th are, and the nearest of its own and of another label among
+    20; the sum of 1 / (1 + distance) over those of its label; and the log-odds of the true label
+    (smoothing .02) by 100 trees, each grown on half of the people or of the different records and
+    asked about the others, as they are and with nodes cut that hold fewer than 5 or 20 records.
+    No membership and no answer of a model goes into them, so that they favour nobody: they say
+    where an answer is to be trusted, and break the ties of trees and of votes. Of more than 10,000
+    records as many, drawn, are what all are compared with and learned from. Texts, pictures (arrays
+    of more than two dimensions) and tables of more than 1,024 columns or 2 ** 27 values have none,
+    nor have regressors and classifiers with several outputs.
 
     `query_*` columns, where the observations have them, are read too: the signal and its
     likelihood ratio at perturbed copies of the record.
@@ -110,6 +124,7 @@ class StackedAttack(BaseAttack):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "pool_features": ["boolean"],
+        "record_columns": ["boolean"],
         "max_masks": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         **BaseAttack._parameter_constraints,
@@ -120,6 +135,7 @@ class StackedAttack(BaseAttack):
         estimator: Any = None,
         *,
         pool_features: bool = False,
+        record_columns: bool = True,
         max_masks: int = 8,
         random_state: Any = None,
         columns: Any = None,
@@ -127,6 +143,7 @@ class StackedAttack(BaseAttack):
         super().__init__(columns=columns)
         self.estimator = estimator
         self.pool_features = pool_features
+        self.record_columns = record_columns
         self.max_masks = max_masks
         self.random_state = random_state
 
@@ -135,7 +152,10 @@ class StackedAttack(BaseAttack):
 
     def _reads(self) -> tuple[str, ...]:
         optional = ("in", "label", "proba", "out_mean", "in_mean", "query", "target", "prediction")
-        return (*self._required(), *optional)
+        return (*self._required(), *optional, *self._prefers())
+
+    def _prefers(self) -> tuple[str, ...]:
+        return ("difficulty",) if self.record_columns else ()
 
     def _fit(self, table: Reader, member: np.ndarray) -> None:
         self._online = "in" in table
@@ -247,7 +267,7 @@ class StackedAttack(BaseAttack):
             named |= _posterior_features(table)
         as_they_are = ["neighbor"] if self.pool_features else []
         as_they_are += ["target", "prediction"] if self._heavy else []
-        for group in [*as_they_are, "query"]:
+        for group in [*as_they_are, "query", *self._prefers()]:
             for place in table.groups.get(group, ()):
                 named[table.names[place]] = table.values[:, place]  # type: ignore[index]
         return named

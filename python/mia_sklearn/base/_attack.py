@@ -193,6 +193,10 @@ class BaseAttack(Documented, ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the column groups that these parameters need."""
         return self.requires
 
+    def _prefers(self) -> tuple[str, ...]:
+        """Return the column groups that an audit adds for it, where the records allow them."""
+        return ()
+
     def _sees(self) -> str:
         """Return what the attacker must see with these parameters, one of `THREAT_MODELS`."""
         return self.threat_model

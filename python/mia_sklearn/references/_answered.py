@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._observations._record_columns import record_columns
 from .._observations._shadow import shadow_observations
 from .._records._groups import Grouping
 from ..access import AskedRecords, TrueValueAccess
@@ -28,6 +29,7 @@ class AnsweredModels(BaseEstimator):
     def _keep(self, answers: np.ndarray, n_asked: int) -> None:
         """Name the parts of the models' answers."""
         self._phi: np.ndarray | None = None
+        self._record_columns: tuple[np.ndarray | None] | None = None
         self.log_normalizers_, self.query_outputs_ = None, None
         self.scale_: Any = None
         if self.access_ is not None:
@@ -151,6 +153,31 @@ class AnsweredModels(BaseEstimator):
             return answers[..., 0]
         return self.scale_.phi(answers, self.labels_[rows])
 
+    def record_columns(self) -> np.ndarray | None:
+        """Return what neighbours and out-of-bag trees say of each record and its label.
+
+        Membership has no part in it, nor has any model's answer. Records of the pool are compared
+        with the population's where there is one, so that nobody needs to hold others of the pool.
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_columns), dtype float32, or None
+            The `difficulty_*` columns of observations, computed at the first call and kept. None
+            where records have no label, or no features between which distances are read.
+        """
+        if self._record_columns is None:
+            found = None
+            if len(self.classes_):
+                found = record_columns(
+                    self.X_,
+                    self.labels_,
+                    None if self.groups_ is None else self.groups_[: len(self.labels_)],
+                    first=self.n_pool_ if self.n_population_ else 0,
+                    seed=self.query_seed_,
+                )
+            self._record_columns = (found,)
+        return self._record_columns[0]
+
     def shadow_observations(
         self,
         max_rows: int = 100_000,
@@ -158,6 +185,7 @@ class AnsweredModels(BaseEstimator):
         *,
         neighbors: int = 0,
         n_queries: int = 0,
+        record_columns: bool = True,
     ) -> tuple[Any, np.ndarray]:
         """Let each model act as the target, to make observations of known membership.
 
@@ -172,6 +200,8 @@ class AnsweredModels(BaseEstimator):
         random_state : int, RandomState instance or None, default=None
             Draws the rows.
         neighbors, n_queries : int, default=0
+            As in `observe`.
+        record_columns : bool, default=True
             As in `observe`.
 
         Returns
@@ -189,6 +219,7 @@ class AnsweredModels(BaseEstimator):
             random_state=random_state,
             neighbors=neighbors,
             n_queries=n_queries,
+            record_columns=record_columns,
         )
 
     def _warn_of_constants(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import gammaln
 
 from .._rust import reference_statistics
 
@@ -47,8 +48,10 @@ class GaussianRatio:
 
     Parameters
     ----------
-    variance : {"shrunk", "global", "per-record"}, default="shrunk"
-        "shrunk" is the above; "global" uses the common variance and plain means;
+    variance : {"shrunk", "student", "global", "per-record"}, default="shrunk"
+        "shrunk" is the above; "student" is that with the density that allows for the variance
+        being an estimate, of a Student t with the degrees of freedom of the record's own values
+        and of the pseudo-observations; "global" uses the common variance and plain means;
         "per-record" each record's own variance and plain means.
     online : bool, default=True
         False: only out references exist and the score is the standardised distance above
@@ -58,6 +61,7 @@ class GaussianRatio:
     def __init__(self, variance: str = "shrunk", *, online: bool = True) -> None:
         self.variance = variance
         self.online = online
+        self._shrinks = variance in ("shrunk", "student")
 
     def fit(self, out: Moments, in_: Moments | None = None) -> GaussianRatio:
         """Learn what is common to all records."""
@@ -73,7 +77,7 @@ class GaussianRatio:
         degrees = [np.maximum(side.count - 1, 0).sum() for side in (out, in_)]
         pooled = np.average([self.out_variance_, self.in_variance_], weights=np.add(degrees, 1e-9))
         self.floor_ = max(_VARIANCE_FLOOR * pooled, 1e-12)
-        if self.variance == "shrunk":
+        if self._shrinks:
             self._fit_gap(out, in_)
         return self
 
@@ -108,8 +112,7 @@ class GaussianRatio:
         elif self.variance == "per-record":
             variance = np.where(side.count > 1, side.sd**2, common)
         else:
-            degrees = np.maximum(side.count - 1, 0) + _PSEUDO_OBSERVATIONS
-            variance = (side.sum_of_squares + _PSEUDO_OBSERVATIONS * common) / degrees
+            variance = (side.sum_of_squares + _PSEUDO_OBSERVATIONS * common) / _degrees(side)
         return np.maximum(variance, self.floor_)
 
     def score(self, signal: np.ndarray, out: Moments, in_: Moments | None = None) -> np.ndarray:
@@ -118,7 +121,8 @@ class GaussianRatio:
         out_mean = np.where(out.count > 0, out.mean, self.out_mean_)
         out_spread = self._predictive(self._variance(out, self.out_variance_), out.count)
         if not self.online:
-            return (signal - out_mean) / np.sqrt(out_spread)
+            z = (signal - out_mean) / np.sqrt(out_spread)
+            return _normal_score(z, _degrees(out)) if self.variance == "student" else z
         assert in_ is not None
         # A side without references lies the usual gap from the other, not where most records' does.
         usual = self.in_mean_ - self.out_mean_
@@ -126,12 +130,15 @@ class GaussianRatio:
         out_mean = np.where(seen_in_alone, in_.mean - usual, out_mean)
         in_mean = np.where(in_.count > 0, in_.mean, out_mean + usual)
         in_spread = self._predictive(self._variance(in_, self.in_variance_), in_.count)
-        if self.variance == "shrunk":
+        if self._shrinks:
             out_mean, in_mean = self._shrink_gap(out, in_, out_mean, in_mean)
+        if self.variance == "student":
+            ratio = _log_student(signal, in_mean, in_spread, _degrees(in_))
+            return ratio - _log_student(signal, out_mean, out_spread, _degrees(out))
         return _log_normal(signal, in_mean, in_spread) - _log_normal(signal, out_mean, out_spread)
 
     def _predictive(self, variance: np.ndarray, count: np.ndarray) -> np.ndarray:
-        if self.variance != "shrunk":
+        if not self._shrinks:
             return variance
         return variance * (1 + 1 / np.maximum(count, 1))
 
@@ -152,6 +159,28 @@ class GaussianRatio:
 
 def _log_normal(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return -0.5 * ((x - mean) ** 2 / variance + np.log(variance))
+
+
+def _log_student(
+    x: np.ndarray, mean: np.ndarray, variance: np.ndarray, degrees: np.ndarray
+) -> np.ndarray:
+    """Return the log-density of a Student t with this location and this square of its scale."""
+    height = gammaln((degrees + 1) / 2) - gammaln(degrees / 2) - np.log(degrees * variance) / 2
+    return height - (degrees + 1) / 2 * np.log1p((x - mean) ** 2 / (degrees * variance))
+
+
+def _normal_score(t: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """Return what a normal variable exceeds as often as a Student t exceeds `t`, to 1 % or so.
+
+    Wallace's approximation: unlike the tails themselves it never underflows.
+    """
+    size = np.sqrt(degrees * np.log1p(t**2 / degrees))
+    return np.sign(t) * size * (8 * degrees + 1) / (8 * degrees + 3)
+
+
+def _degrees(side: Moments) -> np.ndarray:
+    """Return the degrees of freedom of a variance shrunk towards the common one."""
+    return np.maximum(side.count - 1, 0) + _PSEUDO_OBSERVATIONS
 
 
 def _mean_of(values: np.ndarray, default: float) -> float:

@@ -216,7 +216,8 @@ class _Study(NamedTuple):
         if repeated.any():
             raise ValueError(
                 f"records: row {self.chosen[repeated.argmax()]} of X_train occurs more than once "
-                "in X_train and X_test, and nothing tells which copy a model has seen. Leave it out."
+                "in X_train and X_test, and nothing tells which copy a model has seen: leave it "
+                "out."
             )
 
     def references(self, remedy: _Remedy, n_neighbors: int) -> ReferenceModels:

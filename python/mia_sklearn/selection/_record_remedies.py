@@ -359,7 +359,7 @@ def _as_remedy(name: str, value: Any, model: Any) -> _Remedy:
         raise ValueError(f"remedies: {_AS_IT_IS!r} is the model itself; call this one otherwise.")
     if isinstance(value, str) and value == _REMOVAL:
         return _Remedy(model, 0.0)
-    if isinstance(value, Real) and not isinstance(value, bool) and 0 < value < 1:
+    if isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < 1:
         if not _takes_weights(model):
             raise ValueError(
                 f"remedies[{name!r}] is a weight, and the fit of {type(model).__name__} takes no "
@@ -422,5 +422,5 @@ def _check_numbers(n_references: Any, n_neighbors: Any, confidence: Any) -> None
         )
     if not isinstance(n_neighbors, Integral) or n_neighbors < 1:
         raise ValueError(f"n_neighbors must be at least 1, got {n_neighbors!r}.")
-    if not (isinstance(confidence, Real) and 0 < confidence < 1):
+    if not (isinstance(confidence, Real) and 0 < float(confidence) < 1):
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}.")

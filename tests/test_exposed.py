@@ -89,7 +89,7 @@ def test_nothing_is_tested_where_there_is_nothing_to_compare():
 
 def finding(p, member, unit=RECORD):
     records = pd.DataFrame({"p_value": p, "member": member.astype(int)})
-    run = SimpleNamespace(seed=0, of_people=unit is PERSON)
+    run = SimpleNamespace(seed=0, of_people=unit is PERSON, again=None)
     return ExposedRecords().find(Context(run, None, records, [], {}))
 
 

@@ -30,7 +30,7 @@ ARROWS = {
     "_models": "_process _records",
     "signals": "_models _records",
     "metrics": "stats",
-    "vulnerability": "_records neighbors",
+    "vulnerability": "_records neighbors stats",
     "conditions": "_process metrics",
     "access": "_models _records signals",
     "_observations": "_models _process _records access signals stats",

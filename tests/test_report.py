@@ -162,10 +162,11 @@ def test_attacks_not_run_are_named_with_their_reason(report):
 def test_exposed_records_are_called_as_their_index_calls_them(make_report):
     report = make_report(n=60)
     lines = table(str(report), "Who is exposed")
-    assert lines[-6].split() == ["set", "row", "label", "score", "p", "q"]
+    columns = ["label", "score", "p", "q", "p,", "all", "attacks"]
+    assert lines[-6].split() == ["set", "row", *columns]
     report.records.insert(2, "index", [f"P{row:03}" for row in report.records["row"]])
     lines = table(str(report), "Who is exposed")
-    assert lines[-6].split() == ["set", "row", "index", "label", "score", "p", "q"]
+    assert lines[-6].split() == ["set", "row", "index", *columns]
     first = report.most_exposed(1).iloc[0]
     assert lines[-5].split()[:3] == ["train", str(first["row"]), first["index"]]
     assert f'<td data-label="Index">{first["index"]}</td>' in render_html(report)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..references import ReferenceModels
     from ..structural._structure import Structure
     from ..vulnerability import VulnerableRecords
+    from ._again import Again
     from ._choice import Means
     from ._controls import Control
 
@@ -262,6 +263,8 @@ class Run(Asked):
     p_values : ndarray of shape (n_units,)
     n_out : ndarray of shape (n_units,) or None
         References that did not train on each, on which its p-value rests; None without p-values.
+    again : Again or None
+        Whom audits of the references name; None where they could name nobody.
     expected_neighbors : ndarray of shape (n_units,) or None
     vulnerable : VulnerableRecords or None
         What found the vulnerable records, where the attack on them is run.
@@ -276,6 +279,7 @@ class Run(Asked):
     scores: dict[str, np.ndarray]
     p_values: np.ndarray
     n_out: np.ndarray | None
+    again: Again | None
     expected_neighbors: np.ndarray | None
     vulnerable: VulnerableRecords | None
     shift: Estimate | None

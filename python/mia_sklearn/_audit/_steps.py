@@ -30,9 +30,12 @@ from ..access import BaseAccess
 from ..metrics import Estimate
 from ..references import ReferenceModels
 from ..references._sampling import is_stratified
+from ..report._leak import INFERRED_AT
 from ..signals import log_posteriors
 from ..stats import pooled_p_values
+from ..stats._p_values import least_pooled_p_values
 from ..vulnerability import VulnerableRecords
+from ._again import Again, named_again
 from ._controls import (
     Control,
     distribution_shift,
@@ -112,6 +115,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         differing = output_order(asked) or other_targets(asked)
     with asked.timed("p_values"):
         p_values, n_out = _p_values(asked, observations)
+        again = _again(asked, n_out)
         vulnerable, expected_neighbors = _vulnerable(asked)
     with asked.timed("controls"):
         checks, shift = _controls(asked, table) if controls else ([], None)
@@ -120,6 +124,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         scores=scores,
         p_values=p_values,
         n_out=n_out,
+        again=again,
         expected_neighbors=expected_neighbors,
         vulnerable=vulnerable,
         shift=shift,
@@ -295,6 +300,15 @@ def _p_values(run: Asked, observations: pd.DataFrame) -> tuple[np.ndarray, np.nd
     if run.of_people:
         signal, out = of_people(signal, out, run.units)
     return pooled_p_values(signal, out), np.count_nonzero(~np.isnan(out), axis=1)
+
+
+def _again(run: Asked, n_out: np.ndarray | None) -> Again | None:
+    """Audit the references in the target's place, where p-values could name anybody."""
+    if n_out is None or run.references is None:
+        return None
+    if least_pooled_p_values(n_out).min() > INFERRED_AT:
+        return None
+    return named_again(run.references, run.units if run.of_people else None)
 
 
 def _vulnerable(run: Asked) -> tuple[VulnerableRecords | None, np.ndarray | None]:

@@ -145,6 +145,12 @@ def records_table(
     if tested.any():
         q_values[tested] = false_discovery_control(p_values[tested])
     sliced = run.pool.sliced_rows(audited)
+    again = {}
+    if run.again is not None:
+        again = {
+            "reruns": run.again.trained.sum(axis=0),
+            "named_again": run.again.named.sum(axis=0),
+        }
     alone = {}
     if expected_neighbors is not None:
         beta = np.nan if run.vulnerable is None else run.vulnerable.beta
@@ -161,6 +167,7 @@ def records_table(
             **{f"slice_{name}": values for name, values in sliced.items()},
             "p_value": p_values,
             "q_value": q_values,
+            **again,
             **alone,
         }
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ._by_attack import by_attack, named_by, withheld
 from ._finding import NAMING, QUALIFYING, Finding, in_order
 
 if TYPE_CHECKING:
@@ -101,6 +102,63 @@ class AuditContents:
         order = members.assign(_score=-members[self.info["headline"]])
         ranked = members.loc[order.sort_values(["p_value", "_score"], kind="stable").index]
         return ranked if n is None else ranked.head(n)
+
+    def record_scores(self) -> pd.DataFrame:
+        """Return all attacks' scores of each record, each with its p-value, and one of all.
+
+        Returns
+        -------
+        DataFrame
+            One row per record, with the index of `records`: who it is, as there; of each attack
+            its score and, in ``NAME_p``, how often a record that was not trained on scores as
+            high (`mia_sklearn.stats.conformal_p_values`); in ``combined_p`` the p-value of all
+            attacks together (`mia_sklearn.stats.conformal_combine`). NaN, with a warning that
+            says why, where train and test are no random split of one set of records.
+
+        Raises
+        ------
+        ValueError
+            If the report was saved without its records.
+
+        Notes
+        -----
+        These p-values hold members against the non-members of this audit, learned attacks too:
+        NAME_p is the rate of false alarms at which the attack would name the record. Those in
+        ``p_value`` of `records` hold the model's own answer against references, and need no
+        non-members.
+        """
+        reason = withheld(self.records, self.controls, self.info)
+        return by_attack(self.records, self.attacks, reason)
+
+    def named_again(self, *others: AuditContents) -> pd.DataFrame:
+        """Return in how many other audits of the same records each member is named again.
+
+        Parameters
+        ----------
+        *others : AuditReport
+            Audits of the same members and non-members, with references, and perhaps a model, of
+            other seeds.
+
+        Returns
+        -------
+        DataFrame
+            The members, in the order of `most_exposed`: who each is, ``p_value`` and ``q_value`` of
+            this audit, ``reruns``, ``named_again`` (p-values of at most .01 in so many of them),
+            and the ``share`` with its interval from ``low`` to ``high``.
+
+        Raises
+        ------
+        ValueError
+            If there is no other audit, or one of other records or without p-values.
+
+        Notes
+        -----
+        The interval is exact where the other audits share neither models nor references with
+        one another. The columns of these names in `records` come from the references of this
+        audit alone, and cost no training.
+        """
+        given = [(other.records, other.info) for other in others]
+        return named_by(self.most_exposed(None), self.info, given)
 
     def plot(self, ax: Any = None, **options: Any) -> AttackRocDisplay:
         """Draw the attacks' ROC curves on logarithmic axes, with the headline's band.

@@ -39,6 +39,8 @@ COUNTS_ONLY = frozenset(
 RETOLD: dict[str, str | None] = {
     "BELOW_CHANCE": None,
     "CLASSES_PERMUTED": None,
+    # The group is called by values of the data, and may be of few.
+    "GROUP_AT_RISK": "Members of one group are surely at more risk than others",
     "LOST_REFERENCES": None,
     "MEASURED_REMEDY": "Defenses were measured",
     "NO_SIGNAL": None,

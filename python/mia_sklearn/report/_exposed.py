@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
 from ..stats._listing import list_members
 from . import _wording as wording
+from ._by_attack import combined_p_values, share_again, withheld
 from ._counted import PERSON, of_numbers, unit_of
 from ._generalising import generalising
 from ._leak import INFERRED_AT, LISTED_AT
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._contents import AuditContents
 
-__all__ = ["N_SHOWN", "alone", "exposed", "listed", "too_few_references"]
+__all__ = ["N_SHOWN", "alone", "columns_in_words", "exposed", "listed", "too_few_references"]
 
 # How many a page shows, whatever their number.
 N_SHOWN = 100
@@ -28,13 +30,41 @@ _OF_OUTPUT = re.compile(r"label_\d+")
 
 def exposed(report: AuditContents) -> list[dict[str, Any]]:
     """Return the members that stand out most, the first `N_SHOWN`."""
+    import pandas as pd
+
     if report.records.empty:
         return []
     found = report.most_exposed(N_SHOWN)
+    reason = withheld(report.records, report.controls, report.info)
+    combined = combined_p_values(report.records, report.attacks, reason)
+    found = found.assign(combined_p=pd.Series(combined, report.records.index))
     return [_exposed(rank, row, report) for rank, (_, row) in enumerate(found.iterrows(), 1)]
 
 
+def columns_in_words(rows: list[dict[str, Any]], report: AuditContents) -> str:
+    """Say what the columns hold that only some lists have."""
+    one, said = unit_of(report.info).one, []
+    if any(row["combined"] for row in rows):
+        said.append(
+            f"p, all attacks: how often the scores of all attacks together would speak as much for "
+            f"membership of a {one} that was not in the training set; it holds if train and test "
+            "are a random split."
+        )
+    if any(row["again"] for row in rows):
+        confidence = wording.percent(report.info["confidence"])
+        said.append(
+            f"Named again: of the reference models that trained on this {one}, how many give it "
+            f"away too, at {wording.percent(INFERRED_AT)} false alarms, with the {confidence} "
+            "interval; they are held against the same references as the model, which makes it a "
+            "little too large."
+        )
+    return " ".join(said)
+
+
 def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]:
+    again = share_again(
+        row.get("named_again", math.nan), row.get("reruns", math.nan), report.info["confidence"]
+    )
     of_person = unit_of(report.info) is PERSON
     name = "group" if of_person else "row"
     index = str(row.get("index", row[name]))
@@ -50,11 +80,15 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
         "score": f"{score:.3f}",
         "p": wording.small(row["p_value"]),
         "q": wording.small(row["q_value"]),
+        "combined": wording.small(row["combined_p"]),
+        "again": _again(row, again),
         "listed": bool(row["q_value"] <= LISTED_AT),
         "features": _features(row.name, report),
         # What a reader may sort by, as numbers; what is missing comes last.
         "order": {
             "score": score,
+            "combined": 2.0 if wording.missing(row["combined_p"]) else float(row["combined_p"]),
+            "again": 2.0 if wording.missing(again[0]) else -again[0],
             **({"label": float(row["label"])} if numbers and "label" in row else {}),
             **{
                 key: 2.0 if wording.missing(row[f"{key}_value"]) else float(row[f"{key}_value"])
@@ -62,6 +96,13 @@ def _exposed(rank: int, row: pd.Series, report: AuditContents) -> dict[str, Any]
             },
         },
     }
+
+
+def _again(row: pd.Series, share: tuple[float, float, float]) -> str:
+    if wording.missing(share[0]):
+        return ""
+    counts = f"{wording.count(row['named_again'])} of {wording.count(row['reruns'])}"
+    return f"{counts} ({wording.interval('tpr', *share[1:])})"
 
 
 def true_of(row: pd.Series, info: dict[str, Any]) -> str:

@@ -36,7 +36,10 @@ class AuditReport(AuditContents):
         (the true value of a regressor; ``label_0``, ... of several outputs, in the order of
         ``info["outputs"]``, their names),
         ``member`` (1 or 0), one column of scores per attack (log-odds of membership),
-        ``slice_*``, ``p_value``, ``q_value`` (NaN for non-members); where GMIA was run,
+        ``slice_*``, ``p_value``, ``q_value`` (NaN for non-members); ``reruns``, how many
+        references trained on it that can be audited like the model, and ``named_again``, how many
+        of these audits name it at 1 % false alarms (of at most 64; missing where p-values could
+        not be as small); where GMIA was run,
         ``expected_neighbors`` (in a training set) and ``vulnerable`` (1 or 0). With `groups`, one
         row per person, with ``group`` (who) and ``n_rows`` (number of records audited) in place
         of ``row``, ``index`` and ``label``.

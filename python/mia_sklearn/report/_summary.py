@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._process._printable import printable
 from . import _wording as wording
 from ._counted import PERSON, Unit, capital, of_numbers, unit_of
-from ._exposed import alone, exposed, too_few_references
+from ._exposed import alone, columns_in_words, exposed, too_few_references
 from ._exposed import listed as listed_in_words
 from ._finding import NAMING, in_order
 from ._gate import gate_in_words
@@ -137,6 +137,7 @@ def summarize(report: AuditContents) -> Summary:
     coverage = [_covered(row) for row in report.coverage.itertuples()]
     listed, exposed_note = listed_in_words(report)
     joined = two_counts(leak, listed, unit)
+    most_exposed = exposed(report)
     return Summary(
         title=str(info.get("title") or "Membership-inference audit"),
         created=str(info.get("created") or ""),
@@ -162,9 +163,11 @@ def summarize(report: AuditContents) -> Summary:
         ],
         unit=unit,
         of_numbers=of_numbers(report.info),
-        exposed=exposed(report),
+        exposed=most_exposed,
         n_exposed=int((report.records["member"] == 1).sum()),
-        exposed_note=f"{exposed_note} {joined}".rstrip(),
+        exposed_note=" ".join(
+            filter(None, (exposed_note, joined, columns_in_words(most_exposed, report)))
+        ),
         alone=alone(report),
         controls=[_control(row) for row in report.controls.itertuples()],
         structure=structure_in_words(report.structural),

@@ -116,15 +116,19 @@ def findings_in_text(findings: Iterable[Finding]) -> str:
 def _exposed(summary: Summary) -> str:
     exposed = summary.exposed[:_N_EXPOSED]
     named = any(e["index"] for e in exposed)
+    more = {"combined": "p, all attacks", "again": "named again"}
+    more = {key: title for key, title in more.items() if any(e[key] for e in exposed)}
     rows = [
         (
             *(e["set"], e["row"], *([e["index"] or e["row"]] if named else [])),
             *(e["label"], e["score"], e["p"] or "-", e["q"] or "-"),
+            *(e[key] or "-" for key in more),
         )
         for e in exposed
     ]
     row, label = summary.unit.columns
-    table = _table(rows, ("set", row, *(["index"] if named else []), label, "score", "p", "q"))
+    index = ["index"] if named else []
+    table = _table(rows, ("set", row, *index, label, "score", "p", "q", *more.values()))
     return "\n".join(part for part in (_wrap(summary.exposed_note), table) if part)
 
 

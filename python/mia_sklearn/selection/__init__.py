@@ -3,6 +3,7 @@
 from ._audited import Audited
 from ._compare import compare_defenses
 from ._pareto import pareto_front, pareto_refit
+from ._record_remedies import record_remedies
 from ._risk import membership_risk
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "membership_risk",
     "pareto_front",
     "pareto_refit",
+    "record_remedies",
 ]

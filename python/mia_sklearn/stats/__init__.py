@@ -12,7 +12,8 @@ from ._advantage import (
 )
 from ._auc import auc_interval
 from ._balanced import BalancedAccuracy, balanced_accuracy_interval
-from ._combine import combine_by_rank, kost_combine
+from ._combine import combine_by_rank, harmonic_combine, kost_combine
+from ._conformal import conformal_combine, conformal_p_values
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
 from ._ks import expected_auc_of_ks, ks_distance, ks_noise_floor
@@ -33,9 +34,12 @@ __all__ = [
     "balanced_accuracy_interval",
     "best_advantage_interval",
     "combine_by_rank",
+    "conformal_combine",
+    "conformal_p_values",
     "difference_interval",
     "epsilon_bound",
     "expected_auc_of_ks",
+    "harmonic_combine",
     "kost_combine",
     "ks_distance",
     "ks_noise_floor",

@@ -16,6 +16,7 @@ from ._in_doubt import (
     UnsteadyAnswers,
 )
 from ._of_audit import HeldAside, PipelineControl, ReferenceControl, Search, Shift
+from ._of_groups import GroupAtRisk
 from ._of_leak import ExposedRecords, NotShown, SingledOut, TellsApart
 from ._of_model import MeasuredRemedy, Overfitted, VulnerableRecords
 from ._of_other_packages import of_other_packages
@@ -43,6 +44,7 @@ FINDERS: tuple[type[BaseFinder], ...] = (
     SupportVectors,
     MeasuredRemedy,
     ExposedRecords,
+    GroupAtRisk,
     VulnerableRecords,
     Overfitted,
     StoresRecords,

@@ -10,8 +10,8 @@ from ..._models._counted import CountedFunction
 from ...report import BaseFinder, Finding
 from ...report._counted import PERSON, capital
 from ...report._exposed import too_few_references
-from ...report._leak import LISTED_AT, two_counts
-from ...report._wording import times
+from ...report._leak import INFERRED_AT, LISTED_AT, two_counts
+from ...report._wording import interval, percent, times
 from ...stats._listing import list_members
 from .._advice import advice_for
 
@@ -146,12 +146,30 @@ class ExposedRecords(BaseFinder):
             f"Their answers are unusual for {unit.many} that a model has not trained on, on "
             f"average over {unit.many}; at most {100 * LISTED_AT:.0f} % of the list are expected "
             f"to be errors. {others} Read the list as a whole: a second audit lists most of them "
-            "again, not all, and a model trained again on the same records exposes partly others.",
+            "again, not all, and a model trained again on the same records exposes partly others."
+            + _again_in_words(context),
             f"Look at these {unit.many} first (the table of most exposed {unit.many}): rare or "
             "mislabelled people carry most of the risk. Dropping them is no cure in itself, since "
             "others take their place; audit again.",
             "serious",
         )
+
+
+def _again_in_words(context: Context) -> str:
+    """Say how many of those listed an audit of another model names again."""
+    again, records = context.run.again, context.records
+    if again is None:
+        return ""
+    confidence = context.run.confidence
+    found = again.share_of((records["q_value"] <= LISTED_AT).to_numpy(), confidence)
+    if found is None:
+        return ""
+    return (
+        f" Of {found.n_reruns} reference models that trained on other parts of the records, one "
+        f"names {percent(found.value)} of those listed that it trained on, on average "
+        f"({percent(confidence)} interval {interval('tpr', found.low, found.high)}), at "
+        f"{percent(INFERRED_AT)} false alarms."
+    )
 
 
 def _listed(records: pd.DataFrame) -> int | None:

@@ -152,7 +152,9 @@ def _as_known(knowledge: str, means: Means, truth: str) -> str:
 
 
 def _track(required: Iterable[str]) -> str:
-    """Tell whether an attacker asks about the record alone, or about its neighbours too."""
+    """Tell what an attacker looks at: the record alone, its neighbours too, or the pool first."""
+    if "cascade" in required:
+        return "cascade"
     return "pool" if "neighbor" in required else "record"
 
 

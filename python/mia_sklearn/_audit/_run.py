@@ -136,6 +136,14 @@ class Planned:
         return f"features and {self.truth}" if self.truth else "features"
 
     @property
+    def draws_in_classes(self) -> bool:
+        """Whether references may be drawn within classes: of one label per record, not of people.
+
+        What is true of a record otherwise has no classes to draw within.
+        """
+        return self.pool.labelled and self.outputs is None and not self.of_people
+
+    @property
     def classes(self) -> np.ndarray:
         """The target's labels; none of generators, regressors, and of several outputs."""
         one = self.pool.labelled and self.outputs is None
@@ -172,6 +180,8 @@ class Asked(Planned):
         How posteriors agree with the target's own `predict`; None where that is nothing else.
     edges : ndarray of shape (n_audited,) or None
         How far each answer lies from the edge of a margin, where an attack looks at that.
+    taught : dict
+        What the references' `fit` was given besides the audited records.
     """
 
     references: ReferenceModels | None
@@ -180,6 +190,7 @@ class Asked(Planned):
     unsteady: str = ""
     agreement: Agreement | None = None
     edges: np.ndarray | None = None
+    taught: dict[str, Any] = field(default_factory=dict)
 
     def accuracy(self, member: bool) -> float | None:
         """Return how often the target is right on audited members, or on non-members.
@@ -252,6 +263,8 @@ class Run(Asked):
     shift : Estimate or None
         AUC with which train and test are told apart without the model.
     controls : list of Control
+    n_for_target : int
+        References that a cascade trained for this target.
     structure : Structure
     other_targets : OtherTargets or None
         What a regressor seems to have been fitted on in place of y_train.
@@ -264,6 +277,7 @@ class Run(Asked):
     vulnerable: VulnerableRecords | None
     shift: Estimate | None
     controls: list[Control]
+    n_for_target: int
     structure: Structure
     other_targets: OtherTargets | None
 

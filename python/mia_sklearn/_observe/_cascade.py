@@ -64,7 +64,9 @@ def observe_cascade(
         blocks, of which each half has two at least.
     n_queries : int, default=0
         Perturbed copies of each record, as in `observe`.
-    core, fit_params, groups
+    core : tuple (X, y), default=None
+    fit_params : dict, default=None
+    groups : array-like, default=None
         What `references.fit` was given besides.
     classes : array-like of shape (n_classes,), default=None
         Labels of a plain function's columns.
@@ -105,7 +107,7 @@ def observe_cascade(
     check_is_fitted(references, "outputs_")
     given = (X, y)
     target, X, y = _target_and_records(model, X, y, references, (classes, query_budget))
-    check_first(references)
+    check_first(references, n_models)
     digests = row_digests(X, y)
     if not np.array_equal(digests, references.digests_[: references.n_pool_]):
         raise ValueError(

@@ -11,8 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from .._models._kinds import is_generator
-from .._records._digests import row_digests
-from ._gathered import gather_pool
+from ._gathered import GatheredPool, gather_pool
 from ._reference_models import ReferenceModels
 from ._sampling import Assignment, assign, parts_of
 from ._store import ArrayStore
@@ -71,8 +70,7 @@ def train_for_target(
     )
     records = pool.records
     labels = records.labels[: records.n_asked]
-    if not np.array_equal(row_digests(records.asked, labels), first.digests_):
-        raise ValueError("X and y are not the records that the references were fitted on.")
+    _check_given(first, pool)
     entropy = int(np.random.default_rng([*first.seeds_, 2]).integers(_LARGEST_SEED))
     assignments = assign_for_target(
         posterior,
@@ -110,8 +108,10 @@ def train_for_target(
     return parts
 
 
-def check_first(first: ReferenceModels) -> None:
-    """Raise where references were drawn so that no second stage can follow."""
+def check_first(first: ReferenceModels, n_models: int) -> None:
+    """Raise where no second stage of so many references can follow these."""
+    if n_models < 2:
+        raise ValueError(f"n_models must be at least 2, got {n_models!r}.")
     if first.n_population_:
         raise ValueError(
             "A cascade needs references trained on the pool itself, not on a population."
@@ -193,6 +193,22 @@ def assign_for_target(
             )
         )
     return found
+
+
+def _check_given(first: ReferenceModels, pool: GatheredPool) -> None:
+    """Raise where something else is given than the references were fitted on."""
+    n_core = pool.records.n_core
+    if n_core != first.n_core_:
+        raise ValueError(
+            f"core holds {n_core} records, and the references were fitted with {first.n_core_}: "
+            "give what they were fitted on."
+        )
+    known, given = first.groups_, pool.groups
+    same = known is given is None
+    if known is not None and given is not None:
+        same = np.array_equal(known, given)
+    if not same:
+        raise ValueError("groups must be those that the references were fitted with.")
 
 
 def _drawn(

@@ -138,8 +138,8 @@ class ReferenceModels(AnsweredModels):
     scale_ : object or None
         How answers become the signal, see its `text`: of posteriors the `power` to which they are
         raised, their `smoothing`, and `knots` where ranks are read. None where the answer is it.
-    n_pool_, n_population_ : int
-        Number of records of the pool and of the population, in this order.
+    n_pool_, n_population_, n_core_ : int
+        Number of records of the pool, of the population and of the core.
     train_size_ : int
         Records that each model trains on, core included; up to one fewer where the records
         do not divide evenly.
@@ -375,6 +375,7 @@ class ReferenceModels(AnsweredModels):
         records = pool.records
         note_features(self, take_rows(records.table, slice(1)))
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
+        self.n_core_ = records.n_core
         self.groups_, self.group_names_ = pool.groups, pool.group_names
         self.classes_ = pool.classes
         self.X_ = records.asked

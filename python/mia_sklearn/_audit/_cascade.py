@@ -12,7 +12,6 @@ from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_copies
 from ..attacks import StackedAttack
 from ..references._for_target import assign_for_target, train_for_target
-from ..references._sampling import is_stratified
 from ._people import by_person
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ def check_halves(run: Planned) -> None:
     if not names:
         return
     plan, groups = run.plan, run.pool.people
-    stratified = run.draws_in_classes and is_stratified(run.member, run.y)
     try:
         assign_for_target(
             np.full(len(run.y), run.member.mean()),
@@ -43,7 +41,7 @@ def check_halves(run: Planned) -> None:
             n_models=N_SECOND,
             entropy=run.seed,
             groups=None if groups is None else groups[plan.audited],
-            strata=run.y if stratified else None,
+            strata=run.y if run.stratified else None,
         )
     except ValueError as error:
         raise ValueError(

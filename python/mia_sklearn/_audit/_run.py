@@ -17,6 +17,7 @@ from .._process._progress import enter
 from .._records._groups import Grouping
 from .._records._rows import take_rows
 from ..access import AskedRecords, TrueValueAccess
+from ..references._sampling import is_stratified
 from ._plan import Plan
 from ._pool import Pool
 
@@ -136,12 +137,11 @@ class Planned:
         return f"features and {self.truth}" if self.truth else "features"
 
     @property
-    def draws_in_classes(self) -> bool:
-        """Whether references may be drawn within classes: of one label per record, not of people.
-
-        What is true of a record otherwise has no classes to draw within.
-        """
-        return self.pool.labelled and self.outputs is None and not self.of_people
+    def stratified(self) -> bool:
+        """Whether references are drawn within classes, in which the members have their share."""
+        # What is true of a record has no classes to draw within, unless it is one label.
+        one = self.pool.labelled and self.outputs is None
+        return one and not self.of_people and is_stratified(self.member, self.y)
 
     @property
     def classes(self) -> np.ndarray:

@@ -29,7 +29,6 @@ from .._records._rows import take_rows
 from ..access import BaseAccess
 from ..metrics import Estimate
 from ..references import ReferenceModels
-from ..references._sampling import is_stratified
 from ..signals import log_posteriors
 from ..stats import pooled_p_values
 from ..vulnerability import VulnerableRecords
@@ -214,7 +213,7 @@ def _train_references(run: Planned, taught: dict[str, Any], **options: Any) -> R
     references = ReferenceModels(
         run.trainable,
         train_size=run.plan.n_trained,
-        stratify=run.draws_in_classes and is_stratified(run.member, run.y),
+        stratify=run.stratified,
         signal=run.access,
         **options,
     )

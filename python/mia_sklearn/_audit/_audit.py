@@ -15,7 +15,7 @@ from .._records._rows import as_table
 from ..attacks._registry import headline_of
 from ..report import AuditReport
 from ..report._exposed import N_SHOWN
-from ._cascade import N_SECOND, check_halves, is_cascade
+from ._cascade import N_SECOND, check_halves, stages_of
 from ._choice import Means, access_of, choose_attacks, draws_records, released
 from ._coverage import coverage
 from ._features import features_table
@@ -320,7 +320,7 @@ def _phases(planned: Planned, n_references: int, controls: bool) -> dict[str, in
         "target": 1,
         "references": n_references,
         "attacks": len(planned.attacks),
-        "cascade": N_SECOND * any(map(is_cascade, planned.attacks.values())),
+        "cascade": N_SECOND * len(stages_of(planned.attacks)),
         "structure": 1,
         "p-values": 1,
         "controls": 2 if controls else 0,

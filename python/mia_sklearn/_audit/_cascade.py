@@ -28,6 +28,11 @@ def is_cascade(attack: Any) -> bool:
     return "cascade" in attack._required()
 
 
+def stages_of(attacks: dict[str, Any]) -> list[bool]:
+    """Return whether neighbours are read, in each second stage that these attacks need."""
+    return sorted({_with_neighbors(attack) for attack in attacks.values() if is_cascade(attack)})
+
+
 def check_halves(run: Planned) -> None:
     """Raise where references cannot be drawn on halves of the records, before any is trained."""
     names = [name for name, attack in run.attacks.items() if is_cascade(attack)]
@@ -49,49 +54,66 @@ def check_halves(run: Planned) -> None:
         ) from error
 
 
-def first_stage(run: Asked, shadow: tuple[Any, Any]) -> Any:
-    """Return the stacked attack, fitted: that of this audit where it is run as it is by default."""
-    attack: Any = StackedAttack()
-    if run.of_people:
-        attack = by_person(attack, learns=True)
-    attack.set_params(random_state=run.seed)
-    fitted = (each for each in run.attacks.values() if repr(each) == repr(attack))
-    return next(fitted, None) or attack.fit(*shadow)
+def first_stages(run: Asked, shadow: tuple[Any, Any]) -> dict[bool, Any]:
+    """Return the first stage of each cascade: the stacked attack, fitted, with neighbours or not.
+
+    It is that of this audit where it is run as it is by default.
+    """
+    found = {}
+    for with_neighbors in stages_of(run.attacks):
+        attack: Any = StackedAttack(pool_features=with_neighbors)
+        if run.of_people:
+            attack = by_person(attack, learns=True)
+        attack.set_params(random_state=run.seed)
+        fitted = (each for each in run.attacks.values() if repr(each) == repr(attack))
+        found[with_neighbors] = next(fitted, None) or attack.fit(*shadow)
+    return found
+
+
+def first_stage_of(attack: Any, first: dict[bool, Any]) -> Any:
+    """Return a cascade's first stage, of those fitted; any other attack as it is."""
+    return first[_with_neighbors(attack)] if is_cascade(attack) else attack
 
 
 def scores_of_cascade(
-    run: Asked, first: Any, table: ReferenceTable, observations: pd.DataFrame
+    run: Asked, first: dict[bool, Any], table: ReferenceTable, seen: pd.DataFrame
 ) -> tuple[dict[str, np.ndarray], int]:
     """Train the second stage, score every record, and count its references.
 
     Parameters
     ----------
     run : Asked
-    first : fitted attack
+    first : dict of bool to fitted attack
+        See `first_stages`.
     table : ReferenceTable
         Of the references that all attacks share.
-    observations : DataFrame
-        The target's beside these.
+    seen : DataFrame
+        The target's observations beside these.
     """
     refs = run.references
     assert refs is not None
-    log_odds = first.decision_function(observations)
-    parts = train_for_target(
-        refs, run.X, posterior=expit(log_odds), n_models=N_SECOND, **run.taught
-    )
-    rows = np.arange(len(run.y))
-    seen = lay_cascade(
-        table,
-        first,
-        parts,
-        run.answers,
-        log_odds,
-        query_phi=ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None,
-        random_state=run.seed,
-    )
-    scores = {}
-    for name, attack in run.attacks.items():
-        if is_cascade(attack):
-            fitted = attack.fit(seen.shadow, seen.membership)
-            scores[name] = fitted.decision_function(seen.observations)
-    return scores, sum(part.n_models_ - len(part.lost_) for part in parts)
+    copies = None
+    if run.n_queries:
+        copies = ask_copies(run.target, refs, np.arange(len(run.y)), run.n_queries)
+    scores, n_trained = {}, 0
+    for with_neighbors, attack in first.items():
+        parts = train_for_target(
+            refs,
+            run.X,
+            posterior=expit(attack.decision_function(seen)),
+            n_models=N_SECOND,
+            **run.taught,
+        )
+        n_trained += sum(part.n_models_ - len(part.lost_) for part in parts)
+        own = table if with_neighbors else ReferenceTable(refs, n_queries=run.n_queries)
+        options: dict[str, Any] = {"query_phi": copies, "random_state": run.seed}
+        laid = lay_cascade(own, attack, parts, run.answers, seen, **options)
+        for name, cascade in run.attacks.items():
+            if is_cascade(cascade) and _with_neighbors(cascade) == with_neighbors:
+                fitted = cascade.fit(laid.shadow, laid.membership)
+                scores[name] = fitted.decision_function(laid.observations)
+    return scores, n_trained
+
+
+def _with_neighbors(attack: Any) -> bool:
+    return "neighbor" in attack._required()

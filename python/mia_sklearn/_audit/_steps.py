@@ -32,7 +32,7 @@ from ..references import ReferenceModels
 from ..signals import log_posteriors
 from ..stats import pooled_p_values
 from ..vulnerability import VulnerableRecords
-from ._cascade import first_stage, is_cascade, scores_of_cascade
+from ._cascade import first_stage_of, first_stages, is_cascade, scores_of_cascade
 from ._controls import (
     Control,
     distribution_shift,
@@ -108,8 +108,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
     with asked.timed("attacks"):
         table, observations, scores, first = _attack(asked)
     n_for_target = 0
-    if first is not None:
-        assert table is not None
+    if table is not None and first:
         with asked.timed("cascade"):
             found, n_for_target = scores_of_cascade(asked, first, table, observations)
             scores |= found
@@ -222,10 +221,10 @@ def _train_references(run: Planned, taught: dict[str, Any], **options: Any) -> R
 
 def _attack(
     run: Asked,
-) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray], Any]:
+) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray], dict[bool, Any]]:
     """Fit every attack where membership is known, and score the target's observations.
 
-    The last is the first stage of a cascade, fitted, where one is run, whose scores are to follow.
+    The last are the first stages of cascades, whose scores are to follow.
     """
     for attack in run.attacks.values():
         if "random_state" in attack.get_params(deep=False) and attack.random_state is None:
@@ -247,7 +246,7 @@ def _attack(
         observations = with_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
-        return None, observations, scores | _on_target(run, observations), None
+        return None, observations, scores | _on_target(run, observations), {}
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
     table = ReferenceTable(refs, **extras)
@@ -258,7 +257,7 @@ def _attack(
     for name, attack in steps(outside.items(), len(outside)):
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
-    first = first_stage(run, (shadow, membership)) if cascades else None
+    first = first_stages(run, (shadow, membership))
     return table, observations, scores | _on_target(run, observations), first
 
 
@@ -335,7 +334,7 @@ def _vulnerable(run: Asked) -> tuple[VulnerableRecords | None, np.ndarray | None
 
 
 def _controls(
-    run: Asked, table: ReferenceTable | None, first: Any
+    run: Asked, table: ReferenceTable | None, first: dict[bool, Any]
 ) -> tuple[list[Control], Estimate]:
     X, y, member, units = run.X, run.y, run.member, run.units
     # One record of each person: records of one person tell of one another.
@@ -345,9 +344,9 @@ def _controls(
     )
     checks = [shift]
     attack = run.attacks[run.headline]
-    if is_cascade(attack):
+    if table is not None:
         # References that were trained for the target know of it.
-        attack = first
+        attack = first_stage_of(attack, first)
     if table is not None and not fitted_on_target(attack):
         checks.append(reference_control(attack, table, member, units))
         level = run.confidence

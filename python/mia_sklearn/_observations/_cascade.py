@@ -15,7 +15,7 @@ from ._shadow import shadow_observations
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What the first stage says of a record, whatever the second stage's references are.
+#: What the first stage says of a record.
 LOG_ODDS = "cascade_log_odds"
 
 
@@ -42,7 +42,7 @@ def lay_cascade(
     attack: Any,
     parts: Sequence[References],
     answers: np.ndarray,
-    log_odds: np.ndarray,
+    seen: pd.DataFrame,
     *,
     query_phi: np.ndarray | None = None,
     max_rows: int = 100_000,
@@ -60,8 +60,8 @@ def lay_cascade(
         The second stage's, of each part of the pool.
     answers : ndarray of shape (n_pool, n_answers)
         The target's.
-    log_odds : ndarray of shape (n_pool,)
-        What `attack` says of the target's.
+    seen : DataFrame
+        The target's observations in the first stage.
     query_phi : ndarray of shape (n_queries, n_pool), default=None
         The target's signal at perturbed copies.
     max_rows, random_state
@@ -69,23 +69,25 @@ def lay_cascade(
     """
     import pandas as pd
 
-    shadows, memberships, seen = [], [], []
+    told = _told(table, attack, seen)
+    shadows, memberships, targets = [], [], []
     for part in parts:
         own = np.flatnonzero(part.labelled_.any(axis=0))
         queries = None if query_phi is None else query_phi[:, own]
         beside = lay_beside_references(
             ReferenceTable(part, n_queries=table.n_queries), answers[own], own, query_phi=queries
         )
-        seen.append(beside.assign(**{LOG_ODDS: log_odds[own].astype(np.float32)}))
+        targets.append(pd.concat([beside, told.iloc[own]], axis=1))
         shadow, membership = shadow_observations(
             part,
             max_rows=max(1, max_rows // len(parts)),
             random_state=random_state,
             n_queries=table.n_queries,
         )
-        shadows.append(shadow.assign(**{LOG_ODDS: _of_acting(table, attack, part, shadow.index)}))
+        acting = _told_of_acting(table, attack, part, shadow.index)
+        shadows.append(pd.concat([shadow, acting], axis=1))
         memberships.append(membership)
-    observations = pd.concat(seen)
+    observations = pd.concat(targets)
     return CascadeObservations(
         pd.concat(shadows, keys=range(len(parts)), names=["part"]),
         np.concatenate(memberships),
@@ -93,17 +95,29 @@ def lay_cascade(
     )
 
 
-def _of_acting(table: ReferenceTable, attack: Any, part: References, index: Any) -> np.ndarray:
-    """Return what the first stage says of the second stage's references that act."""
+def _told(table: ReferenceTable, attack: Any, seen: pd.DataFrame) -> pd.DataFrame:
+    """Return what the first stage tells the second of some observations."""
+    kept = table.neighborhood.columns() if table.neighborhood else []
+    return seen[kept].assign(**{LOG_ODDS: attack.decision_function(seen).astype(np.float32)})
+
+
+def _told_of_acting(
+    table: ReferenceTable, attack: Any, part: References, index: Any
+) -> pd.DataFrame:
+    """Return what the first stage tells of the second stage's references that act."""
+    import pandas as pd
+
     acting, rows = (index.get_level_values(name).to_numpy() for name in ("model", "row"))
-    log_odds = np.empty(len(index), dtype=np.float32)
+    told = []
     for model in np.unique(acting):
         places = np.flatnonzero(acting == model)
         own = rows[places]
+        # What happened to neighbours is told by answers to the whole pool.
+        asked = np.arange(part.n_pool_) if table.neighborhood else own
         queries = None
         if table.n_queries:
             each = range(table.n_queries)
-            queries = np.stack([part.query_phi(query)[model, own] for query in each])
-        seen = lay_beside_references(table, part.outputs_[model, own], own, query_phi=queries)
-        log_odds[places] = attack.decision_function(seen)
-    return log_odds
+            queries = np.stack([part.query_phi(query)[model, asked] for query in each])
+        seen = lay_beside_references(table, part.outputs_[model, asked], asked, query_phi=queries)
+        told.append(_told(table, attack, seen.loc[own]).set_axis(places))
+    return pd.concat(told).sort_index().set_axis(index)

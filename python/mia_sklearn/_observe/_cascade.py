@@ -34,6 +34,7 @@ def observe_cascade(
     references: ReferenceModels,
     attack: Any = None,
     n_models: int = 12,
+    neighbors: int = 0,
     n_queries: int = 0,
     core: Any = None,
     fit_params: dict[str, Any] | None = None,
@@ -62,6 +63,9 @@ def observe_cascade(
     n_models : int, default=12
         References of the second stage, for both halves of the pool together; rounded up to whole
         blocks, of which each half has two at least.
+    neighbors : int, default=0
+        Adds `neighbor_*` columns on this many nearest pool records, as in `observe`, which
+        `CascadeAttack(pool_features=True)` reads, and the first stage's attack by default.
     n_queries : int, default=0
         Perturbed copies of each record, as in `observe`.
     core : tuple (X, y), default=None
@@ -115,21 +119,20 @@ def observe_cascade(
             "the same order."
         )
     rows = np.arange(references.n_pool_)
+    extras = {"neighbors": neighbors, "n_queries": n_queries}
     if attack is None:
-        attack = _first_attack(references, random_state, n_queries)
+        attack = _first_attack(references, random_state, extras)
     if references.access_ is None:
         answers = log_posteriors(target, X, references.classes_).astype(np.float32)
     else:
         answers = _warned(*ask_as_references(target, references, rows))
     copies = ask_copies(target, references, rows, n_queries) if n_queries else None
-    table = ReferenceTable(references, n_queries=n_queries)
-    log_odds = attack.decision_function(
-        lay_beside_references(table, answers, rows, query_phi=copies)
-    )
+    table = ReferenceTable(references, **extras)
+    seen = lay_beside_references(table, answers, rows, query_phi=copies)
     parts = train_for_target(
         references,
         *given,
-        expit(log_odds),
+        expit(attack.decision_function(seen)),
         n_models=n_models,
         core=core,
         fit_params=fit_params,
@@ -137,7 +140,7 @@ def observe_cascade(
         groups=groups,
     )
     return lay_cascade(
-        table, attack, parts, answers, log_odds, query_phi=copies, random_state=random_state
+        table, attack, parts, answers, seen, query_phi=copies, random_state=random_state
     )
 
 
@@ -162,9 +165,10 @@ def _target_and_records(
     return target, X, y
 
 
-def _first_attack(references: ReferenceModels, random_state: Any, n_queries: int) -> Any:
-    attack: Any = StackedAttack(random_state=random_state)
+def _first_attack(references: ReferenceModels, random_state: Any, extras: dict[str, int]) -> Any:
+    pool_features = extras["neighbors"] > 0
+    attack: Any = StackedAttack(pool_features=pool_features, random_state=random_state)
     if references.groups_ is not None:
         attack = GroupAttack(attack, random_state=random_state)
-    shadow = references.shadow_observations(random_state=random_state, n_queries=n_queries)
+    shadow = references.shadow_observations(random_state=random_state, **extras)
     return attack.fit(*shadow)

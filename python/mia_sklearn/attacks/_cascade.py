@@ -104,7 +104,9 @@ class CascadeAttack(StackedAttack):
         "the audited records, all of which are asked about before references are trained for this "
         "model"
     )
-    variants: ClassVar[Mapping[str, Variant]] = {}
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "cascade-pool": Variant({"pool_features": True}, attacker_knows=attacker_knows)
+    }
 
     _unnamed = False
 

@@ -60,54 +60,69 @@ def differences(
     return np.quantile(found, [0.025, 0.975], axis=0)
 
 
-def fitted(references: ReferenceModels) -> StackedAttack:
-    return StackedAttack(random_state=0).fit(*references.shadow_observations(random_state=0))
+def fitted(references: ReferenceModels, neighbors: int) -> StackedAttack:
+    shadow = references.shadow_observations(random_state=0, neighbors=neighbors)
+    return StackedAttack(pool_features=neighbors > 0, random_state=0).fit(*shadow)
 
 
-def measure(family: str, n_targets: int, n_records: int, seed: int, n_jobs: int) -> None:
+def measure(family: str, tracks: str, n_targets: int, n_records: int, seed: int) -> None:
     estimator, load = FAMILIES[family]
     X, y = load()
     X, y = X[:n_records], y[:n_records]
-    options = {"n_jobs": n_jobs, "random_state": 0}
-    first = ReferenceModels(estimator, 4, **options).fit(X, y)
-    all_16 = ReferenceModels(estimator, 16, **options).fit(X, y)
-    attack_4, attack_16 = fitted(first), fitted(all_16)
-    rng = np.random.default_rng(seed)
-    members, scores, tables = [], [], []
-    for target in range(n_targets):
-        member = rng.permutation(len(y)) < len(y) // 2
-        model = clone(estimator)
-        if "random_state" in model.get_params():
-            model.set_params(random_state=1000 + target)
-        model.fit(X[member], y[member])
-        alone = attack_16.decision_function(observe(model, X, y, references=all_16))
-        start = time.perf_counter()
-        seen = observe_cascade(
-            model, X, y, references=first, attack=attack_4, n_models=12, random_state=0
-        )
-        attack = CascadeAttack(random_state=0).fit(seen.shadow, seen.membership)
-        cascade = attack.decision_function(seen.observations)
-        seconds = time.perf_counter() - start
-        of_first = seen.observations["cascade_log_odds"].to_numpy()
-        members.append(member)
-        scores.append((alone, cascade))
-        rows = [measures(member, score) for score in (of_first, alone, cascade)]
-        tables.append(rows)
-        print(
-            f"{family}, target {target}: {np.round(rows, 4).tolist()}, {seconds:.0f} s", flush=True
-        )
-    print(f"\n{family}, {n_targets} targets, {len(y):,} records, seed {seed}\n")
-    print("| attack | AUC | TPR at 1 % | TPR at .1 % |\n| --- | --- | --- | --- |")
-    names = ("stacked, 4 references", "stacked, 16 references", "cascade, 4 + 12 references")
-    for name, row in zip(names, np.mean(tables, axis=0), strict=True):
-        print(f"| {name} | " + " | ".join(f"{value:.4f}" for value in row) + " |")
-    mean = np.mean(tables, axis=0)
-    low, high = differences(members, scores)
-    cells = [
-        f"{gain:+.4f} [{a:+.4f}, {b:+.4f}]"
-        for gain, a, b in zip(mean[2] - mean[1], low, high, strict=True)
-    ]
-    print(f"| cascade less stacked at 16 | {' | '.join(cells)} |", flush=True)
+    few = ReferenceModels(estimator, 4, random_state=0).fit(X, y)
+    many = ReferenceModels(estimator, 16, random_state=0).fit(X, y)
+    found: dict[str, list[np.ndarray]] = {}
+    members: list[np.ndarray] = []
+    for track, neighbors in (("L", 0), ("R", 6)):
+        if track not in tracks:
+            continue
+        attacks = [fitted(references, neighbors) for references in (few, many)]
+        rng = np.random.default_rng(seed)
+        members = []
+        for target in range(n_targets):
+            member = rng.permutation(len(y)) < len(y) // 2
+            model = clone(estimator)
+            if "random_state" in model.get_params():
+                model.set_params(random_state=1000 + target)
+            model.fit(X[member], y[member])
+            alone = observe(model, X, y, references=many, neighbors=neighbors)
+            start = time.perf_counter()
+            options = {"attack": attacks[0], "neighbors": neighbors, "random_state": 0}
+            seen = observe_cascade(model, X, y, references=few, **options)
+            cascade = CascadeAttack(pool_features=neighbors > 0, random_state=0)
+            cascade.fit(seen.shadow, seen.membership)
+            seconds = time.perf_counter() - start
+            scores = {
+                f"stacked, {track}, 4": seen.observations["cascade_log_odds"].to_numpy(),
+                f"stacked, {track}, 16": attacks[1].decision_function(alone),
+                f"cascade, {track}, 4 + 12": cascade.decision_function(seen.observations),
+            }
+            members.append(member)
+            for name, score in scores.items():
+                found.setdefault(name, []).append(score)
+                row = np.round(measures(member, score), 4).tolist()
+                print(f"{family}, target {target}, {name}: {row}, {seconds:.0f} s", flush=True)
+    show(family, members, found, f"{n_targets} targets, {len(y):,} records, seed {seed}")
+
+
+def show(
+    family: str, members: list[np.ndarray], found: dict[str, list[np.ndarray]], about: str
+) -> None:
+    print(f"\n{family}, {about}\n\n| attack | AUC | TPR at 1 % | TPR at .1 % |")
+    print("| --- | --- | --- | --- |")
+    means = {}
+    for name, scores in found.items():
+        rows = [measures(member, score) for member, score in zip(members, scores, strict=True)]
+        means[name] = np.mean(rows, axis=0)
+        print(f"| {name} | {' | '.join(f'{value:.4f}' for value in means[name])} |")
+    base = next(name for name in found if name.endswith(", 16"))
+    for name, scores in found.items():
+        if name == base or name.endswith(", 4"):
+            continue
+        low, high = differences(members, list(zip(found[base], scores, strict=True)))
+        gains = zip(means[name] - means[base], low, high, strict=True)
+        cells = [f"{gain:+.4f} [{a:+.4f}, {b:+.4f}]" for gain, a, b in gains]
+        print(f"| {name}, less {base} | {' | '.join(cells)} |", flush=True)
 
 
 def measure_null(n_runs: int) -> None:
@@ -145,11 +160,11 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=4)
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=123)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--tracks", default="LR", help="L, R with neighbours, or both")
     parser.add_argument("--null", type=int, default=0, help="targets that trained elsewhere")
     args = parser.parse_args()
     for family in args.families:
-        measure(family, args.targets, args.records, args.seed, args.jobs)
+        measure(family, args.tracks, args.targets, args.records, args.seed)
     if args.null:
         measure_null(args.null)
 

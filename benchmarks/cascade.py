@@ -1,7 +1,7 @@
 """The cascade beside the stacked attack at the same number of references, and where nothing leaks.
 
 Each target trains on a random half of the pool. The stacked attack has 16 references that know
-nothing of it, the cascade 4 such references and then 6 on each half of the pool for this target.
+nothing of it, the cascade 4 such references and then 4 on each third of the pool for this target.
 Intervals of the differences: paired bootstrap over targets and records.
 `python benchmarks/cascade.py forest boosting --targets 4`; `--null 100` attacks forests that
 trained on other records.

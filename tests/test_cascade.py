@@ -25,15 +25,17 @@ def drawn(posterior, train_size, **options):
     return assign_for_target(np.asarray(posterior, dtype=float), train_size, **options)
 
 
-def test_halves_take_turns():
-    first, second = drawn(np.full(40, 0.5), 20)
-    labelled = [part.labelled.any(axis=0) for part in (first, second)]
-    assert (labelled[0] != labelled[1]).all() and labelled[0].sum() == 20
-    for part, own in zip((first, second), labelled, strict=True):
-        assert part.n_models == 6 and (part.membership.sum(axis=1) == 20).all()
+@pytest.mark.parametrize(("n_models", "n_parts"), [(4, 2), (8, 2), (12, 3)])
+def test_parts_take_turns(n_models, n_parts):
+    parts = drawn(np.full(60, 0.5), 30, n_models=n_models)
+    labelled = np.array([part.labelled.any(axis=0) for part in parts])
+    assert len(parts) == n_parts and (labelled.sum(axis=0) == 1).all()
+    for part, own in zip(parts, labelled, strict=True):
+        assert own.sum() == 60 / n_parts
+        assert part.n_models == 4 and (part.membership.sum(axis=1) == 30).all()
         assert (part.labelled == own).all()
-        # Complementary within the half, so that every record is in half of its references.
-        pairs = part.membership[:, own].reshape(3, 2, -1)
+        # Complementary within the part, so that every record is in half of its references.
+        pairs = part.membership[:, own].reshape(2, 2, -1)
         assert (pairs.sum(axis=1) == 1).all()
 
 
@@ -48,13 +50,14 @@ def test_other_records_are_drawn_with_their_posterior():
             assert share[chosen].mean() == pytest.approx(expected, abs=0.02)
         # Independently of one another: as many records are in all of the models as should be.
         always = (share == 1).mean()
-        assert always == pytest.approx((0.9**10 + 0.1**10) / 2, abs=0.03)
+        m = part.n_models
+        assert always == pytest.approx((0.9**m + 0.1**m) / 2, abs=0.03)
 
 
 def test_what_is_believed_of_a_record_does_not_decide_where_it_is_scored():
     fair, other = np.full(60, 0.5), np.full(60, 0.5)
     own = drawn(fair, 30)[0].labelled.any(axis=0)
-    other[own] = np.linspace(0.01, 0.99, 30)
+    other[own] = np.linspace(0.01, 0.99, own.sum())
     plain, changed = drawn(fair, 30)[0], drawn(other, 30)[0]
     np.testing.assert_array_equal(plain.membership, changed.membership)
 
@@ -71,13 +74,13 @@ def test_people_are_drawn_whole():
     for part in drawn(np.full(200, 0.5), 100, groups=people):
         for rows in (part.labelled, part.membership):
             assert (rows.reshape(len(rows), 40, 5).std(axis=2) == 0).all()
-        assert abs(part.membership.sum(axis=1) - 100).max() <= 10
+        assert abs(part.membership.sum(axis=1, dtype=int) - 100).max() <= 10
 
 
 def test_classes_are_drawn_in_their_share():
     classes = (np.arange(200) < 20).astype(int)
     for part in drawn(np.full(200, 0.5), 100, strata=classes):
-        assert abs(part.membership[:, classes == 1].sum(axis=1) - 10).max() <= 2
+        assert abs(part.membership[:, classes == 1].sum(axis=1, dtype=int) - 10).max() <= 2
 
 
 @pytest.fixture(scope="module")

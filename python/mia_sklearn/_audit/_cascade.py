@@ -1,4 +1,4 @@
-"""The cascade's second stage: references for this target, on half of the records each."""
+"""The cascade's second stage: references for this target, on a part of the records each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ._run import Asked, Planned
 
-#: References that the second stage trains, six on each half.
+#: References that the second stage trains, on all parts of the records together.
 N_SECOND = 12
 
 
@@ -33,8 +33,8 @@ def stages_of(attacks: dict[str, Any]) -> list[bool]:
     return sorted({_with_neighbors(attack) for attack in attacks.values() if is_cascade(attack)})
 
 
-def check_halves(run: Planned) -> None:
-    """Raise where references cannot be drawn on halves of the records, before any is trained."""
+def check_parts(run: Planned) -> None:
+    """Raise where references cannot be drawn on parts of the records, before any is trained."""
     names = [name for name, attack in run.attacks.items() if is_cascade(attack)]
     if not names:
         return
@@ -50,7 +50,7 @@ def check_halves(run: Planned) -> None:
         )
     except ValueError as error:
         raise ValueError(
-            f"The attack {names[0]!r} trains references on halves of the audited records: {error}"
+            f"The attack {names[0]!r} trains references on parts of the audited records: {error}"
         ) from error
 
 

@@ -104,7 +104,7 @@ def _not_run(info: AttackInfo, means: Means) -> tuple[str, str, str, str, str, s
     if info.unavailable:
         return info.name, "not run", "record", "not known", "", info.unavailable
     track = _track(info.requires)
-    if not means.sees(info.requires) or (track == "pool" and means.access is not None):
+    if not means.sees(info.requires) or ("neighbor" in info.requires and means.access is not None):
         return None
     if info.threat_model == "generator" and (means.sees(["label"]) or means.sees_targets):
         return None

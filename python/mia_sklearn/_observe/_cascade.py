@@ -61,8 +61,9 @@ def observe_cascade(
         `mia_sklearn.attacks.StackedAttack`, which is fitted here; of people's records within a
         `mia_sklearn.attacks.GroupAttack`.
     n_models : int, default=12
-        References of the second stage, for both halves of the pool together; rounded up to whole
-        blocks, of which each half has two at least.
+        References of the second stage, of all parts of the pool together; rounded up to whole
+        blocks, of which each part has two at least. There are three parts where the number allows,
+        else two: of a target that trained on half of the pool four references of each third.
     neighbors : int, default=0
         Adds `neighbor_*` columns on this many nearest pool records, as in `observe`, which
         `CascadeAttack(pool_features=True)` reads, and the first stage's attack by default.

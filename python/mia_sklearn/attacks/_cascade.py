@@ -19,9 +19,9 @@ class CascadeAttack(StackedAttack):
 
     Which records a model learned shows in its answers to all others. A first stage says of each
     record of the pool how probably the target trained on it. References of the second stage train
-    on one half of the pool as the target did, and beside it on records of the other half that are
+    on one part of the pool as the target did, and beside it on records of the other parts that are
     drawn with those probabilities: they differ from the target by less than references do that
-    know nothing of it. What a member looks like is then learned from them.
+    know nothing of it. What a member looks like in this part is then learned from them.
 
     Threat model: black-box, of an attacker on one target and a whole pool: who holds records among
     which the whole training set lies, asks the target about all of them before references are
@@ -71,7 +71,7 @@ class CascadeAttack(StackedAttack):
 
     The idea is that of a cascade by Du et al. [1]_, where each stage fixes the membership of the
     records it is sure of, and the next trains with these. Here memberships are drawn, each
-    with its probability, so that references differ as much as is not known; halves of the pool
+    with its probability, so that references differ as much as is not known; parts of the pool
     take turns, so that every record is scored; and attacks are learned.
 
     References

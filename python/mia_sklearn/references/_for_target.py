@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 from .._models._kinds import is_generator
 from ._gathered import GatheredPool, gather_pool
 from ._reference_models import ReferenceModels
-from ._sampling import Assignment, assign, parts_of
+from ._sampling import Assignment, assign, parts_of, shape_of_block
 from ._store import ArrayStore
 from ._train_all import train_all
 
@@ -22,6 +22,8 @@ __all__ = ["assign_for_target", "check_first", "train_for_target"]
 _LARGEST_SEED = 2**31 - 1
 # No record is taken to be in, or out, for certain.
 _LEAST = 1e-4
+# The more there are, the more of a training set is drawn as the target's seems to be.
+_MOST_PARTS = 3
 
 
 def train_for_target(
@@ -31,7 +33,7 @@ def train_for_target(
     posterior: np.ndarray,
     *,
     n_models: int = 12,
-    n_parts: int = 2,
+    n_parts: int | None = None,
     core: Any = None,
     fit_params: dict[str, Any] | None = None,
     classes: Any = None,
@@ -49,7 +51,8 @@ def train_for_target(
         How probably the target trained on each record.
     n_models : int, default=12
         Of all parts together; whole blocks, of which each part has two at least.
-    n_parts : int, default=2
+    n_parts : int, default=None
+        As many as have two blocks each by default, of two to three.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def assign_for_target(
     *,
     n_models: int,
     entropy: int,
-    n_parts: int = 2,
+    n_parts: int | None = None,
     groups: np.ndarray | None = None,
     strata: np.ndarray | None = None,
 ) -> list[Assignment]:
@@ -147,7 +150,7 @@ def assign_for_target(
     n_models : int
         Of all parts.
     entropy : int
-    n_parts : int, default=2
+    n_parts : int, default=None
     groups, strata : ndarray of shape (n_records,), default=None
         As in `assign`.
 
@@ -157,6 +160,9 @@ def assign_for_target(
         Labelled are records of the part alone.
     """
     n_records = len(posterior)
+    if n_parts is None:
+        block_size, _ = shape_of_block(n_records, train_size)
+        n_parts = int(np.clip(n_models // (2 * block_size), 2, _MOST_PARTS))
     rng = np.random.default_rng([entropy, 4])
     found = []
     for own in parts_of(n_records, n_parts, rng, groups, strata):
@@ -165,7 +171,7 @@ def assign_for_target(
             len(own),
             max(1, round(train_size * len(own) / n_records)),
             0,
-            n_models=n_models // n_parts,
+            n_models=-(-n_models // n_parts),
             entropy=int(rng.integers(_LARGEST_SEED)),
             groups=None if groups is None else groups[own],
             strata=None if strata is None else strata[own],

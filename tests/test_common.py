@@ -21,6 +21,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mia_sklearn._observations._difficulty import with_feature_columns
 from mia_sklearn.attacks import (
+    CascadeAttack,
     GMIAAttack,
     GroupAttack,
     IndirectGMIAAttack,
@@ -53,6 +54,7 @@ CHECKED = {
     ],
     "lira": [LiRAAttack(), LiRAAttack(variance="student")],
     "stacked": [StackedAttack(_small_booster())],
+    "cascade": [CascadeAttack(_small_booster())],
     "gmia": [GMIAAttack(p_value=name) for name in ("pooled", "pchip", "rank", "t")],
     "gmia-indirect": [IndirectGMIAAttack(), IndirectGMIAAttack(combine="kost")],
     "logan": [

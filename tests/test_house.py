@@ -40,7 +40,7 @@ ARROWS = {
     "attacks": "_models _observations _process _records base cluster references signals stats",
     "defenses": "_models _process _records base references signals vulnerability",
     "disclosure": "_models _observations _process _records access metrics references signals stats",
-    "_observe": "_models _observations _records access references signals",
+    "_observe": "_models _observations _records access attacks references signals",
     "_comparisons": "attacks",
     "plots": "_comparisons _observations _process attacks metrics signals stats vulnerability",
     "report": "_process conditions plots stats",

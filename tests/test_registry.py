@@ -95,7 +95,7 @@ def test_a_package_that_is_installed_changes_no_audit(monkeypatch):
 
 def test_variants_are_attacks_of_their_own():
     found = {info.name: info for info in variants()}
-    assert list(found) == ["gap", "stacked-pool"]
+    assert list(found) == ["gap", "stacked-pool", "cascade-pool"]
     assert (found["gap"].threat_model, found["gap"].requires) == ("label-only", ("label", "proba"))
     assert found["gap"].make().signal == "correctness"
     assert found["stacked-pool"].requires == ("logit", "out", "neighbor")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ._audit import audit
     from ._models._predictors import FunctionRegressor
     from ._models._targets import FunctionTarget
-    from ._observe import observe, top_posteriors
+    from ._observe import observe, observe_cascade, top_posteriors
     from ._synthesis import synthesize
     from .references import ReferenceModels
     from .report import AuditReport
@@ -25,6 +25,7 @@ _HOMES = {
     "ReferenceModels": "references",
     "audit": "_audit",
     "observe": "_observe",
+    "observe_cascade": "_observe",
     "structural_risk": "structural",
     "synthesize": "_synthesis",
     "top_posteriors": "_observe",
@@ -37,6 +38,7 @@ __all__ = [
     "ReferenceModels",
     "audit",
     "observe",
+    "observe_cascade",
     "structural_risk",
     "synthesize",
     "top_posteriors",

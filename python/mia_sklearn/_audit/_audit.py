@@ -15,6 +15,7 @@ from .._records._rows import as_table
 from ..attacks._registry import headline_of
 from ..report import AuditReport
 from ..report._exposed import N_SHOWN
+from ._cascade import N_SECOND, check_parts, stages_of
 from ._choice import Means, access_of, choose_attacks, draws_records, released
 from ._coverage import coverage
 from ._features import features_table
@@ -319,6 +320,7 @@ def _phases(planned: Planned, n_references: int, controls: bool) -> dict[str, in
         "target": 1,
         "references": n_references,
         "attacks": len(planned.attacks),
+        "cascade": N_SECOND * len(stages_of(planned.attacks)),
         "structure": 1,
         "p-values": 1,
         "controls": 2 if controls else 0,
@@ -422,6 +424,7 @@ def _planned(
     )
     if n_references:
         check_references_suffice(planned, n_references)
+        check_parts(planned)
     if isinstance(target, CountedFunction):
         target.check_budget(len(planned.y) * planned.queries_per_record)
     return planned, n_references

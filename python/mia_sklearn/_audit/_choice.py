@@ -44,6 +44,8 @@ class Means(NamedTuple):
     queries: bool = True
     #: By what the edges of a margin are shown: "answers", "weights" alone, or nothing.
     edges: str = ""
+    #: Whether references may be trained for one target alone.
+    for_target: bool = True
 
     @property
     def sees_targets(self) -> bool:
@@ -64,6 +66,7 @@ class Means(NamedTuple):
             groups |= {"target", "prediction"}
         if self.with_references:
             groups |= {"out", "in"} | (set() if self.sees_targets else {"neighbor"})
+            groups |= {"cascade"} if self.for_target else set()
             groups |= {"query"} if self.queries and self.access is None else set()
         if self.gradients:
             groups |= set(PARTS)
@@ -298,7 +301,16 @@ def _refusals(name: str, attack: Any, means: Means) -> Iterator[str]:
         )
     missing = [group for group in attack._required() if group not in means.makes()]
     if missing:
-        yield f"The audit cannot run {name!r}. {describe_missing(type(attack).__name__, missing)}"
+        yield _cannot_make(name, attack, missing)
+
+
+def _cannot_make(name: str, attack: Any, missing: list[str]) -> str:
+    if missing == ["cascade"]:
+        return (
+            f"The attack {name!r} trains references for one model alone: audit the model that is "
+            "chosen in the end."
+        )
+    return f"The audit cannot run {name!r}. {describe_missing(type(attack).__name__, missing)}"
 
 
 def _no_edges(name: str, means: Means) -> str:

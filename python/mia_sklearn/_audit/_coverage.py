@@ -104,7 +104,7 @@ def _not_run(info: AttackInfo, means: Means) -> tuple[str, str, str, str, str, s
     if info.unavailable:
         return info.name, "not run", "record", "not known", "", info.unavailable
     track = _track(info.requires)
-    if not means.sees(info.requires) or (track == "pool" and means.access is not None):
+    if not means.sees(info.requires) or ("neighbor" in info.requires and means.access is not None):
         return None
     if info.threat_model == "generator" and (means.sees(["label"]) or means.sees_targets):
         return None
@@ -152,7 +152,9 @@ def _as_known(knowledge: str, means: Means, truth: str) -> str:
 
 
 def _track(required: Iterable[str]) -> str:
-    """Tell whether an attacker asks about the record alone, or about its neighbours too."""
+    """Tell what an attacker looks at: the record alone, its neighbours too, or the pool first."""
+    if "cascade" in required:
+        return "cascade"
     return "pool" if "neighbor" in required else "record"
 
 

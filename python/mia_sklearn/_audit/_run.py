@@ -17,6 +17,7 @@ from .._process._progress import enter
 from .._records._groups import Grouping
 from .._records._rows import take_rows
 from ..access import AskedRecords, TrueValueAccess
+from ..references._sampling import is_stratified
 from ._plan import Plan
 from ._pool import Pool
 
@@ -137,6 +138,13 @@ class Planned:
         return f"features and {self.truth}" if self.truth else "features"
 
     @property
+    def stratified(self) -> bool:
+        """Whether references are drawn within classes, in which the members have their share."""
+        # What is true of a record has no classes to draw within, unless it is one label.
+        one = self.pool.labelled and self.outputs is None
+        return one and not self.of_people and is_stratified(self.member, self.y)
+
+    @property
     def classes(self) -> np.ndarray:
         """The target's labels; none of generators, regressors, and of several outputs."""
         one = self.pool.labelled and self.outputs is None
@@ -173,6 +181,8 @@ class Asked(Planned):
         How posteriors agree with the target's own `predict`; None where that is nothing else.
     edges : ndarray of shape (n_audited,) or None
         How far each answer lies from the edge of a margin, where an attack looks at that.
+    taught : dict
+        What the references' `fit` was given besides the audited records.
     """
 
     references: ReferenceModels | None
@@ -181,6 +191,7 @@ class Asked(Planned):
     unsteady: str = ""
     agreement: Agreement | None = None
     edges: np.ndarray | None = None
+    taught: dict[str, Any] = field(default_factory=dict)
 
     def accuracy(self, member: bool) -> float | None:
         """Return how often the target is right on audited members, or on non-members.
@@ -271,6 +282,8 @@ class Run(Asked):
     shift : Estimate or None
         AUC with which train and test are told apart without the model.
     controls : list of Control
+    n_for_target : int
+        References that a cascade trained for this target.
     structure : Structure
     other_targets : OtherTargets, OutputOrder or None
         What the target seems to have been fitted on in place of y_train.
@@ -284,6 +297,7 @@ class Run(Asked):
     vulnerable: VulnerableRecords | None
     shift: Estimate | None
     controls: list[Control]
+    n_for_target: int
     structure: Structure
     other_targets: OtherTargets | OutputOrder | None
 

@@ -29,13 +29,13 @@ from .._records._rows import take_rows
 from ..access import BaseAccess
 from ..metrics import Estimate
 from ..references import ReferenceModels
-from ..references._sampling import is_stratified
 from ..report._leak import INFERRED_AT
 from ..signals import log_posteriors
 from ..stats import pooled_p_values
 from ..stats._p_values import least_pooled_p_values
 from ..vulnerability import VulnerableRecords
 from ._again import Again, named_again
+from ._cascade import first_stage_of, first_stages, is_cascade, scores_of_cascade
 from ._controls import (
     Control,
     distribution_shift,
@@ -76,6 +76,7 @@ def ask(
         Passed to `ReferenceModels`.
     """
     agreement, doubt, unsteady, references = None, "", "", None
+    taught = _taught(planned, fit_params)
     if planned.access is None or planned.outputs is not None:
         # Before any reference is trained; another access may ask all models what depends on them.
         with planned.timed("target"):
@@ -87,7 +88,7 @@ def ask(
     if n_references:
         with planned.timed("references"):
             references = _train_references(
-                planned, fit_params, n_models=n_references, n_queries=planned.n_queries, **options
+                planned, taught, n_models=n_references, n_queries=planned.n_queries, **options
             )
     if planned.access is not None and planned.outputs is None:
         with planned.timed("target"):
@@ -102,14 +103,20 @@ def ask(
         unsteady=unsteady,
         agreement=agreement,
         edges=_edges(planned),
+        taught=taught,
     )
 
 
 def score(asked: Asked, *, controls: bool) -> Run:
     """Attack the answers, and check the audit itself where `controls` says so."""
     with asked.timed("attacks"):
-        table, observations, scores = _attack(asked)
-        scores = {name: score[asked.units.first] for name, score in scores.items()}
+        table, observations, scores, first = _attack(asked)
+    n_for_target = 0
+    if table is not None and first:
+        with asked.timed("cascade"):
+            found, n_for_target = scores_of_cascade(asked, first, table, observations)
+            scores |= found
+    scores = {name: score[asked.units.first] for name, score in scores.items()}
     with asked.timed("structure"):
         structure = structure_of(asked)
         differing = output_order(asked) or other_targets(asked)
@@ -118,7 +125,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         again = _again(asked, n_out)
         vulnerable, expected_neighbors = _vulnerable(asked)
     with asked.timed("controls"):
-        checks, shift = _controls(asked, table) if controls else ([], None)
+        checks, shift = _controls(asked, table, first) if controls else ([], None)
     return Run(
         **vars_of(asked),
         scores=scores,
@@ -129,6 +136,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         vulnerable=vulnerable,
         shift=shift,
         controls=checks,
+        n_for_target=n_for_target,
         structure=structure,
         other_targets=differing,
     )
@@ -186,9 +194,8 @@ def _ask_signal(
     return ask_target(access, planned.target, planned.asked_records, rows, planned.seed)
 
 
-def _train_references(
-    run: Planned, fit_params: dict[str, Any] | None, **options: Any
-) -> ReferenceModels:
+def _taught(run: Planned, fit_params: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what references are fitted on besides the audited records."""
     pool, plan = run.pool, run.plan
     core = None
     if len(plan.core):
@@ -197,35 +204,45 @@ def _train_references(
     params = {
         name: in_pool_order(name, value, pool, order) for name, value in (fit_params or {}).items()
     }
-    # Of one label per record; what is true otherwise has no classes to draw within.
     one = pool.labelled and run.outputs is None
+    return {
+        "y": labels_like(run.y, pool.kind_of_labels, run.X) if pool.labelled else None,
+        "core": core,
+        "fit_params": params or None,
+        "classes": run.classes if one else None,
+        "groups": None if pool.people is None else pool.people[order],
+    }
+
+
+def _train_references(run: Planned, taught: dict[str, Any], **options: Any) -> ReferenceModels:
     references = ReferenceModels(
         run.trainable,
-        train_size=plan.n_trained,
-        stratify=one and pool.people is None and is_stratified(run.member, run.y),
+        train_size=run.plan.n_trained,
+        stratify=run.stratified,
         signal=run.access,
         **options,
     )
-    return references.fit(
-        run.X,
-        labels_like(run.y, pool.kind_of_labels, run.X) if pool.labelled else None,
-        core=core,
-        fit_params=params or None,
-        classes=run.classes if one else None,
-        groups=None if pool.people is None else pool.people[order],
-    )
+    return references.fit(run.X, **taught)
 
 
 def _attack(
     run: Asked,
-) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray]]:
-    """Fit every attack where membership is known, and score the target's observations."""
+) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray], dict[bool, Any]]:
+    """Fit every attack where membership is known, and score the target's observations.
+
+    The last are the first stages of cascades, whose scores are to follow.
+    """
     for attack in run.attacks.values():
         if "random_state" in attack.get_params(deep=False) and attack.random_state is None:
             attack.set_params(random_state=run.seed)
     refs = run.references
     scores: dict[str, np.ndarray] = {}
-    outside = {name: a for name, a in run.attacks.items() if not fitted_on_target(a)}
+    cascades = {name for name, attack in run.attacks.items() if is_cascade(attack)}
+    outside = {
+        name: attack
+        for name, attack in run.attacks.items()
+        if name not in cascades and not fitted_on_target(attack)
+    }
     if refs is None:
         # Without references only the order of the scores is used, which no fit alters.
         people = run.units.of_row if run.of_people else None
@@ -235,7 +252,7 @@ def _attack(
         observations = with_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
-        return None, observations, scores | _on_target(run, observations)
+        return None, observations, scores | _on_target(run, observations), {}
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
     extras["record_columns"] = any("difficulty" in a._prefers() for a in outside.values())
@@ -247,7 +264,8 @@ def _attack(
     for name, attack in steps(outside.items(), len(outside)):
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
-    return table, observations, scores | _on_target(run, observations)
+    first = first_stages(run, (shadow, membership))
+    return table, observations, scores | _on_target(run, observations), first
 
 
 def _on_target(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -331,7 +349,9 @@ def _vulnerable(run: Asked) -> tuple[VulnerableRecords | None, np.ndarray | None
     return vulnerable, expected
 
 
-def _controls(run: Asked, table: ReferenceTable | None) -> tuple[list[Control], Estimate]:
+def _controls(
+    run: Asked, table: ReferenceTable | None, first: dict[bool, Any]
+) -> tuple[list[Control], Estimate]:
     X, y, member, units = run.X, run.y, run.member, run.units
     # One record of each person: records of one person tell of one another.
     one = units.first
@@ -340,6 +360,9 @@ def _controls(run: Asked, table: ReferenceTable | None) -> tuple[list[Control], 
     )
     checks = [shift]
     attack = run.attacks[run.headline]
+    if table is not None:
+        # References that were trained for the target know of it.
+        attack = first_stage_of(attack, first)
     if table is not None and not fitted_on_target(attack):
         checks.append(reference_control(attack, table, member, units))
         level = run.confidence

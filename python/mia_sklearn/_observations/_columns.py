@@ -29,6 +29,8 @@ _GROUPS = {
     "in_mean": re.compile(r"in_mean_(\d+)"),
     "neighbor": re.compile(r"neighbor_.+"),
     "query": re.compile(r"query_.+"),
+    # What the first stage of a cascade says of the record.
+    "cascade": re.compile(r"cascade_.+"),
     # The signal of the record's class at other records, and that of the references there.
     "enhancing": re.compile(r"enhancing_(\d+)"),
     "enhancing_out": re.compile(r"enhancing_(\d+)_out_(\d+)"),
@@ -59,6 +61,7 @@ _HOW_TO_GET = {
     "in": "observe(model, X, y, references=ReferenceModels(...).fit(X, y))",
     "neighbor": "observe(..., references=..., neighbors=6)",
     "query": "ReferenceModels(..., n_queries=10) and observe(..., n_queries=10)",
+    "cascade": "observe_cascade(model, X, y, references=...)",
     "enhancing": "EnhancingRecords(...).observe(target, found)",
     "enhancing_out": "EnhancingRecords(...).observe(target, found)",
     "grad_norm": 'observe(model, X, y, view="white-box")',

@@ -6,6 +6,7 @@
 from typing import Any
 
 from .._models._backend import class_of_networks
+from ._cascade import CascadeAttack
 from ._gradient_norm import GradientNormAttack
 from ._grouped import GroupAttack
 from ._lira import LiRAAttack
@@ -24,6 +25,7 @@ from .gmia import EnhancingRecords, FoundQueries, GMIAAttack, IndirectGMIAAttack
 # Without the networks, so that `import *` loads no torch.
 __all__ = [
     "AttackInfo",
+    "CascadeAttack",
     "EnhancingRecords",
     "FoundQueries",
     "GMIAAttack",

@@ -119,6 +119,7 @@ _REGISTRY = Registry(
         "stacked": "StackedAttack",
         "gmia": "GMIAAttack",
         "gmia-indirect": "IndirectGMIAAttack",
+        "cascade": "CascadeAttack",
         "margin-edge": "MarginEdgeAttack",
         "gradient-norm": "GradientNormAttack",
         "white-box": "WhiteBoxAttack",

@@ -16,6 +16,7 @@ from .._records._groups import Grouping
 from ..access import AskedRecords, TrueValueAccess
 from ..signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
 from ._lost import Lost, check_left, reasons
+from ._sampling import Assignment, behind
 from ._scale import PosteriorScale, choose_scale
 
 __all__ = ["AnsweredModels"]
@@ -26,16 +27,26 @@ _LOG = logging.getLogger(__name__)
 class AnsweredModels(BaseEstimator):
     """Models that have answered for every record; `ReferenceModels` trains them."""
 
-    def _keep(self, answers: np.ndarray, n_asked: int) -> None:
-        """Name the parts of the models' answers."""
+    def _take(self, assignment: Assignment, first: int = 0) -> None:
+        """Keep who trains on what, behind `first` records that nobody does."""
+        self.n_models_ = assignment.n_models
+        self.block_ = assignment.block
+        self.block_size_ = assignment.block_size
+        self.n_blocks_ = int(assignment.block.max()) + 1
+        self.holdout_ = assignment.holdout
+        self.membership_ = behind(first, assignment.membership)
+        self.labelled_ = behind(first, assignment.labelled)
+
+    def _keep(self, answers: np.ndarray, n_asked: int, scale: Any = None) -> None:
+        """Name the parts of the models' answers, and choose their scale unless it is given."""
         self._phi: np.ndarray | None = None
         self._record_columns: tuple[np.ndarray | None] | None = None
         self.log_normalizers_, self.query_outputs_ = None, None
-        self.scale_: Any = None
+        self.scale_: Any = scale
         if self.access_ is not None:
             # Nothing is smoothed that is no posterior.
             self.outputs_, self.smoothing_ = answers, 0.0
-            if isinstance(self.access_, TrueValueAccess):
+            if isinstance(self.access_, TrueValueAccess) and scale is None:
                 trained = np.where(self.labelled_, self.membership_ > 0, np.nan)
                 self.scale_ = self.access_.scale(answers, trained)
                 _LOG.info("answers are read on this scale: %s", self.scale_.text)
@@ -48,14 +59,17 @@ class AnsweredModels(BaseEstimator):
         if self.n_queries:
             shape = (self.n_models_, self.n_queries, n_asked, n_columns)
             self.query_outputs_ = answers[:, n_asked:].reshape(shape)[..., :n_classes]
+        if scale is None:
+            self.scale_ = self._chosen_scale()
+            _LOG.info("answers are read on this scale: %s", self.scale_.text)
+        self.smoothing_ = self.scale_.smoothing
+
+    def _chosen_scale(self) -> PosteriorScale:
         if self.smoothing == "auto":
             membership = self.membership_, self.labelled_
-            self.scale_ = choose_scale(self.outputs_, self.labels_, *membership, self.block_)
-        else:
-            smoothing = float(self.smoothing)
-            self.scale_ = PosteriorScale(smoothing, saturated=smoothing > 1e-6)
-        self.smoothing_ = self.scale_.smoothing
-        _LOG.info("answers are read on this scale: %s", self.scale_.text)
+            return choose_scale(self.outputs_, self.labels_, *membership, self.block_)
+        smoothing = float(self.smoothing)
+        return PosteriorScale(smoothing, saturated=smoothing > 1e-6)
 
     @property
     def repeated_(self) -> np.ndarray:

@@ -20,7 +20,7 @@ from ..access._choice import access_of_references
 from ._answered import AnsweredModels
 from ._gathered import GatheredPool, gather_pool
 from ._job import Job
-from ._sampling import SAMPLINGS, Assignment, assign, behind
+from ._sampling import SAMPLINGS, Assignment, assign
 from ._store import ArrayStore
 from ._train_all import train_all
 
@@ -138,8 +138,8 @@ class ReferenceModels(AnsweredModels):
     scale_ : object or None
         How answers become the signal, see its `text`: of posteriors the `power` to which they are
         raised, their `smoothing`, and `knots` where ranks are read. None where the answer is it.
-    n_pool_, n_population_ : int
-        Number of records of the pool and of the population, in this order.
+    n_pool_, n_population_, n_core_ : int
+        Number of records of the pool, of the population and of the core.
     train_size_ : int
         Records that each model trains on, core included; up to one fewer where the records
         do not divide evenly.
@@ -355,7 +355,8 @@ class ReferenceModels(AnsweredModels):
         job = pool.job(self.estimator, self.access_)
         entropy = self._entropy(job)
         assignment = self._assigned(pool, entropy)
-        job = self._with_questions(job, entropy)
+        self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
+        job = self._with_questions(job)
         answers, lost = train_all(
             job,
             assignment.membership,
@@ -374,6 +375,7 @@ class ReferenceModels(AnsweredModels):
         records = pool.records
         note_features(self, take_rows(records.table, slice(1)))
         self.n_pool_, self.n_population_ = records.n_pool, records.n_population
+        self.n_core_ = records.n_core
         self.groups_, self.group_names_ = pool.groups, pool.group_names
         self.classes_ = pool.classes
         self.X_ = records.asked
@@ -396,20 +398,13 @@ class ReferenceModels(AnsweredModels):
             groups=None if groups is None else groups[first:],
             strata=records.labels[first : records.n_asked] if self.stratify else None,
         )
-        self.n_models_ = assignment.n_models
-        self.block_ = assignment.block
-        self.block_size_ = assignment.block_size
-        self.n_blocks_ = int(assignment.block.max()) + 1
-        self.holdout_ = assignment.holdout
         self.train_size_ = assignment.train_size + records.n_core
-        self.membership_ = behind(first, assignment.membership)
-        self.labelled_ = behind(first, assignment.labelled)
+        self._take(assignment, first)
         self.seeds_ = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=self.n_models_)
         return assignment
 
-    def _with_questions(self, job: Job, entropy: int) -> Job:
+    def _with_questions(self, job: Job) -> Job:
         """Return the job with what models are asked besides the records, or in their place."""
-        self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
         if self.access_ is not None:
             question = self.access_.question(self.asked_, self.query_seed_)
             return replace(job, question=question, question_seed=self.query_seed_)

@@ -11,7 +11,15 @@ import numpy as np
 
 from .._records._groups import cut_nearest
 
-__all__ = ["SAMPLINGS", "Assignment", "assign", "is_stratified", "shape_of_block", "training_rows"]
+__all__ = [
+    "SAMPLINGS",
+    "Assignment",
+    "assign",
+    "is_stratified",
+    "parts_of",
+    "shape_of_block",
+    "training_rows",
+]
 
 SAMPLINGS = ("block", "bootstrap", "disjoint")
 
@@ -81,6 +89,23 @@ def assign(
         labelled=drawn.labelled[:, codes],
         train_size=round(membership.sum(axis=1).mean()),
     )
+
+
+def parts_of(
+    n_records: int,
+    n_parts: int,
+    rng: np.random.Generator,
+    groups: np.ndarray | None = None,
+    strata: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Part records at random into equal parts; `groups` and `strata` as in `assign`."""
+    codes = np.arange(n_records)
+    if groups is not None:
+        codes = np.unique(groups, return_inverse=True)[1]
+    units = _Units(np.bincount(codes))
+    if strata is not None:
+        units = _Strata(np.unique(strata, return_inverse=True)[1])
+    return [np.flatnonzero(np.isin(codes, part)) for part in units.parts(n_parts, rng)]
 
 
 def is_stratified(member: np.ndarray, labels: np.ndarray) -> bool:

@@ -53,7 +53,15 @@ _QUOTES = "values of parameters and texts of findings that may quote the data"
 _NUMBERS = {
     *("n_train", "n_test", "n_members", "n_nonmembers", "n_unaudited", "n_repeated_train"),
     *("n_repeated_test", "confidence", "random_state", "target_train_accuracy"),
-    *("target_test_accuracy", "n_references", "block_size", "stratified", "smoothing", "quick"),
+    *(
+        "target_test_accuracy",
+        "n_references",
+        "n_references_for_target",
+        "block_size",
+        "stratified",
+        "smoothing",
+        "quick",
+    ),
     *("queries_per_record", "references_without", "least_q_value"),
     *("n_outputs", "target_train_r2", "target_test_r2", "target_train_mae", "target_test_mae"),
 }

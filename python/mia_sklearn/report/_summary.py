@@ -49,6 +49,7 @@ _FACTS = {
     "target_train_mae": "Mean absolute error on the members audited",
     "target_test_mae": "Mean absolute error on the non-members audited",
     "n_references": "Reference models",
+    "n_references_for_target": "Of the cascade, trained for this model",
     "references_without": "Of these did not train on a record",
     "least_q_value": "The smallest q-value that there could be",
     "sampling": "Their training sets are drawn by",

@@ -171,7 +171,8 @@ class MembershipRisk:
         if n_references < 0 or n_references == 1:
             raise ValueError(f"n_references must be 0 or at least 2, got {n_references}.")
         # Whether there are gradients, or margins, shows when there is a model.
-        means = Means("weights", None, n_references > 0, gradients=True, edges="answers")
+        seen: dict[str, Any] = {"gradients": True, "edges": "answers", "for_target": False}
+        means = Means("weights", None, n_references > 0, **seen)
         chosen = choose_attacks([attack], means)
         self.attack_name, self.attack = next(iter(chosen.items()))
         self.n_references = int(n_references)

@@ -1,0 +1,123 @@
+"""What a cascade sees: a record beside references that were trained for this target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ._layout import lay_beside_references
+from ._reference_table import ReferenceTable
+from ._references import References
+from ._shadow import shadow_observations
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What the first stage says of a record.
+LOG_ODDS = "cascade_log_odds"
+
+
+class CascadeObservations(NamedTuple):
+    """What the second stage of a cascade learns from, and what it scores.
+
+    Attributes
+    ----------
+    shadow : DataFrame
+        Observations of the second stage's references, each acting as the target.
+    membership : ndarray of shape (n_shadow,), int
+        1 where the acting reference trained on the record.
+    observations : DataFrame
+        Those of the target, one row per record of the pool.
+    """
+
+    shadow: pd.DataFrame
+    membership: np.ndarray
+    observations: pd.DataFrame
+
+
+def lay_cascade(
+    table: ReferenceTable,
+    attack: Any,
+    parts: Sequence[References],
+    answers: np.ndarray,
+    seen: pd.DataFrame,
+    *,
+    query_phi: np.ndarray | None = None,
+    max_rows: int = 100_000,
+    random_state: Any = None,
+) -> CascadeObservations:
+    """Lay a target's answers, and the second stage's, beside that stage's references.
+
+    Parameters
+    ----------
+    table : ReferenceTable
+        Of the first stage.
+    attack : fitted attack
+        That of the first stage.
+    parts : sequence of References
+        The second stage's, of each part of the pool.
+    answers : ndarray of shape (n_pool, n_answers)
+        The target's.
+    seen : DataFrame
+        The target's observations in the first stage.
+    query_phi : ndarray of shape (n_queries, n_pool), default=None
+        The target's signal at perturbed copies.
+    max_rows, random_state
+        As in `ReferenceModels.shadow_observations`.
+    """
+    import pandas as pd
+
+    told = _told(table, attack, seen)
+    shadows, memberships, targets = [], [], []
+    for part in parts:
+        own = np.flatnonzero(part.labelled_.any(axis=0))
+        queries = None if query_phi is None else query_phi[:, own]
+        beside = lay_beside_references(
+            ReferenceTable(part, n_queries=table.n_queries), answers[own], own, query_phi=queries
+        )
+        targets.append(pd.concat([beside, told.iloc[own]], axis=1))
+        shadow, membership = shadow_observations(
+            part,
+            max_rows=max(1, max_rows // len(parts)),
+            random_state=random_state,
+            n_queries=table.n_queries,
+        )
+        acting = _told_of_acting(table, attack, part, shadow.index)
+        shadows.append(pd.concat([shadow, acting], axis=1))
+        memberships.append(membership)
+    observations = pd.concat(targets)
+    return CascadeObservations(
+        pd.concat(shadows, keys=range(len(parts)), names=["part"]),
+        np.concatenate(memberships),
+        observations.iloc[np.argsort(observations.index.to_numpy())],
+    )
+
+
+def _told(table: ReferenceTable, attack: Any, seen: pd.DataFrame) -> pd.DataFrame:
+    """Return what the first stage tells the second of some observations."""
+    kept = table.neighborhood.columns() if table.neighborhood else []
+    return seen[kept].assign(**{LOG_ODDS: attack.decision_function(seen).astype(np.float32)})
+
+
+def _told_of_acting(
+    table: ReferenceTable, attack: Any, part: References, index: Any
+) -> pd.DataFrame:
+    """Return what the first stage tells of the second stage's references that act."""
+    import pandas as pd
+
+    acting, rows = (index.get_level_values(name).to_numpy() for name in ("model", "row"))
+    told = []
+    for model in np.unique(acting):
+        places = np.flatnonzero(acting == model)
+        own = rows[places]
+        # What happened to neighbours is told by answers to the whole pool.
+        asked = np.arange(part.n_pool_) if table.neighborhood else own
+        queries = None
+        if table.n_queries:
+            each = range(table.n_queries)
+            queries = np.stack([part.query_phi(query)[model, asked] for query in each])
+        seen = lay_beside_references(table, part.outputs_[model, asked], asked, query_phi=queries)
+        told.append(_told(table, attack, seen.loc[own]).set_axis(places))
+    return pd.concat(told).sort_index().set_axis(index)

@@ -16,6 +16,7 @@ _N_THRESHOLDS = 48
 _LOGITS, _STEP = np.linspace(-14, 14, 121, retstep=True)
 # No bet before so many scores, then bets are laid anew whenever so many times as many have come.
 _FIRST, _MORE = 20, 1.15
+_FINE = np.linspace(-1, 1, 17)
 # Rates are taken to tell less than they did, by so many standard errors.
 _CAUTION = 1.0
 
@@ -168,7 +169,7 @@ def _nearest(rates: np.ndarray, about: float, guarantee: TradeOff) -> tuple[floa
     """
     step = _STEP
     for _ in range(5):
-        fpr = expit(logit(about) + np.linspace(-step, step, 17))
+        fpr = expit(logit(about) + step * _FINE)
         tpr = np.clip(guarantee.ceiling(fpr), 1e-9, 1 - 1e-9)
         distance = -rates @ np.log(np.stack([tpr, 1 - tpr, fpr, 1 - fpr]))
         nearest = int(distance.argmin())

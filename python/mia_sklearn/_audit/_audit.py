@@ -282,13 +282,11 @@ def audit(
         confidence=confidence,
         max_records=max_records,
         n_queries=n_queries,
-        classes=classes,
-        query_budget=query_budget,
+        of_function=(classes, query_budget),
         comparison=comparison,
         n_jobs=n_jobs,
         seed=seed_of(random_state, cache),
     )
-    _log_plan(planned, n_references)
     with phases(_phases(planned, n_references, controls), shown=progress):
         asked = ask(
             planned,
@@ -370,8 +368,7 @@ def _planned(
     confidence: float,
     max_records: int | None,
     n_queries: int | None,
-    classes: Any,
-    query_budget: int | None,
+    of_function: tuple[Any, int | None],
     comparison: pd.DataFrame | None,
     n_jobs: int | None,
     seed: int,
@@ -399,7 +396,7 @@ def _planned(
     )
     compared = None if comparison is None else read_comparison(comparison)
     given = (X_train, y_train, X_test, y_test)
-    target = model if generates else target_of(model, given, (classes, query_budget), outputs)
+    target = model if generates else target_of(model, given, of_function, outputs)
     trainable, search_note = what_to_train(target, estimator, fit_params, n_references, outputs)
     gradients = not generates and has_gradients(target)
     about = (n_references > 0, gradients, groups is not None, n_queries > 0)
@@ -431,6 +428,7 @@ def _planned(
         check_references_suffice(planned, n_references)
     if isinstance(target, CountedFunction):
         target.check_budget(len(planned.y) * planned.queries_per_record)
+    _log_plan(planned, n_references)
     return planned, n_references
 
 

@@ -86,14 +86,14 @@ def _p_value(context: Context, claim: TradeOff) -> float:
 def _beside(rates: pd.DataFrame, claim: TradeOff) -> str:
     """Say what was found and what is allowed, rate by rate."""
     said = []
-    for row in rates.itertuples():
+    for at, estimate, low, high in rates[["at", "estimate", "low", "high"]].to_numpy(float):
         measured = (
-            f"{percent(row.estimate)} of members are found, its interval withheld"
-            if np.isnan(row.high)
-            else f"{percent(row.low)} to {percent(row.high)} of members are found"
+            f"{percent(estimate)} of members are found, its interval withheld"
+            if np.isnan(high)
+            else f"{percent(low)} to {percent(high)} of members are found"
         )
-        allowed = percent(float(claim.ceiling(row.at)))
-        said.append(f"At {percent(row.at)} false alarms {measured}, and {allowed} at most allowed.")
+        allowed = percent(float(claim.ceiling(at)))
+        said.append(f"At {percent(at)} false alarms {measured}, and {allowed} at most allowed.")
     return " ".join(said)
 
 

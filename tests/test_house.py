@@ -54,7 +54,7 @@ ARROWS = {
     "signals",
     "pytest_plugin": "_audit _models _process attacks conditions metrics report",
     "skore_checks": "_audit _models _records metrics report signals",
-    "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
+    "cli": "_audit _models _process _version attacks conditions defenses disclosure dp references "
     "report selection structural",
     "": "_audit _models _observe _synthesis _version dp references report structural",
 }

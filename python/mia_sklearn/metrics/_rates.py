@@ -335,6 +335,7 @@ def epsilon_lower_bound(
     delta: float = 0.0,
     confidence: float = 0.95,
     method: str = "one-run",
+    family: str = "pure",
     membership_rate: float | None = None,
     random_state: Any = 0,
 ) -> Estimate:
@@ -354,6 +355,11 @@ def epsilon_lower_bound(
     method : {"one-run", "threshold"}, default="one-run"
         "one-run" is the bound of Steinke et al. for one training run. "threshold" reads the two
         error rates at one threshold and treats records as independent: an average-leak epsilon.
+    family : {"pure", "gaussian"}, default="pure"
+        "pure" assumes nothing of how the training trades epsilon for delta. "gaussian" assumes
+        that it does so as Gaussian noise does (DP-SGD, the Gaussian mechanism), is larger, and
+        needs a delta above 0; of another training, such as randomised response, it can exceed
+        the true epsilon. For "one-run" only.
     membership_rate : float, default=None
         Probability with which each record became a member; the share of members by default.
         Not used by "threshold".
@@ -368,12 +374,14 @@ def epsilon_lower_bound(
     Raises
     ------
     ValueError
-        If lengths differ, there are not two labels, scores are not finite, `method` is unknown
-        or a level is out of range.
+        If lengths differ, there are not two labels, scores are not finite, `method` or `family`
+        is unknown, the two do not go together, or a level is out of range.
 
     References
     ----------
     .. [1] T. Steinke et al., "Privacy Auditing with One (1) Training Run", NeurIPS 2023.
+    .. [2] S. Mahloujifar, L. Melis and K. Chaudhuri, "Auditing f-Differential Privacy in One
+       Run", 2024, arXiv 2410.22235 (family "gaussian").
 
     Examples
     --------
@@ -387,21 +395,37 @@ def epsilon_lower_bound(
     0.0
     """
     members, nonmembers = members_and_others(y_true, y_score)
-    if method == "one-run":
-        bound = stats.one_run_epsilon(
-            members,
-            nonmembers,
-            delta=delta,
-            confidence=confidence,
-            membership_rate=membership_rate,
-            random_state=random_state,
-        )
-        note = "lower bound: nothing bounds epsilon from above"
-    elif method == "threshold":
+    if method not in ("one-run", "threshold"):
+        raise ValueError(f"`method` must be 'one-run' or 'threshold', got {method!r}.")
+    _check_family(family, method, delta)
+    drawn = {"membership_rate": membership_rate, "random_state": random_state}
+    if method == "threshold":
         bound = stats.threshold_epsilon(
             members, nonmembers, delta=delta, confidence=confidence, random_state=random_state
         )
         note = "average-leak lower bound: treats the records of one model as independent"
+    elif family == "gaussian":
+        mu = stats.one_run_mu(members, nonmembers, confidence=confidence, **drawn)
+        bound = stats.gaussian_dp_epsilon(mu, delta)
+        note = (
+            f"lower bound at delta {delta:g} if the training adds Gaussian noise, as DP-SGD does: "
+            "of another one it can exceed the truth"
+        )
     else:
-        raise ValueError(f"`method` must be 'one-run' or 'threshold', got {method!r}.")
+        bound = stats.one_run_epsilon(
+            members, nonmembers, delta=delta, confidence=confidence, **drawn
+        )
+        note = "lower bound: nothing bounds epsilon from above"
     return Estimate(bound, bound, math.nan, len(members), len(nonmembers), note)
+
+
+def _check_family(family: str, method: str, delta: float) -> None:
+    if family not in ("pure", "gaussian"):
+        raise ValueError(f"`family` must be 'pure' or 'gaussian', got {family!r}.")
+    if family == "gaussian" and method != "one-run":
+        raise ValueError("family='gaussian' reads guesses after one run: leave `method` out.")
+    if family == "gaussian" and delta == 0:
+        raise ValueError(
+            "family='gaussian' needs a `delta` above 0, such as 1e-5: at delta 0 Gaussian noise "
+            "has no finite epsilon."
+        )

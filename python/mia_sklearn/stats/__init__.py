@@ -16,11 +16,13 @@ from ._combine import combine_by_rank, kost_combine
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
 from ._ks import expected_auc_of_ks, ks_distance, ks_noise_floor
+from ._one_run import gaussian_dp_bound, guesses_p_value, one_run_mu, one_run_p_value
 from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
 from ._paired import Difference, paired_difference, unpaired_difference
 from ._paired_auc import paired_auc_difference
 from ._precision import Precision, ppv_interval, ppv_nonmembers_needed
 from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
+from ._trade_off import TradeOff, gaussian_dp_epsilon, gaussian_dp_mu
 
 __all__ = [
     "Advantage",
@@ -28,6 +30,7 @@ __all__ = [
     "Difference",
     "OperatingPoint",
     "Precision",
+    "TradeOff",
     "advantage_interval",
     "auc_interval",
     "balanced_accuracy_interval",
@@ -36,11 +39,17 @@ __all__ = [
     "difference_interval",
     "epsilon_bound",
     "expected_auc_of_ks",
+    "gaussian_dp_bound",
+    "gaussian_dp_epsilon",
+    "gaussian_dp_mu",
+    "guesses_p_value",
     "kost_combine",
     "ks_distance",
     "ks_noise_floor",
     "nonmembers_needed",
     "one_run_epsilon",
+    "one_run_mu",
+    "one_run_p_value",
     "paired_auc_difference",
     "paired_difference",
     "pchip_p_values",

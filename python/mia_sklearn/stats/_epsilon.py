@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ __all__ = ["epsilon_bound", "one_run_epsilon", "threshold_epsilon"]
 
 # Shares of all records on which a guess is made; each is tried on both tails and on the top.
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+N_TRIES = 2 * len(_SHARES)
 
 
 def epsilon_bound(
@@ -68,6 +70,13 @@ def epsilon_bound(
         )
     error = 1 - check_level(confidence, "confidence")
     return _Guesses(n_records, n_guesses, 0, n_right, 0.5, check_delta(delta)).bound(error)
+
+
+def epsilon_p_value(
+    n_records: int, n_guesses: int, n_right: int, epsilon: float, delta: float
+) -> float:
+    """Return the largest probability of so many right guesses under (epsilon, delta)."""
+    return min(1.0, _Guesses(n_records, n_guesses, 0, n_right, 0.5, delta).p_value(epsilon))
 
 
 def check_delta(delta: Any) -> float:
@@ -143,20 +152,35 @@ def one_run_epsilon(
     if membership_rate is None:
         membership_rate = len(members) / m
     rate = check_level(membership_rate, "membership_rate")
+    best = 0.0
+    for n_in, n_out, right in guesses_tried(members, nonmembers, random_state):
+        guesses = _Guesses(m, n_in, n_out, right, rate, delta)
+        best = guesses.bound(error / N_TRIES, best)
+    return best
+
+
+def guesses_tried(
+    members: np.ndarray, nonmembers: np.ndarray, random_state: Any
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the guesses among which a one-run bound chooses.
+
+    Yields
+    ------
+    n_in, n_out, n_right : int
+        Highest scores guessed "in", lowest guessed "out", and how many of both are right.
+    """
+    m = len(members) + len(nonmembers)
     scores = np.concatenate([members, nonmembers])
     shuffled = check_random_state(random_state).permutation(m)
     order = shuffled[np.argsort(-scores[shuffled], kind="stable")]
     # Members found among the first k in order, for every k.
     found = np.concatenate([[0], np.cumsum(order < len(members))])
-    best = 0.0
     for share in _SHARES:
         k = min(max(1, round(share * m / 2)), m // 2)
         right_in = int(found[k])
         right_out = k - int(found[m] - found[m - k])
-        for n_out, right in ((k, right_in + right_out), (0, right_in)):
-            guesses = _Guesses(m, k, n_out, right, rate, delta)
-            best = guesses.bound(error / (2 * len(_SHARES)), best)
-    return best
+        yield k, k, right_in + right_out
+        yield k, 0, right_in
 
 
 def threshold_epsilon(

@@ -54,16 +54,16 @@ class Claim:
             return f"it takes {needed:,} canaries or more"
         if family == "gaussian" and self.delta == 0:
             return "with delta=0 no number of canaries can"
-        return f"up to {_MOST_CANARIES[family]:,} no number of canaries can, with this delta"
+        return f"no number of canaries can, with delta={self.delta:g}"
 
     def needed(self, family: str, confidence: float) -> int | None:
         """Return the fewest canaries that could refute the claim; None where no number does."""
-        high = 2
-        while self.reach(family, high, confidence) <= self.epsilon:
-            high *= 2
-            if high > _MOST_CANARIES[family]:
+        # With a delta the reach first grows, then falls: chances of delta add up over canaries.
+        low, high, last = 1, 2, 0.0
+        while (reach := self.reach(family, high, confidence)) <= self.epsilon:
+            if reach < last or high > _MOST_CANARIES[family]:
                 return None
-        low = high // 2
+            low, high, last = high, math.ceil(1.5 * high), reach
         while high - low > 1:
             middle = (low + high) // 2
             if self.reach(family, middle, confidence) > self.epsilon:

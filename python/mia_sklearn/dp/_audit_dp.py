@@ -12,7 +12,7 @@ from .._models._random import random_state_of
 from .._records._rows import n_rows
 from ..report import DPAuditReport
 from ..stats import auc_interval, gaussian_dp_epsilon, one_run_epsilon, one_run_mu
-from ._claim import FAMILIES, Claim, check_reach, claim_of, stated_by, warn_of_delta
+from ._claim import Claim, check_reach, claim_of, stated_by, warn_of_delta
 from ._findings import Context, findings_of
 from ._given import Options, fixed_seeds, given, made_canaries, takes_gradients
 from ._one_run import run_once
@@ -221,12 +221,12 @@ def _bounds(
     options = {"confidence": confidence, "membership_rate": 0.5, "random_state": seed}
     rows = []
     for number, (score, (included, left_out)) in enumerate(sides.items()):
-        for family in FAMILIES:
+        for family in claim.families:
             epsilon = 0.0
             if len(included) and len(left_out):
                 if family == "pure":
                     epsilon = one_run_epsilon(included, left_out, delta=claim.delta, **options)
-                elif claim.delta > 0:
+                else:
                     mu = one_run_mu(included, left_out, **options)
                     epsilon = gaussian_dp_epsilon(mu, claim.delta)
             rows.append(

@@ -37,14 +37,17 @@ class Claim:
     delta: float
     stated: bool
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those that can be asked about: without a delta no Gaussian noise has an epsilon."""
+        return FAMILIES if self.delta > 0 else ("pure",)
+
     def reach(self, family: str, n_canaries: int, confidence: float) -> float:
         """Return the bound that a run would give in which every guess is right."""
         confidence = 1 - (1 - confidence) / _N_CHOICES
         counts = (n_canaries, n_canaries, n_canaries)
         if family == "pure":
             return epsilon_bound(*counts, delta=self.delta, confidence=confidence)
-        if self.delta == 0:
-            return 0.0  # No Gaussian noise gives any epsilon then.
         mu = gaussian_dp_bound(*counts, confidence=confidence)
         return gaussian_dp_epsilon(mu, self.delta)
 
@@ -52,8 +55,6 @@ class Claim:
         """Say how many canaries could refute the claim."""
         if needed is not None:
             return f"it takes {needed:,} canaries or more"
-        if family == "gaussian" and self.delta == 0:
-            return "with delta=0 no number of canaries can"
         return f"no number of canaries can, with delta={self.delta:g}"
 
     def needed(self, family: str, confidence: float) -> int | None:
@@ -159,14 +160,14 @@ def check_reach(
     """
     out_of_reach = {
         name: claim.needed(name, confidence)
-        for name in FAMILIES
+        for name in claim.families
         if claim.reach(name, n_canaries, confidence) <= claim.epsilon
     }
     if family not in out_of_reach:
         return out_of_reach
     other = (
         " family='gaussian' asks for fewer, where the mechanism adds Gaussian noise."
-        if family == "pure" and "gaussian" not in out_of_reach
+        if family == "pure" and "gaussian" in claim.families and "gaussian" not in out_of_reach
         else ""
     )
     told = claim.needed_in_words(family, out_of_reach[family])

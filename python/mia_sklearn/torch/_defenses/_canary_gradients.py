@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from ..._models._kinds import last_step
 from ..._models._random import seeded_within
 from ..._models._trainable import configured
-from .._targets._target import TorchTarget
 from .._training._nets import train_net
 from ._privacy_accounting import PrivacyPlan
 from ._step_watch import StepWatch
@@ -156,10 +155,11 @@ class _Epochs(StepWatch):
         noise: float,
         max_grad_norm: float,
     ) -> None:
-        self.module, self.each = module, max(1, round(1 / plan.sample_rate))
+        self.module, self.last = module, plan.steps
+        self.each = max(1, round(1 / plan.sample_rate))
 
     def stepped(self, steps: int) -> None:
-        if steps % self.each == 0:
+        if steps % self.each == 0 or steps == self.last:
             self.states.append(_state_of(self.module))
 
 
@@ -193,13 +193,17 @@ def fit_every_epoch(
         given = list(last.callbacks or ())
         last.set_params(callbacks=[*given, ("keeps_epochs", _KeepsEpochs(states))])
         model = train_net(model, X, y, classes=classes, seed=seed)
-    models = [copy.deepcopy(model) for _ in states]
-    for each, state in zip(models, states, strict=True):
-        _module_of(each).load_state_dict(state)
-    return [*models, model] if not models else [*models[:-1], model]
+    # The last state is what is released.
+    return [*(_with_state(model, state) for state in states[:-1]), model]
 
 
-def _module_of(model: Any) -> nn.Module:
-    answering = model if isinstance(model, TorchTarget) else last_step(model)
-    answering = getattr(answering, "estimator_", answering)
-    return answering.module
+def _with_state(model: Any, state: dict[str, Tensor]) -> Any:
+    """Return a copy of a fitted model with other parameters."""
+    copied = copy.deepcopy(model)
+    last = last_step(copied) if hasattr(copied, "fit") else copied
+    target = getattr(last, "estimator_", last)
+    target.module.load_state_dict(state)
+    if target._net is not None:
+        # Copies of a net make modules of their own.
+        target._net.module_ = target.module
+    return copied

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .._models._random import random_state_of
-from .._records._rows import n_rows
 from ..report import DPAuditReport
-from ..stats import auc_interval, gaussian_dp_epsilon, one_run_epsilon, one_run_mu
-from ._claim import Claim, check_reach, claim_of, stated_by, warn_of_delta
+from ._by_one_run import by_one_run
+from ._by_refits import by_refits, seconds_of_a_fit
+from ._claim import check_reach, claim_of, warn_of_delta
 from ._findings import Context, findings_of
 from ._given import Options, fixed_seeds, given, made_canaries, takes_gradients
-from ._one_run import run_once
-
-if TYPE_CHECKING:
-    import pandas as pd
+from ._outcome import Audited, Outcome
 
 __all__ = ["audit_dp"]
 
-_SEEDS = 2**31 - 1
-_ASSUMES = {
-    "pure": "nothing but the claim",
-    "gaussian": "privacy by Gaussian noise, as of DP-SGD",
-}
+# Fits that take no longer, in seconds, are made by the hundred.
+_CHEAP = 0.1
 
 
 def audit_dp(
@@ -65,8 +58,9 @@ def audit_dp(
     method : {"auto", "one-run", "refits"}, default="auto"
         "one-run" trains once, each canary being in by a fair coin. "refits" trains on two
         neighbouring sets again and again, until the claim is refuted or `max_refits` is
-        reached. "auto" trains once, and goes on with refits where that took less than a tenth of a
-        second, or where one run could not refute the claim.
+        reached. "auto" is "refits" where an audit by one run takes no tenth of a second, or could
+        not refute the claim and a fit takes no tenth of a second; else "one-run". So are
+        options that one run alone has: `n_canaries`, `canaries`, `iterates`, `n_references`.
     canaries : {"auto", "mislabelled", "gradient"} or pair (X, y), default="auto"
         "mislabelled" are records with another class; of regressors with the smallest or largest
         y, whichever is farther. "gradient" (of `DPSGD`, white-box) are gradients along
@@ -123,6 +117,11 @@ def audit_dp(
     error), less what references answer that lacked it, if there are any. The first score decides;
     others are shown. How many guesses are made is chosen on the same scores, and paid for.
 
+    Refits [4]_ fit on the records with a canary or without it, by a fair coin, and bet against
+    the claim with each answer; the claim is refuted as soon as the capital is large. The canary is
+    the one of two whose first fits differ more, which are used for nothing else: a record with
+    another label, and one beyond all others in each feature.
+
     Not refuted is not proved. Where canaries cannot be told apart at all, the outcome is
     "undecided": an audit without power says nothing.
 
@@ -134,6 +133,8 @@ def audit_dp(
        Security 2023, arXiv:2302.07956.
     .. [3] S. Mahloujifar, L. Melis and K. Chaudhuri, "Auditing f-Differential Privacy in One
        Run", 2024, arXiv:2410.22235.
+    .. [4] T. González et al., "Sequentially Auditing Differential Privacy", 2025,
+       arXiv:2509.07055.
 
     Examples
     --------
@@ -151,99 +152,60 @@ def audit_dp(
     options = Options(
         method, canaries, iterates, n_references, family, neighbours, confidence, max_refits
     )
-    options.check(estimator)
+    options.check(estimator, n_canaries)
     rng = random_state_of(random_state)
     mechanism, table, labels = given(estimator, X, y)
     claim = claim_of(estimator, claimed, len(labels))
     decides = options.deciding(estimator, claim)
-    made = made_canaries(mechanism, table, labels, n_canaries, options=options, rng=rng)
-    out_of_reach = check_reach(claim, decides, len(made.rows), confidence)
-    large_delta = warn_of_delta(claim, n_rows(table))
-    kind = options.kind(estimator)
-    run = run_once(
-        mechanism,
-        made,
-        rng,
-        gradients=kind == "gradient",
-        every_epoch=iterates == "every",
-        n_references=n_references,
-        progress=progress,
-    )
-    claim = stated_by(run.model, claim)
-    seed = rng.randint(_SEEDS)
-    sides = {name: (each[run.included], each[~run.included]) for name, each in run.scores.items()}
-    first = next(iter(sides.values()))
+    audited = Audited(mechanism, table, labels, claim, decides, options, progress)
+    large_delta = warn_of_delta(claim, len(labels))
+    outcome = _outcome(audited, n_canaries, rng)
     info = {
         "estimator": mechanism.name,
-        "epsilon": claim.epsilon,
-        "delta": claim.delta,
+        "epsilon": outcome.claim.epsilon,
+        "delta": outcome.claim.delta,
         "stated": claim.stated,
-        "method": "one-run",
         "family": decides,
-        "canaries": kind,
         "neighbours": neighbours,
         "confidence": confidence,
-        "n_records": n_rows(table),
-        "n_canaries": len(run.included),
-        "n_included": int(run.included.sum()),
-        "n_fits": 1 + n_references,
-        **dict(zip(("auc", "auc_low", "auc_high"), _told_apart(first, confidence), strict=True)),
+        "n_records": len(labels),
+        **outcome.info,
         "seconds": time.perf_counter() - started,
     }
+    import pandas as pd
+
+    bounds = pd.DataFrame(outcome.bounds)
     context = Context(
-        _bounds(sides, claim, decides, confidence, seed),
+        bounds,
         info,
-        claim,
-        out_of_reach=out_of_reach,
-        all_alike=len(np.unique(np.concatenate(first))) == 1,
+        outcome,
         large_delta=large_delta,
         fixed_seeds=fixed_seeds(estimator),
-        other_canaries=kind != "gradient" and takes_gradients(estimator),
+        other_canaries=info["canaries"] != "gradient" and takes_gradients(estimator),
     )
-    return _report(context, {"included": run.included, **run.scores})
+    return DPAuditReport(bounds, pd.DataFrame(outcome.canaries), findings_of(context), info)
 
 
-def _told_apart(sides: tuple[np.ndarray, np.ndarray], confidence: float) -> tuple[float, ...]:
-    # All coins may have fallen on one side.
-    return auc_interval(*sides, confidence=confidence) if all(map(len, sides)) else (math.nan,) * 3
-
-
-def _bounds(
-    sides: dict[str, tuple[np.ndarray, np.ndarray]],
-    claim: Claim,
-    decides: str,
-    confidence: float,
-    seed: int,
-) -> pd.DataFrame:
-    """Return what each score shows of epsilon in each family; the first score decides."""
-    import pandas as pd
-
-    options = {"confidence": confidence, "membership_rate": 0.5, "random_state": seed}
-    rows = []
-    for number, (score, (included, left_out)) in enumerate(sides.items()):
-        for family in claim.families:
-            epsilon = 0.0
-            if len(included) and len(left_out):
-                if family == "pure":
-                    epsilon = one_run_epsilon(included, left_out, delta=claim.delta, **options)
-                else:
-                    mu = one_run_mu(included, left_out, **options)
-                    epsilon = gaussian_dp_epsilon(mu, claim.delta)
-            rows.append(
-                {
-                    "score": score,
-                    "family": family,
-                    "epsilon": epsilon,
-                    "refutes": epsilon > claim.epsilon,
-                    "decides": number == 0 and family == decides,
-                    "assumes": _ASSUMES[family],
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _report(context: Context, canaries: dict[str, np.ndarray]) -> DPAuditReport:
-    import pandas as pd
-
-    told = pd.DataFrame(canaries)
-    return DPAuditReport(context.bounds, told, findings_of(context), context.info)
+def _outcome(audited: Audited, n_canaries: int | None, rng: np.random.RandomState) -> Outcome:
+    """Audit by the method that is asked for, or that suits what a fit takes."""
+    options, mechanism = audited.options, audited.mechanism
+    if options.method == "refits":
+        return by_refits(audited, rng)
+    made = made_canaries(
+        mechanism, audited.table, audited.labels, n_canaries, options=options, rng=rng
+    )
+    may_refit = options.may_refit(mechanism.estimator, n_canaries)
+    try:
+        out_of_reach = check_reach(
+            audited.claim, audited.family, len(made.rows), options.confidence
+        )
+    except ValueError:
+        if may_refit and seconds_of_a_fit(audited, rng) <= _CHEAP:
+            return by_refits(audited, rng)
+        raise
+    started = time.perf_counter()
+    outcome = by_one_run(audited, made, out_of_reach, rng)
+    if may_refit and time.perf_counter() - started <= _CHEAP:
+        # What it showed is not looked at: each claim is tested once.
+        return by_refits(audited, rng)
+    return outcome

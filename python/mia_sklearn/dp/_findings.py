@@ -10,7 +10,7 @@ from ..report import BaseFinder, Finding
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ._claim import Claim
+    from ._outcome import Outcome
 
 __all__ = ["FINDERS", "Context", "findings_of"]
 
@@ -24,29 +24,19 @@ class Context:
     bounds : DataFrame
     info : dict
         As in `DPAuditReport`.
-    claim : Claim
-    out_of_reach : dict
-        By family how many canaries could refute the claim, where these cannot; None where no
-        number can.
-    all_alike : bool
-        Whether all canaries have one score.
+    outcome : Outcome
     large_delta : bool
     fixed_seeds : list of str
         Parameters of the estimator that hold a seed.
-    deterministic : bool
-        Whether two seeds gave one model.
     other_canaries : bool
         Whether canaries with gradients of their own could have been taken.
     """
 
     bounds: pd.DataFrame
     info: dict[str, Any]
-    claim: Claim
-    out_of_reach: dict[str, int | None] = field(default_factory=dict)
-    all_alike: bool = False
+    outcome: Outcome
     large_delta: bool = False
     fixed_seeds: list[str] = field(default_factory=list)
-    deterministic: bool = False
     other_canaries: bool = False
 
 
@@ -67,6 +57,8 @@ class ClaimRefuted(BaseFinder):
         shown = refuting[refuting["decides"]] if decides else refuting
         worst = shown.loc[shown["epsilon"].idxmax()]
         title = f"epsilon is at least {worst['epsilon']:.3g}, and {info['epsilon']:.4g} is claimed"
+        if info["method"] == "refits":
+            title = f"epsilon is larger than {info['epsilon']:.4g}, which is claimed"
         return self.found(
             f"E{title[1:]}" if decides else f"If it is {worst['assumes']}, {title}",
             f"By the score {worst['score']}, family {worst['family']}, which takes for granted "
@@ -92,7 +84,7 @@ class CanariesUnseen(BaseFinder):
     def find(self, context: Context) -> Finding | None:
         info = context.info
         refuted = bool(context.bounds["refutes"][context.bounds["decides"]].any())
-        if refuted or not (context.all_alike or not info["auc_low"] > 0.5):
+        if refuted or context.outcome.seen:
             return None
         remedy = (
             "Give canaries that the model can learn, canaries=(X, y); more of them; n_references, "
@@ -100,7 +92,7 @@ class CanariesUnseen(BaseFinder):
         )
         if context.other_canaries:
             remedy = "Use canaries='gradient', which this network's training can be given."
-        if context.all_alike:
+        if context.outcome.all_alike:
             return self.found(
                 "The model answers all canaries alike: the audit has no power",
                 "Nothing that it learned shows in its answers about canaries, included or not. The "
@@ -111,9 +103,9 @@ class CanariesUnseen(BaseFinder):
             )
         return self.found(
             "Included canaries are not told from the others: the audit has shown no power",
-            f"Their scores part them with an AUC of {info['auc']:.3f} ({info['auc_low']:.3f} to "
-            f"{info['auc_high']:.3f}), which may be chance. With these canaries a claim that is "
-            "false might look the same.",
+            f"Scores part them with an AUC of {info['auc']:.3f} ({info['auc_low']:.3f} to "
+            f"{info['auc_high']:.3f}), and no epsilon above 0 is shown. With these canaries a "
+            "claim that is false might look the same.",
             remedy,
             "warning",
         )
@@ -125,14 +117,14 @@ class OutOfReach(BaseFinder):
     summary = "with so many canaries one family could not refute the claim, whatever happened"
 
     def find(self, context: Context) -> Finding | None:
-        if not context.out_of_reach:
+        if not context.outcome.out_of_reach:
             return None
-        ((family, needed),) = context.out_of_reach.items()
+        ((family, needed),) = context.outcome.out_of_reach.items()
         info = context.info
         return self.found(
             f"{info['n_canaries']:,} canaries cannot refute the claim in the family {family!r}",
             f"Even if every guess were right, its bound would stay below {info['epsilon']:.4g}; "
-            f"{context.claim.needed_in_words(family, needed)}. The other family can.",
+            f"{context.outcome.claim.needed_in_words(family, needed)}. The other family can.",
             "Read the bounds as bounds. For a verdict in this family use more canaries, or "
             "method='refits' where a fit is cheap.",
         )
@@ -177,7 +169,7 @@ class NoRandomness(BaseFinder):
     summary = "the same records gave the same model with two seeds, so that no epsilon can hold"
 
     def find(self, context: Context) -> Finding | None:
-        if not context.deterministic:
+        if not context.outcome.deterministic:
             return None
         return self.found(
             "Two trainings with different seeds gave exactly the same answers",

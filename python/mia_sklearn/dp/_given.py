@@ -46,7 +46,13 @@ class Options:
     confidence: float
     max_refits: int
 
-    def check(self, estimator: Any) -> None:
+    def may_refit(self, estimator: Any, n_canaries: int | None) -> bool:
+        """Tell whether an audit by "auto" may be one by refits."""
+        plain = (self.canaries, self.iterates, self.n_references) == ("auto", "last", 0)
+        one_run = n_canaries is not None or takes_gradients(estimator)
+        return self.method == "auto" and plain and not one_run
+
+    def check(self, estimator: Any, n_canaries: int | None) -> None:
         """Refuse what is no option, or none of this estimator.
 
         Raises
@@ -70,6 +76,8 @@ class Options:
             raise ValueError(
                 f"canaries must be one of {told}, or a pair (X, y), got {self.canaries!r}."
             )
+        if self.method == "refits":
+            self._check_refits(n_canaries)
         if self.kind(estimator) == "gradient":
             self._check_gradients(estimator)
         if self.iterates == "every" and not (is_net(estimator) or takes_gradients(estimator)):
@@ -81,6 +89,16 @@ class Options:
             raise ValueError(
                 "canaries of your own are added or left out, and replace no record: leave "
                 "neighbours='add', or canaries='mislabelled'."
+            )
+
+    def _check_refits(self, n_canaries: int | None) -> None:
+        usual = {"canaries": "auto", "iterates": "last", "n_references": 0}
+        changed = [name for name, value in usual.items() if getattr(self, name) is not value]
+        changed += ["n_canaries"] if n_canaries is not None else []
+        if changed:
+            raise ValueError(
+                f"{changed[0]} is of one run: method='refits' looks at one canary, of its own "
+                "choice, in the released model. Leave it out, or give method='one-run'."
             )
 
     def _check_gradients(self, estimator: Any) -> None:

@@ -92,9 +92,11 @@ class DPAuditReport:
         at = f"at {percent(info['confidence'])} confidence"
         given = " (if the noise is Gaussian)" if info["family"] == "gaussian" else ""
         if self.outcome == "refuted":
+            # Refits end as soon as the claim falls.
+            more = "more than that" if info["method"] == "refits" else f"{self.epsilon:.3g} or more"
             return printable(
-                f"The claim is refuted: {info['estimator']} has an epsilon of at least "
-                f"{self.epsilon:.3g}{given}, {at}; claimed is {claim}."
+                f"The claim, {claim}, is refuted: {info['estimator']} has an epsilon of {more}"
+                f"{given}, {at}."
             )
         if self.outcome == "undecided":
             return printable(

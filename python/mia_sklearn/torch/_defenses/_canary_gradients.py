@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
@@ -47,6 +48,10 @@ class CanaryGradients(StepWatch):
     is taken off: it is drawn and computed without regard to the canaries, so that whoever knows
     it is an attacker that differential privacy counts with.
 
+    A canary that was a record is taken to have been in batches at random, as it should be, or in
+    the same one of each pass over the records, as it is where batches are not drawn: the ratio is
+    the mean of both.
+
     References
     ----------
     .. [1] M. Nasr et al., "Tight Auditing of Differentially Private Machine Learning", USENIX
@@ -57,6 +62,7 @@ class CanaryGradients(StepWatch):
         self.rows = rows
         self.seed = seed
         self.scores = np.zeros(len(rows))
+        self.drawn_at_random = np.zeros(len(rows))
 
     def start(
         self,
@@ -95,6 +101,8 @@ class CanaryGradients(StepWatch):
         self.expected = plan.sample_rate * n_records
         self.rate, self.noise = plan.sample_rate, noise
         self.others = np.zeros(len(self.rows))
+        # By the place of a batch in its pass.
+        self.in_turn = np.zeros((max(1, round(1 / plan.sample_rate)), len(self.rows)))
 
     def drawn(self, rows: Tensor) -> None:
         canaries = [self.canary_of.get(row, -1) for row in rows.tolist()]
@@ -123,9 +131,12 @@ class CanaryGradients(StepWatch):
         if self.noise == 0:
             self.scores += told
             return
-        held = np.log(self.rate) + (2 * told - 1) / (2 * self.noise**2)
+        held = (2 * told - 1) / (2 * self.noise**2)
+        self.in_turn[(steps - 1) % len(self.in_turn)] += held
         left = np.log1p(-self.rate) if self.rate < 1 else -np.inf
-        self.scores += np.logaddexp(held, left)
+        self.drawn_at_random += np.logaddexp(np.log(self.rate) + held, left)
+        in_turn = logsumexp(self.in_turn, axis=0) - np.log(len(self.in_turn))
+        self.scores = np.logaddexp(self.drawn_at_random, in_turn) - np.log(2)
 
 
 def fit_with_canaries(

@@ -373,3 +373,93 @@ def test_how_many_canaries_it_takes():
 
 def test_codes_are_unique():
     assert len({finder.code for finder in FINDERS}) == len(FINDERS)
+
+
+# -- Refits ----------------------------------------------------------------------------------
+
+
+class Unclipped(Noisy):
+    """Takes the scale of its noise from the records."""
+
+    def fit(self, X, y):
+        self.noise_ = np.ptp(X) / 20
+        super().fit(X, y)
+        rng = np.random.default_rng(self.random_state)
+        self.means_ += rng.normal(0, self.noise_, self.means_.shape)
+        return self
+
+
+def again(estimator, X, y, claimed=CLAIM, **options):
+    return audit_dp(estimator, X[:60], y[:60], claimed, method="refits", **options)
+
+
+def test_refits_find_what_one_record_does(blobs):
+    report = again(KNeighborsClassifier(1), *blobs, max_refits=200)
+    assert report.outcome == "refuted" and report.epsilon > 1 and report.gap < 0
+    assert "NO_RANDOMNESS" in codes(report)
+    assert report.info["method"] == "refits" and report.info["n_canaries"] == 1
+    # Those by which the canary was chosen are no part of the test.
+    assert 40 <= len(report.canaries) == report.info["n_fits"] - 42
+    assert "has an epsilon of more than that" in report.summary
+    assert "larger than 1, which is claimed" in report.findings[0].title
+
+
+def test_refits_find_bounds_that_are_taken_from_the_records(blobs):
+    X, y = blobs
+    report = again(Unclipped(0.1), X, y, max_refits=300)
+    assert report.outcome == "refuted" and report.info["canaries"] == "beyond"
+
+
+@pytest.mark.parametrize("neighbours", ["add", "replace"])
+def test_refits_do_not_refute_what_is_true(blobs, neighbours):
+    # Randomised response has no other answers than those of its epsilon.
+    report = again(
+        RandomisedResponse(1.0), *blobs, (1.0, 0.0), neighbours=neighbours, max_refits=150
+    )
+    assert report.outcome != "refuted" and report.epsilon <= 1
+    assert "NO_RANDOMNESS" not in codes(report)
+
+
+def test_refits_that_show_nothing_are_no_evidence(blobs):
+    report = again(DummyClassifier(), *blobs, max_refits=40)
+    assert report.outcome == "undecided" and "NO_RANDOMNESS" not in codes(report)
+
+
+def test_one_set_has_one_record_more_or_another():
+    sizes = set()
+
+    def train(X, y, seed):
+        sizes.add((len(X), X.max() > 100))
+        return KNeighborsClassifier(1).fit(X, y)
+
+    X, y = np.arange(60.0)[:, None], np.arange(60) % 2
+    again(train, X, y, max_refits=40)
+    # With the record that is mislabelled or without it; with one beyond all or without.
+    assert sizes == {(60, False), (59, False), (61, True)}
+    sizes.clear()
+    again(train, X, y, max_refits=40, neighbours="replace")
+    assert sizes == {(60, False), (60, True)}
+
+
+def test_the_cheap_are_fitted_again_by_themselves(blobs, monkeypatch):
+    X, y = (part[:200] for part in blobs)
+    monkeypatch.setattr("mia_sklearn.dp._audit_dp._CHEAP", math.inf)
+    assert audit_dp(KNeighborsClassifier(1), X, y, CLAIM).info["method"] == "refits"
+    large = audit_dp(KNeighborsClassifier(1), X, y, (8.0, 0.0), max_refits=30)
+    assert large.info["method"] == "refits"
+    asked = audit_dp(KNeighborsClassifier(1), X, y, CLAIM, 100)
+    assert asked.info["method"] == "one-run"
+    monkeypatch.setattr("mia_sklearn.dp._audit_dp._CHEAP", 0)
+    assert audit_dp(KNeighborsClassifier(1), X, y, CLAIM).info["method"] == "one-run"
+    with pytest.raises(ValueError, match="could not refute epsilon=8"):
+        audit_dp(KNeighborsClassifier(1), X, y, (8.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    "options", [{"n_references": 2}, {"iterates": "every"}, {"canaries": "mislabelled"}]
+)
+def test_what_refits_do_not_have(blobs, options):
+    with pytest.raises(ValueError, match="is of one run"):
+        again(KNeighborsClassifier(1), *blobs, **options)
+    with pytest.raises(ValueError, match="n_canaries is of one run"):
+        audit_dp(KNeighborsClassifier(1), *blobs, CLAIM, 100, method="refits")

@@ -14,6 +14,7 @@ from ._auc import auc_interval
 from ._balanced import BalancedAccuracy, balanced_accuracy_interval
 from ._combine import combine_by_rank, kost_combine
 from ._discovery import references_needed
+from ._e_values import BettingTests
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
 from ._ks import expected_auc_of_ks, ks_distance, ks_noise_floor
 from ._one_run import gaussian_dp_bound, guesses_p_value, one_run_mu, one_run_p_value
@@ -27,6 +28,7 @@ from ._trade_off import TradeOff, gaussian_dp_epsilon, gaussian_dp_mu
 __all__ = [
     "Advantage",
     "BalancedAccuracy",
+    "BettingTests",
     "Difference",
     "OperatingPoint",
     "Precision",

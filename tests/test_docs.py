@@ -8,22 +8,23 @@ import pytest
 
 import mia_sklearn
 from mia_sklearn import defenses
-from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn.attacks import all_attacks
 from mia_sklearn.base import BaseDefense
 
 ROOT = Path(__file__).parents[1]
+TOOLS = runpy.run_path(str(ROOT / "tools" / "tables.py"))
 GUIDE = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
 
 
 def test_tables_are_those_of_the_code():
     """`make tables` writes them."""
-    tables = runpy.run_path(str(ROOT / "tools" / "tables.py"))
     for name, page in GUIDE.items():
-        assert tables["written"](page) == page, name
+        assert TOOLS["written"](page) == page, name
     marked = re.findall(r"^<!-- (table|finding): (\w+) -->$", "\n".join(GUIDE.values()), re.M)
-    wanted = [("table", name) for name in tables["TABLES"]]
-    assert sorted(marked) == sorted(wanted + [("finding", finder.code) for finder in FINDERS])
+    wanted = [("table", name) for name in TOOLS["TABLES"]]
+    assert sorted(marked) == sorted(
+        wanted + [("finding", finder.code) for finder in TOOLS["FINDERS"]]
+    )
 
 
 def test_public_names_are_code_and_no_roles():

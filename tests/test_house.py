@@ -45,7 +45,7 @@ ARROWS = {
     "plots": "_comparisons _observations _process attacks metrics signals stats vulnerability",
     "report": "_process conditions plots stats",
     "structural": "_models _observations _process _records report signals stats",
-    "dp": "_process stats",
+    "dp": "_models _process _records report signals stats",
     "_audit": "_comparisons _models _observations _observe _process _records _version access "
     "attacks base disclosure metrics references report signals stats structural vulnerability",
     "selection": "_audit _comparisons _models _observations _observe _process _records access base "
@@ -54,10 +54,10 @@ ARROWS = {
     "signals",
     "pytest_plugin": "_audit _models _process attacks conditions metrics report",
     "skore_checks": "_audit _models _records metrics report signals",
-    "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
+    "cli": "_audit _models _process _version attacks conditions defenses disclosure dp references "
     "report selection structural",
     "__main__": "cli",
-    "": "_audit _models _observe _synthesis _version references report structural",
+    "": "_audit _models _observe _synthesis _version dp references report structural",
 }
 LARGEST, MEDIAN, LONGEST = 450, 170, 80
 

@@ -6,12 +6,15 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mia_sklearn._audit._findings import FINDERS
+from mia_sklearn._audit._findings import FINDERS as OF_AUDITS
 from mia_sklearn.attacks import AttackInfo, all_attacks
 from mia_sklearn.base._registry import Listed
 from mia_sklearn.defenses import DefenseInfo, all_defenses
+from mia_sklearn.dp._findings import FINDERS as OF_CLAIMS
 from mia_sklearn.report import BaseFinder
 
+# In the order of their sections.
+FINDERS = (*OF_AUDITS, *OF_CLAIMS)
 PAGES = Path(__file__).parents[1] / "docs"
 Rows = Iterator[tuple[str, ...]]
 
@@ -29,8 +32,16 @@ def defenses() -> Rows:
 
 
 def findings() -> Rows:
+    return _findings(OF_AUDITS)
+
+
+def claims() -> Rows:
+    return _findings(OF_CLAIMS)
+
+
+def _findings(finders: tuple[type[BaseFinder], ...]) -> Rows:
     yield "code", "severity", "meaning"
-    for finder in FINDERS:
+    for finder in finders:
         yield f"[`{finder.code}`](#{finder.code.lower()})", _severity(finder), finder.summary
 
 
@@ -39,6 +50,7 @@ TABLES: dict[str, Callable[[], Rows]] = {
     "attacks": attacks,
     "defenses": defenses,
     "findings": findings,
+    "claims": claims,
 }
 
 

@@ -12,18 +12,21 @@ if TYPE_CHECKING:
     from ._models._targets import FunctionTarget
     from ._observe import observe, observe_cascade, top_posteriors
     from ._synthesis import synthesize
+    from .dp import audit_dp
     from .references import ReferenceModels
-    from .report import AuditReport
+    from .report import AuditReport, DPAuditReport
     from .structural import structural_risk
 
 # Loaded at first use: importing the package costs no more than importing scikit-learn. The
 # modules of functions are private, since `mia_sklearn.audit` can be one thing only.
 _HOMES = {
     "AuditReport": "report",
+    "DPAuditReport": "report",
     "FunctionRegressor": "_models._predictors",
     "FunctionTarget": "_models._targets",
     "ReferenceModels": "references",
     "audit": "_audit",
+    "audit_dp": "dp",
     "observe": "_observe",
     "observe_cascade": "_observe",
     "structural_risk": "structural",
@@ -33,10 +36,12 @@ _HOMES = {
 
 __all__ = [
     "AuditReport",
+    "DPAuditReport",
     "FunctionRegressor",
     "FunctionTarget",
     "ReferenceModels",
     "audit",
+    "audit_dp",
     "observe",
     "observe_cascade",
     "structural_risk",

@@ -87,6 +87,19 @@ class Backend(Protocol):
     ) -> Any:
         """Train networks as one and keep them; or return the reason why that cannot be, as str."""
 
+    def fit_with_canaries(
+        self, estimator: Any, X: Any, y: np.ndarray, rows: np.ndarray, *, seed: int
+    ) -> tuple[Any, np.ndarray]:
+        """Train privately where the records at `rows` have gradients of their own.
+
+        `rows` are -1 for canaries left out. Returns the model, and a score for each canary.
+        """
+
+    def fit_every_epoch(
+        self, estimator: Any, X: Any, y: np.ndarray, *, classes: np.ndarray | None, seed: int
+    ) -> Sequence[Any]:
+        """Train a network and return it as it was after each epoch, in the end what is released."""
+
     def as_target(self, estimator: Any, X: Any) -> Any:
         """Return a fitted net as a classifier that knows its labels, or as a regressor."""
 

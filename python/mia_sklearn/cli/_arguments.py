@@ -30,6 +30,14 @@ A condition reads [attack:]metric[@level[,prior]] operator number, for example "
 are members, where half of the candidates are.
 """
 
+_DP_EPILOG = """\
+exit codes:
+  0  the claim is not refuted, which is no proof of it
+  1  the claim is refuted, at the stated confidence
+  2  the audit could not be made; the reason is on standard error
+  3  with --strict: the canaries could not be told apart, so that nothing can be said
+"""
+
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -122,6 +130,40 @@ def _add_structural(commands: Any) -> argparse.ArgumentParser:
     return looked_at
 
 
+def _add_audit_dp(commands: Any) -> argparse.ArgumentParser:
+    audited = commands.add_parser(
+        "audit-dp",
+        help="try to refute a claim of differential privacy, by training with canaries",
+        allow_abbrev=False,
+        epilog=_DP_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = audited.add_argument_group("what is audited").add_argument
+    add("--model", type=_path, required=True, metavar="FILE", help="estimator: .skops, .joblib")
+    add("--train", type=_path, required=True, metavar="FILE", help="records to train it on")
+    add("--target", metavar="NAME", help="column (npz: array, default y) of the labels")
+    add("--epsilon", type=float, metavar="E", help="claimed (default: what the model states)")
+    add("--delta", type=float, metavar="D", help="claimed (default: 0)")
+    _add_reading(audited.add_argument_group("how files are read").add_argument)
+    add = audited.add_argument_group("how").add_argument
+    add("--canaries", type=int, metavar="N", help="default: 1,000, or a quarter of the records")
+    add("--kind", choices=["auto", "mislabelled", "gradient"], default="auto", help="of canaries")
+    add("--method", choices=["auto", "one-run", "refits"], default="auto", help="default: auto")
+    add(
+        "--family", choices=["auto", "pure", "gaussian"], default="auto", help="which bound decides"
+    )
+    add("--neighbours", choices=["add", "replace"], default="add", help="what one step is")
+    add("--references", type=int, default=0, metavar="N", help="models that tell how hard each is")
+    add("--max-refits", type=int, default=1000, metavar="N", help="default: 1,000")
+    add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
+    add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
+    add("--format", choices=["text", "md"], default="text", help="how it is printed")
+    add("--quiet", action="store_true", help="show no progress, nor how files were read")
+    add("--strict", action="store_true", help="exit with 3 if nothing can be said of the claim")
+    _add_trust(audited.add_argument_group("trust").add_argument)
+    return audited
+
+
 def _add_report(commands: Any) -> argparse.ArgumentParser:
     shown = commands.add_parser("report", help="print a saved report, or write it anew")
     _add_saved(shown.add_argument)
@@ -174,6 +216,7 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "check": _add_check,
     "compare": _add_compare,
     "structural": _add_structural,
+    "audit-dp": _add_audit_dp,
     "report": _add_report,
     "attacks": _add_attacks,
     "defenses": _add_defenses,

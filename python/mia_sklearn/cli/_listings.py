@@ -84,6 +84,7 @@ def _explanations() -> dict[str, tuple[str, str]]:
     from .._audit._findings import FINDERS
     from ..attacks import all_attacks
     from ..defenses import all_defenses
+    from ..dp._findings import FINDERS as OF_CLAIMS
     from ..report._counted import RECORD
     from ..report._glossary import glossary
     from ..report._structure import MEASURES
@@ -103,7 +104,7 @@ def _explanations() -> dict[str, tuple[str, str]]:
             )
         except ImportError as error:
             known[info.name] = (info.kind, str(error))
-    for finder in FINDERS:
+    for finder in (*FINDERS, *OF_CLAIMS):
         doubt = " It leaves all numbers in doubt." if finder.qualifies else ""
         known[finder.code] = (
             f"finding, {' or '.join(finder.severities)}",

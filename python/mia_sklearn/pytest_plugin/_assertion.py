@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     import os
 
     from ..conditions import Condition
-    from ..report import AuditReport
+    from ..report import AuditReport, DPAuditReport
 
 __all__ = ["assert_private"]
 
 
 _WORDS = {"holds": "PASSED", "violated": "FAILED", "open": "UNDECIDED"}
+_OF_CLAIMS = {"not refuted": "PASSED", "refuted": "FAILED", "undecided": "UNDECIDED"}
 
 
 class Answer(NamedTuple):
@@ -29,7 +30,7 @@ class Answer(NamedTuple):
 
 
 def assert_private(
-    report: AuditReport,
+    report: AuditReport | DPAuditReport,
     *conditions: str | Condition,
     allow_undecided: bool = False,
     baseline: AuditReport | str | os.PathLike[str] | None = None,
@@ -38,8 +39,10 @@ def assert_private(
 
     Parameters
     ----------
-    report : AuditReport
-        Of the fixture ``privacy_audit``, or of `mia_sklearn.audit`.
+    report : AuditReport or DPAuditReport
+        Of the fixture ``privacy_audit``, of `mia_sklearn.audit`, or of `mia_sklearn.audit_dp`: the
+        claim must not be refuted, by an audit that could have seen its canaries. It takes no
+        conditions and no baseline.
     *conditions : str
         As in `mia_sklearn.AuditReport.check`: ``"auc <= 0.6"``, ``"tpr@0.01 <= 0.05"``. They share
         the report's confidence.
@@ -66,9 +69,17 @@ def assert_private(
     ...     report = privacy_audit(model, *split)
     ...     assert_private(report, "auc <= 0.6", "tpr@0.01 <= 0.05")
     """
+    from ..report import DPAuditReport
     from ..report._gate import gate_with
 
     __tracebackhide__ = True
+    if isinstance(report, DPAuditReport):
+        if conditions or baseline is not None:
+            raise ValueError(
+                "A DPAuditReport is held against its own claim alone: drop conditions and baseline."
+            )
+        _assert_claim(report, allow_undecided)
+        return
     _check_report(report)
     session = RUNNING[-1] if RUNNING else None
     kept = Kept() if session is None else session.kept.get(report, Kept())
@@ -100,12 +111,29 @@ def assert_private(
         raise AssertionError(_text(told, kept.folder))
 
 
+def _assert_claim(report: DPAuditReport, allow_undecided: bool) -> None:
+    """Fail unless a claim of differential privacy stands."""
+    __tracebackhide__ = True
+    info = report.info
+    claim = f"epsilon <= {info['epsilon']:.4g} at delta {info['delta']:.3g}"
+    word = _OF_CLAIMS[report.outcome]
+    allowed = allow_undecided and word == "UNDECIDED"
+    if RUNNING:
+        RUNNING[-1].tell(claim, f"{word}{' (allowed)' if allowed else ''}: {report.summary}")
+    if word != "PASSED" and not allowed:
+        hint = "\n  What is undecided fails, unless allow_undecided=True."
+        raise AssertionError(
+            f"privacy {word}: {claim}\n  {report.summary}{hint if word == 'UNDECIDED' else ''}"
+        )
+
+
 def _check_report(report: Any) -> None:
     from ..report import AuditReport
 
     if not isinstance(report, AuditReport):
         raise TypeError(
-            f"report must be an AuditReport, what audit() returns, got {type(report).__name__}."
+            "report must be an AuditReport, what audit() returns, or a DPAuditReport of "
+            f"audit_dp(), got {type(report).__name__}."
         )
 
 

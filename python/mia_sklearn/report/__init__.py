@@ -2,6 +2,7 @@
 
 from ..conditions import CheckOutcome
 from ._baseline import BaselineComparison, BaselineDifference
+from ._dp_report import DPAuditReport
 from ._finding import BaseFinder, Finding
 from ._gate import gate_of
 from ._report import AuditReport
@@ -15,6 +16,7 @@ __all__ = [
     "BaselineComparison",
     "BaselineDifference",
     "CheckOutcome",
+    "DPAuditReport",
     "Finding",
     "SignOff",
     "StructuralReport",

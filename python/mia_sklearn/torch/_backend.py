@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._defenses._canary_gradients import fit_every_epoch, fit_with_canaries
 from ._gans._gan_references import is_gan, train_references
 from ._targets._gradients import record_features
 from ._targets._inversion import torch_input_gradients as input_gradients
@@ -20,8 +21,10 @@ from ._training._nets import check_net, fit_net, make_fresh, net_classes, train_
 __all__ = [
     "as_target",
     "check_net",
+    "fit_every_epoch",
     "fit_many",
     "fit_net",
+    "fit_with_canaries",
     "in_memory",
     "input_gradients",
     "keep_many",

@@ -136,6 +136,8 @@ class DPSGD(BaseDefense):
     """
 
     needs_networks: ClassVar[bool] = True
+    # What audits look for: `watch_`, set for one training, is called at each step.
+    takes_canaries: ClassVar[bool] = True
 
     _inner_name = "net"
 
@@ -182,6 +184,7 @@ class DPSGD(BaseDefense):
         with seeded(seed):
             noise = required_noise(plan)
             options = {"noise": noise, "max_grad_norm": self.max_grad_norm, "seed": seed}
+            options["watch"] = getattr(self, "watch_", None)
             self.estimator_, self.n_steps_ = train_privately(
                 clone(self.net), X, data.y, plan, **options
             )
@@ -209,8 +212,21 @@ class DPSGD(BaseDefense):
         check_device(net.device)
         check_honoured(net)
 
+    def delta_for(self, n_records: int) -> float:
+        """Return the delta that a training on so many records promises.
+
+        Parameters
+        ----------
+        n_records : int
+
+        Returns
+        -------
+        float
+        """
+        return _SMALL / n_records if self.delta is None else float(self.delta)
+
     def _plan(self, n: int) -> PrivacyPlan:
-        delta = _SMALL / n if self.delta is None else float(self.delta)
+        delta = self.delta_for(n)
         if delta >= 1 / n:
             raise ValueError(
                 f"delta={delta:g} is not below 1 / n_records = {1 / n:g}: publishing one of the "

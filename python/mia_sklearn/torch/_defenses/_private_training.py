@@ -21,6 +21,7 @@ from .._training._machine import is_out_of_memory
 from .._training._nets import classes_of_columns, targets_of
 from ._defended_nets import as_numbers
 from ._privacy_accounting import PrivacyPlan, quiet
+from ._step_watch import StepWatch
 
 __all__ = ["PrivateLoop", "check_honoured", "train_privately"]
 
@@ -111,6 +112,8 @@ class PrivateLoop:
     max_grad_norm : float
     seed : int
         Of batches and noise.
+    watch : StepWatch, default=None
+        Looks on.
 
     Attributes
     ----------
@@ -132,7 +135,9 @@ class PrivateLoop:
         noise: float,
         max_grad_norm: float,
         seed: int,
+        watch: StepWatch | None = None,
     ) -> None:
+        self.watch = watch or StepWatch()
         self.net = net
         self.labels = labels
         self.plan = plan
@@ -189,6 +194,13 @@ class PrivateLoop:
         room = _GRADIENTS.get(weights.device.type, _GRADIENTS_ELSEWHERE)
         at_once = max(_FEWEST, room // sum(p.numel() for p in optimizer.params))
         checked = False
+        self.watch.start(
+            net.module_,
+            plan,
+            n_records=len(records),
+            noise=self.noise,
+            max_grad_norm=self.max_grad_norm,
+        )
         while self.steps < plan.steps:
             chances = torch.rand(len(records), generator=draw, dtype=torch.float64)
             rows = torch.nonzero(chances < plan.sample_rate)[:, 0]
@@ -202,9 +214,11 @@ class PrivateLoop:
                 if len(part) and not checked:
                     _check_sums(net.module_)
                     checked = True
+                self.watch.drawn(part)
                 optimizer.signal_skip_step(number < len(parts))
                 optimizer.step()
             self.steps += 1
+            self.watch.stepped(self.steps)
 
 
 def _backward(net: Any, records: Tensor, targets: Tensor) -> None:

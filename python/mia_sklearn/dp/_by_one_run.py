@@ -1,0 +1,79 @@
+"""An audit by one training: what its scores show of epsilon."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..stats import gaussian_dp_epsilon, one_run_epsilon, one_run_mu
+from ._canaries import Canaries
+from ._claim import Claim, stated_by
+from ._one_run import run_once
+from ._outcome import ASSUMES, SEEDS, Audited, Outcome, told_apart
+
+__all__ = ["by_one_run"]
+
+Sides = tuple[np.ndarray, np.ndarray]
+
+
+def by_one_run(
+    audited: Audited,
+    canaries: Canaries,
+    out_of_reach: dict[str, int | None],
+    rng: np.random.RandomState,
+) -> Outcome:
+    """Train once with canaries by fair coins; the first score decides."""
+    options = audited.options
+    kind = options.kind(audited.mechanism.estimator)
+    run = run_once(
+        audited.mechanism,
+        canaries,
+        rng,
+        gradients=kind == "gradient",
+        every_epoch=options.iterates == "every",
+        n_references=options.n_references,
+        progress=audited.progress,
+    )
+    claim = stated_by(run.model, audited.claim)
+    seed = rng.randint(SEEDS)
+    sides = {name: (each[run.included], each[~run.included]) for name, each in run.scores.items()}
+    bounds = [
+        {
+            "score": score,
+            "family": family,
+            "epsilon": (epsilon := _bound(both, family, claim, options.confidence, seed)),
+            "refutes": epsilon > claim.epsilon,
+            "decides": number == 0 and family == audited.family,
+            "assumes": ASSUMES[family],
+        }
+        for number, (score, both) in enumerate(sides.items())
+        for family in claim.families
+    ]
+    first = next(iter(sides.values()))
+    apart = told_apart(*first, options.confidence)
+    info = {
+        "method": "one-run",
+        "canaries": kind,
+        "n_canaries": len(run.included),
+        "n_included": int(run.included.sum()),
+        "n_fits": 1 + options.n_references,
+        **apart,
+    }
+    return Outcome(
+        claim,
+        bounds,
+        {"included": run.included, **run.scores},
+        info,
+        seen=apart["auc_low"] > 0.5,
+        all_alike=len(np.unique(np.concatenate(first))) == 1,
+        out_of_reach=out_of_reach,
+    )
+
+
+def _bound(sides: Sides, family: str, claim: Claim, confidence: float, seed: int) -> float:
+    """Return what scores show of epsilon; 0 where all coins fell on one side."""
+    if not all(map(len, sides)):
+        return 0.0
+    options = {"confidence": confidence, "membership_rate": 0.5, "random_state": seed}
+    if family == "pure":
+        return one_run_epsilon(*sides, delta=claim.delta, **options)
+    return gaussian_dp_epsilon(one_run_mu(*sides, **options), claim.delta)

@@ -1,0 +1,89 @@
+"""An audit by many trainings on two sets of records that differ in one canary."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from ._neighbours import candidates, choose
+from ._outcome import ASSUMES, SEEDS, Audited, Outcome, told_apart
+from ._refits import run_refits
+
+__all__ = ["by_refits", "seconds_of_a_fit"]
+
+
+def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
+    """Fit with a canary or without it by a coin, until the claim is refuted."""
+    options, claim = audited.options, audited.claim
+    found = candidates(
+        audited.mechanism,
+        audited.table,
+        audited.labels,
+        rng,
+        replace=options.neighbours == "replace",
+    )
+    kind, neighbours, n_tried = choose(audited.mechanism, found, rng)
+    deterministic = neighbours.is_deterministic((rng.randint(SEEDS), rng.randint(SEEDS)))
+    coins = rng.randint(SEEDS)
+    how: dict[str, Any] = {"confidence": options.confidence, "random_state": coins}
+    result = run_refits(
+        neighbours,
+        (claim.epsilon, claim.delta),
+        family=audited.family,
+        max_refits=options.max_refits,
+        progress=audited.progress,
+        **how,
+    )
+    members, scores = np.array(neighbours.members), np.array(neighbours.scores)
+    results = {audited.family: result}
+    for family in claim.families:
+        if family not in results:
+            # The same coins bring the same fits again, whose scores are known.
+            again = iter(scores.tolist())
+            results[family] = run_refits(
+                lambda member, seed, again=again: next(again),
+                (claim.epsilon, claim.delta),
+                family=family,
+                max_refits=len(scores),
+                progress=False,
+                **how,
+            )
+    bounds = [
+        {
+            "score": "loss",
+            "family": family,
+            # Bets end where the claim falls, on a grid of bounds that may lie just below it.
+            "epsilon": max(each.bound, claim.epsilon) if each.refuted else each.bound,
+            "refutes": each.refuted,
+            "decides": family == audited.family,
+            "assumes": ASSUMES[family],
+        }
+        for family, each in sorted(results.items(), reverse=True)
+    ]
+    info = {
+        "method": "refits",
+        "canaries": kind,
+        "n_canaries": 1,
+        "n_included": int(members.sum()),
+        "n_fits": len(scores) + n_tried + 2,
+        **told_apart(scores[members], scores[~members], options.confidence),
+    }
+    return Outcome(
+        claim,
+        bounds,
+        {"included": members, "loss": scores},
+        info,
+        seen=result.bound > 0 or result.refuted,
+        all_alike=len(np.unique(scores)) == 1,
+        deterministic=deterministic,
+    )
+
+
+def seconds_of_a_fit(audited: Audited, rng: np.random.RandomState) -> float:
+    """Return how long a training on all records takes."""
+    rows = rng.permutation(len(audited.labels))
+    started = time.perf_counter()
+    audited.mechanism.train(audited.table, rows, audited.labels[rows], rng.randint(SEEDS))
+    return time.perf_counter() - started

@@ -1,0 +1,178 @@
+"""What is claimed: an epsilon and a delta, given or stated by the model itself."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from .._models._answers import name_of
+from .._models._kinds import last_step
+from ..stats import epsilon_bound, gaussian_dp_bound, gaussian_dp_epsilon
+
+__all__ = ["FAMILIES", "Claim", "check_reach", "claim_of", "stated_by", "warn_of_delta"]
+
+#: What a bound takes for granted of how the claimed privacy comes about.
+FAMILIES = ("pure", "gaussian")
+# One bound for each number of guesses and way to guess, as in `stats.one_run_epsilon`.
+_N_CHOICES = 14
+# Up to which it is tried how many canaries it takes; of the Gaussian family each try takes a while.
+_MOST_CANARIES = {"pure": 2**24, "gaussian": 2**13}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The differential privacy that a mechanism is said to have.
+
+    Attributes
+    ----------
+    epsilon, delta : float
+    stated : bool
+        Whether the model states it, so that the numbers after its training count.
+    """
+
+    epsilon: float
+    delta: float
+    stated: bool
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those that can be asked about: without a delta no Gaussian noise has an epsilon."""
+        return FAMILIES if self.delta > 0 else ("pure",)
+
+    def reach(self, family: str, n_canaries: int, confidence: float) -> float:
+        """Return the bound that a run would give in which every guess is right."""
+        confidence = 1 - (1 - confidence) / _N_CHOICES
+        counts = (n_canaries, n_canaries, n_canaries)
+        if family == "pure":
+            return epsilon_bound(*counts, delta=self.delta, confidence=confidence)
+        mu = gaussian_dp_bound(*counts, confidence=confidence)
+        return gaussian_dp_epsilon(mu, self.delta)
+
+    def needed_in_words(self, family: str, needed: int | None) -> str:
+        """Say how many canaries could refute the claim."""
+        if needed is not None:
+            return f"it takes {needed:,} canaries or more"
+        return f"no number of canaries can, with delta={self.delta:g}"
+
+    def needed(self, family: str, confidence: float) -> int | None:
+        """Return the fewest canaries that could refute the claim; None where no number does."""
+        # With a delta the reach first grows, then falls: chances of delta add up over canaries.
+        low, high, last = 1, 2, 0.0
+        while (reach := self.reach(family, high, confidence)) <= self.epsilon:
+            if reach < last or high > _MOST_CANARIES[family]:
+                return None
+            low, high, last = high, math.ceil(1.5 * high), reach
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.reach(family, middle, confidence) > self.epsilon:
+                high = middle
+            else:
+                low = middle
+        return high
+
+
+def claim_of(estimator: Any, claimed: Any, n_records: int) -> Claim:
+    """Return what is claimed, checked; of None what the estimator asks to be trained with.
+
+    Raises
+    ------
+    ValueError
+        If it is no claim, or there is none.
+    """
+    if claimed is None:
+        return _own_claim(estimator, n_records)
+    try:
+        epsilon, delta = claimed
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"claimed must be a pair (epsilon, delta), such as (1.0, 1e-5), got {claimed!r}."
+        ) from None
+    return Claim(_epsilon(epsilon, "claimed[0], epsilon,"), _delta(delta), stated=False)
+
+
+def _own_claim(estimator: Any, n_records: int) -> Claim:
+    last = last_step(estimator)
+    known = last.get_params(deep=False) if hasattr(last, "get_params") else {}
+    epsilon, delta = known.get("epsilon"), known.get("delta")
+    if delta is None and hasattr(last, "delta_for"):
+        delta = last.delta_for(n_records)
+    if not isinstance(epsilon, Real) or type(last).__module__.startswith("sklearn."):
+        # Some of scikit-learn's estimators have an epsilon of another kind.
+        raise ValueError(
+            f"claimed is None, and {name_of(last)} does not say which privacy it promises, as "
+            "DPSGD does by its parameter epsilon: give claimed=(epsilon, delta)."
+        )
+    what = f"epsilon of {name_of(last)}"
+    return Claim(_epsilon(epsilon, what), _delta(0.0 if delta is None else delta), stated=True)
+
+
+def stated_by(model: Any, claim: Claim) -> Claim:
+    """Return the claim with the numbers that a fitted model states in place of its parameters."""
+    last = last_step(model)
+    if not claim.stated or not hasattr(last, "epsilon_"):
+        return claim
+    epsilon = _epsilon(last.epsilon_, f"epsilon_ of {name_of(last)}")
+    return Claim(epsilon, _delta(getattr(last, "delta_", claim.delta)), stated=True)
+
+
+def _epsilon(value: Any, name: str) -> float:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(
+            f"{name} must be a finite number above 0, got {value!r}: an infinite one promises "
+            "nothing, and 0 that the model does not depend on its records."
+        )
+    return number
+
+
+def _delta(value: Any) -> float:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not 0 <= number < 1:
+        raise ValueError(f"delta, the second of claimed, must lie in [0, 1), got {value!r}.")
+    return number
+
+
+def warn_of_delta(claim: Claim, n: int) -> bool:
+    """Warn of a delta that allows to publish a record; tell whether there was reason to."""
+    if claim.delta < 1 / n:
+        return False
+    warnings.warn(
+        f"delta={claim.delta:g} is not below 1 / n_records = {1 / n:g}: publishing one of the "
+        "records in full would keep this promise. It says next to nothing, true or not.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return True
+
+
+def check_reach(
+    claim: Claim, family: str, n_canaries: int, confidence: float
+) -> dict[str, int | None]:
+    """Return of the other family how many canaries could refute the claim, where these cannot.
+
+    Raises
+    ------
+    ValueError
+        If they cannot in the family that decides, saying how many it takes.
+    """
+    out_of_reach = {
+        name: claim.needed(name, confidence)
+        for name in claim.families
+        if claim.reach(name, n_canaries, confidence) <= claim.epsilon
+    }
+    if family not in out_of_reach:
+        return out_of_reach
+    other = (
+        " family='gaussian' asks for fewer, where the mechanism adds Gaussian noise."
+        if family == "pure" and "gaussian" in claim.families and "gaussian" not in out_of_reach
+        else ""
+    )
+    told = claim.needed_in_words(family, out_of_reach[family])
+    raise ValueError(
+        f"n_canaries={n_canaries:,} could not refute epsilon={claim.epsilon:g} even if every guess "
+        f"were right (family={family!r}): {told}.{other} method='refits' has no such limit, "
+        "where a fit is cheap."
+    )

@@ -1,0 +1,195 @@
+"""What an audit of differential privacy found: bounds, findings, and the ways to read them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .._process._notebook import Tone, badge, folded, paragraph, shown, table
+from .._process._printable import printable
+from ._finding import Finding, Findings, in_html
+from ._markdown import escape, findings_in_markdown, table_in_markdown
+from ._text import findings_in_text, rows_in_text
+from ._wording import percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["DPAuditReport"]
+
+_HEAD = ("Score", "Family", "Epsilon at least", "Above the claim", "Takes for granted")
+_TONES: dict[str, Tone] = {
+    "refuted": "serious",
+    "not refuted": "quiet",
+    "undecided": "warning",
+}
+_LIMITS = (
+    "A claim that is not refuted is not proved: other canaries, other scores or more of them may "
+    "show more. What holds is the bound. It speaks of the training as it was run here, its code "
+    "and its parameters, and of no other; of the neighbours named; and, in the Gaussian family, of "
+    "noise like that alone."
+)
+
+
+@dataclass(eq=False, repr=False)
+class DPAuditReport:
+    """The result of `mia_sklearn.audit_dp`.
+
+    Parameters
+    ----------
+    bounds : DataFrame
+        One row per score and family: ``score``, ``family`` ("pure" or "gaussian"), ``epsilon``
+        (what it is at least, at the stated confidence; 0 where nothing is shown), ``refutes``
+        (whether that is above the claim), ``decides`` (whether the verdict rests on it, fixed
+        before the training) and ``assumes`` (in words).
+    canaries : DataFrame
+        One row per canary: ``included``, and the scores, higher meaning included. With refits
+        one row per fit.
+    findings : list of Finding
+    info : dict
+        ``estimator``, ``epsilon`` and ``delta`` (claimed), ``stated`` (whether the model stated
+        them), ``method``, ``family`` (that decides), ``canaries`` (their kind), ``neighbours``,
+        ``confidence``, ``n_records``, ``n_canaries``, ``n_included``, ``n_fits``, ``auc``,
+        ``auc_low`` and ``auc_high`` (of the score that decides), ``seconds``.
+
+    See Also
+    --------
+    mia_sklearn.audit_dp : Makes a report.
+    """
+
+    bounds: pd.DataFrame
+    canaries: pd.DataFrame
+    findings: list[Finding]
+    info: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.findings = Findings(self.findings)
+
+    @property
+    def epsilon(self) -> float:
+        """What epsilon is at least, by the bound that decides."""
+        return float(self.bounds["epsilon"][self.bounds["decides"]].iloc[0])
+
+    @property
+    def gap(self) -> float:
+        """The claimed epsilon less what was shown of it: negative where the claim is refuted."""
+        return float(self.info["epsilon"] - self.epsilon)
+
+    @property
+    def outcome(self) -> Literal["refuted", "not refuted", "undecided"]:
+        """What is said of the claim; "undecided" where the canaries could not be seen at all."""
+        if bool(self.bounds["refutes"][self.bounds["decides"]].iloc[0]):
+            return "refuted"
+        unseen = any(finding.qualifies for finding in self.findings)
+        return "undecided" if unseen else "not refuted"
+
+    @property
+    def summary(self) -> str:
+        """The verdict, in a sentence or two."""
+        info = self.info
+        claim = f"epsilon {info['epsilon']:.4g} at delta {info['delta']:.3g}"
+        at = f"at {percent(info['confidence'])} confidence"
+        given = " (if the noise is Gaussian)" if info["family"] == "gaussian" else ""
+        if self.outcome == "refuted":
+            # Refits end as soon as the claim falls.
+            more = "more than that" if info["method"] == "refits" else f"{self.epsilon:.3g} or more"
+            return printable(
+                f"The claim, {claim}, is refuted: {info['estimator']} has an epsilon of {more}"
+                f"{given}, {at}."
+            )
+        if self.outcome == "undecided":
+            return printable(
+                f"Nothing can be said of the claim, {claim}: the canaries could not be told apart, "
+                "and an audit in which they cannot would not notice a false claim."
+            )
+        return printable(
+            f"The claim is not refuted, which is no proof of it: {self.epsilon:.3g} of {claim} is "
+            f"shown{given}, {at}."
+        )
+
+    def to_markdown(self) -> str:
+        """Return the report as Markdown, for job summaries and reviews.
+
+        Returns
+        -------
+        str
+        """
+        parts = [
+            f"# {escape(self._title)}",
+            f"**{escape(self.summary)}**",
+            "## What was found",
+            *(findings_in_markdown(self.findings) or ["No findings."]),
+            "## Bounds",
+            table_in_markdown(_HEAD, self._rows()),
+            escape(self._counts),
+            escape(_LIMITS),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def _rows(self) -> list[list[str]]:
+        return [
+            [
+                f"{row.score}, decides" if row.decides else str(row.score),
+                str(row.family),
+                "any" if math.isinf(row.epsilon) else f"{row.epsilon:.3f}",
+                "yes" if row.refutes else "no",
+                str(row.assumes),
+            ]
+            for row in self.bounds.itertuples()
+        ]
+
+    @property
+    def _title(self) -> str:
+        info = self.info
+        return (
+            f"Audit of differential privacy: {info['estimator']}, epsilon {info['epsilon']:.4g}, "
+            f"delta {info['delta']:.3g}"
+        )
+
+    @property
+    def _counts(self) -> str:
+        info = self.info
+        if info["method"] == "refits":
+            said = f"{info['n_fits']:,} fits on two neighbouring sets of {info['n_records']:,}"
+        else:
+            many = "one training" if info["n_fits"] == 1 else f"{info['n_fits']:,} trainings"
+            said = (
+                f"{info['n_canaries']:,} canaries ({info['canaries']}), {info['n_included']:,} of "
+                f"them included by fair coins, in {many} on {info['n_records']:,}"
+            )
+        auc = info["auc"]
+        apart = (
+            ""
+            if math.isnan(auc)
+            else f" Told apart with an AUC of {auc:.3f} "
+            f"({info['auc_low']:.3f} to {info['auc_high']:.3f})."
+        )
+        return f"{said} records; neighbours by {info['neighbours']}.{apart}"
+
+    def __repr__(self) -> str:
+        return printable(
+            f"<DPAuditReport of {self.info['estimator']}: {self.outcome}, epsilon at least "
+            f"{self.epsilon:.3g} of {self.info['epsilon']:.4g}>"
+        )
+
+    def __str__(self) -> str:
+        parts = [
+            self.summary,
+            printable(self._title),
+            findings_in_text(self.findings),
+            rows_in_text(self._rows(), _HEAD),
+            printable(self._counts),
+            _LIMITS,
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def _repr_html_(self) -> str:
+        return shown(
+            self._title,
+            paragraph(self.summary, before=badge(self.outcome, _TONES[self.outcome])),
+            in_html(self.findings),
+            folded("Bounds", table("Bounds", _HEAD, self._rows(), numbers=(2,))),
+            paragraph(self._counts),
+            paragraph(_LIMITS),
+        )

@@ -1,0 +1,113 @@
+"""Claims of networks that are trained privately: gradients of canaries, and each epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("skorch")
+pytest.importorskip("opacus")
+
+from mia_sklearn import audit_dp  # noqa: E402
+from mia_sklearn.defenses import DPSGD  # noqa: E402
+from mia_sklearn.torch._defenses import _dpsgd  # noqa: E402
+from mia_sklearn.torch._defenses._canary_gradients import CanaryGradients  # noqa: E402
+from nets import classifier, sized  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+
+@pytest.fixture(scope="module")
+def records():
+    X, y = make_blobs(400, 20, centers=3, random_state=0)
+    return X.astype(np.float32), y
+
+
+def private(epsilon, **options):
+    options = {"accountant": "rdp", "batch_size": 100} | options
+    return DPSGD(sized(max_epochs=5), epsilon, **options)
+
+
+def codes(report):
+    return [finding.code for finding in report.findings]
+
+
+def test_gradients_of_canaries_are_told_apart(records):
+    report = audit_dp(private(4.0, random_state=0), *records, n_canaries=200)
+    assert report.outcome == "not refuted" and 0.2 < report.epsilon < report.info["epsilon"] <= 4
+    assert report.bounds["score"].tolist() == ["gradient"] * 2
+    assert report.info["family"] == "gaussian" and report.info["stated"]
+    assert report.info["delta"] == 0.1 / (400 - 200 + report.info["n_included"])
+    assert "FIXED_SEED" in codes(report)
+    again = audit_dp(private(4.0), *records, n_canaries=200)
+    assert again.epsilon == report.epsilon
+
+
+def test_half_of_the_noise_is_noticed(records, monkeypatch):
+    enough = _dpsgd.required_noise
+    monkeypatch.setattr(_dpsgd, "required_noise", lambda plan: enough(plan) / 4)
+    report = audit_dp(private(4.0), *records, (4.0, 1e-4), n_canaries=200)
+    assert report.outcome == "refuted" and codes(report)[0] == "CLAIM_REFUTED"
+
+
+def test_gradients_go_through_clipping(records):
+    """What one canary adds to a step is as long as allowed, however long its gradient is."""
+    X, y = records
+    told = []
+
+    class Listens(CanaryGradients):
+        def stepped(self, steps):
+            told.append([p.grad.clone() for p in self.parameters])
+            super().stepped(steps)
+
+    rows = np.arange(40)
+    model = private(np.inf, max_grad_norm=0.5, batch_size=400)
+    model.watch_ = watch = Listens(rows, seed=0)
+    # All records are in each step, and there is no noise.
+    model.fit(X[:40], y[:40])
+    for gradients in told:
+        flat = torch.cat([g.reshape(-1) for g in gradients]) * watch.expected
+        assert flat[flat > 0.25].numpy() == pytest.approx(np.full(40, 0.5), rel=1e-4)
+        assert int((flat.abs() > 1e-6).sum()) == 40
+    assert watch.scores == pytest.approx(np.full(40, len(told)), rel=1e-3)
+
+
+def test_what_is_left_out_adds_nothing(records):
+    X, y = records
+    model = private(np.inf, batch_size=400)
+    model.watch_ = watch = CanaryGradients(np.append(np.arange(20), [-1] * 20), seed=0)
+    model.fit(X, y)
+    # What other records supply along an axis is taken off.
+    assert watch.scores[20:] == pytest.approx(np.zeros(20), abs=1e-2)
+    assert watch.scores[:20] == pytest.approx(np.full(20, watch.scores[0]), abs=1e-2)
+    assert watch.scores[0] > 4
+
+
+def test_records_are_read_off_each_epoch(records):
+    X, y = records
+    options = {"canaries": "mislabelled", "iterates": "every", "claimed": (1.0, 1e-5)}
+    plain = audit_dp(sized(max_epochs=2, lr=0.1, batch_size=100), X, y, **options, method="one-run")
+    assert plain.bounds["score"].tolist() == ["mean of epochs"] * 2 + ["loss"] * 2
+    assert not plain.canaries["mean of epochs"].equals(plain.canaries["loss"])
+    within = make_pipeline(StandardScaler(), private(8.0))
+    defended = audit_dp(within, X, y, **options, method="one-run")
+    assert defended.info["estimator"] == "DPSGD" and defended.outcome != "refuted"
+
+
+def test_what_gradients_do_not_go_with(records):
+    X, y = records
+    for options, told in (
+        ({"neighbours": "replace"}, "with neighbours='add'"),
+        ({"iterates": "every"}, "with iterates='last'"),
+        ({"n_references": 2}, "with n_references=0"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            audit_dp(private(1.0), X, y, canaries="gradient", **options)
+    with pytest.raises(ValueError, match="each of 400 canaries takes one of its own"):
+        linear = classifier(torch.nn.Linear, module__in_features=20, module__out_features=3)
+        small = DPSGD(linear, 1.0, accountant="rdp")
+        audit_dp(small, X, y, n_canaries=400)

@@ -19,7 +19,7 @@ from ._text import findings_in_text, table_in_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MEASURES", "SyntheticReport", "risk_interval"]
+__all__ = ["MEASURES", "SyntheticReport", "below_guessing", "risk_interval"]
 
 # The columns of `SyntheticReport.measures`.
 MEASURES = (
@@ -57,6 +57,17 @@ def risk_interval(row: Mapping[str, Any], confidence: float) -> Difference:
     value = (row["success"] - row["control"]) / (1 - row["control"])
     half = NormalDist().inv_cdf(0.5 + confidence / 2) * row["error"]
     return Difference(value, value - half, min(value + half, 1.0))
+
+
+def below_guessing(row: Mapping[str, Any], confidence: float) -> bool:
+    """Tell whether an attack surely does worse than guessing, from a row of `MEASURES`."""
+    from scipy.stats import binomtest
+
+    n = int(row["attacked"])
+    if not n or row["success"] >= row["baseline"]:
+        return False
+    found = binomtest(round(row["success"] * n), n, min(1.0, row["baseline"]), alternative="less")
+    return bool(found.pvalue <= 1 - confidence)
 
 
 @dataclass(eq=False, repr=False)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
-from ..report import Finding, SyntheticReport
+import numpy as np
+
+from ..report import SyntheticReport
+from ._asked import asked_of, check_apart
 from ._copies import copies
+from ._findings import Context, findings_of
+from ._inference import inference
+from ._linkability import linkability
 from ._membership import Membership, measure_membership
-from ._risk import Risk, frame_of
+from ._risk import frame_of
+from ._singling_out import singling_out
 from ._tables import check_tables
 
 __all__ = ["audit_synthetic"]
+
+# What is attacked at most, unless the caller says otherwise.
+_RECORDS, _PREDICATES = 5000, 2000
 
 
 def audit_synthetic(
@@ -21,6 +32,7 @@ def audit_synthetic(
     secrets: Any = None,
     aux_columns: Any = None,
     n_attacks: int | None = None,
+    tolerance: float = 0.05,
     confidence: float = 0.95,
     membership: bool = True,
     generator: Any = None,
@@ -54,9 +66,21 @@ def audit_synthetic(
     -------
     SyntheticReport
     """
+    for name, share in (("tolerance", tolerance), ("confidence", confidence)):
+        if not isinstance(share, Real) or not 0 < share < 1:
+            raise ValueError(f"{name} must lie strictly between 0 and 1, got {share!r}.")
     tables = check_tables(synthetic, X_train, X_control)
-    risks: list[Risk] = [copies(tables)]
-    findings: list[Finding] = []
+    asked = asked_of(tables, secrets, aux_columns, n_attacks)
+    check_apart(tables)
+    rng = np.random.default_rng(random_state)
+    risks = [copies(tables), *singling_out(tables, n_attacks or _PREDICATES, rng)]
+    most = n_attacks or _RECORDS
+    rows = _some(len(tables.train), most, rng), _some(len(tables.control), most, rng)
+    if asked.halves is not None:
+        risks.append(linkability(tables, asked.halves, rows, rng))
+    for secret in asked.secrets:
+        known = asked.known_beside(secret, tables.names)
+        risks.append(inference(tables, secret, known, rows, tolerance=tolerance, rng=rng))
     told = Membership(None, None, [])
     if membership:
         told = measure_membership(
@@ -68,14 +92,23 @@ def audit_synthetic(
         )
     return SyntheticReport(
         measures=frame_of(risks, confidence),
-        findings=[*findings, *told.findings],
+        findings=[*findings_of(Context(risks, confidence)), *told.findings],
         info={
             "n_synthetic": len(tables.synthetic),
             "n_train": len(tables.train),
             "n_control": len(tables.control),
             "n_columns": len(tables.columns),
+            "n_attacks": n_attacks,
             "confidence": confidence,
+            "secrets": asked.secrets,
+            "linked": asked.halves,
+            "random_state": random_state,
         },
         membership=told.measures,
         records=told.records,
     )
+
+
+def _some(n: int, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return which of some records are attacked."""
+    return np.sort(rng.choice(n, size=min(n, most), replace=False))

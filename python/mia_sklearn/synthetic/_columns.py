@@ -42,6 +42,14 @@ _NUMBERS, _DATES, _TRUTH, _TEXT, _NUMBERED, _NOTHING = (
     *("numbered categories", "nothing"),
 )
 
+_HELD = {
+    "boolean": _TRUTH,
+    **dict.fromkeys(
+        ("integer", "floating", "mixed-integer-float", "integer-na", "decimal"), _NUMBERS
+    ),
+    **dict.fromkeys(("date", "datetime", "datetime64", "timedelta64", "timedelta"), _DATES),
+}
+
 
 def read_columns(
     frames: Sequence[Any], names: Sequence[str]
@@ -100,20 +108,11 @@ def _held(column: Any) -> str:
     if isinstance(column.dtype, pd.CategoricalDtype):
         known = column.cat.categories
         return _NUMBERED if types.is_numeric_dtype(known.dtype) else _TEXT
-    if types.is_bool_dtype(column.dtype):
-        return _TRUTH
-    if types.is_complex_dtype(column.dtype):
-        raise ValueError(f"Complex data not supported: column {column.name!r}.")
-    if types.is_numeric_dtype(column.dtype):
-        return _NUMBERS
-    if types.is_datetime64_any_dtype(column.dtype) or column.dtype.kind == "m":
-        return _DATES
+    # Of objects and of types alike.
     found = types.infer_dtype(column, skipna=True)
-    if found in ("integer", "floating", "mixed-integer-float", "decimal"):
-        return _NUMBERS
-    if found == "boolean":
-        return _TRUTH
-    return _DATES if found in ("date", "datetime", "datetime64") else _TEXT
+    if found == "complex":
+        raise ValueError(f"Complex data not supported: column {column.name!r}.")
+    return _HELD.get(found, _TEXT)
 
 
 def _common_kind(name: Any, held: list[str], names: Sequence[str]) -> Kind:
@@ -151,11 +150,10 @@ def _dates(cells: Sequence[Any]) -> list[np.ndarray]:
         if each.isna().all():
             read.append(np.full(len(each), np.nan))
             continue
-        if each.dtype == object:
-            each = pd.to_datetime(each)
-        if each.dtype.kind != "m" and getattr(each.dt, "tz", None) is not None:
-            each = each.dt.tz_convert("UTC").dt.tz_localize(None)
-        whole = each.to_numpy()
+        times = pd.to_datetime(each) if each.dtype == object else each
+        if getattr(times.dt, "tz", None) is not None:
+            times = times.dt.tz_convert("UTC").dt.tz_localize(None)
+        whole = times.to_numpy()
         whole = whole.astype(f"{whole.dtype.kind}8[ns]").astype(np.int64)
         read.append(np.where(each.isna(), np.nan, whole.astype(np.float64)))
     return read

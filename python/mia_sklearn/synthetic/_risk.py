@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..report._synthetic_report import MEASURES, risk_interval
+from ..report._synthetic_report import MEASURES, below_guessing, risk_interval
 from ..stats import Difference
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ class Risk:
     def interval(self, confidence: float) -> Difference:
         """Return the risk above control, with its interval."""
         return risk_interval(asdict(self), confidence)
+
+    def below_guessing(self, confidence: float) -> bool:
+        """Tell whether guessing would surely do better."""
+        return below_guessing(asdict(self), confidence)
 
 
 def frame_of(risks: Iterable[Risk], confidence: float) -> pd.DataFrame:

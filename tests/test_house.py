@@ -45,6 +45,7 @@ ARROWS = {
     "plots": "_comparisons _observations _process attacks metrics signals stats vulnerability",
     "report": "_process conditions plots stats",
     "structural": "_models _process _records report signals stats",
+    "synthetic": "_records report stats",
     "_audit": "_comparisons _models _observations _observe _process _records _version access "
     "attacks base disclosure metrics references report signals stats structural vulnerability",
     "selection": "_audit _comparisons _models _observations _observe _process _records access base "
@@ -55,7 +56,7 @@ ARROWS = {
     "skore_checks": "_audit _models _records metrics report signals",
     "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
     "report selection structural",
-    "": "_audit _models _observe _synthesis _version references report structural",
+    "": "_audit _models _observe _synthesis _version references report structural synthetic",
 }
 LARGEST, MEDIAN, LONGEST = 450, 170, 80
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .references import ReferenceModels
     from .report import AuditReport
     from .structural import structural_risk
+    from .synthetic import audit_synthetic
 
 # Loaded at first use: importing the package costs no more than importing scikit-learn. The
 # modules of functions are private, since `mia_sklearn.audit` can be one thing only.
@@ -24,6 +25,7 @@ _HOMES = {
     "FunctionTarget": "_models._targets",
     "ReferenceModels": "references",
     "audit": "_audit",
+    "audit_synthetic": "synthetic",
     "observe": "_observe",
     "structural_risk": "structural",
     "synthesize": "_synthesis",
@@ -36,6 +38,7 @@ __all__ = [
     "FunctionTarget",
     "ReferenceModels",
     "audit",
+    "audit_synthetic",
     "observe",
     "structural_risk",
     "synthesize",

@@ -8,6 +8,7 @@ from ._report import AuditReport
 from ._schema import schema
 from ._signoff import SignOff, signoff
 from ._structural_report import StructuralReport
+from ._synthetic_report import SyntheticReport
 
 __all__ = [
     "AuditReport",
@@ -18,6 +19,7 @@ __all__ = [
     "Finding",
     "SignOff",
     "StructuralReport",
+    "SyntheticReport",
     "gate_of",
     "schema",
     "signoff",

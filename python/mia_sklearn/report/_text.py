@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._contents import AuditContents
     from ._finding import Finding
 
-__all__ = ["findings_in_text", "render_brief", "render_text", "structure_in_text"]
+__all__ = ["findings_in_text", "render_brief", "render_text", "structure_in_text", "table_in_text"]
 
 _WIDTH = 100
 _N_EXPOSED = 5
@@ -36,7 +36,7 @@ def render_text(report: AuditContents) -> str:
         _section("Controls of the audit itself", _controls(summary)),
         _section("Structure of the model", structure_in_text(summary.structure)),
         _section("Attacks", _coverage(summary)),
-        _section("How it was computed", _table(summary.facts)),
+        _section("How it was computed", table_in_text(summary.facts)),
         _wrap(summary.limits),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -58,7 +58,7 @@ def render_brief(report: AuditContents) -> str:
             textwrap.fill(title, _WIDTH, subsequent_indent="    ", break_on_hyphens=False)
             for title in titles
         ),
-        _table([*rows, *others], header),
+        table_in_text([*rows, *others], header),
         # How the list is made is said where the list is.
         f"{summary.exposed_note.partition('. ')[0].rstrip('.')}." if summary.exposed else "",
     ]
@@ -88,7 +88,7 @@ def _wrap(text: str, indent: str = "") -> str:
     return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
-def _table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+def table_in_text(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
     """Return columns side by side, the last one unpadded; a line per row."""
     lines = [tuple(header), *rows] if header else list(rows)
     if not rows:
@@ -124,7 +124,9 @@ def _exposed(summary: Summary) -> str:
         for e in exposed
     ]
     row, label = summary.unit.columns
-    table = _table(rows, ("set", row, *(["index"] if named else []), label, "score", "p", "q"))
+    table = table_in_text(
+        rows, ("set", row, *(["index"] if named else []), label, "score", "p", "q")
+    )
     return "\n".join(part for part in (_wrap(summary.exposed_note), table) if part)
 
 
@@ -134,7 +136,7 @@ def _alone(summary: Summary) -> str:
         (r["set"], r["row"], r["label"], r["neighbors"], r["p"] or "-", r["q"] or "-")
         for r in alone["records"][:_N_EXPOSED]
     ]
-    table = _table(rows, ("set", *summary.unit.columns, "neighbours", "p", "q"))
+    table = table_in_text(rows, ("set", *summary.unit.columns, "neighbours", "p", "q"))
     return "\n".join(part for part in (_wrap(alone["note"]), table) if part)
 
 
@@ -146,7 +148,7 @@ def _metrics(summary: Summary) -> str:
         for row in attack["rows"]:
             if row["note"]:
                 notes[row["measure"], row["note"]] = None
-    table = _table(rows, ("attack", "measure", "estimate", "interval", "chance", "counts"))
+    table = table_in_text(rows, ("attack", "measure", "estimate", "interval", "chance", "counts"))
     said = [_wrap(f"{measure}: {note}", "  ") for measure, note in notes]
     return "\n".join([table, *said])
 
@@ -157,7 +159,7 @@ def _rows_of(attack: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _slices(summary: Summary) -> str:
-    return _table(
+    return table_in_text(
         [
             (row["slice"], row["measure"], row["estimate"], row["interval"], row["sizes"])
             for row in summary.slices
@@ -180,7 +182,9 @@ def structure_in_text(structure: Sequence[dict[str, str]]) -> str:
     """
     measured = [row for row in structure if row["value"] != "-"]
     names = ("measure", "value", "error", "band", "tells")
-    table = _table([tuple(row[name] or "-" for name in names) for row in measured], _STRUCTURE)
+    table = table_in_text(
+        [tuple(row[name] or "-" for name in names) for row in measured], _STRUCTURE
+    )
     reasons: dict[str, list[str]] = {}
     for row in structure:
         if row["value"] == "-":

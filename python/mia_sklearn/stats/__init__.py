@@ -15,6 +15,7 @@ from ._balanced import BalancedAccuracy, balanced_accuracy_interval
 from ._combine import combine_by_rank, kost_combine
 from ._discovery import references_needed
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
+from ._excess_risk import excess_risk
 from ._ks import expected_auc_of_ks, ks_distance, ks_noise_floor
 from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
 from ._paired import Difference, paired_difference, unpaired_difference
@@ -35,6 +36,7 @@ __all__ = [
     "combine_by_rank",
     "difference_interval",
     "epsilon_bound",
+    "excess_risk",
     "expected_auc_of_ks",
     "kost_combine",
     "ks_distance",

@@ -55,7 +55,7 @@ ARROWS = {
     "pytest_plugin": "_audit _models _process attacks conditions metrics report",
     "skore_checks": "_audit _models _records metrics report signals",
     "cli": "_audit _models _process _version attacks conditions defenses disclosure references "
-    "report selection structural",
+    "report selection structural synthetic",
     "": "_audit _models _observe _synthesis _version references report structural synthetic",
 }
 LARGEST, MEDIAN, LONGEST = 450, 170, 80

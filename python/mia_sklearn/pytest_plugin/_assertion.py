@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import os
 
     from ..conditions import Condition
-    from ..report import AuditReport
+    from ..report import AuditReport, SyntheticReport
 
 __all__ = ["assert_private"]
 
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
 
 def assert_private(
-    report: AuditReport,
+    report: AuditReport | SyntheticReport,
     *conditions: str | Condition,
     allow_undecided: bool = False,
     baseline: AuditReport | str | os.PathLike[str] | None = None,
@@ -38,11 +38,11 @@ def assert_private(
 
     Parameters
     ----------
-    report : AuditReport
-        Of the fixture ``privacy_audit``, or of `mia_sklearn.audit`.
+    report : AuditReport or SyntheticReport
+        Of the fixture ``privacy_audit``, of `mia_sklearn.audit` or `mia_sklearn.audit_synthetic`.
     *conditions : str
-        As in `mia_sklearn.AuditReport.check`: ``"auc <= 0.6"``, ``"tpr@0.01 <= 0.05"``. They share
-        the report's confidence.
+        As in `mia_sklearn.AuditReport.check`: ``"auc <= 0.6"``, ``"tpr@0.01 <= 0.05"``; of a
+        synthetic table ``"linkability <= 0.1"``. They share the report's confidence.
     allow_undecided : bool, default=False
         Let a condition pass that the records can neither show nor refute, or of an audit in
         doubt. It is reported as undecided all the same.
@@ -69,7 +69,7 @@ def assert_private(
     from ..report._gate import gate_with
 
     __tracebackhide__ = True
-    _check_report(report)
+    _check_report(report, baseline)
     session = RUNNING[-1] if RUNNING else None
     kept = Kept() if session is None else session.kept.get(report, Kept())
     try:
@@ -100,16 +100,20 @@ def assert_private(
         raise AssertionError(_text(told, kept.folder))
 
 
-def _check_report(report: Any) -> None:
-    from ..report import AuditReport
+def _check_report(report: Any, baseline: Any) -> None:
+    from ..report import AuditReport, SyntheticReport
 
-    if not isinstance(report, AuditReport):
+    if isinstance(report, SyntheticReport):
+        if baseline is not None:
+            raise ValueError("A baseline is for audits of models; give conditions alone.")
+    elif not isinstance(report, AuditReport):
         raise TypeError(
-            f"report must be an AuditReport, what audit() returns, got {type(report).__name__}."
+            "report must be an AuditReport, what audit() returns, or a SyntheticReport of "
+            f"audit_synthetic(), got {type(report).__name__}."
         )
 
 
-def _answers(report: AuditReport, conditions: Any, baseline: Any) -> list[Answer]:
+def _answers(report: Any, conditions: Any, baseline: Any) -> list[Answer]:
     told = []
     if conditions:
         for each in report.check(*conditions).results:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._process._notebook import folded, paragraph, shown, table
 from .._process._printable import printable
+from ..conditions import CheckOutcome, Condition, check
+from ..conditions._of_risks import RiskReading
 from ..stats import Difference, excess_risk
 from . import _wording as wording
 from ._finding import Finding, Findings, in_html
@@ -108,6 +110,89 @@ class SyntheticReport:
     def __post_init__(self) -> None:
         self.findings = Findings(self.findings)
 
+    def check(self, *conditions: str | Condition) -> CheckOutcome:
+        """Say whether conditions hold, counting what the sample can and cannot decide.
+
+        Parameters
+        ----------
+        *conditions : str
+            Each reads ``[of:]name operator number``, where the name is "copies", "singling_out",
+            "linkability" or "inference": ``"linkability <= 0.1"``, ``"income:inference < 0.05"``.
+            Of several risks of a name the worst counts. Where membership was attacked, those of
+            `AuditReport.check` too: ``"auc <= 0.6"``. The confidence is shared among all.
+
+        Returns
+        -------
+        CheckOutcome
+            True as a boolean only when all conditions surely hold. An attack that does worse than
+            guessing shows no safety: such a condition is not decided.
+
+        Raises
+        ------
+        ValueError
+            If a condition is malformed, or names what was not measured.
+        """
+        return check(conditions, self)
+
+    def read_risks(self, name: str, of: str | None, share: int) -> list[RiskReading]:
+        """Return the risks of a name, each at the confidence that some conditions leave it.
+
+        Parameters
+        ----------
+        name : {"copies", "singling_out", "linkability", "inference"}
+        of : str or None
+            The kind of predicate or the secret column; None for all.
+        share : int
+            How many conditions share the confidence, with each other and all risks returned.
+
+        Returns
+        -------
+        list of RiskReading
+
+        Raises
+        ------
+        ValueError
+            If no such risk was measured.
+        """
+        rows = [row for row in _each(self.measures) if row["name"] == name]
+        meant = [row for row in rows if of is None or row["of"].lower() == of.lower()]
+        if not meant:
+            known = ", ".join(f"{row['of']}:{name}" if row["of"] else name for row in rows)
+            raise ValueError(
+                f"{f'{of}:' if of else ''}{name} was not measured of this table"
+                f"{f'; there is {known}' if rows else ''}."
+            )
+        confidence = 1 - (1 - self.info["confidence"]) / (share * len(meant))
+        return [
+            RiskReading(
+                _label(row),
+                *risk_interval(row, confidence),
+                _counted(row),
+                "guessing does better" if below_guessing(row, self.info["confidence"]) else "",
+            )
+            for row in meant
+        ]
+
+    @property
+    def attacks(self) -> list[str]:
+        """The attacks on membership that were run."""
+        if self.records is None:
+            raise ValueError(
+                "Membership was not attacked: audit_synthetic(..., membership=True) does. Risks of "
+                "the table are copies, singling_out, linkability and inference."
+            )
+        return [str(name) for name in self.records.columns if name not in ("member", "row")]
+
+    @property
+    def naming(self) -> list[str]:
+        """Attacks that name single members beside the headline's: none."""
+        return []
+
+    @property
+    def doubts(self) -> list[str]:
+        """What leaves the numbers on membership in doubt."""
+        return [finding.title for finding in self.findings if finding.qualifies]
+
     @property
     def summary(self) -> str:
         """The gravest finding, or that there is none, and the largest risk, in a sentence."""
@@ -203,6 +288,16 @@ def _each(measures: pd.DataFrame) -> Iterable[dict[str, Any]]:
 def _label(row: Mapping[str, Any]) -> str:
     name = _NAMES.get(row["name"], str(row["name"]))
     return printable(f"{name}: {row['of']}" if row["of"] else name)
+
+
+def _counted(row: Mapping[str, Any]) -> str:
+    n, n_control = int(row["attacked"]), int(row["control_attacked"])
+    if row["name"] == "singling_out":
+        return f"{round(row['success'] * n):,} of {n:,} predicates"
+    return (
+        f"{round(row['success'] * n):,} of {n:,} training records, "
+        f"{round(row['control'] * n_control):,} of {n_control:,} others"
+    )
 
 
 def _interval(row: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from ._tables import Tables
 __all__ = ["singling_out"]
 
 _N_COLUMNS = 3
+_N_DRAWS = 300
 
 
 def singling_out(tables: Tables, n: int, rng: np.random.Generator) -> list[Risk]:
@@ -46,17 +47,23 @@ def singling_out(tables: Tables, n: int, rng: np.random.Generator) -> list[Risk]
         if not len(predicates):
             continue
         guessed = random_ones(ranks, ordered, n_columns, len(predicates), rng)
-        risks.append(_risk(name, predicates, guessed, tables))
+        risks.append(_risk(name, predicates, guessed, tables, rng))
     return risks
 
 
-def _risk(name: str, predicates: Predicates, guessed: Predicates, tables: Tables) -> Risk:
+def _risk(
+    name: str,
+    predicates: Predicates,
+    guessed: Predicates,
+    tables: Tables,
+    rng: np.random.Generator,
+) -> Risk:
     n, n_control, m = len(tables.train), len(tables.control), len(predicates)
     sides = [matches(predicates, side.ranks) for side in (tables.train, tables.control)]
     counts = [np.bincount(which, minlength=m) for which, _ in sides]
     success, control = (each.mean() for each in _singled_out(*counts, n, n_control))
     by_guessing = np.bincount(matches(guessed, tables.train.ranks)[0], minlength=m)
-    error = _error(sides, counts, n, n_control)
+    error = _error(sides, n, n_control, n_predicates=m, rng=rng)
     return Risk(
         "singling_out",
         name,
@@ -101,37 +108,31 @@ def _singled_out(
 
 
 def _error(
-    sides: list[tuple[np.ndarray, np.ndarray]], counts: list[np.ndarray], n: int, n_control: int
+    sides: list[tuple[np.ndarray, np.ndarray]],
+    n: int,
+    n_control: int,
+    *,
+    n_predicates: int,
+    rng: np.random.Generator,
 ) -> float:
-    """Return the standard error of the risk: the jackknife's, over the records of both tables.
+    """Return the standard error of the risk: its spread where records change sides at random.
 
     Predicates depend on one another, since one record may be singled out by many: the record is
-    the unit. What leaving it out changes is seen at the predicates that it satisfies alone.
+    the unit. Where the generator saw neither side, which record is on which is a coincidence.
     """
-    m = len(counts[0])
-    success, control = _singled_out(*counts, n, n_control)
-    p, q = success.mean(), control.mean()
-    if q >= 1:
-        return math.nan
-
-    def of_counts(own: np.ndarray, others: np.ndarray) -> np.ndarray:
-        first, second = _singled_out(own, others, n, n_control)
-        return (first / (1 - q) - second * (1 - p) / (1 - q) ** 2) / m
-
-    variance, squares, fourths = 0.0, 0.0, 0.0
-    now = of_counts(*counts)
-    for place, (which, rows) in enumerate(sides):
-        # Of a predicate that nobody satisfies nobody can be left out.
-        fewer = [np.maximum(each - (k == place), 0) for k, each in enumerate(counts)]
-        change = of_counts(*fewer) - now
-        size = (n, n_control)[place]
-        moved = np.bincount(rows, weights=change[which], minlength=size)
-        variance += float((moved**2).sum() - moved.sum() ** 2 / size)
-        squares += float((moved**2).sum())
-        fourths += float((moved**4).sum())
-    # Of a few records that matter the jackknife knows little: two more of them are counted.
-    unit = fourths / squares if squares else 1 / m**2
-    return math.sqrt(variance + 2 * unit)
+    which = np.concatenate([found for found, _ in sides])
+    rows = np.concatenate([sides[0][1], sides[1][1] + n])
+    both = np.bincount(which, minlength=n_predicates)
+    risks = np.empty(_N_DRAWS)
+    trained_on = np.arange(n + n_control) < n
+    for draw in range(_N_DRAWS):
+        own = np.bincount(which[rng.permutation(trained_on)[rows]], minlength=n_predicates)
+        success, control = (each.mean() for each in _singled_out(own, both - own, n, n_control))
+        risks[draw] = (success - control) / (1 - control)
+    # Few records that matter make few different draws: two more of them are counted.
+    alone = np.bincount(rows[both[which] == 1], minlength=1).astype(float)
+    unit = (alone**4).sum() / (alone**2).sum() if alone.any() else 1.0
+    return math.sqrt(float(risks.var()) + 2 * unit / n_predicates**2)
 
 
 def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:

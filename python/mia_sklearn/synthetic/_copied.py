@@ -18,10 +18,11 @@ __all__ = ["NEAR", "CopyTest", "copy_test", "occur_once"]
 NEAR = 0.1
 _VERY_NEAR = 0.01
 # Counts that an extrapolation to rarer things starts from.
-_FEW, _SOME = 5, 20
-# Share of the growth of counts with the distance that is trusted: few counts tell of it.
-_TRUSTED = 0.75
-_CELLS = 2**24
+_FEW, _SOME = 5, 50
+# Pairs that are closest to being equal, at least and as a share.
+_CLOSE, _CLOSE_SHARE = 1000, 0.05
+_LEAST = 20
+_CELLS = 2**22
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def copy_test(tables: Tables) -> CopyTest:
     """
     once = occur_once([tables.train, tables.control])
     n_train, n_control = (int(side.sum()) for side in once)
-    if min(n_train, n_control) < _SOME:
+    if min(n_train, n_control) < _LEAST:
         return CopyTest(n_train, n_control, 0, 0, 0, 0, np.empty(0, dtype=np.intp), 1.0)
     exact = [
         found_in(side, tables.synthetic)[kept]
@@ -80,7 +81,7 @@ def copy_test(tables: Tables) -> CopyTest:
     ]
     chance = _equal_by_chance(tables) * n_train / len(tables.train)
     each = [_fisher(*counts[0], n_train, n_control), _fisher(*counts[-1], n_train, n_control)]
-    for most, (in_train, _) in zip((0.0, _VERY_NEAR, NEAR), counts, strict=True):
+    for most, (in_train, _) in zip((0.0, _VERY_NEAR), counts[:2], strict=True):
         expected = chance + _near_by_chance(shares[1], most) * n_train / n_control
         each.append(float(poisson.sf(in_train - 1, expected)))
     order = np.argsort(~exact[0], kind="stable")
@@ -124,7 +125,12 @@ def _fisher(in_train: int, in_control: int, n_train: int, n_control: int) -> flo
 
 
 def _equal_by_chance(tables: Tables) -> float:
-    """Return how many pairs of a synthetic row and a training record would be equal by chance."""
+    """Return how many pairs of a synthetic row and a training record would be equal by chance.
+
+    Read off the pairs of synthetic rows and records of the control, as the number that would agree
+    in all columns but one, times the share of those next to that who agree in that one too; the
+    least of these over columns, since any of them may be the one that makes records unlike.
+    """
     synthetic, control = tables.synthetic.ranks, tables.control.ranks
     width = synthetic.shape[1]
     most = max(100, int((_CELLS / width) ** 0.5))
@@ -133,27 +139,43 @@ def _equal_by_chance(tables: Tables) -> float:
     differing = np.zeros((len(rows), len(others)), dtype=np.int32)
     for own, their in zip(rows.T, others.T, strict=True):
         differing += own[:, np.newaxis] != their
+    pairs = len(tables.synthetic) * len(tables.train) / differing.size
+    expected = [_extrapolated(differing, width)]
+    for own, their in zip(rows.T, others.T, strict=True):
+        agree = own[:, np.newaxis] == their
+        elsewhere = differing - ~agree
+        counts = np.cumsum(np.bincount(elsewhere.reshape(-1), minlength=width))
+        enough = max(_CLOSE, int(_CLOSE_SHARE * differing.size))
+        close = elsewhere <= np.searchsorted(counts, min(enough, differing.size))
+        share = ((agree & close).sum() + 1) / (close.sum() + 1)
+        expected.append(_extrapolated(elsewhere, width - 1) * share)
+    return min(expected) * pairs
+
+
+def _extrapolated(differing: np.ndarray, width: int) -> float:
+    """Return how many pairs would differ nowhere, at the rate at which fewer differ in less."""
     counts = np.bincount(differing.reshape(-1), minlength=width + 1)
+    if width == 0:
+        return float(counts[0])
     enough = np.flatnonzero(counts[:width] >= _FEW)
     start = int(enough[0]) if len(enough) else width - 1
     count = max(int(counts[start]), 1)
     rate = min(1.0, count / max(int(counts[start + 1]), 1))
-    pairs = len(tables.synthetic) * len(tables.train)
-    return count * rate**start * pairs / differing.size
+    return count * rate**start
 
 
 def _near_by_chance(shares: np.ndarray, most: float) -> float:
     """Return how many records of the control would have a share of at most `most`."""
     shares = np.sort(shares[np.isfinite(shares)])
-    if len(shares) < _SOME:
+    if len(shares) < 2 * _FEW:
         return float(len(shares))
     near = shares[_FEW - 1]
     if near <= most:
         return float((shares <= most).sum())
     n_near = (shares <= near).sum()
-    beyond = shares[max(_SOME, n_near + 1) - 1 :]
+    beyond = shares[min(_SOME, len(shares) // 2) - 1 :]
     farther = beyond[beyond > near]
     if not len(farther):
         return float(n_near)
     growth = np.log((shares <= farther[0]).sum() / n_near) / np.log(farther[0] / near)
-    return float(n_near * (most / near) ** (_TRUSTED * growth))
+    return float(n_near * (most / near) ** growth)

@@ -7,7 +7,7 @@ import numpy as np
 __all__ = ["nearest"]
 
 # Distances that are held at once.
-_AT_ONCE = 2**16
+_AT_ONCE = 2**21
 
 
 def nearest(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["nearest"]
+from .._rust import gower_nearest
 
-# Distances that are held at once.
-_AT_ONCE = 2**21
+__all__ = ["nearest", "nearest_others"]
 
 
 def nearest(
@@ -30,23 +29,19 @@ def nearest(
     indices : ndarray of shape (n_queries, n_neighbors), intp
         Of equal distances the lower index comes first.
     """
-    distances = np.empty((len(queries), n_neighbors))
-    indices = np.empty((len(queries), n_neighbors), dtype=np.intp)
-    columns = np.ascontiguousarray(table.T)
-    step = max(1, _AT_ONCE // len(table))
-    for start in range(0, len(queries), step):
-        rows = slice(start, min(start + step, len(queries)))
-        far = np.zeros((rows.stop - start, len(table)))
-        gap = np.empty_like(far)
-        for own, column in zip(queries[rows].T, columns, strict=True):
-            np.subtract(own[:, np.newaxis], column, out=gap)
-            np.abs(gap, out=gap)
-            np.minimum(gap, 1.0, out=gap)
-            far += gap
-        if n_neighbors == 1:
-            found = far.argmin(axis=1)[:, np.newaxis]
-        else:
-            found = np.argsort(far, axis=1, kind="stable")[:, :n_neighbors]
-        indices[rows] = found
-        distances[rows] = np.take_along_axis(far, found, axis=1)
-    return distances, indices
+    distances, indices = gower_nearest(queries, table, np.ones(table.shape[1]), n_neighbors)
+    return distances, indices.astype(np.intp, copy=False)
+
+
+def nearest_others(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return how far some records of a table are from the nearest other record of it.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_records, n_columns), float64
+        Scaled, as for `nearest`; two records or more.
+    rows : ndarray of int of shape (n_rows,)
+    """
+    distances, indices = nearest(table[rows], table, 2)
+    # Where two others are as near as the record itself, at 0, it need not be among the two.
+    return np.where(indices[:, 0] == rows, distances[:, 1], distances[:, 0])

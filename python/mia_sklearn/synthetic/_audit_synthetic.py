@@ -21,7 +21,7 @@ from ._tables import check_tables
 __all__ = ["audit_synthetic"]
 
 # What is attacked at most, unless the caller says otherwise.
-_RECORDS, _PREDICATES = 5000, 2000
+_RECORDS, _PREDICATES = 20_000, 2000
 
 
 def audit_synthetic(

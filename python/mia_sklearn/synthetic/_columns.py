@@ -181,6 +181,9 @@ def _check_shared(
     own = _known(read[0])
     for each, their, table in zip(read[1:], cells[1:], names[1:], strict=True):
         theirs = _known(each)
+        if 2 * len(own) > np.isfinite(read[0]).sum():
+            # Names and the like: nearly every row has one of its own.
+            continue
         if len(own) and len(theirs) and not np.isin(own, theirs).any():
             raise ValueError(
                 f"Column {name!r} has no category in common: {names[0]} holds {_first(cells[0])}, "
@@ -211,5 +214,5 @@ def _known(values: np.ndarray) -> np.ndarray:
 
 def _first(column: Any, most: int = 3) -> str:
     known = column.dropna().unique().tolist()
-    more = ", ..." if len(known) > most else ""
+    more = " and others" if len(known) > most else ""
     return ", ".join(map(repr, known[:most])) + more

@@ -18,8 +18,8 @@ __all__ = [
 # A rank above all others.
 _TOP = np.iinfo(np.int32).max
 _BATCH = 1000
-# Batches of which none makes a new predicate: then there are no more.
-_MOST_BATCHES = 200
+# Of a table whose rows are seldom told apart by so few columns there are not enough predicates.
+_MOST_BATCHES = 50
 # Cells of a table of predicates by records that are held at once.
 _AT_ONCE = 2**26
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).sum(axis=1)

@@ -22,7 +22,7 @@ from ._tables import Tables
 __all__ = ["singling_out"]
 
 _N_COLUMNS = 3
-_N_DRAWS = 300
+_N_DRAWS = 200
 
 
 def singling_out(tables: Tables, n: int, rng: np.random.Generator) -> list[Risk]:
@@ -36,6 +36,8 @@ def singling_out(tables: Tables, n: int, rng: np.random.Generator) -> list[Risk]
     rng : Generator
     """
     ranks = distinct_rows(tables.synthetic.ranks)
+    # More of them would be about the same rows.
+    n = min(n, len(ranks))
     ordered = np.array([column.kind is not Kind.CATEGORY for column in tables.columns])
     several = min(_N_COLUMNS, len(ordered))
     kinds = [("univariate", of_extremes(ranks, ordered, n, rng), 1)]
@@ -99,12 +101,13 @@ def _singled_out(
     success = (own == 1).astype(float)
     if n_control >= n:
         # One of those that satisfy it is drawn, when n records of the control are.
-        return success, others * np.exp(
-            _log_choose(n_control - others, n - 1) - _log_choose(n_control, n)
-        )
+        known = np.arange(others.max(initial=0) + 1)
+        drawn = known * np.exp(_log_choose(n_control - known, n - 1) - _log_choose(n_control, n))
+        return success, drawn[others]
     # None of the training records that satisfy it is among the n - n_control that stay.
-    alone = np.exp(_log_choose(n - own, n - n_control) - _log_choose(n, n - n_control))
-    return success, n / n_control * (others == 1) * alone
+    known = np.arange(own.max(initial=0) + 1)
+    alone = np.exp(_log_choose(n - known, n - n_control) - _log_choose(n, n - n_control))
+    return success, n / n_control * (others == 1) * alone[own]
 
 
 def _error(
@@ -123,16 +126,18 @@ def _error(
     which = np.concatenate([found for found, _ in sides])
     rows = np.concatenate([sides[0][1], sides[1][1] + n])
     both = np.bincount(which, minlength=n_predicates)
-    risks = np.empty(_N_DRAWS)
+    above, others = np.empty(_N_DRAWS), 0.0
     trained_on = np.arange(n + n_control) < n
     for draw in range(_N_DRAWS):
         own = np.bincount(which[rng.permutation(trained_on)[rows]], minlength=n_predicates)
         success, control = (each.mean() for each in _singled_out(own, both - own, n, n_control))
-        risks[draw] = (success - control) / (1 - control)
+        above[draw] = success - control
+        others += control / _N_DRAWS
     # Few records that matter make few different draws: two more of them are counted.
     alone = np.bincount(rows[both[which] == 1], minlength=1).astype(float)
     unit = (alone**4).sum() / (alone**2).sum() if alone.any() else 1.0
-    return math.sqrt(float(risks.var()) + 2 * unit / n_predicates**2)
+    spread = math.sqrt(float(above.var()) + 2 * unit / n_predicates**2)
+    return spread / max(1 - others, 1 / n_predicates)
 
 
 def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:

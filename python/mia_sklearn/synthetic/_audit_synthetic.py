@@ -9,11 +9,13 @@ import numpy as np
 
 from ..report import SyntheticReport
 from ._asked import asked_of, check_apart
+from ._copied import copy_test
 from ._copies import copies
 from ._findings import Context, findings_of
 from ._inference import inference
 from ._linkability import linkability
 from ._membership import Membership, measure_membership
+from ._refits import check_generator
 from ._risk import frame_of
 from ._singling_out import singling_out
 from ._tables import check_tables
@@ -57,9 +59,13 @@ def audit_synthetic(
     confidence : float, default=0.95
         Of each interval.
     membership : bool, default=True
-        Whether membership is attacked, too.
+        Whether membership is attacked, too: who was in the training table? Half of the control
+        is what the attacker compares with, the other half are the non-members.
     generator : object, default=None
-        What the synthetic table was drawn from, unfitted, for references.
+        What the synthetic table was drawn from: an unfitted estimator with ``fit`` and
+        ``sample``, or a function ``(X, random_state)`` that returns a table. It is fitted eight
+        times, on halves of the records, which tells for each of them how near a table comes that
+        was made with it, or without.
     random_state : int, default=0
 
     Returns
@@ -69,6 +75,8 @@ def audit_synthetic(
     for name, share in (("tolerance", tolerance), ("confidence", confidence)):
         if not isinstance(share, Real) or not 0 < share < 1:
             raise ValueError(f"{name} must lie strictly between 0 and 1, got {share!r}.")
+    if generator is not None:
+        check_generator(generator)
     tables = check_tables(synthetic, X_train, X_control)
     asked = asked_of(tables, secrets, aux_columns, n_attacks)
     check_apart(tables)
@@ -92,7 +100,7 @@ def audit_synthetic(
         )
     return SyntheticReport(
         measures=frame_of(risks, confidence),
-        findings=[*findings_of(Context(risks, confidence)), *told.findings],
+        findings=[*findings_of(Context(risks, copy_test(tables), confidence)), *told.findings],
         info={
             "n_synthetic": len(tables.synthetic),
             "n_train": len(tables.train),

@@ -12,11 +12,11 @@ from ._copies import found_in
 from ._nearest import nearest, nearest_others
 from ._tables import Table, Tables
 
-__all__ = ["NEAR", "CopyTest", "copy_test", "occur_once"]
+__all__ = ["CopyTest", "copy_test", "occur_once"]
 
-# A near copy is at most so far from the record, in its distance from the nearest other record.
-NEAR = 0.1
-_VERY_NEAR = 0.01
+# How far a near copy is from the record, as a share of the nearest other record's distance.
+_NEAR = 0.1
+_SHARES = (0.03, _NEAR)
 # Counts that an extrapolation to rarer things starts from.
 _FEW, _SOME = 5, 50
 # Pairs that are closest to being equal, at least and as a share.
@@ -36,8 +36,7 @@ class CopyTest:
     exact_train, exact_control : int
         Those that stand in the synthetic table with all their values.
     near_train, near_control : int
-        Those that a synthetic row is nearer to than `NEAR` times the nearest other record; exact
-        copies among them.
+        Others that a synthetic row is ten times nearer to than any other record is.
     rows : ndarray of int
         The training records that are copied, exact copies first.
     p_value : float
@@ -74,25 +73,26 @@ def copy_test(tables: Tables) -> CopyTest:
         found_in(side, tables.synthetic)[kept]
         for side, kept in zip((tables.train, tables.control), once, strict=True)
     ]
-    shares = _shares(tables, once)
-    counts = [
-        [int((each | (share <= most)).sum()) for each, share in zip(exact, shares, strict=True)]
-        for most in (-1.0, _VERY_NEAR, NEAR)
-    ]
+    shares = _shares(tables, once, exact)
+    n_exact = [int(side.sum()) for side in exact]
+    n_near = [int((side <= _NEAR).sum()) for side in shares]
     chance = _equal_by_chance(tables) * n_train / len(tables.train)
-    each = [_fisher(*counts[0], n_train, n_control), _fisher(*counts[-1], n_train, n_control)]
-    for most, (in_train, _) in zip((0.0, _VERY_NEAR), counts[:2], strict=True):
-        expected = chance + _near_by_chance(shares[1], most) * n_train / n_control
-        each.append(float(poisson.sf(in_train - 1, expected)))
+    n_any = [sum(side) for side in zip(n_exact, n_near, strict=True)]
+    others = [_fisher(*each, n_train, n_control) for each in (n_exact, n_any)]
+    for share in (float(shares[0].min()), *_SHARES):
+        expected = _near_by_chance(shares[1], share) * n_train / n_control
+        others.append(float(poisson.sf((shares[0] <= share).sum() - 1, expected)))
+    # Half of the level is for exact copies that coincidence does not explain.
+    p_value = 2 * min(float(poisson.sf(n_exact[0] - 1, chance)), len(others) * min(others))
     order = np.argsort(~exact[0], kind="stable")
-    copied = (exact[0] | (shares[0] <= NEAR))[order]
+    copied = (exact[0] | (shares[0] <= _NEAR))[order]
     return CopyTest(
         n_train,
         n_control,
-        *counts[0],
-        *counts[-1],
+        *n_exact,
+        *n_near,
         np.flatnonzero(once[0])[order][copied],
-        min(1.0, len(each) * min(each)),
+        min(1.0, p_value),
     )
 
 
@@ -107,16 +107,21 @@ def occur_once(tables: Sequence[Table]) -> list[np.ndarray]:
     return np.split(counts[of_row.reshape(-1)] == 1, ends)
 
 
-def _shares(tables: Tables, once: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return how far the nearest synthetic row is, as a share of the nearest other record."""
-    sides = (tables.train, tables.control)
-    records = np.concatenate([side.scaled for side in sides])
+def _shares(
+    tables: Tables, once: Sequence[np.ndarray], exact: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Return how far the nearest synthetic row is, as a share of the nearest other record.
+
+    Infinite where nothing can be said: of exact copies, and of records that are apart from others
+    by nothing, because they differ beyond the range of the synthetic table alone.
+    """
+    records = np.concatenate([side.scaled for side in (tables.train, tables.control)])
     rows = np.flatnonzero(np.concatenate(once))
     others = nearest_others(records, rows)
     far = nearest(records[rows], tables.synthetic.scaled)[0][:, 0]
-    # Records that differ beyond the range of the synthetic table alone are apart by nothing.
-    shares = np.divide(far, others, out=np.full(len(rows), np.inf), where=others > 0)
-    return np.split(shares, [int(once[0].sum())])
+    told = (others > 0) & ~np.concatenate(exact)
+    shares = np.divide(far, others, out=np.full(len(rows), np.inf), where=told)
+    return np.split(shares, [len(exact[0])])
 
 
 def _fisher(in_train: int, in_control: int, n_train: int, n_control: int) -> float:
@@ -167,7 +172,7 @@ def _extrapolated(differing: np.ndarray, width: int) -> float:
 def _near_by_chance(shares: np.ndarray, most: float) -> float:
     """Return how many records of the control would have a share of at most `most`."""
     shares = np.sort(shares[np.isfinite(shares)])
-    if len(shares) < 2 * _FEW:
+    if len(shares) < 2 * _FEW or not np.isfinite(most):
         return float(len(shares))
     near = shares[_FEW - 1]
     if near <= most:

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..report import BaseFinder, Finding
+from ._copied import CopyTest
 from ._risk import Risk
 
 __all__ = ["FINDERS", "Context", "findings_of"]
 
 # A risk that surely reaches this is serious: one record in ten that was safe without the table.
 _SERIOUS = 0.1
+# The level of the test for copies: one sound table in so many may be called a leak.
+_COPIED = 0.01
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,13 @@ class Context:
     Attributes
     ----------
     risks : list of Risk
+    copied : CopyTest
     confidence : float
         Of all statements on risks together.
     """
 
     risks: list[Risk]
+    copied: CopyTest
     confidence: float
 
     def surely(self, name: str) -> list[tuple[Risk, float]]:
@@ -63,30 +69,40 @@ class _Above(BaseFinder):
 
 
 class Copies(BaseFinder):
+    """Finds copies, exact and near ones, by a test of its own: one alone may be enough."""
+
     code = "SYNTHETIC_COPIES"
     severities = ("serious", "info")
     summary = (
-        "training records stand in the synthetic table as they are: serious where surely more of "
-        "them than records that the generator has not seen"
+        "training records stand in the synthetic table, as they are or next to it: serious where "
+        "coincidence does not explain it, at a level of 1 %"
     )
 
     def find(self, context: Any) -> Finding | None:
-        copied = next((risk for risk in context.risks if risk.name == "copies"), None)
-        if copied is None or copied.success == 0:
+        test: CopyTest = context.copied
+        surely = test.p_value <= _COPIED
+        if not surely and (test.exact_train == 0 or test.exact_control > 0):
             return None
-        surely = bool(context.surely("copies"))
-        if not surely and copied.control > 0:
-            return None
-        n = round(copied.success * copied.attacked)
-        what = "record stands" if n == 1 else "records stand"
+        n = len(test.rows)
+        rows = ", ".join(map(str, test.rows[:_NAMED].tolist())) + (", ..." if n > _NAMED else "")
         sure = (
-            "Coincidence does not make so many: whoever reads the table reads them."
+            f"Coincidence does not explain it (p = {test.p_value:.2g}): whoever reads the table "
+            "reads them."
             if surely
-            else "So few may be coincidence; look at them: rare values in many columns are none."
+            else f"So few may be coincidence (p = {test.p_value:.2g}); look at them: rare values "
+            "in many columns are none."
         )
+        exact = f"{test.exact_train:,} as they are, " if test.exact_train else ""
         return self.found(
-            f"{n:,} training {what} in the synthetic table as they are",
-            f"{copied.meaning} {sure}",
+            f"{n:,} training {'record stands' if n == 1 else 'records stand'} in the synthetic "
+            f"table, {exact}{test.near_train:,} nearly",
+            f"Of {test.n_train:,} training records that occur once, {test.exact_train:,} stand in "
+            "the synthetic table with all their values, and "
+            f"{test.near_train:,} more have a synthetic row that is ten times "
+            "nearer than any other record; of "
+            f"{test.n_control:,} records that the generator has not seen, {test.exact_control:,} "
+            f"and {test.near_control:,}. Copied rows of X_train: {rows}. "
+            f"{sure}",
             "Look whether training rows were handed out by mistake. Leave out what the generator "
             "repeats, fit it with fewer parameters or for a shorter time, or with differential "
             "privacy; then audit again.",

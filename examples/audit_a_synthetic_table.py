@@ -38,7 +38,7 @@ def mixture():
 
 
 def apart():
-    return X_train.apply(lambda column: rng.permutation(column))
+    return X_train.apply(rng.permutation)
 
 
 for generator in (moved, mixture, apart):

@@ -46,6 +46,10 @@ pub enum Error {
         smallest: f64,
     },
     Cap,
+    Neighbors {
+        found: usize,
+        most: usize,
+    },
     /// The caller asked a long kernel to stop.
     Interrupted,
 }
@@ -114,6 +118,10 @@ impl fmt::Display for Error {
                  the largest cosine distance; got {radius}."
             ),
             Self::Cap => write!(f, "cap must be at least 1, or None to count all."),
+            Self::Neighbors { found, most } => write!(
+                f,
+                "n_neighbors={found} does not lie between 1 and {most}, the rows of table."
+            ),
             Self::Interrupted => write!(f, "Interrupted."),
         }
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::kernels::cosine::Index;
 use crate::kernels::tile::References;
 use crate::kernels::{
-    density, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken, statistics, Pulse,
+    density, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken, statistics, Pulse,
 };
 
 impl From<Error> for PyErr {
@@ -318,6 +318,28 @@ fn pooled_counts<'py>(
     Ok((counts.into_pyarray(py), total))
 }
 
+type Nearest<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<i64>>);
+
+#[pyfunction]
+fn gower_nearest<'py>(
+    py: Python<'py>,
+    queries: PyReadonlyArray2<'py, f64>,
+    table: PyReadonlyArray2<'py, f64>,
+    caps: &Bound<'py, PyAny>,
+    n_neighbors: usize,
+) -> PyResult<Nearest<'py>> {
+    let caps = vector("caps", caps)?;
+    let (queries, table) = (queries.as_array(), table.as_array());
+    let found = interruptible(py, |pulse| {
+        gower::gower_nearest(queries, table, &caps, n_neighbors, pulse)
+    })?;
+    let distances = rows(py, found.distances, queries.nrows(), n_neighbors)?;
+    Ok((
+        distances,
+        rows(py, found.rows, queries.nrows(), n_neighbors)?,
+    ))
+}
+
 type Linkage<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray1<f64>>);
 
 #[pyfunction]
@@ -432,6 +454,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(leave_one_out_t, module)?)?;
     module.add_function(wrap_pyfunction!(pooled_counts, module)?)?;
     module.add_function(wrap_pyfunction!(shrunken_t, module)?)?;
+    module.add_function(wrap_pyfunction!(gower_nearest, module)?)?;
     module.add_function(wrap_pyfunction!(average_linkage, module)?)?;
     module.add_function(wrap_pyfunction!(cluster_medoids, module)?)?;
     Ok(())

@@ -76,7 +76,9 @@ def test_public_names_are_those_of_the_modules():
 
 def test_every_finding_has_a_section_with_an_example():
     sections = re.split(r"^## ", PAGES["findings"], flags=re.MULTILINE)[1:]
-    assert [section.partition("\n")[0] for section in sections] == [f.code for f in FINDERS]
+    assert [section.partition("\n")[0] for section in sections] == [
+        finder.code for finder in FINDERS
+    ]
     for section in sections:
         assert "```text\n" in section and "**What to do.**" in section
 

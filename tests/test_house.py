@@ -46,6 +46,7 @@ ARROWS = {
     "report": "_process conditions plots stats",
     "structural": "_models _observations _process _records report signals stats",
     "dp": "_models _process _records report signals stats",
+    "synthetic": "_records report stats",
     "_audit": "_comparisons _models _observations _observe _process _records _version access "
     "attacks base disclosure metrics references report signals stats structural vulnerability",
     "selection": "_audit _comparisons _models _observations _observe _process _records access base "
@@ -55,9 +56,9 @@ ARROWS = {
     "pytest_plugin": "_audit _models _process attacks conditions metrics report",
     "skore_checks": "_audit _models _records metrics report signals",
     "cli": "_audit _models _process _version attacks conditions defenses disclosure dp references "
-    "report selection structural",
+    "report selection structural synthetic",
     "__main__": "cli",
-    "": "_audit _models _observe _synthesis _version dp references report structural",
+    "": "_audit _models _observe _synthesis _version dp references report structural synthetic",
 }
 LARGEST, MEDIAN, LONGEST = 450, 170, 80
 

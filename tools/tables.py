@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mia_sklearn._audit._findings import FINDERS as OF_AUDITS
@@ -12,9 +12,10 @@ from mia_sklearn.base._registry import Listed
 from mia_sklearn.defenses import DefenseInfo, all_defenses
 from mia_sklearn.dp._findings import FINDERS as OF_CLAIMS
 from mia_sklearn.report import BaseFinder
+from mia_sklearn.synthetic._findings import EVERY_FINDER as OF_TABLES
 
 # In the order of their sections.
-FINDERS = (*OF_AUDITS, *OF_CLAIMS)
+FINDERS = (*OF_AUDITS, *OF_CLAIMS, *OF_TABLES)
 PAGES = Path(__file__).parents[1] / "docs"
 Rows = Iterator[tuple[str, ...]]
 
@@ -39,7 +40,11 @@ def claims() -> Rows:
     return _findings(OF_CLAIMS)
 
 
-def _findings(finders: tuple[type[BaseFinder], ...]) -> Rows:
+def synthetic_findings() -> Rows:
+    return _findings(OF_TABLES)
+
+
+def _findings(finders: Iterable[type[BaseFinder]]) -> Rows:
     yield "code", "severity", "meaning"
     for finder in finders:
         yield f"[`{finder.code}`](#{finder.code.lower()})", _severity(finder), finder.summary
@@ -51,6 +56,7 @@ TABLES: dict[str, Callable[[], Rows]] = {
     "defenses": defenses,
     "findings": findings,
     "claims": claims,
+    "synthetic_findings": synthetic_findings,
 }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .references import ReferenceModels
     from .report import AuditReport, DPAuditReport
     from .structural import structural_risk
+    from .synthetic import audit_synthetic
 
 # Loaded at first use: importing the package costs no more than importing scikit-learn. The
 # modules of functions are private, since `mia_sklearn.audit` can be one thing only.
@@ -27,6 +28,7 @@ _HOMES = {
     "ReferenceModels": "references",
     "audit": "_audit",
     "audit_dp": "dp",
+    "audit_synthetic": "synthetic",
     "observe": "_observe",
     "observe_cascade": "_observe",
     "structural_risk": "structural",
@@ -42,6 +44,7 @@ __all__ = [
     "ReferenceModels",
     "audit",
     "audit_dp",
+    "audit_synthetic",
     "observe",
     "observe_cascade",
     "structural_risk",

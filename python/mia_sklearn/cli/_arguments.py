@@ -38,6 +38,17 @@ exit codes:
   3  with --strict: the canaries could not be told apart, so that nothing can be said
 """
 
+_EPILOG_SYNTHETIC = """\
+exit codes:
+  0  the audit ran and no --fail-if condition surely holds (gate: PASSED or UNDECIDED)
+  1  a --fail-if condition surely holds: its whole interval lies beyond the bound
+  2  the audit could not be made; the reason is on standard error
+  3  with --strict: a --fail-if condition cannot be excluded
+
+A condition reads [of:]risk operator number, for example "linkability > 0.1" or
+"income:inference > 0.05". The risks are copies, singling_out, linkability and inference, each
+above control; of several the largest counts.
+"""
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -164,6 +175,43 @@ def _add_audit_dp(commands: Any) -> argparse.ArgumentParser:
     return audited
 
 
+def _add_audit_synthetic(commands: Any) -> argparse.ArgumentParser:
+    audited = commands.add_parser(
+        "audit-synthetic",
+        help="say what a synthetic table gives away about the records behind it",
+        allow_abbrev=False,
+        epilog=_EPILOG_SYNTHETIC,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = audited.add_argument_group("what is audited").add_argument
+    add("--synthetic", type=_path, required=True, metavar="FILE", help="the synthetic table")
+    add("--train", type=_path, required=True, metavar="FILE", help="the records behind it")
+    add("--control", type=_path, required=True, metavar="FILE", help="records it knows nothing of")
+    add = audited.add_argument_group("how").add_argument
+    add(
+        "--secret",
+        action="append",
+        metavar="COLUMN",
+        help="a column that an attacker wants to learn; may be repeated (default: each in turn)",
+    )
+    add(
+        "--aux",
+        action="append",
+        metavar="COLUMN[,COLUMN]",
+        help="columns that an attacker knows (default: all); given twice, two lists to be linked",
+    )
+    add("--attacks", type=int, metavar="N", help="records, and predicates, to attack at most")
+    add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
+    add("--no-membership", action="store_true", help="do not ask who was in the training set")
+    add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
+    _add_cells(audited.add_argument_group("how files are read").add_argument)
+    add = audited.add_argument_group("result").add_argument
+    add("--format", choices=["text", "md"], default="text", help="how it is printed")
+    add("--quiet", action="store_true", help="print the summary and the gate only")
+    _add_conditions(audited.add_argument_group("gate").add_argument)
+    return audited
+
+
 def _add_report(commands: Any) -> argparse.ArgumentParser:
     shown = commands.add_parser("report", help="print a saved report, or write it anew")
     _add_saved(shown.add_argument)
@@ -217,6 +265,7 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "compare": _add_compare,
     "structural": _add_structural,
     "audit-dp": _add_audit_dp,
+    "audit-synthetic": _add_audit_synthetic,
     "report": _add_report,
     "attacks": _add_attacks,
     "defenses": _add_defenses,
@@ -282,14 +331,17 @@ def _add_only_audited(add: Any) -> None:
 
 def _add_reading(add: Any) -> None:
     add("--text", metavar="COLUMN", help="the texts, for a model that reads texts, not tables")
+    _add_cells(add, "how the model was fitted on a column where it does not tell")
+
+
+def _add_cells(add: Any, what: str = "what a column holds that looks otherwise") -> None:
     add(
         "--dtype",
         action="append",
         default=[],
         type=_dtype,
         metavar="COLUMN=TYPE",
-        help="how the model was fitted on a column where it does not tell: str, int, float, "
-        "category, bool or datetime; may be repeated",
+        help=f"{what}: str, int, float, category, bool or datetime; may be repeated",
     )
     add("--na-values", nargs="+", default=[], metavar="TEXT", help="cells that hold nothing, too")
     add(
@@ -333,17 +385,21 @@ def _add_result(add: Any) -> None:
 
 def _add_gate(add: Any) -> None:
     add(
+        "--baseline",
+        type=_path,
+        metavar="FILE",
+        help="an earlier audit.json, or its folder: exit with 1 if surely more is given away now",
+    )
+    _add_conditions(add)
+
+
+def _add_conditions(add: Any) -> None:
+    add(
         "--fail-if",
         action="append",
         default=[],
         metavar="CONDITION",
         help="exit with 1 if it surely holds; may be repeated",
-    )
-    add(
-        "--baseline",
-        type=_path,
-        metavar="FILE",
-        help="an earlier audit.json, or its folder: exit with 1 if surely more is given away now",
     )
     add(
         "--conditions",

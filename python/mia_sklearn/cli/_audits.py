@@ -50,7 +50,7 @@ def audit_model(args: argparse.Namespace) -> int:
     page, unsaved = None, None
     try:
         if args.junit is not None:
-            judged.write_junit(args.junit, report)
+            judged.write_junit(args.junit, report.info, report.verdict)
         if args.output is not None:
             page = report.save(args.output, records=not args.no_records, before=gate.baseline)
     except OSError as error:

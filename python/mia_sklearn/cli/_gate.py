@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree as xml
 
 from .._process._printable import printable
@@ -14,7 +14,7 @@ from ._configured import configured_gate
 
 if TYPE_CHECKING:
     from ..conditions import Condition, ConditionResult
-    from ..report import AuditReport, BaselineComparison
+    from ..report import AuditReport, BaselineComparison, SyntheticReport
 
 __all__ = ["BAD_INPUT", "FAILS", "FINE", "OPEN", "Gate", "Judged", "gate_of"]
 
@@ -23,6 +23,7 @@ FINE, FAILS, BAD_INPUT, OPEN = 0, 1, 2, 3
 
 # A gate fails where its condition surely holds.
 _WORDS = {"holds": "FAILED", "violated": "PASSED", "open": "UNDECIDED"}
+_SIZES = ("n_synthetic", "n_train", "n_control")
 _WORST_FIRST = ("FAILED", "UNDECIDED", "PASSED")
 
 
@@ -47,13 +48,15 @@ class Gate:
     where: str
     baseline: AuditReport | None = None
 
-    def judge(self, report: AuditReport) -> Judged:
+    def judge(self, report: AuditReport | SyntheticReport) -> Judged:
         """Read all conditions against a report."""
         from ..conditions import evaluate
 
         n = len(self.conditions)
         results = [evaluate(each, report, n_conditions=n) for each in self.conditions]
-        compared = None if self.baseline is None else report.compare(self.baseline)
+        compared = None
+        if self.baseline is not None:
+            compared = report.compare(self.baseline)  # type: ignore[union-attr]
         return Judged(results, self.strict, self.where, compared)
 
 
@@ -128,19 +131,18 @@ class Judged:
         told = [f"{each.word} {each.asked}: {each.reason}" for each in self.found]
         return [*([by] if by else []), *told, self.line]
 
-    def write_junit(self, path: Path, report: AuditReport) -> None:
+    def write_junit(self, path: Path, info: dict[str, Any], verdict: str) -> None:
         """Write the outcomes as JUnit XML, which build servers show: one test per condition.
 
         A condition that cannot be excluded counts as skipped, where `strict` as failed.
         """
-        info = report.info
         suite = xml.Element("testsuite", name="mia-sklearn", time="0", errors="0")
         counts = {"failures": 0, "skipped": 0}
         properties = xml.SubElement(suite, "properties")
-        for name in ("model", "headline", "confidence", "n_members", "n_nonmembers"):
+        for name in ("model", "headline", "confidence", "n_members", "n_nonmembers", *_SIZES):
             if name in info:
                 xml.SubElement(properties, "property", name=name, value=_plain(str(info[name])))
-        xml.SubElement(properties, "property", name="verdict", value=_plain(report.verdict))
+        xml.SubElement(properties, "property", name="verdict", value=_plain(verdict))
         for each in self.found:
             case = xml.SubElement(suite, "testcase", classname="mia_sklearn.gate", name=each.name)
             case.set("time", "0")

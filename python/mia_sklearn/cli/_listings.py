@@ -88,6 +88,7 @@ def _explanations() -> dict[str, tuple[str, str]]:
     from ..report._counted import RECORD
     from ..report._glossary import glossary
     from ..report._structure import MEASURES
+    from ..synthetic._findings import EVERY_FINDER
 
     known = {
         term.key: ("word of a report", f"{_sentence(term.name)} {term.text} {term.link}")
@@ -104,7 +105,7 @@ def _explanations() -> dict[str, tuple[str, str]]:
             )
         except ImportError as error:
             known[info.name] = (info.kind, str(error))
-    for finder in (*FINDERS, *OF_CLAIMS):
+    for finder in (*FINDERS, *OF_CLAIMS, *EVERY_FINDER):
         doubt = " It leaves all numbers in doubt." if finder.qualifies else ""
         known[finder.code] = (
             f"finding, {' or '.join(finder.severities)}",

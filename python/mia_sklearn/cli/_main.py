@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .._process._printable import in_words, one_line, told
 from .._process._terminal import complain, guarded, raising_method, traced, turn_away
-from . import _audit_dp, _audits, _compare, _listings, _saved, _structural
+from . import _audit_dp, _audits, _compare, _listings, _saved, _structural, _synthetic
 from ._arguments import parser_of
 from ._gate import BAD_INPUT
 
@@ -21,6 +21,7 @@ _COMMANDS = {
     "compare": _compare.compare,
     "structural": _structural.structural,
     "audit-dp": _audit_dp.audit_dp,
+    "audit-synthetic": _synthetic.audit_table,
     "report": _saved.show_report,
     "attacks": _listings.list_attacks,
     "defenses": _listings.list_defenses,

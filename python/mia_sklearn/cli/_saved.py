@@ -31,7 +31,7 @@ def check_report(args: argparse.Namespace) -> int:
         )
     judged = gate.judge(report)
     if args.junit is not None:
-        judged.write_junit(args.junit, report)
+        judged.write_junit(args.junit, report.info, report.verdict)
     print(shown(report, judged, None, quiet=True, verbose=False))
     return judged.code
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-__all__ = ["OPERATORS", "Condition", "parse"]
+__all__ = ["OPERATORS", "RISKS", "Condition", "parse"]
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -24,6 +24,10 @@ _RANGES = {
     "epsilon": (0.0, math.inf),
     "ppv": (0.0, 1.0),
 }
+# Of synthetic tables, see `SyntheticReport`: what stands before the colon tells one of several
+# risks of a name from the others, a secret column for example.
+RISKS = ("copies", "singling_out", "linkability", "inference")
+_RANGES |= dict.fromkeys(RISKS, (0.0, 1.0))
 # What a metric is read at, an example of it.
 _READ_AT = {
     "tpr": "the false-positive rate it is read at, such as 'tpr@0.01'",
@@ -47,12 +51,14 @@ class Condition:
     Parameters
     ----------
     metric : {"auc", "tpr", "advantage", "accuracy", "epsilon", "ppv"}
+        Or, of a synthetic table, "copies", "singling_out", "linkability" or "inference".
     operator : {"<", "<=", ">", ">="}
     bound : float
     level : float, default=None
         The false-positive rate of "tpr" and "ppv".
     attack : str, default=None
-        The attack meant; the audit's headline attack by default.
+        The attack meant; the audit's headline attack by default. Of risks of a synthetic table the
+        kind of predicate or the secret column, all of them by default.
     prior : float, default=None
         The share of members among the candidates that "ppv" is read at.
 
@@ -139,7 +145,7 @@ def parse(text: str, attacks: Iterable[str] | None = None) -> Condition:
         span = f"between {smallest:g} and {largest:g}" if largest < math.inf else "at or above 0"
         raise reader.error(f"{metric} lies {span}, a bound of {bound:g} decides nothing")
     reader.end()
-    if attack is not None and attacks is not None:
+    if attack is not None and attacks is not None and metric not in RISKS:
         known = list(attacks)
         meant = [name for name in known if name == attack] or [
             name for name in known if name.lower() == attack.lower()

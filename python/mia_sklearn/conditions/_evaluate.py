@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .. import metrics
-from ._condition import OPERATORS, Condition, parse
+from ._condition import OPERATORS, RISKS, Condition, parse
+from ._of_risks import evaluate_risk
 from ._outcome import CheckOutcome, ConditionResult
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def evaluate(
     Parameters
     ----------
     condition : str or Condition
-    report : AuditReport
+    report : AuditReport or SyntheticReport
     n_conditions : int, default=1
         How many conditions are read together; each is read at (1 - confidence) divided by it, so
         that all decisions together hold at the report's confidence.
@@ -80,14 +81,23 @@ def evaluate(
     A condition without an attack reads the headline's numbers; where single members are named by
     another attack besides (the edge of a margin), that one's too, and the worse of both counts.
     """
+    asked = condition if isinstance(condition, str) else None
+    condition = condition if isinstance(condition, Condition) else parse(condition)
+    if condition.metric in RISKS:
+        if not hasattr(report, "read_risks"):
+            raise ValueError(
+                f"{condition.metric} is a risk of a synthetic table, which "
+                "`mia_sklearn.audit_synthetic` measures; this is a report of another audit."
+            )
+        return evaluate_risk(condition, report, n_conditions)
+    attacks = report.attacks
     if report.records.empty:
         raise ValueError(
             "This report was saved without its records, from whose scores conditions are read. "
             "Check them before it is saved, or on a report with records."
         )
-    attacks = report.attacks
-    if isinstance(condition, str):
-        condition = parse(condition, attacks)
+    if asked is not None:
+        condition = parse(asked, attacks)
     elif condition.attack is not None and condition.attack not in attacks:
         raise ValueError(
             f"The attack {condition.attack!r} is not part of this audit; it has "

@@ -40,6 +40,8 @@ class ConditionResult:
     n_identified, n_false_alarms : int or None
         Members, and non-members, called members where the metric is read; None where it is read
         at no false-positive rate.
+    counted : str
+        What the estimate rests on in words, where that is not members and others.
     """
 
     condition: Condition
@@ -53,10 +55,13 @@ class ConditionResult:
     n_nonmembers: int = 0
     n_identified: int | None = None
     n_false_alarms: int | None = None
+    counted: str = ""
 
     @property
     def explanation(self) -> str:
         """The reason, and how many records or people it rests on."""
+        if self.counted:
+            return f"{self.reason.removesuffix('.')}; {self.counted}."
         counts = f"{self.n_members:,} members", f"{self.n_nonmembers:,} others"
         if self.n_identified is not None and self.n_false_alarms is not None:
             named = f"named {self.n_identified:,}", f"{self.n_false_alarms:,}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import os
 
     from ..conditions import Condition
-    from ..report import AuditReport, DPAuditReport
+    from ..report import AuditReport, DPAuditReport, SyntheticReport
 
 __all__ = ["assert_private"]
 
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 
 
 def assert_private(
-    report: AuditReport | DPAuditReport,
+    report: AuditReport | DPAuditReport | SyntheticReport,
     *conditions: str | Condition,
     allow_undecided: bool = False,
     baseline: AuditReport | str | os.PathLike[str] | None = None,
@@ -39,13 +39,13 @@ def assert_private(
 
     Parameters
     ----------
-    report : AuditReport or DPAuditReport
-        Of the fixture ``privacy_audit``, of `mia_sklearn.audit`, or of `mia_sklearn.audit_dp`: the
-        claim must not be refuted, by an audit that could have seen its canaries. It takes no
-        conditions and no baseline.
+    report : AuditReport, DPAuditReport or SyntheticReport
+        Of the fixture ``privacy_audit``, of `mia_sklearn.audit`, of `mia_sklearn.audit_synthetic`;
+        or of `mia_sklearn.audit_dp`: the claim must not be refuted, by an audit that could have
+        seen its canaries. It takes no conditions and no baseline.
     *conditions : str
-        As in `mia_sklearn.AuditReport.check`: ``"auc <= 0.6"``, ``"tpr@0.01 <= 0.05"``. They share
-        the report's confidence.
+        As in `mia_sklearn.AuditReport.check`: ``"auc <= 0.6"``, ``"tpr@0.01 <= 0.05"``; of a
+        synthetic table ``"linkability <= 0.1"``. They share the report's confidence.
     allow_undecided : bool, default=False
         Let a condition pass that the records can neither show nor refute, or of an audit in
         doubt. It is reported as undecided all the same.
@@ -80,7 +80,7 @@ def assert_private(
             )
         _assert_claim(report, allow_undecided)
         return
-    _check_report(report)
+    _check_report(report, baseline)
     session = RUNNING[-1] if RUNNING else None
     kept = Kept() if session is None else session.kept.get(report, Kept())
     try:
@@ -127,17 +127,20 @@ def _assert_claim(report: DPAuditReport, allow_undecided: bool) -> None:
         )
 
 
-def _check_report(report: Any) -> None:
-    from ..report import AuditReport
+def _check_report(report: Any, baseline: Any) -> None:
+    from ..report import AuditReport, SyntheticReport
 
-    if not isinstance(report, AuditReport):
+    if isinstance(report, SyntheticReport):
+        if baseline is not None:
+            raise ValueError("A baseline is for audits of models; give conditions alone.")
+    elif not isinstance(report, AuditReport):
         raise TypeError(
-            "report must be an AuditReport, what audit() returns, or a DPAuditReport of "
-            f"audit_dp(), got {type(report).__name__}."
+            "report must be an AuditReport, what audit() returns, a DPAuditReport of audit_dp() or "
+            f"a SyntheticReport of audit_synthetic(), got {type(report).__name__}."
         )
 
 
-def _answers(report: AuditReport, conditions: Any, baseline: Any) -> list[Answer]:
+def _answers(report: Any, conditions: Any, baseline: Any) -> list[Answer]:
     told = []
     if conditions:
         for each in report.check(*conditions).results:

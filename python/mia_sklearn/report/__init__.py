@@ -9,6 +9,7 @@ from ._report import AuditReport
 from ._schema import schema
 from ._signoff import SignOff, signoff
 from ._structural_report import StructuralReport
+from ._synthetic_report import SyntheticReport
 
 __all__ = [
     "AuditReport",
@@ -20,6 +21,7 @@ __all__ = [
     "Finding",
     "SignOff",
     "StructuralReport",
+    "SyntheticReport",
     "gate_of",
     "schema",
     "signoff",

@@ -10,7 +10,7 @@ from .._process._notebook import Tone, badge, folded, paragraph, shown, table
 from .._process._printable import printable
 from ._finding import Finding, Findings, in_html
 from ._markdown import escape, findings_in_markdown, table_in_markdown
-from ._text import findings_in_text, rows_in_text
+from ._text import findings_in_text, table_in_text
 from ._wording import percent
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class DPAuditReport:
             self.summary,
             printable(self._title),
             findings_in_text(self.findings),
-            rows_in_text(self._rows(), _HEAD),
+            table_in_text(self._rows(), _HEAD),
             printable(self._counts),
             _LIMITS,
         ]

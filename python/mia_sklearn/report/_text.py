@@ -18,8 +18,8 @@ __all__ = [
     "findings_in_text",
     "render_brief",
     "render_text",
-    "rows_in_text",
     "structure_in_text",
+    "table_in_text",
 ]
 
 _WIDTH = 100
@@ -42,7 +42,7 @@ def render_text(report: AuditContents) -> str:
         _section("Controls of the audit itself", _controls(summary)),
         _section("Structure of the model", structure_in_text(summary.structure)),
         _section("Attacks", _coverage(summary)),
-        _section("How it was computed", rows_in_text(summary.facts)),
+        _section("How it was computed", table_in_text(summary.facts)),
         _wrap(summary.limits),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -64,7 +64,7 @@ def render_brief(report: AuditContents) -> str:
             textwrap.fill(title, _WIDTH, subsequent_indent="    ", break_on_hyphens=False)
             for title in titles
         ),
-        rows_in_text([*rows, *others], header),
+        table_in_text([*rows, *others], header),
         # How the list is made is said where the list is.
         f"{summary.exposed_note.partition('. ')[0].rstrip('.')}." if summary.exposed else "",
     ]
@@ -94,7 +94,7 @@ def _wrap(text: str, indent: str = "") -> str:
     return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
-def rows_in_text(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+def table_in_text(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
     """Return columns side by side, the last one unpadded; a line per row."""
     lines = [tuple(header), *rows] if header else list(rows)
     if not rows:
@@ -134,7 +134,7 @@ def _exposed(summary: Summary) -> str:
     ]
     row, label = summary.unit.columns
     index = ["index"] if named else []
-    table = rows_in_text(rows, ("set", row, *index, label, "score", "p", "q", *more.values()))
+    table = table_in_text(rows, ("set", row, *index, label, "score", "p", "q", *more.values()))
     return "\n".join(part for part in (_wrap(summary.exposed_note), table) if part)
 
 
@@ -144,7 +144,7 @@ def _alone(summary: Summary) -> str:
         (r["set"], r["row"], r["label"], r["neighbors"], r["p"] or "-", r["q"] or "-")
         for r in alone["records"][:_N_EXPOSED]
     ]
-    table = rows_in_text(rows, ("set", *summary.unit.columns, "neighbours", "p", "q"))
+    table = table_in_text(rows, ("set", *summary.unit.columns, "neighbours", "p", "q"))
     return "\n".join(part for part in (_wrap(alone["note"]), table) if part)
 
 
@@ -156,7 +156,7 @@ def _metrics(summary: Summary) -> str:
         for row in attack["rows"]:
             if row["note"]:
                 notes[row["measure"], row["note"]] = None
-    table = rows_in_text(rows, ("attack", "measure", "estimate", "interval", "chance", "counts"))
+    table = table_in_text(rows, ("attack", "measure", "estimate", "interval", "chance", "counts"))
     said = [_wrap(f"{measure}: {note}", "  ") for measure, note in notes]
     return "\n".join([table, *said])
 
@@ -167,7 +167,7 @@ def _rows_of(attack: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _slices(summary: Summary) -> str:
-    return rows_in_text(
+    return table_in_text(
         [
             (row["slice"], row["measure"], row["estimate"], row["interval"], row["sizes"])
             for row in summary.slices
@@ -190,7 +190,7 @@ def structure_in_text(structure: Sequence[dict[str, str]]) -> str:
     """
     measured = [row for row in structure if row["value"] != "-"]
     names = ("measure", "value", "error", "band", "tells")
-    table = rows_in_text(
+    table = table_in_text(
         [tuple(row[name] or "-" for name in names) for row in measured], _STRUCTURE
     )
     reasons: dict[str, list[str]] = {}

@@ -17,6 +17,7 @@ from ._conformal import conformal_combine, conformal_p_values
 from ._discovery import references_needed
 from ._e_values import BettingTests
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
+from ._excess_risk import excess_risk
 from ._ks import expected_auc_of_ks, ks_distance, ks_noise_floor
 from ._one_run import gaussian_dp_bound, guesses_p_value, one_run_mu, one_run_p_value
 from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
@@ -43,6 +44,7 @@ __all__ = [
     "conformal_p_values",
     "difference_interval",
     "epsilon_bound",
+    "excess_risk",
     "expected_auc_of_ks",
     "gaussian_dp_bound",
     "gaussian_dp_epsilon",

@@ -1,0 +1,68 @@
+"""The command that looks at a synthetic table without its generator."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ._gate import gate_of
+from ._inputs import check_file_writable
+
+__all__ = ["audit_table"]
+
+
+def audit_table(args: argparse.Namespace) -> int:
+    """Print what a synthetic table gives away, judge it by the gate; return the exit code."""
+    from ..synthetic import audit_synthetic
+
+    # What is asked of audits of models alone.
+    args.baseline = None
+    gate = gate_of(args, [])
+    if args.junit is not None:
+        check_file_writable(args.junit, "--junit")
+    paths = (args.synthetic, args.train, args.control)
+    report = audit_synthetic(
+        *_tables(paths, args),
+        secrets=args.secret,
+        aux_columns=_known(args.aux),
+        n_attacks=args.attacks,
+        confidence=args.confidence,
+        membership=not args.no_membership,
+        random_state=args.seed,
+    )
+    judged = gate.judge(report)
+    if args.junit is not None:
+        judged.write_junit(args.junit, report.info, report.summary)
+    shown = report.to_markdown().rstrip("\n") if args.format == "md" else str(report)
+    print("\n\n".join([report.summary if args.quiet else shown, "\n".join(judged.lines())]).strip())
+    return judged.code
+
+
+def _tables(paths: tuple[Path, ...], args: argparse.Namespace) -> list[Any]:
+    from ._read_tables import check_table_file, read_tables
+    from ._reading import Reading
+
+    for path in paths:
+        check_table_file(path)
+    reading = Reading(
+        labelled=False,
+        dtypes=dict(args.dtype),
+        na_values=args.na_values,
+        default_na=not args.no_default_na,
+        sep=args.sep,
+        decimal=args.decimal,
+        thousands=args.thousands,
+    )
+    # One by one: that columns differ is told by the audit.
+    return [read_tables([path], None, reading)[0][0][0] for path in paths]
+
+
+def _known(lists: list[str] | None) -> Any:
+    """Return the columns that an attacker knows, two lists of them where two are given."""
+    if lists is None:
+        return None
+    if len(lists) > 2:
+        raise ValueError("--aux may be given once, or twice for two lists that are linked.")
+    named = [[name.strip() for name in each.split(",") if name.strip()] for each in lists]
+    return named[0] if len(named) == 1 else tuple(named)

@@ -1,0 +1,166 @@
+"""What is asked of an audit of a synthetic table: columns that are secret, or known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from ..stats import excess_risk
+from ._linkability import halves_of
+from ._tables import NAMES, Tables
+
+__all__ = ["Asked", "asked_of", "check_apart"]
+
+_LEAST_ATTACKS = 100
+# A true absence of overlap is refused in one of so many cases.
+_SURELY = 0.999
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is attacked.
+
+    Attributes
+    ----------
+    secrets : list of column names
+    known : list of column names or None
+        What the attacker knows; None for all but the secret.
+    halves : pair of lists of column names, or None
+        What is linked; None where there is one column alone.
+    """
+
+    secrets: list[Any]
+    known: list[Any] | None
+    halves: tuple[list[Any], list[Any]] | None
+
+    def known_beside(self, secret: Any, names: list[Any]) -> list[Any]:
+        """Return what an attacker knows who wants to learn a secret."""
+        return [name for name in (self.known or names) if name != secret]
+
+
+def asked_of(tables: Tables, secrets: Any, aux_columns: Any, n_attacks: Any) -> Asked:
+    """Return what is to be attacked.
+
+    Raises
+    ------
+    ValueError
+        If a column is unknown, a secret is constant or known to the attacker, halves overlap or
+        are empty, or there are too few attacks.
+    """
+    if n_attacks is not None and not _is_count(n_attacks):
+        raise ValueError(
+            f"n_attacks must be a whole number of at least {_LEAST_ATTACKS}, or None; got "
+            f"{n_attacks!r}."
+        )
+    halves = None
+    if _is_pair(aux_columns):
+        halves = tuple(_columns(tables, half, "aux_columns") for half in aux_columns)
+        shared = [name for name in halves[0] if name in halves[1]]
+        if shared or not all(halves):
+            what = f"{shared[0]!r} is in both" if shared else "one of them is empty"
+            raise ValueError(f"The two lists of aux_columns must not share a column, but {what}.")
+    known = None
+    if aux_columns is not None:
+        known = [*halves[0], *halves[1]] if halves else _columns(tables, aux_columns, "aux_columns")
+        if not known:
+            raise ValueError("aux_columns is empty: name what an attacker knows, or give None.")
+    linked = tables.names if known is None else known
+    if halves is None and len(linked) > 1:
+        halves = halves_of(tables, linked)
+    return Asked(_secrets(tables, secrets, known), known, halves)
+
+
+def _secrets(tables: Tables, secrets: Any, known: list[Any] | None) -> list[Any]:
+    if secrets is None:
+        candidates = [name for name in tables.names if known is None or name not in known]
+        # One column alone leaves nothing to guess it by.
+        if known is None and len(candidates) == 1:
+            return []
+        return [name for name in candidates if _constant_in(tables, name) is None]
+    found = _columns(tables, secrets, "secrets")
+    for name in found:
+        if known is not None and name in known:
+            raise ValueError(
+                f"{name!r} is among secrets and among aux_columns: who knows it need not guess it. "
+                "Leave it out of one of them."
+            )
+        table = _constant_in(tables, name)
+        if table is not None:
+            raise ValueError(
+                f"The secret {name!r} has one value only in {table}: nothing can be learned from "
+                "guessing it. Leave it out of secrets."
+            )
+    if found and known is None and len(tables.names) == 1:
+        raise ValueError(f"{found[0]!r} is the only column: there is nothing to guess it by.")
+    return found
+
+
+def _constant_in(tables: Tables, name: Any) -> str | None:
+    """Return which table has one value only in a column."""
+    place = tables.places([name])[0]
+    for side, table in zip((tables.synthetic, tables.train, tables.control), NAMES, strict=True):
+        cells = side.ranks[:, place]
+        if (cells == cells[0]).all():
+            return table
+    return None
+
+
+def _columns(tables: Tables, given: Any, argument: str) -> list[Any]:
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        given = [given]
+    given = list(given)
+    known = tables.names
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"{argument}: {name!r} is no column of the tables; they have "
+                f"{', '.join(map(repr, known[:10]))}{', ...' if len(known) > 10 else ''}."
+            )
+        if given.count(name) > 1:
+            raise ValueError(f"{argument} names {name!r} twice.")
+    return given
+
+
+def _is_pair(given: Any) -> bool:
+    """Tell whether two lists of columns were given, rather than one."""
+    if isinstance(given, (str, bytes)) or not hasattr(given, "__len__") or len(given) != 2:
+        return False
+    return all(isinstance(half, (list, tuple, set, np.ndarray)) for half in given)
+
+
+def _is_count(n: Any) -> bool:
+    return isinstance(n, Integral) and not isinstance(n, bool) and n >= _LEAST_ATTACKS
+
+
+def check_apart(tables: Tables) -> None:
+    """Raise where more of the control's records stand among the training records than may.
+
+    As many as repeat among the training records themselves are a coincidence.
+
+    Raises
+    ------
+    ValueError
+        With their number.
+    """
+    train, control = (
+        [row.tobytes() for row in np.ascontiguousarray(side.ranks)]
+        for side in (tables.train, tables.control)
+    )
+    counts: dict[bytes, int] = {}
+    for row in train:
+        counts[row] = counts.get(row, 0) + 1
+    repeated = sum(counts[row] > 1 for row in train)
+    shared = sum(row in counts for row in control)
+    if shared == len(control) and repeated == len(train):
+        return
+    found = excess_risk(shared, len(control), repeated, len(train), confidence=_SURELY)
+    if found.low > 0:
+        raise ValueError(
+            f"{shared:,} of {len(control):,} records of X_control are also in X_train, of whose "
+            f"{len(train):,} records {repeated:,} occur twice: the control must be records that "
+            "the generator has not seen. Leave those out of X_control."
+        )

@@ -1,0 +1,195 @@
+"""What a synthetic table has to say: findings of `audit_synthetic`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..report import BaseFinder, Finding
+from ._copied import CopyTest
+from ._membership import Tells
+from ._risk import Risk
+
+__all__ = ["EVERY_FINDER", "FINDERS", "Context", "findings_of"]
+
+# A risk that surely reaches this is serious: one record in ten that was safe without the table.
+_SERIOUS = 0.1
+# The level of the test for copies: one sound table in so many may be called a leak.
+_COPIED = 0.01
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Context:
+    """What findings are made of.
+
+    Attributes
+    ----------
+    risks : list of Risk
+    copied : CopyTest
+    confidence : float
+        Of all statements on risks together.
+    """
+
+    risks: list[Risk]
+    copied: CopyTest
+    confidence: float
+
+    def surely(self, name: str) -> list[tuple[Risk, float]]:
+        """Return the risks of a name that are surely above 0, and what they surely reach.
+
+        The largest first; the confidence is shared by all risks that were measured.
+        """
+        shared = 1 - (1 - self.confidence) / len(self.risks)
+        ends = [(risk, risk.interval(shared).low) for risk in self.risks if risk.name == name]
+        return sorted((each for each in ends if each[1] > 0), key=lambda each: -each[1])
+
+
+class _Above(BaseFinder):
+    """Finds that an attack surely succeeds more often on training records than on others."""
+
+    name: str
+    what: str
+    means: str
+    remedy: str
+
+    def find(self, context: Any) -> Finding | None:
+        above = context.surely(self.name)
+        if not above:
+            return None
+        worst, least = above[0]
+        by = f" ({', '.join(risk.of for risk, _ in above)})" if worst.of else ""
+        found = worst.interval(context.confidence)
+        return self.found(
+            f"{self.what}{by}: {_percent(found.value)} above control",
+            f"{worst.meaning} That is {_percent(found.value)} of the records that are safe without "
+            f"the table ({_percent(found.low)} to {_percent(found.high)}). {self.means}",
+            self.remedy,
+            "serious" if least >= _SERIOUS else "warning",
+        )
+
+
+class Copies(BaseFinder):
+    """Finds copies, exact and near ones, by a test of its own: one alone may be enough."""
+
+    code = "SYNTHETIC_COPIES"
+    severities = ("serious", "info")
+    summary = (
+        "training records stand in the synthetic table, as they are or next to it: serious where "
+        "coincidence does not explain it, at a level of 1 %"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        test: CopyTest = context.copied
+        surely = test.p_value <= _COPIED
+        if not surely and (test.exact_train == 0 or test.exact_control > 0):
+            return None
+        n = len(test.rows)
+        rows = ", ".join(map(str, test.rows[:_NAMED].tolist())) + (", ..." if n > _NAMED else "")
+        sure = (
+            f"Coincidence does not explain it (p = {test.p_value:.2g}): whoever reads the table "
+            "reads them."
+            if surely
+            else f"So few may be coincidence (p = {test.p_value:.2g}); look at them: rare values "
+            "in many columns are none."
+        )
+        exact = f"{test.exact_train:,} as they are, " if test.exact_train else ""
+        return self.found(
+            f"{n:,} training {'record stands' if n == 1 else 'records stand'} in the synthetic "
+            f"table, {exact}{test.near_train:,} nearly",
+            f"Of {test.n_train:,} training records that occur once, {test.exact_train:,} stand in "
+            "the synthetic table with all their values, and "
+            f"{test.near_train:,} more have a synthetic row that is ten times "
+            "nearer than any other record; of "
+            f"{test.n_control:,} records that the generator has not seen, {test.exact_control:,} "
+            f"and {test.near_control:,}. Copied rows of X_train: {rows}. "
+            f"{sure}",
+            "Look whether training rows were handed out by mistake. Leave out what the generator "
+            "repeats, fit it with fewer parameters or for a shorter time, or with differential "
+            "privacy; then audit again.",
+            "serious" if surely else "info",
+        )
+
+
+class SinglesOut(_Above):
+    code = "SYNTHETIC_SINGLES_OUT"
+    severities = ("serious", "warning")
+    summary = (
+        "what is true of one synthetic row alone is surely true of one training record alone more "
+        "often than of records that the generator has not seen"
+    )
+    name = "singling_out"
+    what = "The synthetic table singles out training records"
+    means = "Rare values, or rare combinations of values, were taken over from the records."
+    remedy = (
+        "Cut extreme numbers, join rare categories or leave them out before the generator is "
+        "fitted, or fit it with differential privacy; then audit again."
+    )
+
+
+class Links(_Above):
+    code = "SYNTHETIC_LINKS"
+    severities = ("serious", "warning")
+    summary = (
+        "two halves of a training record lead to the same synthetic row surely more often than "
+        "those of records that the generator has not seen"
+    )
+    name = "linkability"
+    what = "The synthetic table links what is known of training records apart"
+    means = "Whoever holds two tables with these columns joins the rows of one person."
+    remedy = (
+        "Release fewer columns, coarser ones, or those of one half alone; or fit a generator that "
+        "keeps less of single records, then audit again."
+    )
+
+
+class Infers(_Above):
+    code = "SYNTHETIC_INFERS"
+    severities = ("serious", "warning")
+    summary = (
+        "the nearest synthetic row tells a column of training records right surely more often than "
+        "of records that the generator has not seen"
+    )
+    name = "inference"
+    what = "The synthetic table tells what an attacker does not know of training records"
+    means = "It is learned of them because they were in the data, not of people alike."
+    remedy = (
+        "Leave the column out or make it coarser, or fit a generator that keeps less of single "
+        "records, then audit again."
+    )
+
+
+class BaselineNotBeaten(BaseFinder):
+    code = "BASELINE_NOT_BEATEN"
+    severities = ("info",)
+    summary = (
+        "an attack surely does worse than guessing, so that its number shows no safety, and "
+        "conditions on it are not decided"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        weak = [risk for risk in context.risks if risk.below_guessing(context.confidence)]
+        if not weak:
+            return None
+        names = ", ".join(f"{risk.name} {risk.of}".strip() for risk in weak)
+        return self.found(
+            f"Guessing does better than the attack: {names}",
+            f"{weak[0].meaning} Guessing would succeed in {_percent(weak[0].baseline)} of cases. "
+            "An attack that is this weak cannot tell that there is no risk.",
+            "Give the attacker columns that say more (aux_columns), or judge by the other risks.",
+        )
+
+
+FINDERS: tuple[type[BaseFinder], ...] = (Copies, SinglesOut, Links, Infers, BaselineNotBeaten)
+# With the one that attacks on membership ask.
+EVERY_FINDER = (*FINDERS, Tells)
+
+
+def findings_of(context: Context) -> list[Finding]:
+    """Return what there is to say."""
+    found = (finder().find(context) for finder in FINDERS)
+    return [finding for finding in found if finding is not None]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -45,7 +45,7 @@ ARROWS = {
     "plots": "_comparisons _observations _process attacks metrics signals stats vulnerability",
     "report": "_process conditions plots stats",
     "structural": "_models _process _records report signals stats",
-    "synthetic": "_records report stats",
+    "synthetic": "_models _records metrics report stats",
     "_audit": "_comparisons _models _observations _observe _process _records _version access "
     "attacks base disclosure metrics references report signals stats structural vulnerability",
     "selection": "_audit _comparisons _models _observations _observe _process _records access base "

@@ -89,7 +89,7 @@ def audit_synthetic(
     for secret in asked.secrets:
         known = asked.known_beside(secret, tables.names)
         risks.append(inference(tables, secret, known, rows, tolerance=tolerance, rng=rng))
-    told = Membership(None, None, [])
+    told = Membership(None, None, [], None)
     if membership:
         told = measure_membership(
             tables,
@@ -110,6 +110,7 @@ def audit_synthetic(
             "confidence": confidence,
             "secrets": asked.secrets,
             "linked": asked.halves,
+            "headline": told.headline,
             "random_state": random_state,
         },
         membership=told.measures,

@@ -117,6 +117,18 @@ def counts_twin(t, pool):
     return np.array(counts, dtype=float), weights.sum()
 
 
+def gower_twin(queries, table, caps, n_neighbors):
+    """Compare every query with every row, column by column."""
+    far = np.zeros((len(queries), len(table)))
+    for own, their, cap in zip(queries.T[:, :, None], table.T, caps, strict=True):
+        same = (own == their) | (np.isnan(own) & np.isnan(their))
+        with np.errstate(invalid="ignore"):
+            gap = np.nan_to_num(np.abs(own - their), nan=np.inf)
+        far += np.where(same, 0.0, np.minimum(gap, cap))
+    nearest = np.argsort(far, axis=1, kind="stable")[:, :n_neighbors]
+    return np.take_along_axis(far, nearest, axis=1), nearest
+
+
 def ranks_twin(signal, references):
     signal, references = np.asarray(signal, float), np.asarray(references, float)
     count = (~np.isnan(references)).sum(axis=1, keepdims=True)
@@ -296,6 +308,21 @@ def test_pchip_equals_scipy(typed, request):
         p = _rust.pchip_p_values(own, references, False)
         assert p.dtype == np.float64
         np.testing.assert_allclose(p, pchip_twin(own, references), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("columns", [1, 4])
+def test_nearest_rows_equal_their_twin(columns):
+    rng = np.random.default_rng(columns)
+    table, queries = rng.integers(0, 4, (2, 300, columns)) * rng.choice([1.0, 0.3], columns)
+    table[rng.random(table.shape) < 0.1] = np.nan
+    table[0], queries[0], queries[1] = np.inf, -np.inf, np.nan
+    caps = rng.uniform(0.2, 1.5, columns)
+    expected = gower_twin(queries, table, caps, 4)
+    for one, other in (
+        (queries, table),
+        (np.asfortranarray(queries), np.repeat(table, 2, 1)[:, ::2]),
+    ):
+        _assert_same_bits(_rust.gower_nearest(one, other, caps, 4), expected)
 
 
 @pytest.mark.parametrize("exponent", [-1_000, -500, 400, 1_000])
@@ -532,6 +559,21 @@ def test_other_one_dimensional_arguments_are_converted():
             ValueError,
             "signal has 2 rows where 3",
         ),
+        (
+            lambda: _rust.gower_nearest(np.zeros((1, 3)), np.zeros((3, 2)), [1.0, 1.0], 1),
+            ValueError,
+            "queries have 3 features",
+        ),
+        (
+            lambda: _rust.gower_nearest(np.zeros((1, 2)), np.zeros((3, 2)), [1.0, 0.0], 1),
+            ValueError,
+            "caps must be positive",
+        ),
+        (
+            lambda: _rust.gower_nearest(np.zeros((1, 2)), np.zeros((3, 2)), [1.0, 1.0], 4),
+            ValueError,
+            "n_neighbors=4 does not lie between 1 and 3",
+        ),
         (lambda: _rust.rmia_scores([0.0], [], 1.0), ValueError, "log_population is empty"),
         (lambda: _rust.rmia_scores([0.0], [np.nan], 1.0), ValueError, "log_population holds NaN"),
         (lambda: _rust.rmia_scores([0.0], [0.0], -1.0), ValueError, "gamma must be positive"),
@@ -552,6 +594,7 @@ results = [_rust.reference_statistics(signal, references), t, each, s, e, np.arr
            _rust.rank_p_values(references, references[:, ::-1]),
            _rust.pchip_p_values(references, references[:, 8:], True),
            _rust.pchip_p_values(references[:, :2], references[:, 2:], True),
+           *_rust.gower_nearest(references[::7], references, np.full(17, 0.5), 3),
            _rust.pooled_counts(t, each)[0], _rust.rmia_scores(references[:, 0], each.ravel(), 2.0)]
 print(hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
 """
@@ -592,13 +635,15 @@ def test_a_forked_child_gets_threads_of_its_own():
 
 
 @pytest.mark.skipif(not hasattr(signals, "setitimer"), reason="needs timers")
-@pytest.mark.parametrize("method", ["rank_p_values", "pchip_p_values"])
+@pytest.mark.parametrize("method", ["rank_p_values", "pchip_p_values", "gower_nearest"])
 def test_long_kernels_let_signal_handlers_run(method):
     rng = np.random.default_rng(0)
     # One record again and again, which takes no memory.
     own = np.broadcast_to(rng.normal(size=60), (40_000, 60))
     references = np.broadcast_to(rng.normal(size=1_000), (40_000, 1_000))
     options = (False,) if method == "pchip_p_values" else ()
+    if method == "gower_nearest":
+        references, options = rng.normal(size=(2_000, 60)), (np.ones(60), 1)
 
     class Alarm(Exception):
         pass

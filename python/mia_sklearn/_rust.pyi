@@ -16,6 +16,7 @@ __all__ = [
     "CosineIndex",
     "average_linkage",
     "cluster_medoids",
+    "gower_nearest",
     "kernel_log_density",
     "leave_one_out_t",
     "pchip_p_values",
@@ -221,6 +222,29 @@ def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Numbers, float]:
         NaN.
     total : float
         The same of all values.
+    """
+
+def gower_nearest(
+    queries: _Numbers, table: _Numbers, caps: ArrayLike, n_neighbors: int
+) -> tuple[_Numbers, NDArray[np.int64]]:
+    """Find the nearest rows of a table under Gower's distance. Ctrl-C ends a long search.
+
+    Parameters
+    ----------
+    queries : float64 ndarray of shape (n_queries, n_columns)
+    table : float64 ndarray of shape (n_rows, n_columns)
+        Of any strides. NaN is equal to itself, and a cap apart from all else.
+    caps : array-like of shape (n_columns,)
+        Positive: the distance of two rows is the sum over columns of ``min(abs(a - b), cap)``.
+    n_neighbors : int
+        From 1 to `n_rows`.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_queries, n_neighbors)
+        Rising; to the bit those of a scan that adds columns in their order.
+    indices : ndarray of shape (n_queries, n_neighbors)
+        Of equal distances the lowest first.
     """
 
 def average_linkage(vectors: NDArray[Any]) -> tuple[NDArray[np.int64], _Numbers]:

@@ -41,6 +41,8 @@ _NAMES = {
     "linkability": "Linkability",
     "inference": "Inference",
 }
+_WHO = "Who was in the training table"
+_TOLD = ("Attack", "AUC", "Named at 1 % false alarms", "Named at 0.1 %")
 _HEAD = ("Risk", "Attacked", "Success", "By guessing", "Control", "Above control", "Interval")
 
 
@@ -215,6 +217,7 @@ class SyntheticReport:
         -------
         str
         """
+        told = self._told()
         parts = [
             f"# {escape(self._title)}",
             f"**{escape(self.summary)}**",
@@ -223,6 +226,7 @@ class SyntheticReport:
             f"## Risks, with {self._confidence} intervals",
             table_in_markdown(_HEAD, self._rows()),
             *(escape(each) for each in self._meanings()),
+            *([f"## {_WHO}", table_in_markdown(_TOLD, told)] if told else []),
             escape(_LIMITS),
         ]
         return "\n\n".join(parts) + "\n"
@@ -250,6 +254,21 @@ class SyntheticReport:
             for row in _each(self.measures)
         ]
 
+    def _told(self) -> list[tuple[str, ...]]:
+        """Return what attacks on membership reached, a line each."""
+        if self.membership is None:
+            return []
+        return [
+            (
+                row["attack"] + (" (fixed as headline)" if row["headline"] else ""),
+                *(
+                    f"{row[metric]:.3f} ({_ends(row, metric)})"
+                    for metric in ("auc", "tpr@0.01", "tpr@0.001")
+                ),
+            )
+            for row in _each(self.membership)
+        ]
+
     def _meanings(self) -> list[str]:
         return [printable(f"{_label(row)}: {row['meaning']}") for row in _each(self.measures)]
 
@@ -260,23 +279,27 @@ class SyntheticReport:
         )
 
     def __str__(self) -> str:
+        told = self._told()
         parts = [
             self.summary,
             self._title,
             findings_in_text(self.findings),
             f"Risks, with {self._confidence} intervals\n{table_in_text(self._rows(), _HEAD)}",
             "\n".join(self._meanings()),
+            f"{_WHO}\n{table_in_text(told, _TOLD)}" if told else "",
             _LIMITS,
         ]
         return "\n\n".join(part for part in parts if part)
 
     def _repr_html_(self) -> str:
+        told = self._told()
         return shown(
             self._title,
             paragraph(self.summary),
             in_html(self.findings),
             folded("Risks", table("Risks", _HEAD, self._rows(), numbers=range(1, len(_HEAD)))),
             folded("What each means", *map(paragraph, self._meanings())),
+            folded(_WHO, table(_WHO, _TOLD, told, numbers=(1, 2, 3))) if told else "",
             paragraph(_LIMITS),
         )
 
@@ -302,3 +325,8 @@ def _counted(row: Mapping[str, Any]) -> str:
 
 def _interval(row: Mapping[str, Any]) -> str:
     return wording.interval("tpr", row["lower"], row["upper"])
+
+
+def _ends(row: Mapping[str, Any], metric: str) -> str:
+    ends = (row[f"{metric} {end}"] for end in ("lower", "upper"))
+    return wording.interval(metric.partition("@")[0], *ends)

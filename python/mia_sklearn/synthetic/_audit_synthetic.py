@@ -154,7 +154,7 @@ def audit_synthetic(
     for secret in asked.secrets:
         known = asked.known_beside(secret, tables.names)
         risks.append(inference(tables, secret, known, rows, tolerance=tolerance, rng=rng))
-    told = Membership(None, None, [])
+    told = Membership(None, None, [], None)
     if membership:
         told = measure_membership(
             tables,
@@ -175,6 +175,7 @@ def audit_synthetic(
             "confidence": confidence,
             "secrets": asked.secrets,
             "linked": asked.halves,
+            "headline": told.headline,
             "random_state": random_state,
         },
         membership=told.measures,

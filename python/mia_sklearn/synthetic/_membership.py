@@ -10,7 +10,7 @@ import numpy as np
 from ..metrics import Estimate, roc_auc, tpr_at_fpr
 from ..report import BaseFinder, Finding
 from ._copied import occur_once
-from ._refits import likelihood_beside_refits
+from ._refits import beside_refits
 from ._scores import HEADLINE, SCORES, surroundings
 from ._tables import Tables
 
@@ -37,11 +37,14 @@ class Membership:
     records : DataFrame or None
         ``member``, ``row``, and the scores of each attack.
     findings : list of Finding
+    headline : str or None
+        The attack that was fixed in advance.
     """
 
     measures: pd.DataFrame | None
     records: pd.DataFrame | None
     findings: list[Finding]
+    headline: str | None
 
 
 def measure_membership(
@@ -71,7 +74,7 @@ def measure_membership(
     alone = np.concatenate([once_train, once_control[asked]])
     member = np.arange(len(alone)) < len(tables.train)
     if min(alone[member].sum(), alone[~member].sum()) < _LEAST:
-        return Membership(None, None, [])
+        return Membership(None, None, [], None)
     around = surroundings(
         np.concatenate([tables.train.scaled, tables.control.scaled[asked]]),
         tables.synthetic.scaled,
@@ -81,7 +84,7 @@ def measure_membership(
     headline = HEADLINE
     if generator is not None:
         headline = _REFITS
-        refits = likelihood_beside_refits(tables, given, asked, generator, seed)
+        refits = beside_refits(tables, given, asked, generator, seed)
         scores = {_REFITS: refits, **scores}
     row = np.concatenate([np.arange(len(tables.train)), asked])
     records = pd.DataFrame({"member": member, "row": row, **scores})[alone].reset_index(drop=True)
@@ -92,7 +95,7 @@ def measure_membership(
         if name == headline:
             found = [Tells().find((name, estimates))]
     findings = [finding for finding in found if finding is not None]
-    return Membership(pd.DataFrame(rows), records, findings)
+    return Membership(pd.DataFrame(rows), records, findings, headline)
 
 
 def _estimates(records: pd.DataFrame, name: str, confidence: float) -> dict[str, Estimate]:

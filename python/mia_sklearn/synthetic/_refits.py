@@ -10,16 +10,15 @@ import numpy as np
 from .._models._generators import check_samples, draw, is_function
 from .._models._trainable import configured
 from .._records._rows import concat_rows, take_rows
-from ..stats._likelihood import GaussianRatio, Moments
-from ._nearest import nearest
+from ._scores import HEADLINE, SCORES, surroundings
 from ._tables import Tables, check_tables
 
-__all__ = ["check_generator", "likelihood_beside_refits"]
+__all__ = ["beside_refits", "check_generator"]
 
 # Pairs of halves: each record is in one of the two.
 _PAIRS = 4
-# Distances below this share of the median are alike: copies are at 0, whose logarithm is no number.
-_SAME = 1e-3
+# How much of what is usual of a record is taken off: few refits tell it roughly.
+_TRUSTED = 0.5
 
 
 def check_generator(generator: Any) -> None:
@@ -34,18 +33,18 @@ def check_generator(generator: Any) -> None:
     check_samples(generator)
 
 
-def likelihood_beside_refits(
+def beside_refits(
     tables: Tables,
     given: tuple[Any, Any, Any],
     control_rows: np.ndarray,
     generator: Any,
     seed: int,
 ) -> np.ndarray:
-    """Compare how near the synthetic table comes to records with how near other tables come.
+    """Compare the score of the synthetic table with those of tables of other halves.
 
     Generators are fitted on random halves of the training records and of those of the control
-    that are asked about, and draw as many rows. The score of a record is the log-likelihood
-    ratio of its distance among tables made with it and without it.
+    that are asked about, and draw as many rows. Each record is in one half of each pair, so that
+    the mean over all is what is usual of the record: some lie where rows lie whoever was there.
 
     Parameters
     ----------
@@ -66,19 +65,12 @@ def likelihood_beside_refits(
     n = len(tables.train) + len(control_rows)
     made = _maker(generator, len(tables.synthetic))
     rng = np.random.default_rng([seed, 2])
-    signal = _nearness(tables, control_rows)
-    seen, unseen = (np.full((n, 2 * _PAIRS), np.nan) for _ in range(2))
-    for pair in range(_PAIRS):
-        order = rng.permutation(n)
-        for which, half in enumerate((order[: n // 2], order[n // 2 :])):
+    usual = np.zeros(n)
+    for _ in range(_PAIRS):
+        for half in np.array_split(rng.permutation(n), 2):
             table = made(take_rows(pool, np.sort(half)), int(rng.integers(2**31 - 1)))
-            answers = _nearness(check_tables(table, X_train, X_control), control_rows)
-            inside = np.isin(np.arange(n), half)
-            place = 2 * pair + which
-            seen[inside, place] = answers[inside]
-            unseen[~inside, place] = answers[~inside]
-    out, in_ = Moments(signal, unseen), Moments(signal, seen)
-    return GaussianRatio().fit(out, in_).score(signal, out, in_)
+            usual += _nearness(_read(table, X_train, X_control), control_rows)
+    return _nearness(tables, control_rows) - _TRUSTED * usual / (2 * _PAIRS)
 
 
 def _maker(generator: Any, n: int) -> Callable[[Any, int], Any]:
@@ -91,7 +83,18 @@ def _maker(generator: Any, n: int) -> Callable[[Any, int], Any]:
     return made
 
 
+def _read(table: Any, X_train: Any, X_control: Any) -> Tables:
+    try:
+        return check_tables(table, X_train, X_control, least_rows=1)
+    except ValueError as error:
+        raise ValueError(
+            f"A table of the generator, fitted on half of the records, cannot be read: {error}"
+        ) from error
+
+
 def _nearness(tables: Tables, control_rows: np.ndarray) -> np.ndarray:
     records = np.concatenate([tables.train.scaled, tables.control.scaled[control_rows]])
-    far = nearest(records, tables.synthetic.scaled)[0][:, 0]
-    return -np.log(np.maximum(far, _SAME * (np.median(far) or 1.0)))
+    reference = np.delete(tables.control.scaled, control_rows, axis=0)
+    score = SCORES[HEADLINE](surroundings(records, tables.synthetic.scaled, reference))
+    # The logarithm of something like a distance; the score of a copy is 0 to 1.6.
+    return -np.log(2.1 - np.minimum(score, 2.0))

@@ -73,14 +73,16 @@ class Tables:
         return [known[name] for name in names]
 
 
-def check_tables(synthetic: Any, X_train: Any, X_control: Any) -> Tables:
+def check_tables(
+    synthetic: Any, X_train: Any, X_control: Any, *, least_rows: int = _LEAST_ROWS
+) -> Tables:
     """Check the three tables, and put them into numbers.
 
     Raises
     ------
     ValueError
-        If one is no table, has fewer than 100 rows, other columns, types or categories than the
-        others, or rows that are all equal.
+        If one is no table, has fewer than `least_rows` rows, other columns, types or categories
+        than the others, or rows that are all equal.
     """
     frames = [
         _as_frame(given, name)
@@ -88,9 +90,9 @@ def check_tables(synthetic: Any, X_train: Any, X_control: Any) -> Tables:
     ]
     _check_columns(frames, (synthetic, X_train, X_control))
     for frame, name in zip(frames, NAMES, strict=True):
-        if len(frame) < _LEAST_ROWS:
+        if len(frame) < least_rows:
             raise ValueError(
-                f"{name} has {len(frame)} rows: rates of fewer than {_LEAST_ROWS} records say "
+                f"{name} has {len(frame)} rows: rates of fewer than {least_rows} records say "
                 "nothing. Give more."
             )
     columns, values = read_columns(frames, NAMES)

@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -29,6 +29,7 @@ from mia_sklearn.defenses import (
 from mia_sklearn.plots import RiskUtilityDisplay
 from mia_sklearn.selection import Audited, compare_defenses
 from mia_sklearn.selection._compare import _rates
+from mia_sklearn.selection._larger_leaves import with_larger_leaves
 from mia_sklearn.selection._quality import calibration_error, quality
 
 
@@ -79,8 +80,8 @@ def test_columns_and_what_is_said_beside_them(records):
     X, y = records
     frame = compare_defenses(_tree(), X, y, **QUIET)
     assert frame["defense"].tolist() == [
-        *("undefended", "rounded", "temperature", "MemGuard", "label only", "input noise"),
-        *("distillation", "SELENA"),
+        *("undefended", "larger leaves", "rounded", "temperature", "MemGuard", "label only"),
+        *("input noise", "distillation", "SELENA"),
     ]
     assert frame.columns[:2].tolist() == ["defense", "parameters"]
     assert frame.columns[-6:].tolist() == ["epsilon", *TIMES, "error"]
@@ -92,7 +93,7 @@ def test_columns_and_what_is_said_beside_them(records):
     assert (frame["error"] == "").all()
     assert (frame["epsilon"] >= 0).all()
     assert (
-        frame["parameters"].iloc[4] == "LabelOnly(estimator=DecisionTreeClassifier(random_state=0))"
+        frame["parameters"].iloc[5] == "LabelOnly(estimator=DecisionTreeClassifier(random_state=0))"
     )
     # A tree that is grown out is right on all that it was trained on.
     assert frame["train_score"].iloc[0] == 1
@@ -375,6 +376,25 @@ def test_the_best_remedy_is_named(halves):
     assert f"Train {whole} and" in _remedy(frame, halves).remedy
     frame.loc[frame["defense"] == "good", "parameters"] = f"Good({'parameter=0, ' * 200})"
     assert "Train it (Good, with the parameters of" in _remedy(frame, halves).remedy
+
+
+def test_larger_leaves_are_tried_where_there_are_leaves():
+    def leaves(model):
+        params = with_larger_leaves(model).get_params()
+        return {value for name, value in params.items() if name.endswith("min_samples_leaf")}
+
+    forest = RandomForestClassifier(5)
+    assert leaves(forest) == leaves(make_pipeline(StandardScaler(), forest)) == {10}
+    assert forest.min_samples_leaf == 1
+    assert leaves(RandomForestClassifier(min_samples_leaf=4)) == {20}
+    assert leaves(RandomForestClassifier(min_samples_leaf=0.3)) == {0.5}
+    assert leaves(VotingClassifier([("a", forest), ("b", KNeighborsClassifier())])) == {10}
+    for other in (
+        KNeighborsClassifier(),
+        GridSearchCV(forest, {"min_samples_leaf": [1, 9]}),
+        lambda X, y: None,
+    ):
+        assert with_larger_leaves(other) is None
 
 
 def test_parameters_are_told_whole():

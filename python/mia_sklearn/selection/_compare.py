@@ -20,6 +20,7 @@ from ..access._choice import access_of_outputs, access_released_as
 from ..base import TrainingSet, fit_clone
 from ..defenses._registry import compared_by_default
 from ._compared_records import ComparedRecords, gather_compared
+from ._larger_leaves import with_larger_leaves
 from ._quality import quality, score_of
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ def compare_defenses(
     ----------
     models : estimator, dict of str to estimator, or list of (name, estimator)
         Unfitted classifiers or regressors, all of one kind. Of a dict or list the first is the
-        undefended one. One estimator is compared with itself under those defenses of
-        `mia_sklearn.defenses` that fit any of its kind and train few models, with their default
+        undefended one. One estimator is compared with itself with larger leaves, where it has
+        `min_samples_leaf` (10 records, or five times as many as before), and under those defenses
+        of `mia_sklearn.defenses` that fit any of its kind and train few models, with their default
         parameters.
     X, y : table of shape (n_records, n_features), array-like of shape (n_records,) or \
             (n_records, n_outputs)
@@ -162,6 +164,8 @@ def compare_defenses(
     release, outputs = released(first, release, y)
     data = gather_compared(X, y, (X_test, y_test), fit_params, outputs)
     if not isinstance(models, (Mapping, list, tuple)):
+        larger = with_larger_leaves(models)
+        named |= {} if larger is None else {"larger leaves": larger}
         named |= compared_by_default(models, data.y)
     for name, model in named.items():
         _check_kind(name, model, y, outputs)

@@ -40,6 +40,7 @@ _MOST_COMPARED = 10_000
 # What would take minutes, and gibibytes, is left out.
 _MOST_FEATURES, _MOST_VALUES = 1024, 2**27
 _QUERIES_IN_TURN = 1024
+_LEFT_OUT = "columns of the records themselves (difficulty_*) are left out: %s"
 
 #: The columns, in their order.
 RECORD_COLUMNS = tuple(
@@ -93,7 +94,8 @@ def record_columns(
     """
     X = _without_texts(X)
     if X is None:
-        return _left_out("their features are texts or pictures")
+        _LOG.info(_LEFT_OUT, "their features are texts or pictures")
+        return None
     content = row_digests(X)
     order = np.lexsort((labels, content))
     rng = np.random.RandomState(seed)
@@ -103,17 +105,14 @@ def record_columns(
     X = take_rows(X, order)
     features = _features(X, known)
     if features is None:
-        return _left_out("the table is too large, or too wide, for distances within seconds")
+        _LOG.info(_LEFT_OUT, "the table is too large, or too wide, for distances within seconds")
+        return None
     copies = Grouping(content[order]).of_row
     whose = copies if people is None else Grouping(people[order]).of_row
     pool = _Pool(features, labels[order], copies, whose, known)
     columns = np.empty((len(order), len(RECORD_COLUMNS)), dtype=np.float32)
     columns[order] = np.hstack([_of_neighbors(pool), _of_trees(pool, rng)])
     return columns
-
-
-def _left_out(why: str) -> None:
-    _LOG.info("columns of the records themselves (difficulty_*) are left out: %s", why)
 
 
 def _without_texts(X: Any) -> Any:

@@ -286,12 +286,13 @@ class MembershipRisk:
         target = _target_of(audited, pool)
         # Of the records that they were asked about references keep digests alone between splits.
         references.X_ = pool
+        attack = self._seeded(self.attack)
+        extras = {"record_columns": "difficulty" in attack._prefers()}
         try:
-            observed = observe(target, pool, labels, references=references)
+            observed = observe(target, pool, labels, references=references, **extras)
         finally:
             references.X_ = None
-        attack = self._seeded(self.attack)
-        attack.fit(*references.shadow_observations(random_state=self.random_state))
+        attack.fit(*references.shadow_observations(random_state=self.random_state, **extras))
         audits = once[order]
         member = (order < len(members))[audits]
         score = attack.decision_function(observed)[audits]

@@ -62,6 +62,18 @@ def test_what_is_believed_of_a_record_does_not_decide_where_it_is_scored():
     np.testing.assert_array_equal(plain.membership, changed.membership)
 
 
+def test_log_odds_are_moved_alike_until_they_sum_up_to_the_size():
+    posterior = np.where(np.arange(4000) % 2 == 0, 0.8, 0.2)
+    shares: dict[float, list[float]] = {0.8: [], 0.2: []}
+    for part in drawn(posterior, 1200, strata=posterior):
+        beside = ~part.labelled.any(axis=0)
+        for expected, found in shares.items():
+            found.append(part.membership[:, beside & (posterior == expected)].mean())
+    # Of log-odds moved by -1.245, whose probabilities are .3 on average.
+    assert np.mean(shares[0.8]) == pytest.approx(0.535, abs=0.02)
+    assert np.mean(shares[0.2]) == pytest.approx(0.067, abs=0.02)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
 def test_sets_have_the_targets_size_whatever_the_posterior_sums_up_to(share):
     for part in drawn(np.full(400, share), 300):

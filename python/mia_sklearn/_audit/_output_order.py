@@ -45,12 +45,12 @@ def output_order(run: Asked) -> OutputOrder | None:
         gain = np.mean([lost(held, j, j) - lost(held, j, best[j]) for j in cycle], axis=0)
         if gain.mean() >= _BETTER and gain.mean() > _SURE * gain.std() / np.sqrt(len(gain)):
             answer[cycle] = best[cycle]
-    moved = np.flatnonzero(answer != np.arange(n_outputs))
-    if not len(moved):
+    moved = np.flatnonzero(answer != np.arange(n_outputs)).tolist()
+    if not moved:
         return None
     as_given, fits = (
         1 - float(np.mean([lost(slice(None), j, k[j]).mean() for j in moved]))
-        for k in (np.arange(n_outputs), answer)
+        for k in (range(n_outputs), answer.tolist())
     )
     if fits <= 0:
         return None

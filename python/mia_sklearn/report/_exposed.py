@@ -55,8 +55,8 @@ def columns_in_words(rows: list[dict[str, Any]], report: AuditContents) -> str:
         said.append(
             f"Named again: of the reference models that trained on this {one}, how many give it "
             f"away too, at {wording.percent(INFERRED_AT)} false alarms, with the {confidence} "
-            "interval; they are held against the same references as the model, which makes it a "
-            "little too large."
+            "interval; rather fewer would, since they are held against the same references as the "
+            "model, and so share its luck. Audits with other seeds tell without that."
         )
     return " ".join(said)
 

@@ -272,8 +272,9 @@ class _Study(NamedTuple):
             acted = act_as_target(references)
             signal, played, p_values = phi[acted.models], acted.trained, acted.p_values
         else:
-            # On one scale, that of the models which they are held against.
-            signal = references.signal_of(usual.outputs_, slice(None))
+            # On one scale and in one precision, those of the models which they are held against:
+            # equal answers must tie.
+            signal = references.signal_of(usual.outputs_, slice(None)).astype(phi.dtype)
             played = (usual.membership_ == 0) & usual.labelled_
             others = np.where(out, phi, np.float32(np.nan)).T
             p_values = np.full(signal.shape, np.nan)

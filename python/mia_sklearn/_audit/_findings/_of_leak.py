@@ -168,7 +168,8 @@ def _again_in_words(context: Context) -> str:
         f" Of {found.n_reruns} reference models that trained on other parts of the records, one "
         f"names {percent(found.value)} of those listed that it trained on, on average "
         f"({percent(confidence)} interval {interval('tpr', found.low, found.high)}), at "
-        f"{percent(INFERRED_AT)} false alarms."
+        f"{percent(INFERRED_AT)} false alarms; against references of their own it would be rather "
+        "fewer."
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from mia_sklearn.dp import run_refits
 from mia_sklearn.stats import BettingTests, TradeOff, gaussian_dp_epsilon, gaussian_dp_mu
-from mia_sklearn.stats._e_values import _gains, _nearest
+from mia_sklearn.stats._e_values import ceilings_of, gains, nearest_points
 
 
 def laplace(epsilon, sign=1):
@@ -114,15 +114,17 @@ def test_no_rates_that_are_allowed_win_on_average(curve):
         rates = np.array([found, 1 - found, alarms, 1 - alarms])
         # The nearest point, and one that is not: the mean is at most 1 all the same.
         distance = -np.log(np.clip(allowed[1:-1] * 2, 1e-9, 1)) @ rates
-        nearest = _nearest(rates, fpr[1 + distance.argmin()], curve)
+        about = fpr[1 + distance.argmin(), None]
+        (tpr,), (alarm,) = nearest_points(rates[None], about, ceilings_of([curve]))
+        nearest = tpr, alarm
         points = [nearest, (curve.ceiling(0.3), 0.3)]
         for point in points:
-            means = allowed @ np.exp(_gains(rates, point, curve)).ravel()
+            means = allowed @ np.exp(gains(rates, point, curve)).ravel()
             assert means.max() <= 1 + 1e-9
         # The nearest gives nothing away.
-        means = allowed @ np.exp(_gains(rates, nearest, curve)).ravel()
+        means = allowed @ np.exp(gains(rates, nearest, curve)).ravel()
         assert means.max() > 1 - 1e-3
-        growth = rates / 2 @ _gains(rates, nearest, curve).ravel()
+        growth = rates / 2 @ gains(rates, nearest, curve).ravel()
         assert (growth > 0) == (found > curve.ceiling(alarms))
 
 

@@ -399,14 +399,14 @@ def test_refits_find_what_one_record_does(blobs):
     assert "NO_RANDOMNESS" in codes(report)
     assert report.info["method"] == "refits" and report.info["n_canaries"] == 1
     # Those by which the canary was chosen are no part of the test.
-    assert 40 <= len(report.canaries) == report.info["n_fits"] - 42
+    assert 20 < len(report.canaries) == report.info["n_fits"] - 42
     assert "has an epsilon of more than that" in report.summary
     assert "larger than 1, which is claimed" in report.findings[0].title
 
 
 def test_refits_find_bounds_that_are_taken_from_the_records(blobs):
     X, y = blobs
-    report = again(Unclipped(0.1), X, y, max_refits=300)
+    report = again(Unclipped(0.1), X, y, max_refits=500)
     assert report.outcome == "refuted" and report.info["canaries"] == "beyond"
 
 
@@ -421,7 +421,7 @@ def test_refits_do_not_refute_what_is_true(blobs, neighbours):
 
 
 def test_refits_that_show_nothing_are_no_evidence(blobs):
-    report = again(DummyClassifier(), *blobs, max_refits=40)
+    report = again(DummyClassifier(strategy="uniform", random_state=0), *blobs, max_refits=40)
     assert report.outcome == "undecided" and "NO_RANDOMNESS" not in codes(report)
 
 

@@ -64,9 +64,18 @@ def by_one_run(
         {"included": run.included, **run.scores},
         info,
         seen=apart["auc_low"] > 0.5,
-        all_alike=len(np.unique(np.concatenate(first))) == 1,
+        all_alike=_alike(run.scores, canaries.labels[canaries.rows]),
         out_of_reach=out_of_reach,
     )
+
+
+def _alike(scores: dict[str, np.ndarray], labels: np.ndarray) -> bool:
+    """Tell whether canaries of one label have one score, so that nothing of them was learned."""
+    first = next(iter(scores.values()))
+    told = {
+        (score, str(label)) for score, label in zip(first.tolist(), labels.tolist(), strict=True)
+    }
+    return len(told) == len({label for _, label in told})
 
 
 def _bound(sides: Sides, family: str, claim: Claim, confidence: float, seed: int) -> float:

@@ -14,9 +14,14 @@ from ._refits import run_refits
 __all__ = ["by_refits", "seconds_of_a_fit"]
 
 
+# Fits on either set by which a canary is chosen.
+_FEWEST, _MOST = 5, 25
+
+
 def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
     """Fit with a canary or without it by a coin, until the claim is refuted."""
     options, claim = audited.options, audited.claim
+    n_tries = max(_FEWEST, min(_MOST, options.max_refits // 20))
     found = candidates(
         audited.mechanism,
         audited.table,
@@ -24,7 +29,7 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
         rng,
         replace=options.neighbours == "replace",
     )
-    kind, neighbours, n_tried = choose(audited.mechanism, found, rng)
+    kind, neighbours, n_tried = choose(audited.mechanism, found, rng, n_tries)
     deterministic = neighbours.is_deterministic((rng.randint(SEEDS), rng.randint(SEEDS)))
     coins = rng.randint(SEEDS)
     how: dict[str, Any] = {"confidence": options.confidence, "random_state": coins}
@@ -41,9 +46,8 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
     for family in claim.families:
         if family not in results:
             # The same coins bring the same fits again, whose scores are known.
-            again = iter(scores.tolist())
             results[family] = run_refits(
-                lambda member, seed, again=again: next(again),
+                _Again(scores),
                 (claim.epsilon, claim.delta),
                 family=family,
                 max_refits=len(scores),
@@ -79,6 +83,16 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
         all_alike=len(np.unique(scores)) == 1,
         deterministic=deterministic,
     )
+
+
+class _Again:
+    """Returns scores that are known, one after the other."""
+
+    def __init__(self, scores: np.ndarray) -> None:
+        self.scores = iter(scores.tolist())
+
+    def __call__(self, member: bool, seed: int) -> float:
+        return next(self.scores)
 
 
 def seconds_of_a_fit(audited: Audited, rng: np.random.RandomState) -> float:

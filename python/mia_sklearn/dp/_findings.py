@@ -55,7 +55,7 @@ class ClaimRefuted(BaseFinder):
         info = context.info
         decides = bool(refuting["decides"].any())
         shown = refuting[refuting["decides"]] if decides else refuting
-        worst = shown.loc[shown["epsilon"].idxmax()]
+        worst = shown.sort_values("epsilon").iloc[-1]
         title = f"epsilon is at least {worst['epsilon']:.3g}, and {info['epsilon']:.4g} is claimed"
         if info["method"] == "refits":
             title = f"epsilon is larger than {info['epsilon']:.4g}, which is claimed"

@@ -173,7 +173,7 @@ def given(estimator: Any, X: Any, y: Any) -> tuple[Mechanism, Any, np.ndarray]:
             f"y {what}, {labels[0].tolist()!r}: no record can be given a label that is not its own."
         )
     classes = None if numbers else np.unique(labels)
-    return Mechanism(estimator, numbers, kind_of_labels(y), classes), table, labels
+    return Mechanism(estimator, kind_of_labels(y), classes), table, labels
 
 
 def made_canaries(
@@ -221,7 +221,7 @@ def _yours(
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise ValueError(f"canaries must be a pair (X, y), got {type(pair).__name__}.")
     as_truth = as_numbers if mechanism.numbers else as_labels
-    own, own_labels = check_records(*pair, "canaries[0]", "canaries[1]", as_truth)
+    own, own_labels = check_records(pair[0], pair[1], "canaries[0]", "canaries[1]", as_truth)
     if n_canaries not in (None, len(own_labels)):
         raise ValueError(
             f"n_canaries={n_canaries} and canaries= of {len(own_labels):,} records: leave "

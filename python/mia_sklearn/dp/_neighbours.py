@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,7 @@ from ._training import Mechanism
 
 __all__ = ["Neighbours", "candidates", "choose"]
 
-# Fits on either set by which a canary is chosen, and how far beyond its range one lies, in ranges.
-_N_TRIES = 10
+# How far beyond the range of others a canary lies, in ranges.
 _BEYOND = 3.0
 _N_ASKED = 50
 
@@ -95,14 +95,11 @@ def candidates(
     return found
 
 
+@dataclass(frozen=True)
 class _Swapped(Canaries):
-    """A canary with features of its own, in the place of a record."""
+    """A canary with features of its own, in the place of a record; of none where that is -1."""
 
-    def __init__(
-        self, table: Any, labels: np.ndarray, before: None, rows: np.ndarray, replaced: int
-    ) -> None:
-        super().__init__(table, labels, before, rows)
-        object.__setattr__(self, "replaced", replaced)
+    replaced: int
 
     def training_set(
         self, included: np.ndarray, rng: np.random.RandomState
@@ -129,9 +126,17 @@ def _beyond(table: Any, row: np.ndarray) -> Any:
 
 
 def choose(
-    mechanism: Mechanism, found: dict[str, Canaries], rng: np.random.RandomState
+    mechanism: Mechanism, found: dict[str, Canaries], rng: np.random.RandomState, n_tries: int
 ) -> tuple[str, Neighbours, int]:
     """Return the candidate whose fits differ most, by some that are used for nothing else.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+    found : dict of Canaries
+    rng : RandomState
+    n_tries : int
+        Fits on either set.
 
     Returns
     -------
@@ -148,10 +153,10 @@ def choose(
     for name, canaries in found.items():
         tried = Neighbours(mechanism, canaries)
         sides = [
-            [tried(member, int(rng.randint(2**31 - 1))) for _ in range(_N_TRIES)]
+            [tried(member, int(rng.randint(2**31 - 1))) for _ in range(n_tries)]
             for member in (True, False)
         ]
         # Not by means: where clipping is left out one side may be the wider one.
         apart[name] = ks_distance(*sides)
     name = max(apart, key=lambda each: apart[each])
-    return name, Neighbours(mechanism, found[name]), 2 * _N_TRIES * len(found)
+    return name, Neighbours(mechanism, found[name]), 2 * n_tries * len(found)

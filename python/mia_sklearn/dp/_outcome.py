@@ -56,7 +56,7 @@ class Outcome:
     seen : bool
         Whether it was shown that canaries can be told apart.
     all_alike : bool
-        Whether all have one score.
+        Whether all of one label have one score.
     deterministic : bool
         Whether two seeds gave one model.
     """

@@ -33,8 +33,6 @@ class Mechanism:
     Attributes
     ----------
     estimator : estimator, or function (X, y, seed) that returns a fitted model
-    numbers : bool
-        Whether it predicts numbers.
     kind_of_labels : Series, frame or None
         See `_records._labels.kind_of_labels`.
     classes : ndarray or None
@@ -42,9 +40,13 @@ class Mechanism:
     """
 
     estimator: Any
-    numbers: bool
     kind_of_labels: Any
     classes: np.ndarray | None
+
+    @property
+    def numbers(self) -> bool:
+        """Whether it predicts numbers."""
+        return self.classes is None
 
     @property
     def name(self) -> str:
@@ -92,7 +94,7 @@ class Mechanism:
 
         The log-odds of the record's label, as trained on; of numbers minus the distance to it.
         """
-        if self.numbers:
+        if self.classes is None:
             predicted = np.asarray(as_predictor(model).predict(X), dtype=np.float64)
             off = (predicted.reshape(len(y), -1) - y.reshape(len(y), -1)).astype(np.float64)
             return _finite(-np.linalg.norm(off, axis=1))

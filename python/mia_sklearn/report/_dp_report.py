@@ -132,7 +132,7 @@ class DPAuditReport:
             [
                 f"{row.score}, decides" if row.decides else str(row.score),
                 str(row.family),
-                "any" if math.isinf(row.epsilon) else f"{row.epsilon:.3f}",
+                f"{row.epsilon:.3f}",
                 "yes" if row.refutes else "no",
                 str(row.assumes),
             ]

@@ -184,9 +184,9 @@ class DPSGD(BaseDefense):
         with seeded(seed):
             noise = required_noise(plan)
             options = {"noise": noise, "max_grad_norm": self.max_grad_norm, "seed": seed}
-            options["watch"] = getattr(self, "watch_", None)
+            watch = getattr(self, "watch_", None)
             self.estimator_, self.n_steps_ = train_privately(
-                clone(self.net), X, data.y, plan, **options
+                clone(self.net), X, data.y, plan, watch=watch, **options
             )
             self.epsilon_ = epsilon_spent(plan, noise, self.n_steps_)
         # Columns of labels that no record has are answered too.

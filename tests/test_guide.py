@@ -23,6 +23,7 @@ from mia_sklearn._audit._findings import FINDERS
 from mia_sklearn._process._docs import finding_page, number_page
 from mia_sklearn.cli import main
 from mia_sklearn.report._glossary import _TERMS
+from mia_sklearn.synthetic._findings import EVERY_FINDER
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -76,7 +77,9 @@ def test_public_names_are_those_of_the_modules():
 
 def test_every_finding_has_a_section_with_an_example():
     sections = re.split(r"^## ", PAGES["findings"], flags=re.MULTILINE)[1:]
-    assert [section.partition("\n")[0] for section in sections] == [f.code for f in FINDERS]
+    assert [section.partition("\n")[0] for section in sections] == [
+        finder.code for finder in (*FINDERS, *EVERY_FINDER)
+    ]
     for section in sections:
         assert "```text\n" in section and "**What to do.**" in section
 
@@ -237,7 +240,7 @@ def test_addresses_that_reports_link_to_are_those_of_the_guide():
     for term in _TERMS:
         assert number_page(term).endswith(f"/numbers.html#{term}")
         assert term in marks(PAGES["numbers"])
-    for finder in FINDERS:
+    for finder in (*FINDERS, *EVERY_FINDER):
         place = finder.code.lower().replace("_", "-")
         assert finding_page(finder.code).endswith(f"/findings.html#{place}")
 

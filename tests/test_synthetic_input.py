@@ -80,7 +80,7 @@ def test_columns_in_other_units_or_words():
         synthetic=table.assign(age=np.linspace(-3, 3, 120)),
     )
     refused(
-        r"Column 'job' has no category in common: synthetic holds 'B', 'C', 'J' and others, X_train 'b'",
+        r"Column 'job' has no category in common: synthetic holds 'B', .* and others, X_train 'b'",
         synthetic=table.assign(job=table["job"].str.upper()),
     )
     refused("Complex data not supported: column 'age'", synthetic=table.assign(age=1j))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mia_sklearn._audit._findings import FINDERS
@@ -11,6 +11,7 @@ from mia_sklearn.attacks import AttackInfo, all_attacks
 from mia_sklearn.base._registry import Listed
 from mia_sklearn.defenses import DefenseInfo, all_defenses
 from mia_sklearn.report import BaseFinder
+from mia_sklearn.synthetic._findings import EVERY_FINDER
 
 PAGES = Path(__file__).parents[1] / "docs"
 Rows = Iterator[tuple[str, ...]]
@@ -29,8 +30,16 @@ def defenses() -> Rows:
 
 
 def findings() -> Rows:
+    return _found(FINDERS)
+
+
+def synthetic_findings() -> Rows:
+    return _found(EVERY_FINDER)
+
+
+def _found(finders: Iterable[type[BaseFinder]]) -> Rows:
     yield "code", "severity", "meaning"
-    for finder in FINDERS:
+    for finder in finders:
         yield f"[`{finder.code}`](#{finder.code.lower()})", _severity(finder), finder.summary
 
 
@@ -39,6 +48,7 @@ TABLES: dict[str, Callable[[], Rows]] = {
     "attacks": attacks,
     "defenses": defenses,
     "findings": findings,
+    "synthetic_findings": synthetic_findings,
 }
 
 
@@ -59,7 +69,7 @@ def _table(name: str) -> str:
 
 
 def _line(code: str) -> str:
-    finder = next(finder for finder in FINDERS if finder.code == code)
+    finder = next(finder for finder in (*FINDERS, *EVERY_FINDER) if finder.code == code)
     return f"*{_severity(finder)}*: {finder.summary}.\n"
 
 

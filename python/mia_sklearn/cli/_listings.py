@@ -83,6 +83,7 @@ def _explanations() -> dict[str, tuple[str, str]]:
     from ..defenses import all_defenses
     from ..report._counted import RECORD
     from ..report._glossary import glossary
+    from ..synthetic._findings import EVERY_FINDER
 
     known = {
         term.key: ("word of a report", f"{_sentence(term.name)} {term.text} {term.link}")
@@ -96,7 +97,7 @@ def _explanations() -> dict[str, tuple[str, str]]:
             )
         except ImportError as error:
             known[info.name] = (info.kind, str(error))
-    for finder in FINDERS:
+    for finder in (*FINDERS, *EVERY_FINDER):
         doubt = " It leaves all numbers in doubt." if finder.qualifies else ""
         known[finder.code] = (
             f"finding, {' or '.join(finder.severities)}",

@@ -42,6 +42,8 @@ def audit_synthetic(
 ) -> SyntheticReport:
     """Measure what a synthetic table gives away about the records behind it.
 
+    The table alone is looked at: nothing need be known of the generator that made it.
+
     Parameters
     ----------
     synthetic : table of shape (n_synthetic, n_columns)
@@ -49,15 +51,24 @@ def audit_synthetic(
     X_train : table of shape (n_train, n_columns)
         The records that the generator learned from.
     X_control : table of shape (n_control, n_columns)
-        Records of the same population that it has not seen.
-    secrets : list of column names, default=None
-        The columns that an attacker wants to learn; all in turn by default.
+        Records of the same population that it has not seen: a part that was set aside, at random,
+        before the generator was fitted. What attacks achieve on these is what the table tells of
+        everybody. All three are data frames of pandas, Polars or pyarrow, or arrays, with the same
+        columns in one order: numbers, categories, truth values, dates, missing values.
+    secrets : column name or list of column names, default=None
+        What an attacker wants to learn; each column in turn by default.
     aux_columns : list of column names, or two such lists, default=None
-        What an attacker knows.
+        What an attacker knows of a record: by default all columns but the secret. Of two lists
+        each is held by another attacker, and linkability joins them; without, the columns are
+        dealt to two halves that tell records apart about equally well.
     n_attacks : int, default=None
-        Records that are attacked, and predicates, at most.
+        Of training records and of the control's so many are attacked, at random, and there are so
+        many predicates: at least 100. None stands for 20,000 records and 2,000 predicates.
+    tolerance : float, default=0.05
+        How far a guess of a number may lie from the truth, as a share of the truth; of a date, as
+        a share of the span of dates.
     confidence : float, default=0.95
-        Of each interval.
+        Of each interval. What findings and conditions say holds at it together.
     membership : bool, default=True
         Whether membership is attacked, too: who was in the training table? Half of the control
         is what the attacker compares with, the other half are the non-members.
@@ -67,10 +78,64 @@ def audit_synthetic(
         times, on halves of the records, which tells for each of them how near a table comes that
         was made with it, or without.
     random_state : int, default=0
+        Draws records, predicates, and the order of rows that are equally near.
 
     Returns
     -------
     SyntheticReport
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, a table has fewer than 100 rows, other columns, types, units or
+        categories than the others, or rows that are all equal; if records of the control are among
+        the training records, more than repeat there; if a secret is constant, or known to the
+        attacker.
+
+    See Also
+    --------
+    audit : Attacks a fitted generator, where there is one.
+
+    Notes
+    -----
+    The risks are those of Giomi et al. [1]_, each with a baseline (guessing) and a control:
+
+    - ``copies``: records of which the synthetic table holds one that is equal in all columns.
+    - ``singling_out``: predicates that exactly one synthetic row satisfies (on one column a value
+      that occurs once, or the largest or smallest; on three the values of a row, or more extreme
+      ones) and that are true of exactly one training record.
+    - ``linkability``: two halves of a record whose nearest synthetic row is the same one.
+    - ``inference``: the nearest synthetic row tells a column right.
+
+    Rows are near by Gower's distance [2]_: numbers and dates differ by a share of the synthetic
+    table's range, categories by 0 or 1, and a missing value differs by 1 from all others.
+
+    The risk is (success - control) / (1 - control). It is not cut at 0. Attacks on records are
+    independent given the synthetic table: limits invert the score test of Miettinen and Nurminen.
+    Predicates are not, since one record may be singled out by many: the error is the spread of the
+    risk where records change sides at random, and a control of another size than the training
+    set is held against it without a model of how success depends on size. Where the synthetic
+    rows are independent of the training records, intervals miss 0 at their nominal rate.
+
+    References
+    ----------
+    .. [1] M. Giomi, F. Boenisch, C. Wehmeyer and B. Tasnadi, "A Unified Framework for Quantifying
+       Privacy Risk in Synthetic Data", Proceedings on Privacy Enhancing Technologies 2023.
+    .. [2] J. Gower, "A General Coefficient of Similarity and Some of Its Properties", Biometrics
+       1971.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn import audit_synthetic
+    >>> rng = np.random.default_rng(0)
+    >>> X_train, X_control, synthetic = rng.normal(size=(3, 200, 4)).round(2)
+    >>> synthetic[:40] = X_train[:40]
+    >>> report = audit_synthetic(synthetic, X_train, X_control, membership=False)
+    >>> report.findings[0].code
+    'SYNTHETIC_COPIES'
+    >>> report.check("copies <= 0.05").outcome
+    'fail'
     """
     for name, share in (("tolerance", tolerance), ("confidence", confidence)):
         if not isinstance(share, Real) or not 0 < share < 1:

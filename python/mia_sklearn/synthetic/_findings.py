@@ -7,9 +7,10 @@ from typing import Any
 
 from ..report import BaseFinder, Finding
 from ._copied import CopyTest
+from ._membership import Tells
 from ._risk import Risk
 
-__all__ = ["FINDERS", "Context", "findings_of"]
+__all__ = ["EVERY_FINDER", "FINDERS", "Context", "findings_of"]
 
 # A risk that surely reaches this is serious: one record in ten that was safe without the table.
 _SERIOUS = 0.1
@@ -180,6 +181,8 @@ class BaselineNotBeaten(BaseFinder):
 
 
 FINDERS: tuple[type[BaseFinder], ...] = (Copies, SinglesOut, Links, Infers, BaselineNotBeaten)
+# With the one that attacks on membership ask.
+EVERY_FINDER = (*FINDERS, Tells)
 
 
 def findings_of(context: Context) -> list[Finding]:

@@ -11,6 +11,8 @@ use crate::threads;
 
 /// Rows of a leaf, which are compared side by side.
 const LEAF: usize = 64;
+/// Rows whose sums are held at once.
+const LANES: usize = 32;
 /// Rows of a node that its split is chosen from.
 const SAMPLE: usize = 64;
 /// A split that leaves less than this share of a node on one side is none.
@@ -318,13 +320,19 @@ impl Search {
 
 wide! {
     fn leaf_distances(cells: &[f64], query: &[f64], caps: &[f64]) -> Distances {
-        let mut sums = [0.0; LEAF];
-        for ((values, &x), &cap) in cells.chunks_exact(LEAF).zip(query).zip(caps) {
-            for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum += apart(x, value, cap);
+        let mut distances = [0.0; LEAF];
+        for (nth, distances) in distances.chunks_exact_mut(LANES).enumerate() {
+            // So few that they stay in registers.
+            let mut sums = [0.0; LANES];
+            for ((column, &x), &cap) in cells.chunks_exact(LEAF).zip(query).zip(caps) {
+                let values = &column[nth * LANES..(nth + 1) * LANES];
+                for l in 0..LANES {
+                    sums[l] += apart(x, values[l], cap);
+                }
             }
+            distances.copy_from_slice(&sums);
         }
-        sums
+        distances
     }
 }
 

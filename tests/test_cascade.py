@@ -196,6 +196,7 @@ def report(halves, few_rounds):
 def test_an_audit_says_that_it_is_another_attacker(report):
     assert report.info["headline"] == "stacked"
     assert (report.info["n_references"], report.info["n_references_for_target"]) == (4, 12)
+    assert 0.5 < report.info["first_stage_auc"] <= 1
     row = report.coverage.set_index("attack").loc["cascade"]
     assert row["track"] == "cascade"
     assert "the whole training set lies among the audited records" in row["knowledge"]

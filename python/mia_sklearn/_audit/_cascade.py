@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit
 
-from .._observations._cascade import lay_cascade
+from .._observations._cascade import LOG_ODDS, lay_cascade
 from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_copies
 from ..attacks import StackedAttack
+from ..metrics import roc_auc
 from ..references._for_target import assign_for_target, train_for_target
 from ._people import by_person
 
@@ -77,8 +78,11 @@ def first_stage_of(attack: Any, first: dict[bool, Any]) -> Any:
 
 def scores_of_cascade(
     run: Asked, first: dict[bool, Any], table: ReferenceTable, seen: pd.DataFrame
-) -> tuple[dict[str, np.ndarray], int]:
-    """Train the second stage, score every record, and count its references.
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Train the second stage, score every record, and say what it took.
+
+    Told is what the first stage finds of references that it has not learned from, those of the
+    second: whether it was worth these is told by references alone.
 
     Parameters
     ----------
@@ -95,7 +99,7 @@ def scores_of_cascade(
     copies = None
     if run.n_queries:
         copies = ask_copies(run.target, refs, np.arange(len(run.y)), run.n_queries)
-    scores, n_trained = {}, 0
+    scores, n_trained, found = {}, 0, []
     for with_neighbors, attack in first.items():
         parts = train_for_target(
             refs,
@@ -108,11 +112,12 @@ def scores_of_cascade(
         own = table if with_neighbors else ReferenceTable(refs, n_queries=run.n_queries)
         options: dict[str, Any] = {"query_phi": copies, "random_state": run.seed}
         laid = lay_cascade(own, attack, parts, run.answers, seen, **options)
+        found.append(roc_auc(laid.membership, laid.shadow[LOG_ODDS].to_numpy()).value)
         for name, cascade in run.attacks.items():
             if is_cascade(cascade) and _with_neighbors(cascade) == with_neighbors:
                 fitted = cascade.fit(laid.shadow, laid.membership)
                 scores[name] = fitted.decision_function(laid.observations)
-    return scores, n_trained
+    return scores, {"n_references_for_target": n_trained, "first_stage_auc": max(found)}
 
 
 def _with_neighbors(attack: Any) -> bool:

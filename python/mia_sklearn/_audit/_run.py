@@ -286,8 +286,8 @@ class Run(Asked):
     shift : Estimate or None
         AUC with which train and test are told apart without the model.
     controls : list of Control
-    n_for_target : int
-        References that a cascade trained for this target.
+    of_cascade : dict
+        What is told of the references that a cascade trained for this target, where one is run.
     structure : Structure
     other_targets : OtherTargets, OutputOrder or None
         What the target seems to have been fitted on in place of y_train.
@@ -301,7 +301,7 @@ class Run(Asked):
     vulnerable: VulnerableRecords | None
     shift: Estimate | None
     controls: list[Control]
-    n_for_target: int
+    of_cascade: dict[str, Any]
     structure: Structure
     other_targets: OtherTargets | OutputOrder | None
 

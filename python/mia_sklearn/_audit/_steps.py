@@ -111,10 +111,10 @@ def score(asked: Asked, *, controls: bool) -> Run:
     """Attack the answers, and check the audit itself where `controls` says so."""
     with asked.timed("attacks"):
         table, observations, scores, first = _attack(asked)
-    n_for_target = 0
+    of_cascade: dict[str, Any] = {}
     if table is not None and first:
         with asked.timed("cascade"):
-            found, n_for_target = scores_of_cascade(asked, first, table, observations)
+            found, of_cascade = scores_of_cascade(asked, first, table, observations)
             scores |= found
     scores = {name: score[asked.units.first] for name, score in scores.items()}
     with asked.timed("structure"):
@@ -136,7 +136,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         vulnerable=vulnerable,
         shift=shift,
         controls=checks,
-        n_for_target=n_for_target,
+        of_cascade=of_cascade,
         structure=structure,
         other_targets=differing,
     )

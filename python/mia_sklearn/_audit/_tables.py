@@ -263,7 +263,7 @@ def info_of(run: Run, title: str | None, *, quick: bool) -> dict[str, Any]:
 def _of_references(run: Run, refs: ReferenceModels) -> dict[str, Any]:
     info: dict[str, Any] = {
         "n_references": refs.n_models_ - len(refs.lost_),
-        **({"n_references_for_target": run.n_for_target} if run.n_for_target else {}),
+        **run.of_cascade,
         "sampling": refs.sampling,
         "block_size": refs.block_size_,
     } | _what_p_values_reach(run)

@@ -50,6 +50,7 @@ _FACTS = {
     "target_test_mae": "Mean absolute error on the non-members audited",
     "n_references": "Reference models",
     "n_references_for_target": "Of the cascade, trained for this model",
+    "first_stage_auc": "AUC of its first stage on these (it is worth it from some 0.7 on)",
     "references_without": "Of these did not train on a record",
     "least_q_value": "The smallest q-value that there could be",
     "sampling": "Their training sets are drawn by",

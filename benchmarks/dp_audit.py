@@ -15,7 +15,11 @@ from collections.abc import Iterator
 from unittest import mock
 
 import numpy as np
+import sklearn
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import make_blobs
 
+import mia_sklearn
 from mia_sklearn import audit_dp, datasets
 
 EPSILONS = (1.0, 4.0, 8.0)

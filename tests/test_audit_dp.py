@@ -463,3 +463,25 @@ def test_what_refits_do_not_have(blobs, options):
         again(KNeighborsClassifier(1), *blobs, **options)
     with pytest.raises(ValueError, match="n_canaries is of one run"):
         audit_dp(KNeighborsClassifier(1), *blobs, CLAIM, 100, method="refits")
+
+
+# -- Under the null --------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_true_claim_is_seldom_refuted():
+    """Randomised response at its epsilon, where every right guess counts: at most 5 % of runs."""
+    outcomes = {"one-run": [], "refits": []}
+    for seed in range(200):
+        X = np.random.default_rng(seed).normal(size=(400, 2))
+        y = (X[:, 0] > 0).astype(int)
+        options = {"claimed": (1.0, 0.0), "random_state": seed}
+        once_more = audit_dp(RandomisedResponse(1.0), X, y, method="one-run", **options)
+        outcomes["one-run"].append(once_more.outcome)
+        few = {"method": "refits", "neighbours": "replace", "max_refits": 200}
+        outcomes["refits"].append(
+            audit_dp(RandomisedResponse(1.0), X[:20], y[:20], **few, **options).outcome
+        )
+    for method, told in outcomes.items():
+        # Of 200 at 5 % more than 18 have a probability of .01.
+        assert told.count("refuted") <= 18, method

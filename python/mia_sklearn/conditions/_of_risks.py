@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ._condition import OPERATORS, Condition
 from ._outcome import ConditionResult
@@ -72,14 +72,14 @@ def _decide(condition: Condition, reading: RiskReading, confidence: float) -> Co
         )
     upwards = condition.operator.startswith(">")
     hardest, easiest = (low, high) if upwards else (high, low)
-    outcome = "open"
+    outcome: Literal["holds", "violated", "open"] = "open"
     if compare(hardest, bound):
         outcome = "holds"
     elif not compare(easiest, bound):
         outcome = "violated"
     # An attack that is worse than guessing shows no safety.
     if doubt and outcome == ("violated" if upwards else "holds"):
-        outcome = "open"
+        outcome: Literal["holds", "violated", "open"] = "open"
     else:
         doubt = ""
     reason = (

@@ -231,6 +231,14 @@ def test_conditions(report):
         report.check("copies <= 1.5")
 
 
+def test_conditions_on_membership_are_read_from_its_scores():
+    report = audit_synthetic(*copying(200, 0.4, 0), secrets=[])
+    assert report.check("auc <= 0.55").outcome == "fail"
+    told = report.check("epsilon > 1")
+    assert told.outcome == "inconclusive"
+    assert "gives no bound on epsilon" in str(told)
+
+
 def test_the_gate_of_a_test_suite(report, monkeypatch):
     # What is asserted here is no test of this suite.
     monkeypatch.setattr(_assertion, "RUNNING", [])

@@ -40,6 +40,8 @@ def audit_table(args: argparse.Namespace) -> int:
 
 
 def _tables(paths: tuple[Path, ...], args: argparse.Namespace) -> list[Any]:
+    import pandas as pd
+
     from ._read_tables import check_table_file, read_tables
     from ._reading import Reading
 
@@ -55,7 +57,25 @@ def _tables(paths: tuple[Path, ...], args: argparse.Namespace) -> list[Any]:
         thousands=args.thousands,
     )
     # One by one: that columns differ is told by the audit.
-    return [read_tables([path], None, reading)[0][0][0] for path in paths]
+    tables = [read_tables([path], None, reading)[0][0][0] for path in paths]
+    if all(hasattr(table, "columns") for table in tables):
+        for name in tables[0].columns:
+            if all(name in table and _holds_dates(table[name]) for table in tables):
+                for table in tables:
+                    table[name] = pd.to_datetime(table[name], format="ISO8601", utc=True)
+    return tables
+
+
+def _holds_dates(cells: Any) -> bool:
+    """Tell whether a column of a text file holds dates: 2026-01-31, perhaps with a time."""
+    import pandas as pd
+
+    known = cells.dropna()
+    if not len(known) or pd.api.types.infer_dtype(known) != "string":
+        return False
+    if not known.str.match(r"\d{4}-\d{2}-\d{2}(?:$|[T ]\d)").all():
+        return False
+    return bool(pd.to_datetime(known, format="ISO8601", errors="coerce", utc=True).notna().all())
 
 
 def _known(lists: list[str] | None) -> Any:

@@ -176,11 +176,20 @@ def audit_synthetic(
             "secrets": asked.secrets,
             "linked": asked.halves,
             "headline": told.headline,
+            **_sizes(told.records),
             "random_state": random_state,
         },
         membership=told.measures,
         records=told.records,
     )
+
+
+def _sizes(records: Any) -> dict[str, int]:
+    """Return how many members and others were asked about; none where nobody was."""
+    if records is None:
+        return {}
+    n = int(records["member"].sum())
+    return {"n_members": n, "n_nonmembers": len(records) - n}
 
 
 def _some(n: int, most: int, rng: np.random.Generator) -> np.ndarray:

@@ -77,8 +77,8 @@ def copy_test(tables: Tables) -> CopyTest:
     n_exact = [int(side.sum()) for side in exact]
     n_near = [int((side <= _NEAR).sum()) for side in shares]
     chance = _equal_by_chance(tables) * n_train / len(tables.train)
-    n_any = [sum(side) for side in zip(n_exact, n_near, strict=True)]
-    others = [_fisher(*each, n_train, n_control) for each in (n_exact, n_any)]
+    n_any = [n_exact[side] + n_near[side] for side in (0, 1)]
+    others = [_fisher(each, n_train, n_control) for each in (n_exact, n_any)]
     for share in (float(shares[0].min()), *_SHARES):
         expected = _near_by_chance(shares[1], share) * n_train / n_control
         others.append(float(poisson.sf((shares[0] <= share).sum() - 1, expected)))
@@ -89,8 +89,10 @@ def copy_test(tables: Tables) -> CopyTest:
     return CopyTest(
         n_train,
         n_control,
-        *n_exact,
-        *n_near,
+        n_exact[0],
+        n_exact[1],
+        n_near[0],
+        n_near[1],
         np.flatnonzero(once[0])[order][copied],
         min(1.0, p_value),
     )
@@ -124,8 +126,8 @@ def _shares(
     return np.split(shares, [len(exact[0])])
 
 
-def _fisher(in_train: int, in_control: int, n_train: int, n_control: int) -> float:
-    n = n_train + n_control
+def _fisher(counts: list[int], n_train: int, n_control: int) -> float:
+    (in_train, in_control), n = counts, n_train + n_control
     return float(hypergeom.sf(in_train - 1, n, n_train, in_train + in_control))
 
 

@@ -293,7 +293,7 @@ def test_who_was_not_trained_on_is_no_member_whatever_breaks_the_ties(n_referenc
     """The target has seen other records: scores of trees tie, and these columns break the ties."""
     rng = np.random.default_rng(n_references)
     right, rates = [], []
-    for seed in range(20):
+    for seed in range(10):
         X = np.round(rng.normal(size=(1600, 4)), 1)
         y = (X[:, 0] + rng.normal(size=1600) > 0).astype(int)
         target = DecisionTreeClassifier(random_state=seed).fit(X[800:], y[800:])
@@ -309,5 +309,5 @@ def test_who_was_not_trained_on_is_no_member_whatever_breaks_the_ties(n_referenc
             right.append(auc.low <= 0.5 <= auc.high)
             rates.append([tpr_at_fpr(member, score, fpr).value for fpr in (0.01, 0.1)])
     assert np.mean(right) > 0.92
-    assert (np.mean(rates, axis=0) < [0.0125, 0.104]).all()
-    assert (np.mean(rates, axis=0) > [0.006, 0.09]).all()
+    # Above the fifth largest of 400 others, and above the 41st.
+    np.testing.assert_allclose(np.mean(rates, axis=0), [5 / 401, 41 / 401], rtol=0.15)

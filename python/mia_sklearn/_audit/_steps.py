@@ -254,7 +254,8 @@ def _attack(
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
         return None, observations, scores | _on_target(run, observations), {}
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
-    extras = {"neighbors": _NEIGHBORS if wants_neighbors else 0, "n_queries": run.n_queries}
+    extras: dict[str, Any] = {"n_queries": run.n_queries}
+    extras["neighbors"] = _NEIGHBORS if wants_neighbors else 0
     extras["record_columns"] = any("difficulty" in a._prefers() for a in outside.values())
     table = ReferenceTable(refs, **extras)
     rows = np.arange(len(run.y))

@@ -244,8 +244,9 @@ def _observe_posteriors(
     if np.array_equal(references.classes_, target.classes_):
         agreement_with_predict(target, X, log_proba, some_rows(n_rows(X)))
     query_phi = ask_copies(target, references, positions, n_queries) if n_queries else None
-    extras = {"neighbors": neighbors, "n_queries": n_queries, "record_columns": record_columns}
-    table = ReferenceTable(references, **extras)
+    table = ReferenceTable(
+        references, neighbors=neighbors, n_queries=n_queries, record_columns=record_columns
+    )
     return lay_beside_references(table, log_proba, positions, query_phi=query_phi)
 
 

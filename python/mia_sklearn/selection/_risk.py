@@ -287,7 +287,7 @@ class MembershipRisk:
         # Of the records that they were asked about references keep digests alone between splits.
         references.X_ = pool
         attack = self._seeded(self.attack)
-        extras = {"record_columns": "difficulty" in attack._prefers()}
+        extras: dict[str, Any] = {"record_columns": "difficulty" in attack._prefers()}
         try:
             observed = observe(target, pool, labels, references=references, **extras)
         finally:

@@ -27,7 +27,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from mia_sklearn import ReferenceModels, observe
+from mia_sklearn import ReferenceModels, observe, observe_cascade
 from mia_sklearn.attacks import EnhancingRecords, all_attacks
 from mia_sklearn.datasets import load_adult
 
@@ -146,8 +146,19 @@ def federated(name: str) -> Case:
     return half_known(server.observations(), member[asked])
 
 
+@cache
+def in_two_stages(name: str) -> Case:
+    X, y, member = data(name)
+    forest = RandomForestClassifier(50, random_state=0)
+    references = ReferenceModels(forest, 4, random_state=0, n_jobs=-1).fit(X, y)
+    target = forest.fit(X[member], y[member])
+    seen = observe_cascade(target, X, y, references=references, random_state=0)
+    return Case((seen.shadow, seen.membership), seen.observations, member.astype(int))
+
+
 # By a column that an attack cannot do without.
 MAKERS = {
+    "cascade": in_two_stages,
     "grad_norm": inside,
     "enhancing": by_other_queries,
     "round_logit": federated,

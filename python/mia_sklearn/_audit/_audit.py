@@ -126,8 +126,8 @@ def audit(
         is "weights" and the model has gradients; where it is "labels" the gap attack in place of
         Shokri's, and the others on kept counts. Without references these are the threshold, the
         gap attack, QMIA, the margin edge and the gradient norm. Names are those
-        of `mia_sklearn.attacks.all_attacks`, and "stacked-pool" and "gap". "gmia" also marks
-        the vulnerable records.
+        of `mia_sklearn.attacks.all_attacks`, and "stacked-pool", "cascade-pool" and "gap". "gmia"
+        also marks the vulnerable records; "cascade" trains 12 references more, for this model.
     estimator : unfitted classifier or regressor, or callable `(X, y, seed) -> fitted`, default=None
         What the references train; by default a clone of `model` (of `best_estimator_` for
         search objects).

@@ -76,7 +76,7 @@ def ask(
         Passed to `ReferenceModels`.
     """
     agreement, doubt, unsteady, references = None, "", "", None
-    taught = _taught(planned, fit_params)
+    taught = _taught(planned, fit_params) if n_references else {}
     if planned.access is None or planned.outputs is not None:
         # Before any reference is trained; another access may ask all models what depends on them.
         with planned.timed("target"):

@@ -81,13 +81,13 @@ class CascadeAttack(StackedAttack):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn.datasets import load_digits
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> from mia_sklearn import ReferenceModels, observe_cascade
     >>> from mia_sklearn.attacks import CascadeAttack
-    >>> X, y = load_digits(return_X_y=True)
-    >>> member = np.random.default_rng(0).permutation(len(y)) < len(y) // 2
-    >>> model = DecisionTreeClassifier(max_depth=8, random_state=0).fit(X[member], y[member])
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = rng.normal(size=(200, 5)), rng.integers(2, size=200)
+    >>> member = rng.permutation(200) < 100
+    >>> model = DecisionTreeClassifier(random_state=0).fit(X[member], y[member])
     >>> references = ReferenceModels(model, n_models=4, random_state=0).fit(X, y)
     >>> seen = observe_cascade(model, X, y, references=references, n_models=8, random_state=0)
     >>> attack = CascadeAttack(random_state=0).fit(seen.shadow, seen.membership)

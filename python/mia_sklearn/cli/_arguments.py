@@ -7,8 +7,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._process._folders import path_of
 from .._version import __version__
+from ._options import (
+    add_cells,
+    add_conditions,
+    add_gate,
+    add_how,
+    add_only_audited,
+    add_reading,
+    add_result,
+    add_saved,
+    add_trust,
+    add_what,
+    path,
+    seed,
+)
 
 __all__ = ["FORMATS", "parser_of"]
 
@@ -76,13 +89,13 @@ def _add_audit(commands: Any) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_what(audit.add_argument_group("what is audited").add_argument)
-    _add_only_audited(audit.add_argument_group("what is audited, besides").add_argument)
-    _add_reading(audit.add_argument_group("how files are read").add_argument)
-    _add_how(audit.add_argument_group("how").add_argument)
-    _add_result(audit.add_argument_group("result").add_argument)
-    _add_gate(audit.add_argument_group("gate").add_argument)
-    _add_trust(audit.add_argument_group("trust").add_argument)
+    add_what(audit.add_argument_group("what is audited").add_argument)
+    add_only_audited(audit.add_argument_group("what is audited, besides").add_argument)
+    add_reading(audit.add_argument_group("how files are read").add_argument)
+    add_how(audit.add_argument_group("how").add_argument)
+    add_result(audit.add_argument_group("result").add_argument)
+    add_gate(audit.add_argument_group("gate").add_argument)
+    add_trust(audit.add_argument_group("trust").add_argument)
     return audit
 
 
@@ -94,8 +107,8 @@ def _add_check(commands: Any) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_saved(check.add_argument)
-    _add_gate(check.add_argument)
+    add_saved(check.add_argument)
+    add_gate(check.add_argument)
     return check
 
 
@@ -105,7 +118,7 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
         help="compare defenses of a model, trained anew: what each costs and hides",
         allow_abbrev=False,
     )
-    _add_what(compared.add_argument_group("what is compared").add_argument)
+    add_what(compared.add_argument_group("what is compared").add_argument)
     compared.add_argument(
         "--defenses",
         nargs="+",
@@ -113,11 +126,11 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME",
         help="those of `mia-sklearn defenses`; default: all that fit the model and cost little",
     )
-    _add_reading(compared.add_argument_group("how files are read").add_argument)
-    _add_how(compared.add_argument_group("how").add_argument)
-    compared.add_argument("--output", type=_path, metavar="FILE", help="write all numbers as CSV")
+    add_reading(compared.add_argument_group("how files are read").add_argument)
+    add_how(compared.add_argument_group("how").add_argument)
+    compared.add_argument("--output", type=path, metavar="FILE", help="write all numbers as CSV")
     compared.add_argument("--quiet", action="store_true", help="show no progress")
-    _add_trust(compared.add_argument_group("trust").add_argument)
+    add_trust(compared.add_argument_group("trust").add_argument)
     return compared
 
 
@@ -127,17 +140,17 @@ def _add_structural(commands: Any) -> argparse.ArgumentParser:
         help="say in seconds what a model's structure tells: losses, own weight, records it keeps",
         allow_abbrev=False,
     )
-    _add_what(looked_at.add_argument_group("what is looked at").add_argument, tested=False)
-    _add_reading(looked_at.add_argument_group("how files are read").add_argument)
+    add_what(looked_at.add_argument_group("what is looked at").add_argument, tested=False)
+    add_reading(looked_at.add_argument_group("how files are read").add_argument)
     looked_at.add_argument(
         "--format", choices=["text", "md", "json"], default="text", help="how it is printed"
     )
     looked_at.add_argument(
-        "--output", type=_path, metavar="FILE", help="write it here, as .md or .json"
+        "--output", type=path, metavar="FILE", help="write it here, as .md or .json"
     )
-    looked_at.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: 0")
+    looked_at.add_argument("--seed", type=seed, default=0, metavar="N", help="default: 0")
     looked_at.add_argument("--quiet", action="store_true", help="do not say how files were read")
-    _add_trust(looked_at.add_argument_group("trust").add_argument)
+    add_trust(looked_at.add_argument_group("trust").add_argument)
     return looked_at
 
 
@@ -150,12 +163,12 @@ def _add_audit_dp(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = audited.add_argument_group("what is audited").add_argument
-    add("--model", type=_path, required=True, metavar="FILE", help="estimator: .skops, .joblib")
-    add("--train", type=_path, required=True, metavar="FILE", help="records to train it on")
+    add("--model", type=path, required=True, metavar="FILE", help="estimator: .skops, .joblib")
+    add("--train", type=path, required=True, metavar="FILE", help="records to train it on")
     add("--target", metavar="NAME", help="column (npz: array, default y) of the labels")
     add("--epsilon", type=float, metavar="E", help="claimed (default: what the model states)")
     add("--delta", type=float, metavar="D", help="claimed (default: 0)")
-    _add_reading(audited.add_argument_group("how files are read").add_argument)
+    add_reading(audited.add_argument_group("how files are read").add_argument)
     add = audited.add_argument_group("how").add_argument
     add("--canaries", type=int, metavar="N", help="default: 1,000, or a quarter of the records")
     add("--kind", choices=["auto", "mislabelled", "gradient"], default="auto", help="of canaries")
@@ -167,11 +180,11 @@ def _add_audit_dp(commands: Any) -> argparse.ArgumentParser:
     add("--references", type=int, default=0, metavar="N", help="models that tell how hard each is")
     add("--max-refits", type=int, default=1000, metavar="N", help="default: 1,000")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
-    add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
+    add("--seed", type=seed, default=0, metavar="N", help="default: 0")
     add("--format", choices=["text", "md"], default="text", help="how it is printed")
     add("--quiet", action="store_true", help="show no progress, nor how files were read")
     add("--strict", action="store_true", help="exit with 3 if nothing can be said of the claim")
-    _add_trust(audited.add_argument_group("trust").add_argument)
+    add_trust(audited.add_argument_group("trust").add_argument)
     return audited
 
 
@@ -184,9 +197,9 @@ def _add_audit_synthetic(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = audited.add_argument_group("what is audited").add_argument
-    add("--synthetic", type=_path, required=True, metavar="FILE", help="the synthetic table")
-    add("--train", type=_path, required=True, metavar="FILE", help="the records behind it")
-    add("--control", type=_path, required=True, metavar="FILE", help="records it knows nothing of")
+    add("--synthetic", type=path, required=True, metavar="FILE", help="the synthetic table")
+    add("--train", type=path, required=True, metavar="FILE", help="the records behind it")
+    add("--control", type=path, required=True, metavar="FILE", help="records it knows nothing of")
     add = audited.add_argument_group("how").add_argument
     add(
         "--secret",
@@ -203,27 +216,27 @@ def _add_audit_synthetic(commands: Any) -> argparse.ArgumentParser:
     add("--attacks", type=int, metavar="N", help="records, and predicates, to attack at most")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
     add("--no-membership", action="store_true", help="do not ask who was in the training set")
-    add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
-    _add_cells(audited.add_argument_group("how files are read").add_argument)
+    add("--seed", type=seed, default=0, metavar="N", help="default: 0")
+    add_cells(audited.add_argument_group("how files are read").add_argument)
     add = audited.add_argument_group("result").add_argument
     add("--format", choices=["text", "md"], default="text", help="how it is printed")
     add("--quiet", action="store_true", help="print the summary and the gate only")
-    _add_conditions(audited.add_argument_group("gate").add_argument)
+    add_conditions(audited.add_argument_group("gate").add_argument)
     return audited
 
 
 def _add_report(commands: Any) -> argparse.ArgumentParser:
     shown = commands.add_parser("report", help="print a saved report, or write it anew")
-    _add_saved(shown.add_argument)
+    add_saved(shown.add_argument)
     shown.add_argument("--format", choices=FORMATS, help="how it is printed (default: text)")
     shown.add_argument(
-        "--output", type=_path, metavar="FOLDER", help="write all files of a report here"
+        "--output", type=path, metavar="FOLDER", help="write all files of a report here"
     )
     shown.add_argument("--title", metavar="TEXT", help="another title")
     shown.add_argument("--no-records", action="store_true", help="evidence that names nobody")
     shown.add_argument(
         "--baseline",
-        type=_path,
+        type=path,
         metavar="FILE",
         help="an earlier audit.json, or its folder, whose numbers stand beside these",
     )
@@ -254,7 +267,7 @@ def _add_explain(commands: Any) -> argparse.ArgumentParser:
 
 def _add_demo(commands: Any) -> argparse.ArgumentParser:
     shown = commands.add_parser("demo", help="audit a model of handwritten digits")
-    shown.add_argument("--output", type=_path, default=Path("audit-report"), metavar="FOLDER")
+    shown.add_argument("--output", type=path, default=Path("audit-report"), metavar="FOLDER")
     shown.add_argument("--verbose", action="store_true", help="print the whole report")
     return shown
 
@@ -272,191 +285,3 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "explain": _add_explain,
     "demo": _add_demo,
 }
-
-
-def _add_saved(add: Any) -> None:
-    add("report", type=_path, metavar="REPORT", help="folder of a saved report")
-
-
-def _add_what(add: Any, *, tested: bool = True) -> None:
-    add("--model", type=_path, required=True, metavar="FILE", help="fitted model: .skops, .joblib")
-    add("--train", type=_path, required=True, metavar="FILE", help="its training records")
-    add("--test", type=_path, required=tested, metavar="FILE", help="records it was not trained on")
-    add(
-        "--target",
-        metavar="NAME[,NAME]",
-        help="column (npz: array, default y) of the labels, or of the numbers that a regressor "
-        "predicts; several for a model with several outputs; generators need none",
-    )
-    add(
-        "--release",
-        choices=["labels", "posteriors", "predictions", "samples", "weights"],
-        help="what users of the model will get (default: posteriors; predictions of regressors; "
-        "weights of generators, which may release samples alone)",
-    )
-
-
-def _add_only_audited(add: Any) -> None:
-    add(
-        "--estimator",
-        type=_path,
-        metavar="FILE",
-        help="what the reference models are trained as, where a clone of the model would not do",
-    )
-    add(
-        "--slices",
-        nargs="+",
-        default=[],
-        metavar="COLUMN",
-        help="report the groups of these columns apart; `label` is the class, or the true value",
-    )
-    add(
-        "--groups",
-        metavar="COLUMN",
-        help="whose each record is, where people have several: report on people",
-    )
-    add(
-        "--split",
-        choices=["random", "other"],
-        help="how train and test were made; epsilon needs random",
-    )
-    add(
-        "--dp",
-        nargs=2,
-        type=float,
-        metavar=("EPSILON", "DELTA"),
-        help="the differential privacy that the training claims",
-    )
-
-
-def _add_reading(add: Any) -> None:
-    add("--text", metavar="COLUMN", help="the texts, for a model that reads texts, not tables")
-    _add_cells(add, "how the model was fitted on a column where it does not tell")
-
-
-def _add_cells(add: Any, what: str = "what a column holds that looks otherwise") -> None:
-    add(
-        "--dtype",
-        action="append",
-        default=[],
-        type=_dtype,
-        metavar="COLUMN=TYPE",
-        help=f"{what}: str, int, float, category, bool or datetime; may be repeated",
-    )
-    add("--na-values", nargs="+", default=[], metavar="TEXT", help="cells that hold nothing, too")
-    add(
-        "--no-default-na",
-        action="store_true",
-        help="only empty cells and --na-values hold nothing; NA, null and their like are text",
-    )
-    add("--sep", metavar="TEXT", help="what parts the cells of CSV files (default: a comma)")
-    add("--decimal", default=".", metavar="TEXT", help="what parts decimals (default: a point)")
-    add("--thousands", metavar="TEXT", help="what parts thousands (default: nothing)")
-
-
-def _add_how(add: Any) -> None:
-    add("--quick", action="store_true", help="a first look in seconds, without reference models")
-    add("--references", type=int, metavar="N", help="reference models (default: 16)")
-    add(
-        "--queries",
-        type=int,
-        metavar="N",
-        help="also ask perturbed copies of records (default: 25 where labels are released, else 0)",
-    )
-    add("--attacks", nargs="+", type=_name, metavar="NAME", help="default: those fixed in advance")
-    add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
-    add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")
-    add("--cache", type=_path, metavar="FOLDER", help="keep reference models, resume from them")
-    add("--jobs", type=_jobs, default=-1, metavar="N", help="parallel jobs (default: all cores)")
-    add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
-
-
-def _add_result(add: Any) -> None:
-    add("--output", type=_path, metavar="FOLDER", help="write index.html, audit.json, records.csv")
-    add(
-        "--no-records",
-        action="store_true",
-        help="write evidence that names nobody: no list of records, no records.csv",
-    )
-    add("--title", metavar="TEXT", help="title of the report")
-    add("--verbose", action="store_true", help="print the whole report, and what is decided why")
-    add("--quiet", action="store_true", help="print the verdict and the gate only")
-
-
-def _add_gate(add: Any) -> None:
-    add(
-        "--baseline",
-        type=_path,
-        metavar="FILE",
-        help="an earlier audit.json, or its folder: exit with 1 if surely more is given away now",
-    )
-    _add_conditions(add)
-
-
-def _add_conditions(add: Any) -> None:
-    add(
-        "--fail-if",
-        action="append",
-        default=[],
-        metavar="CONDITION",
-        help="exit with 1 if it surely holds; may be repeated",
-    )
-    add(
-        "--conditions",
-        type=_path,
-        metavar="FILE",
-        help="a TOML or YAML file with fail-if, a list of conditions, and strict; without this "
-        "and --fail-if, [tool.mia-sklearn] of the nearest pyproject.toml",
-    )
-    add("--strict", action="store_true", help="exit with 3 if a condition cannot be excluded")
-    add("--junit", type=_path, metavar="FILE", help="write the outcomes as JUnit XML")
-
-
-def _add_trust(add: Any) -> None:
-    add(
-        "--trust-type",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a type that a .skops file may hold; may be repeated",
-    )
-    add("--trust", action="store_true", help="load pickles: they run their author's code")
-
-
-def _path(text: str) -> Path:
-    try:
-        return path_of("the path", text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _name(text: str) -> str:
-    if "," in text:
-        parted = " ".join(part.strip() for part in text.split(",") if part.strip())
-        raise argparse.ArgumentTypeError(f"{text!r}: put spaces between names, {parted}")
-    return text
-
-
-def _jobs(text: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 1:
-        if text.strip() == "-1":
-            return -1
-        raise argparse.ArgumentTypeError(f"{text!r}: give 1 or more, or -1 for all cores.")
-    return int(text)
-
-
-def _dtype(text: str) -> tuple[str, str]:
-    from ._reading import DTYPES
-
-    column, _, name = text.rpartition("=")
-    if not column or name not in DTYPES:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: write COLUMN=TYPE, where TYPE is one of {', '.join(DTYPES)}."
-        )
-    return column, name
-
-
-def _seed(text: str) -> int:
-    if not 0 <= int(text) < 2**32:
-        raise argparse.ArgumentTypeError("give a whole number from 0 to 2**32 - 1.")
-    return int(text)

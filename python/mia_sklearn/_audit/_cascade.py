@@ -109,7 +109,10 @@ def scores_of_cascade(
             **run.taught,
         )
         n_trained += sum(part.n_models_ - len(part.lost_) for part in parts)
-        own = table if with_neighbors else ReferenceTable(refs, n_queries=run.n_queries)
+        own = table
+        if table.neighborhood is not None and not with_neighbors:
+            told = table.of_records is not None
+            own = ReferenceTable(refs, n_queries=run.n_queries, record_columns=told)
         options: dict[str, Any] = {"query_phi": copies, "random_state": run.seed}
         laid = lay_cascade(own, attack, parts, run.answers, seen, **options)
         found.append(roc_auc(laid.membership, laid.shadow[LOG_ODDS].to_numpy()).value)

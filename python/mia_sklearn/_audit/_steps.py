@@ -256,7 +256,7 @@ def _attack(
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras: dict[str, Any] = {"n_queries": run.n_queries}
     extras["neighbors"] = _NEIGHBORS if wants_neighbors else 0
-    extras["record_columns"] = any("difficulty" in a._prefers() for a in outside.values())
+    extras["record_columns"] = any("difficulty" in a._prefers() for a in run.attacks.values())
     table = ReferenceTable(refs, **extras)
     rows = np.arange(len(run.y))
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None

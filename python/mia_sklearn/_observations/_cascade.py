@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ._layout import lay_beside_references
+from ._record_columns import RECORD_COLUMNS
 from ._reference_table import ReferenceTable
 from ._references import References
 from ._shadow import shadow_observations
@@ -75,7 +76,10 @@ def lay_cascade(
         own = np.flatnonzero(part.labelled_.any(axis=0))
         queries = None if query_phi is None else query_phi[:, own]
         beside = lay_beside_references(
-            ReferenceTable(part, n_queries=table.n_queries), answers[own], own, query_phi=queries
+            ReferenceTable(part, n_queries=table.n_queries, record_columns=False),
+            answers[own],
+            own,
+            query_phi=queries,
         )
         targets.append(pd.concat([beside, told.iloc[own]], axis=1))
         shadow, membership = shadow_observations(
@@ -83,6 +87,7 @@ def lay_cascade(
             max_rows=max(1, max_rows // len(parts)),
             random_state=random_state,
             n_queries=table.n_queries,
+            record_columns=False,
         )
         acting = _told_of_acting(table, attack, part, shadow.index)
         shadows.append(pd.concat([shadow, acting], axis=1))
@@ -98,6 +103,8 @@ def lay_cascade(
 def _told(table: ReferenceTable, attack: Any, seen: pd.DataFrame) -> pd.DataFrame:
     """Return what the first stage tells the second of some observations."""
     kept = table.neighborhood.columns() if table.neighborhood else []
+    # What records say of one another is the same in both stages.
+    kept += RECORD_COLUMNS if table.of_records is not None else ()
     return seen[kept].assign(**{LOG_ODDS: attack.decision_function(seen).astype(np.float32)})
 
 

@@ -1,9 +1,9 @@
 """A claimed differential privacy, beside the rates that an audit measured."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
 from sklearn.tree import DecisionTreeClassifier
@@ -15,72 +15,74 @@ from mia_sklearn.report._evidence import evidence_of
 from mia_sklearn.stats import TradeOff
 
 
-def context(low, claim, split="random", shift=None, high=None):
-    """Return what the finding reads: lower ends of the rates at 1 % and .1 %."""
+def context(claim, n_found=0, n=1_000, split="random", shift=None):
+    """Return what the finding reads: so many of 1,000 members score above all others."""
     rng = np.random.default_rng(0)
-    member = np.repeat([True, False], 500)
-    headline = pd.DataFrame(
-        {
-            "metric": ["auc", "tpr", "tpr", "tpr"],
-            "at": [np.nan, 0.001, 0.01, 0.1],
-            "estimate": [0.9, low[1] + 0.01, low[0] + 0.01, 0.99],
-            "low": [0.8, low[1], low[0], 0.98],
-            "high": [0.9, low[1] + 0.02 if high is None else high, low[0] + 0.02, 1.0],
-        }
-    )
+    score = rng.permutation(2 * n).astype(float)
+    member = np.arange(2 * n) < n
+    score[:n_found] += 2 * n
     run = SimpleNamespace(
         dp=claim,
         split=split,
         shift=shift,
+        confidence=0.95,
         unit_member=member,
-        scores={"lira": rng.normal(3 * member)},
+        scores={"lira": score},
         headline="lira",
         seed=0,
     )
-    return SimpleNamespace(run=run, headline=headline, unit=RECORD)
+    return SimpleNamespace(run=run, unit=RECORD)
 
 
 def test_nothing_is_said_without_a_claim():
-    assert ClaimedPrivacy().find(context((0.9, 0.5), None)) is None
+    assert ClaimedPrivacy().find(context(None, 900)) is None
 
 
 def test_rates_below_the_ceiling_contradict_nothing():
-    claim = TradeOff.approximate(1.0)  # 2.72 % at 1 %, .272 % at .1 %
-    found = ClaimedPrivacy().find(context((0.027, 0.0027), claim))
+    found = ClaimedPrivacy().find(context(TradeOff.approximate(1.0), 10))
     assert found.severity == "info"
-    assert "At 1 % false alarms 2.7 % to 4.7 % of members are found, and 2.72 % at most" in (
-        found.explanation
-    )
+    assert found.title == "The rates measured do not contradict (1, 0)-differential privacy"
+    # exp(1) times the false alarms.
+    assert re.search("At 1 % false alarms .* to .*; 2.72 % are allowed", found.explanation)
+    assert "At 0.1 % false alarms" in found.explanation
+    assert "interval withheld" in found.explanation
     assert "does not prove the claim" in found.explanation
 
 
-@pytest.mark.parametrize("low", [(0.028, 0.0), (0.0, 0.0028)], ids=["at 1 %", "at .1 %"])
-def test_a_rate_above_the_ceiling_refutes_a_claim_about_records_replaced(low):
-    found = ClaimedPrivacy().find(context(low, TradeOff.approximate(1.0)))
+@pytest.mark.parametrize(("n_found", "by_two"), [(60, False), (130, True)])
+def test_more_than_the_ceiling_refutes(n_found, by_two):
+    claim = TradeOff.approximate(1.0)
+    found = ClaimedPrivacy().find(context(claim, n_found))
     assert found.severity == "serious"
     assert found.title == "More members are found than (1, 0)-differential privacy allows"
-    # exp(2) times the false alarms are allowed of two steps.
-    assert "which is not surely exceeded" in found.explanation
-    assert ("7.39 % at 1 %" if low[0] else "0.739 % at 0.1 %") in found.explanation
-    assert "p = " in found.explanation
+    # Of two steps exp(2) times the false alarms.
+    assert ("than two steps allow, too" in found.explanation) == by_two
+    assert ("only if it counts" in found.explanation) != by_two
 
 
-def test_a_rate_above_two_steps_refutes_both():
-    found = ClaimedPrivacy().find(context((0.074, 0.0), TradeOff.approximate(1.0)))
-    assert "The same holds where the claim counts records added or removed" in found.explanation
+def test_a_test_of_one_run_decides_where_intervals_are_withheld():
+    found = ClaimedPrivacy().find(context(TradeOff.approximate(0.1), 30, n=30))
+    assert found.severity == "serious"
+    assert found.explanation.count("withheld") == 3
+    assert re.search("p = .*e-", found.explanation)
 
 
 def test_a_split_that_is_not_random_decides_nothing():
     claim = TradeOff.gaussian(0.1)
-    for given in (
-        context((0.9, 0.9), claim, split=None),
-        context((0.9, 0.9), claim, split="other"),
-        context((0.9, 0.9), claim, shift=SimpleNamespace(low=0.6)),
-    ):
-        found = ClaimedPrivacy().find(given)
+    for given in ({"split": None}, {"split": "other"}, {"shift": SimpleNamespace(low=0.6)}):
+        found = ClaimedPrivacy().find(context(claim, 900, **given))
         assert (found.severity, "cannot be read" in found.title) == ("info", True)
-    withheld = ClaimedPrivacy().find(context((0.02, np.nan), claim, high=np.nan))
-    assert "interval withheld" in withheld.explanation
+
+
+@pytest.mark.slow
+def test_true_claims_are_seldom_contradicted():
+    wrong = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        given = context(TradeOff.gaussian(1.0), n=1_000)
+        given.run.scores["lira"] = rng.normal(size=2_000) + given.run.unit_member
+        wrong += ClaimedPrivacy().find(given).severity == "serious"
+    assert wrong <= 10
 
 
 def test_an_audit_keeps_the_claim_draws_it_and_says_it(tmp_path):

@@ -138,7 +138,7 @@ def ceilings_of(guarantees: Sequence[TradeOff]) -> Callable[[np.ndarray], np.nda
     mu = np.array([g.mu or 0.0 for g in guarantees])[:, None]
     lines = []
     for size in set(sizes[sizes > 0].tolist()):
-        rows = np.flatnonzero(sizes == size)
+        rows = np.flatnonzero(sizes == size).tolist()
         slopes = np.array([guarantees[j].slopes for j in rows])[:, None]
         starts = np.array([guarantees[j].starts for j in rows])[:, None]
         lines.append((rows, slopes, starts))

@@ -8,17 +8,16 @@ import numpy as np
 
 from ...report import BaseFinder, Finding
 from ...report._wording import percent
-from ...stats import one_run_p_value
+from ...stats import one_run_p_value, tpr_interval
 from .._tables import no_epsilon
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from ...stats import TradeOff
+    from ...stats import OperatingPoint, TradeOff
     from ._context import Context
 
-# Each lower limit is one end of a two-sided interval: two of them together keep its confidence.
-_RATES = (0.01, 0.001)
+_RATES = (0.1, 0.01, 0.001)
+# The lower ends at these rates, and the test of one run, share what the confidence leaves.
+_SHARE = 1 / (len(_RATES) + 1)
 
 
 class ClaimedPrivacy(BaseFinder):
@@ -30,13 +29,15 @@ class ClaimedPrivacy(BaseFinder):
     )
 
     def find(self, context: Context) -> Finding | None:
-        claim = context.run.dp
+        run, claim = context.run, context.run.dp
         if claim is None:
             return None
-        rates = context.headline
-        rates = rates[(rates["metric"] == "tpr") & rates["at"].isin(_RATES)]
-        told = _beside(rates.sort_values("at", ascending=False), claim)
-        reason = no_epsilon(context.run.split, context.run.shift)
+        member, score = run.unit_member, run.scores[run.headline]
+        sides = score[member], score[~member]
+        error = (1 - run.confidence) * _SHARE
+        rates = {at: tpr_interval(*sides, at, confidence=1 - 2 * error) for at in _RATES}
+        told = _beside(rates, claim)
+        reason = no_epsilon(run.split, run.shift)
         if reason:
             return self.found(
                 f"Whether {claim.claim} holds cannot be read from these rates",
@@ -44,9 +45,16 @@ class ClaimedPrivacy(BaseFinder):
                 'Audit with a random split of one set of records, and say split="random".',
                 "info",
             )
-        low = rates.set_index("at")["low"]
-        refuted = [at for at in low.index if low[at] > claim.ceiling(at)]
-        if not refuted:
+
+        def p_value(tested: TradeOff) -> float:
+            return one_run_p_value(*sides, tested, random_state=run.seed)
+
+        def refuted(tested: TradeOff, p: float) -> bool:
+            return p <= error or any(at.low > tested.ceiling(rate) for rate, at in rates.items())
+
+        p = p_value(claim)
+        told += f" The test of one run gives the claim p = {p:.2g}."
+        if not refuted(claim, p):
             return self.found(
                 f"The rates measured do not contradict {claim.claim}",
                 f"{told} This does not prove the claim, which is about the most exposed "
@@ -54,22 +62,22 @@ class ClaimedPrivacy(BaseFinder):
                 "",
                 "info",
             )
-        replaced = claim.twice()
-        by_both = [at for at in refuted if low[at] > replaced.ceiling(at)]
+        two_steps = claim.twice()
         steps = (
-            "The same holds where the claim counts records added or removed, of which a record "
-            "in the place of another, as in a split of fixed size, is two steps: with them "
-            f"{_allowed(replaced, by_both)}."
-            if by_both
-            else "That holds of a claim that counts records put in the place of others. One that "
-            "counts records added or removed allows two such steps, as a split of fixed size "
-            f"makes: {_allowed(replaced, refuted)}, which is not surely exceeded."
+            "One in the place of another, as in a split of fixed size, is two steps where the "
+            "claim counts what is added or removed: "
+            + (
+                "more are found than two steps allow, too."
+                if refuted(two_steps, p_value(two_steps))
+                else "two steps allow as many, so that the claim is refuted only if it counts "
+                "what is put in another's place."
+            )
         )
         return self.found(
             f"More members are found than {claim.claim} allows",
-            f"{told} {steps} What holds for each {context.unit.one} holds for their mean. The "
-            "limits take scores as independent; the test of one run, which does not, gives the "
-            f"claim p = {_p_value(context, claim):.2g}.",
+            f"{told} {steps} What holds for each {context.unit.one} holds for their mean. "
+            f"Intervals and test share what {percent(run.confidence)} confidence leaves; intervals "
+            "take the scores of one model as independent, the test does not.",
             "Look for what the accounting leaves out: noise that was scaled otherwise, clipping, "
             "how batches are drawn, bounds read from the data, seeds used twice, steps in front of "
             "the training. Or correct the claim.",
@@ -77,27 +85,16 @@ class ClaimedPrivacy(BaseFinder):
         )
 
 
-def _p_value(context: Context, claim: TradeOff) -> float:
-    run = context.run
-    member, score = run.unit_member, run.scores[run.headline]
-    return one_run_p_value(score[member], score[~member], claim, random_state=run.seed)
-
-
-def _beside(rates: pd.DataFrame, claim: TradeOff) -> str:
+def _beside(rates: dict[float, OperatingPoint], claim: TradeOff) -> str:
     """Say what was found and what is allowed, rate by rate."""
     said = []
-    for at, estimate, low, high in rates[["at", "estimate", "low", "high"]].to_numpy(float):
-        measured = (
-            f"{percent(estimate)} of members are found, its interval withheld"
-            if np.isnan(high)
-            else f"{percent(low)} to {percent(high)} of members are found"
+    for rate, at in rates.items():
+        measured = f"{percent(float(at.tpr))} of members are found"
+        measured += (
+            ", its interval withheld"
+            if np.isnan(at.low)
+            else f", {percent(float(at.low))} to {percent(float(at.high))}"
         )
-        allowed = percent(float(claim.ceiling(at)))
-        said.append(f"At {percent(at)} false alarms {measured}, and {allowed} at most allowed.")
+        allowed = percent(float(claim.ceiling(rate)))
+        said.append(f"At {percent(rate)} false alarms {measured}; {allowed} are allowed.")
     return " ".join(said)
-
-
-def _allowed(claim: TradeOff, rates: list[float]) -> str:
-    return ", ".join(
-        f"{percent(float(claim.ceiling(at)))} at {percent(at)} false alarms" for at in rates
-    )

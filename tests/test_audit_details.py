@@ -32,7 +32,7 @@ from mia_sklearn._audit._findings._of_model import Overfitted, VulnerableRecords
 from mia_sklearn._audit._findings._of_records import Duplicates, Overlap, TooFewRecords
 from mia_sklearn._audit._findings._of_references import FewReferences
 from mia_sklearn._audit._repeats import Repeats
-from mia_sklearn._audit._tables import _no_epsilon
+from mia_sklearn._audit._tables import no_epsilon
 from mia_sklearn._observations._reference_table import ReferenceTable
 from mia_sklearn._records._groups import Grouping
 from mia_sklearn.access import LabelAccess
@@ -83,8 +83,8 @@ def test_precision_is_read_at_the_confidence_asked_for(monkeypatch):
 
 def test_epsilon_is_withheld_where_the_whole_interval_of_the_shift_is_above_chance():
     above, about = Estimate(0.6, 0.51, 0.7, 9, 9), Estimate(0.6, 0.49, 0.7, 9, 9)
-    assert "does not look random" in _no_epsilon("random", above)
-    assert _no_epsilon("random", about) == _no_epsilon("random", None) == ""
+    assert "does not look random" in no_epsilon("random", above)
+    assert no_epsilon("random", about) == no_epsilon("random", None) == ""
 
 
 def test_references_train_on_as_many_records_as_the_model():

@@ -298,6 +298,7 @@ BAD_OPTIONS = {
     "slice unknown": ({"slices": "planet"}, "planet"),
     "release": ({"release": "telepathy"}, "--release"),
     "split": ({"split": "lucky"}, "--split"),
+    "epsilon alone": ({"dp": 1}, "--dp: expected 2 arguments"),
     "references in words": ({"references": "many"}, "--references"),
     "strict alone": ({"strict": True}, "--strict needs a condition"),
     "condition without number": ({"fail-if": "auc >"}, "position"),

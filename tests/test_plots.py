@@ -100,6 +100,20 @@ def test_which_bands_are_drawn(scores, bands, n_drawn):
     assert len(display.ax_.collections) == n_drawn
 
 
+def test_the_ceiling_of_a_guarantee(scores):
+    member, score = scores
+    display = AttackRocDisplay.from_predictions(member, score, dp=(1, 1e-5))
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert "ceiling: (1, 1e-05)-differential privacy" in labels
+    fpr, ceiling = display.ceiling_.get_data()
+    np.testing.assert_allclose(ceiling[fpr < 0.2], np.e * fpr[fpr < 0.2] + 1e-5)
+    frame = display.frame()
+    np.testing.assert_allclose(
+        frame["ceiling"], stats.TradeOff.approximate(1, 1e-5).ceiling(frame["fpr"])
+    )
+    assert AttackRocDisplay.from_predictions(member, score).ceiling_ is None
+
+
 def test_unknown_bands_are_refused(scores):
     with pytest.raises(ValueError, match="bands must be 'first', 'all' or 'none', got 'some'"):
         AttackRocDisplay.from_predictions(*scores, bands="some")

@@ -15,6 +15,7 @@ from .._records._rows import as_table
 from ..attacks._registry import headline_of
 from ..report import AuditReport
 from ..report._exposed import N_SHOWN
+from ..stats import TradeOff
 from ._choice import Means, access_of, choose_attacks, draws_records, released
 from ._coverage import coverage
 from ._features import features_table
@@ -68,6 +69,7 @@ def audit(
     access: Any = None,
     slices: Any = None,
     groups: Any = None,
+    dp: Any = None,
     confidence: float = 0.95,
     max_records: int | None = None,
     n_queries: int | None = None,
@@ -156,6 +158,8 @@ def audit(
         Whose each record is, where people have several: a column of `X_train`, taken out where
         the model was not fitted on it, or one value per record, train then test. The report is
         about people then, with all of their records: see Notes.
+    dp : pair (epsilon, delta), TradeOff or accountant, default=None
+        What the training claims: its ceiling is drawn over the curves and read in a finding.
     confidence : float, default=0.95
         Confidence of each interval; slices share what is left of it.
     max_records : int, default=None
@@ -274,16 +278,15 @@ def audit(
         access=access,
         slices=slices,
         groups=groups,
+        dp=None if dp is None else TradeOff.of(dp),
         confidence=confidence,
         max_records=max_records,
         n_queries=n_queries,
-        classes=classes,
-        query_budget=query_budget,
+        of_function=(classes, query_budget),
         comparison=comparison,
         n_jobs=n_jobs,
         seed=seed_of(random_state, cache),
     )
-    _log_plan(planned, n_references)
     with phases(_phases(planned, n_references, controls), shown=progress):
         asked = ask(
             planned,
@@ -361,11 +364,11 @@ def _planned(
     access: Any,
     slices: Any,
     groups: Any,
+    dp: TradeOff | None,
     confidence: float,
     max_records: int | None,
     n_queries: int | None,
-    classes: Any,
-    query_budget: int | None,
+    of_function: tuple[Any, int | None],
     comparison: pd.DataFrame | None,
     n_jobs: int | None,
     seed: int,
@@ -393,7 +396,7 @@ def _planned(
     )
     compared = None if comparison is None else read_comparison(comparison)
     given = (X_train, y_train, X_test, y_test)
-    target = model if generates else target_of(model, given, (classes, query_budget), outputs)
+    target = model if generates else target_of(model, given, of_function, outputs)
     trainable, search_note = what_to_train(target, estimator, fit_params, n_references, outputs)
     gradients = not generates and has_gradients(target)
     about = (n_references > 0, gradients, groups is not None, n_queries > 0)
@@ -410,6 +413,7 @@ def _planned(
         pool=pool,
         plan=make_plan(pool, max_records, seed),
         split=split,
+        dp=dp,
         release=release,
         access=access,
         confidence=float(confidence),
@@ -424,6 +428,7 @@ def _planned(
         check_references_suffice(planned, n_references)
     if isinstance(target, CountedFunction):
         target.check_budget(len(planned.y) * planned.queries_per_record)
+    _log_plan(planned, n_references)
     return planned, n_references
 
 

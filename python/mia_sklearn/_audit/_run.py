@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..access import BaseAccess
     from ..metrics import Estimate
     from ..references import ReferenceModels
+    from ..stats import TradeOff
     from ..structural._structure import Structure
     from ..vulnerability import VulnerableRecords
     from ._choice import Means
@@ -49,6 +50,8 @@ class Planned:
         What the references train.
     fit_params : tuple of str
         Names of what their `fit` is given besides.
+    dp : TradeOff or None
+        The guarantee that the training claims.
     comparison : Comparison or None
         What defenses did, where they were compared.
     access : BaseAccess or None
@@ -64,6 +67,7 @@ class Planned:
     pool: Pool
     plan: Plan
     split: str | None
+    dp: TradeOff | None
     release: str
     confidence: float
     seed: int

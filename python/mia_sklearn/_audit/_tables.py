@@ -31,7 +31,7 @@ _FALSE_POSITIVE_RATES = ("0.001", "0.01", "0.1")
 _PRECISIONS = ("ppv@0.01,0.5", "ppv@0.01,0.01")
 
 
-def _no_epsilon(split: str | None, shift: Estimate | None) -> str:
+def no_epsilon(split: str | None, shift: Estimate | None) -> str:
     """Return why no lower bound on epsilon can be given; empty when it can."""
     if split is None:
         return (
@@ -57,7 +57,7 @@ def metrics_table(run: Run, scores: dict[str, np.ndarray]) -> pd.DataFrame:
 
     member = run.unit_member
     thresholds = thresholds_of(run)
-    reason = _no_epsilon(run.split, run.shift)
+    reason = no_epsilon(run.split, run.shift)
     rows = []
     for attack, score in scores.items():
         about = {"attack": attack, "slice": "all"}
@@ -220,6 +220,8 @@ def info_of(run: Run, title: str | None, *, quick: bool) -> dict[str, Any]:
     }
     if quick:
         info["quick"] = True
+    if run.dp is not None:
+        info["claimed_dp"] = run.dp.as_dict()
     if run.of_people:
         sizes = run.units.sizes
         info["unit"] = "person"

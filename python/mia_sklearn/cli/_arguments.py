@@ -268,6 +268,13 @@ def _add_only_audited(add: Any) -> None:
         choices=["random", "other"],
         help="how train and test were made; epsilon needs random",
     )
+    add(
+        "--dp",
+        nargs=2,
+        type=float,
+        metavar=("EPSILON", "DELTA"),
+        help="the differential privacy that the training claims",
+    )
 
 
 def _add_reading(add: Any) -> None:

@@ -90,6 +90,7 @@ def _audited(args: argparse.Namespace) -> AuditReport:
         n_queries=args.queries,
         attacks=args.attacks or "auto",
         split=args.split,
+        dp=args.dp,
         release=args.release,
         confidence=args.confidence,
         max_records=args.max_records,

@@ -14,6 +14,8 @@ from ._drawing import COLORS, STYLES, axes_or_new, plain_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..stats import TradeOff
+
 
 _BAND_POINTS = 120
 
@@ -33,6 +35,8 @@ class AttackRocDisplay(ScoredDisplay):
     auc : dict of str to float
     n_members, n_nonmembers : int
     confidence : float
+    dp : TradeOff, default=None
+        A guarantee of differential privacy, whose ceiling is drawn above the curves.
 
     Attributes
     ----------
@@ -40,6 +44,7 @@ class AttackRocDisplay(ScoredDisplay):
     figure_ : matplotlib Figure
     lines_ : list of matplotlib Line2D
         One per attack.
+    ceiling_ : matplotlib Line2D or None
 
     See Also
     --------
@@ -50,6 +55,12 @@ class AttackRocDisplay(ScoredDisplay):
     -----
     A curve is drawn as steps: rates between two operating points are not reached without
     randomising. Bands end where there are too few non-members for an interval.
+
+    The ceiling of a guarantee is one for each record: how often an attack can find it, when it was
+    in, at a rate of alarms when it was out, over all that is random in the training and in who
+    else was drawn. It is concave, so that it holds for the mean over records too, which a curve
+    here estimates: above it lies what the guarantee does not allow, or chance. A curve below it
+    does not prove the guarantee, which is about the most exposed record.
 
     Examples
     --------
@@ -71,6 +82,7 @@ class AttackRocDisplay(ScoredDisplay):
         n_members: int,
         n_nonmembers: int,
         confidence: float,
+        dp: TradeOff | None = None,
     ) -> None:
         self.curves = curves
         self.bands = bands
@@ -78,6 +90,7 @@ class AttackRocDisplay(ScoredDisplay):
         self.n_members = n_members
         self.n_nonmembers = n_nonmembers
         self.confidence = confidence
+        self.dp = dp
 
     @classmethod
     def from_predictions(
@@ -87,6 +100,7 @@ class AttackRocDisplay(ScoredDisplay):
         *,
         name: str = "attack",
         confidence: float = 0.95,
+        dp: Any = None,
         ax: Any = None,
         **options: Any,
     ) -> AttackRocDisplay:
@@ -102,6 +116,9 @@ class AttackRocDisplay(ScoredDisplay):
             Of the curve when `y_score` is one array.
         confidence : float, default=0.95
             Of the bands.
+        dp : pair, TradeOff or accountant, default=None
+            A guarantee whose ceiling is drawn: (epsilon, delta), or what else
+            `mia_sklearn.stats.TradeOff.of` reads.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure by default.
         **options
@@ -116,6 +133,7 @@ class AttackRocDisplay(ScoredDisplay):
         ValueError
             If lengths differ, there are not two labels, or scores are not finite.
         """
+        dp = None if dp is None else stats.TradeOff.of(dp)
         scores = y_score if isinstance(y_score, dict) else {name: y_score}
         curves, bands, auc = {}, {}, {}
         for attack, values in scores.items():
@@ -133,6 +151,7 @@ class AttackRocDisplay(ScoredDisplay):
             n_members=len(members),
             n_nonmembers=len(nonmembers),
             confidence=confidence,
+            dp=dp,
         )
         return display.plot(ax, **options)
 
@@ -162,8 +181,17 @@ class AttackRocDisplay(ScoredDisplay):
         left = 0.5 / self.n_nonmembers
         bottom = 0.5 / self.n_members
         self.lines_ = []
-        chance = np.geomspace(left, 1, 50)
-        ax.plot(chance, chance, color="0.55", linewidth=1, label="chance")
+        rates = np.geomspace(left, 1, _BAND_POINTS)
+        ax.plot(rates, rates, color="0.55", linewidth=1, label="chance")
+        self.ceiling_ = None
+        if self.dp is not None:
+            (self.ceiling_,) = ax.plot(
+                *(rates, self.dp.ceiling(rates)),
+                color="black",
+                linestyle=(0, (1, 1)),
+                linewidth=1.6,
+                label=f"ceiling: {plain_text(self.dp.claim)}",
+            )
         for i, (attack, (fpr, tpr)) in enumerate(self.curves.items()):
             color = COLORS[i % len(COLORS)]
             (line,) = ax.plot(
@@ -211,7 +239,8 @@ class AttackRocDisplay(ScoredDisplay):
         -------
         DataFrame
             Columns ``attack``, ``fpr``, ``tpr`` (operating points) and the band's ``low`` and
-            ``high``; rows of a band have no ``tpr``, rows of a curve no band.
+            ``high``; rows of a band have no ``tpr``, rows of a curve no band. With `dp` also
+            ``ceiling``, the most that the guarantee allows at ``fpr``.
         """
         import pandas as pd
 
@@ -220,7 +249,10 @@ class AttackRocDisplay(ScoredDisplay):
             level, low, high = self.bands[attack]
             parts.append(pd.DataFrame({"attack": attack, "fpr": fpr, "tpr": tpr}))
             parts.append(pd.DataFrame({"attack": attack, "fpr": level, "low": low, "high": high}))
-        return pd.concat(parts, ignore_index=True)
+        frame = pd.concat(parts, ignore_index=True)
+        if self.dp is not None:
+            frame["ceiling"] = self.dp.ceiling(frame["fpr"])
+        return frame
 
 
 def _operating_points(members: np.ndarray, nonmembers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -105,6 +105,8 @@ class AuditContents:
     def plot(self, ax: Any = None, **options: Any) -> AttackRocDisplay:
         """Draw the attacks' ROC curves on logarithmic axes, with the headline's band.
 
+        Where the training claims differential privacy, its ceiling is drawn too.
+
         Parameters
         ----------
         ax : matplotlib Axes, default=None
@@ -122,7 +124,6 @@ class AuditContents:
         return AttackRocDisplay.from_predictions(
             self.records["member"].to_numpy(),
             {name: self.records[name].to_numpy() for name in self.attacks},
-            confidence=self.info["confidence"],
+            **{"confidence": self.info["confidence"], "dp": self.info.get("claimed_dp")} | options,
             ax=ax,
-            **options,
         )

@@ -26,8 +26,8 @@ FEWEST_IN_A_GROUP = 10
 # Findings whose texts hold counts, rates and names of classes of code, and no value of the data.
 COUNTS_ONLY = frozenset(
     {
-        *("ANSWERS_DIFFER", "DUPLICATES", "EXPOSED_RECORDS", "FEW_REFERENCES", "HELD_ASIDE"),
-        *("NOT_SHOWN", "NO_REFERENCES", "OVERFITTED", "OVERLAP", "PIPELINE_CONTROL"),
+        *("ANSWERS_DIFFER", "DP_CLAIM", "DUPLICATES", "EXPOSED_RECORDS", "FEW_REFERENCES"),
+        *("HELD_ASIDE", "NOT_SHOWN", "NO_REFERENCES", "OVERFITTED", "OVERLAP", "PIPELINE_CONTROL"),
         *("LOSS_GAP", "SELF_INFLUENCE", "STORES_RECORDS"),
         *("REFERENCE_CONTROL", "SATURATED", "SEARCH", "SHIFT", "SINGLED_OUT"),
         *("TOO_FEW_RECORDS", "UNAUDITED_MEMBERS", "UNSTEADY_ANSWERS", "UNUSED_NONMEMBERS"),
@@ -141,7 +141,7 @@ def _facts(info: dict[str, Any]) -> dict[str, Any]:
         elif name == "digests" and isinstance(value, dict):
             # Whoever has all records but one could try values of that one on a digest of the data.
             kept[name] = {k: v for k, v in value.items() if k == "model_file"}
-        elif name in ("attacks", "gate", "thresholds_chosen_here", "versions"):
+        elif name in ("attacks", "claimed_dp", "gate", "thresholds_chosen_here", "versions"):
             kept[name] = value
     return kept
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, logit, ndtr, ndtri
 
 from ._trade_off import TradeOff
 
@@ -16,6 +16,7 @@ _N_THRESHOLDS = 48
 _LOGITS, _STEP = np.linspace(-14, 14, 121, retstep=True)
 # No bet before so many scores, then bets are laid anew whenever so many times as many have come.
 _FIRST, _MORE = 20, 1.15
+_FINE = np.linspace(-1, 1, 17)
 # Rates are taken to tell less than they did, by so many standard errors.
 _CAUTION = 1.0
 
@@ -69,10 +70,10 @@ class BettingTests:
     def __init__(self, guarantees: Sequence[TradeOff]) -> None:
         self.guarantees = list(guarantees)
         fpr = expit(_LOGITS)
-        tpr = np.array([guarantee.ceiling(fpr) for guarantee in self.guarantees])
+        fpr = np.broadcast_to(fpr, (len(self.guarantees), len(fpr)))
+        self._ceilings = ceilings_of(self.guarantees)
         # A point at the very edge would bet all.
-        tpr = np.clip(tpr, 1e-9, 1 - 1e-9)
-        fpr = np.broadcast_to(fpr, tpr.shape)
+        tpr = np.clip(self._ceilings(fpr), 1e-9, 1 - 1e-9)
         self._fpr, self._logs = fpr, np.log(np.stack([tpr, 1 - tpr, fpr, 1 - fpr]))
         self.log_capital = np.zeros(len(self.guarantees))
         self.log_peak = np.zeros(len(self.guarantees))
@@ -119,15 +120,38 @@ class BettingTests:
         nearest = distance.argmin(axis=-1)
         growth = np.take_along_axis(distance, nearest[..., None], -1)[..., 0]
         growth += (rates * np.log(rates)).sum(axis=1)[:, None]
-        for j, guarantee in enumerate(self.guarantees):
-            # Rates that the guarantee allows are no ground for a bet.
-            growth[found <= guarantee.ceiling(alarms), j] = -np.inf
-            best = int(growth[:, j].argmax())
-            if growth[best, j] > 0:
-                self._threshold[j], self._low[j] = thresholds[best], low[best]
-                about = self._fpr[j, nearest[best, j]]
-                point = _nearest(rates[best], about, guarantee)
-                self._gains[j] = _gains(rates[best], point, guarantee)
+        # Rates that a guarantee allows are no ground for a bet.
+        every = np.broadcast_to(alarms, (len(self.guarantees), len(alarms)))
+        growth[found[:, None] <= self._ceilings(every).T] = 0
+        best = growth.argmax(axis=0)
+        each = np.arange(len(self.guarantees))
+        betting = growth[best, each] > 0
+        self._threshold, self._low = thresholds[best], low[best]
+        tpr, fpr = nearest_points(rates[best], self._fpr[each, nearest[best, each]], self._ceilings)
+        for j in np.flatnonzero(betting):
+            self._gains[j] = gains(rates[best[j]], (tpr[j], fpr[j]), self.guarantees[j])
+
+
+def ceilings_of(guarantees: Sequence[TradeOff]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what reads all curves at once, each at its own row of rates of alarms."""
+    sizes = np.array([0 if g.pairs is None else len(g.slopes) for g in guarantees])
+    mu = np.array([g.mu or 0.0 for g in guarantees])[:, None]
+    lines = []
+    for size in set(sizes[sizes > 0].tolist()):
+        rows = np.flatnonzero(sizes == size).tolist()
+        slopes = np.array([guarantees[j].slopes for j in rows])[:, None]
+        starts = np.array([guarantees[j].starts for j in rows])[:, None]
+        lines.append((rows, slopes, starts))
+
+    def ceilings(fpr: np.ndarray) -> np.ndarray:
+        tpr = np.empty(fpr.shape)
+        gaussian = sizes == 0
+        tpr[gaussian] = ndtr(ndtri(fpr[gaussian]) + mu[gaussian])
+        for rows, slopes, starts in lines:
+            tpr[rows] = np.min(starts + slopes * fpr[rows][..., None], axis=-1)
+        return tpr
+
+    return ceilings
 
 
 def _between(scores: np.ndarray) -> np.ndarray:
@@ -161,28 +185,31 @@ def _cautious(
     return np.clip(found, 1e-9, 1 - 1e-9), np.clip(alarms, 1e-9, 1 - 1e-9), low
 
 
-def _nearest(rates: np.ndarray, about: float, guarantee: TradeOff) -> tuple[float, float]:
-    """Return the point of the curve that is nearest to these rates, found about a rate of alarms.
+def nearest_points(
+    rates: np.ndarray, about: np.ndarray, ceilings: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the point of each curve that is nearest to its rates, found about a rate of alarms.
 
     A bet's tangent is as exact as this point: what it is off costs the bet much of its gain.
     """
     step = _STEP
+    each = np.arange(len(rates))
     for _ in range(5):
-        fpr = expit(logit(about) + np.linspace(-step, step, 17))
-        tpr = np.clip(guarantee.ceiling(fpr), 1e-9, 1 - 1e-9)
-        distance = -rates @ np.log(np.stack([tpr, 1 - tpr, fpr, 1 - fpr]))
-        nearest = int(distance.argmin())
-        about, step = fpr[nearest], step / 8
-    return float(tpr[nearest]), float(fpr[nearest])
+        fpr = expit(logit(about)[:, None] + step * _FINE)
+        tpr = np.clip(ceilings(fpr), 1e-9, 1 - 1e-9)
+        distance = -np.einsum("jr,rjp->jp", rates, np.log(np.stack([tpr, 1 - tpr, fpr, 1 - fpr])))
+        nearest = distance.argmin(axis=1)
+        about, step = fpr[each, nearest], step / 8
+    return tpr[each, nearest], about
 
 
-def _gains(rates: np.ndarray, point: tuple[float, float], guarantee: TradeOff) -> np.ndarray:
+def gains(rates: np.ndarray, point: tuple[float, float], guarantee: TradeOff) -> np.ndarray:
     """Return the logarithms of what a bet brings: record in or not, score beyond or not."""
     tpr, fpr = point
-    gains = (rates / np.array([tpr, 1 - tpr, fpr, 1 - fpr])).reshape(2, 2)
-    hit, lost = gains[0, 0] - gains[0, 1], gains[1, 1] - gains[1, 0]
+    gain = (rates / np.array([tpr, 1 - tpr, fpr, 1 - fpr])).reshape(2, 2)
+    hit, lost = gain[0, 0] - gain[0, 1], gain[1, 1] - gain[1, 0]
     if hit <= 0 or lost <= 0:
         return np.zeros((2, 2))
     # The largest mean under the guarantee: it lies on the tangent of this slope.
-    mean = (gains[:, 1].sum() + hit * guarantee.delta(np.log(lost / hit))) / 2
-    return np.log(gains / mean)
+    mean = (gain[:, 1].sum() + hit * guarantee.delta(np.log(lost / hit))) / 2
+    return np.log(gain / mean)

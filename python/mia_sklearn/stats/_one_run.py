@@ -187,7 +187,9 @@ def one_run_p_value(
         Scores, higher means member.
     trade_off : callable
         As of `guesses_p_value`.
-    membership_rate, random_state
+    membership_rate : float, default=None
+        As of `one_run_mu`.
+    random_state : int, RandomState or None, default=0
         As of `one_run_mu`.
 
     Returns

@@ -43,6 +43,8 @@ class TradeOff:
     pairs : ndarray of shape (n_pairs, 2) or None
     mu : float or None
     claim : str
+    slopes, starts : ndarray
+        Of pairs, the lines whose least is the ceiling, by slope.
 
     See Also
     --------
@@ -80,7 +82,7 @@ class TradeOff:
             # greatest slope belongs to the greatest epsilon.
             slopes = np.concatenate([[0.0], np.exp(-epsilon), np.exp(epsilon)])
             starts = np.concatenate([[1.0], 1 - np.exp(-epsilon) * (1 - delta), delta])
-            self._slopes, self._starts = _lower_hull(slopes, starts)
+            self.slopes, self.starts = _lower_hull(slopes, starts)
         elif not (isinstance(mu, (int, float, np.floating)) and 0 <= mu < math.inf):
             raise ValueError(f"`mu` must be a number of at least 0, got {mu!r}.")
 
@@ -202,7 +204,7 @@ class TradeOff:
         if self.mu is not None:
             # At 0 and 1 the quantile is infinite, and the rate 0 and 1.
             return ndtr(ndtri(fpr) + self.mu)
-        return np.min(self._starts + self._slopes * fpr[..., None], axis=-1)
+        return np.min(self.starts + self.slopes * fpr[..., None], axis=-1)
 
     def delta(self, epsilon: Any) -> Any:
         """Return the delta that the guarantee gives at an epsilon.
@@ -218,7 +220,7 @@ class TradeOff:
         epsilon = np.asarray(epsilon, dtype=np.float64)
         if self.mu is not None:
             return _gaussian_delta(self.mu, epsilon)
-        return np.interp(np.exp(epsilon), self._slopes, self._starts)
+        return np.interp(np.exp(epsilon), self.slopes, self.starts)
 
     def epsilon(self, delta: float) -> float:
         """Return the epsilon that the guarantee gives at a delta.
@@ -235,9 +237,9 @@ class TradeOff:
         delta = check_delta(delta)
         if self.mu is not None:
             return gaussian_dp_epsilon(self.mu, delta)
-        if delta < self._starts[-1]:
+        if delta < self.starts[-1]:
             return math.inf
-        slope = float(np.interp(delta, self._starts[::-1], self._slopes[::-1]))
+        slope = float(np.interp(delta, self.starts[::-1], self.slopes[::-1]))
         return max(0.0, math.log(slope)) if slope > 0 else 0.0
 
     def twice(self) -> TradeOff:

@@ -16,6 +16,7 @@ from ._in_doubt import (
     UnsteadyAnswers,
 )
 from ._of_audit import HeldAside, PipelineControl, ReferenceControl, Search, Shift
+from ._of_claim import ClaimedPrivacy
 from ._of_edges import SupportVectors
 from ._of_leak import ExposedRecords, NotShown, SingledOut, TellsApart
 from ._of_model import MeasuredRemedy, Overfitted, VulnerableRecords
@@ -41,6 +42,7 @@ FINDERS: tuple[type[BaseFinder], ...] = (
     SingledOut,
     TellsApart,
     NotShown,
+    ClaimedPrivacy,
     SupportVectors,
     MeasuredRemedy,
     ExposedRecords,

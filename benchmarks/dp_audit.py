@@ -150,7 +150,7 @@ def networks(args: argparse.Namespace) -> None:
     ratios = []
     cases = [
         (name, mechanism, epsilon, seed)
-        for mechanism in ("sound", *BROKEN)
+        for mechanism in args.mechanisms
         for name in args.data
         for epsilon in (EPSILONS if mechanism == "sound" else args.broken_at)
         for seed in range(args.seeds if mechanism == "sound" else 1)
@@ -172,7 +172,8 @@ def networks(args: argparse.Namespace) -> None:
             f"| {gaussian:.3f} | {report.outcome} | {info['seconds']:.0f} |",
             flush=True,
         )
-    print(f"\nSound mechanisms: gaussian / pure {np.mean(ratios):.2f} in the mean.\n")
+    if ratios:
+        print(f"\nSound mechanisms: gaussian / pure {np.mean(ratios):.2f} in the mean.\n")
 
 
 # -- Estimators, by refits -------------------------------------------------------------------
@@ -272,6 +273,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["Location30", "Adult"])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--mechanisms", nargs="+", default=["sound", *BROKEN])
     parser.add_argument("--broken-at", type=float, nargs="+", default=[4.0])
     parser.add_argument("--canaries", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=1)

@@ -16,6 +16,7 @@ from mia_sklearn import audit_dp  # noqa: E402
 from mia_sklearn.defenses import DPSGD  # noqa: E402
 from mia_sklearn.torch._defenses import _dpsgd  # noqa: E402
 from mia_sklearn.torch._defenses._canary_gradients import CanaryGradients  # noqa: E402
+from mia_sklearn.torch._defenses._privacy_accounting import PrivacyPlan  # noqa: E402
 from nets import classifier, sized  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -111,3 +112,29 @@ def test_what_gradients_do_not_go_with(records):
         linear = classifier(torch.nn.Linear, module__in_features=20, module__out_features=3)
         small = DPSGD(linear, 1.0, accountant="rdp")
         audit_dp(small, X, y, n_canaries=400)
+
+
+def test_batches_that_are_not_drawn_are_noticed():
+    """A canary that is in the same batch of each pass is told by that."""
+    members = np.append(np.arange(0, 400, 4), [-1] * 100)
+    watch = CanaryGradients(members, seed=0)
+    plan = PrivacyPlan(4.0, 1e-4, 64 / 400, 140, "rdp")
+    module = torch.nn.Linear(20, 10)
+    watch.start(module, plan, n_records=400, noise=1.5, max_grad_norm=1.0)
+    rng = np.random.default_rng(0)
+    for step in range(plan.steps):
+        # Batches of 64 in turn, the last one of 16.
+        there = (members >= 0) & (members // 64 == step % 7)
+        told = there + rng.normal(0, 1.5, len(members))
+        for parameter, owned, places in zip(
+            watch.parameters, watch.owned, watch.places, strict=True
+        ):
+            parameter.grad = torch.zeros_like(parameter)
+            values = torch.as_tensor(told[owned] / watch.expected, dtype=torch.float32)
+            parameter.grad.reshape(-1)[places] = values
+        watch.stepped(step + 1)
+
+    def auc(scores):
+        return float((scores[:100, None] > scores[None, 100:]).mean())
+
+    assert auc(watch.scores) > auc(watch.drawn_at_random) + 0.08

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ class CanaryGradients(StepWatch):
 
     A canary that was a record is taken to have been in batches at random, as it should be, or in
     the same one of each pass over the records, as it is where batches are not drawn: the ratio is
-    the mean of both.
+    one for either.
 
     References
     ----------
@@ -101,8 +102,9 @@ class CanaryGradients(StepWatch):
         self.expected = plan.sample_rate * n_records
         self.rate, self.noise = plan.sample_rate, noise
         self.others = np.zeros(len(self.rows))
-        # By the place of a batch in its pass.
-        self.in_turn = np.zeros((max(1, round(1 / plan.sample_rate)), len(self.rows)))
+        # By the place of a batch in its pass, with a last one that is short or without.
+        n_batches = {math.floor(1 / plan.sample_rate), math.ceil(1 / plan.sample_rate)}
+        self.in_turn = [np.zeros((n, len(self.rows))) for n in sorted(n_batches)]
 
     def drawn(self, rows: Tensor) -> None:
         canaries = [self.canary_of.get(row, -1) for row in rows.tolist()]
@@ -132,11 +134,12 @@ class CanaryGradients(StepWatch):
             self.scores += told
             return
         held = (2 * told - 1) / (2 * self.noise**2)
-        self.in_turn[(steps - 1) % len(self.in_turn)] += held
+        for place in self.in_turn:
+            place[(steps - 1) % len(place)] += held
         left = np.log1p(-self.rate) if self.rate < 1 else -np.inf
         self.drawn_at_random += np.logaddexp(np.log(self.rate) + held, left)
-        in_turn = logsumexp(self.in_turn, axis=0) - np.log(len(self.in_turn))
-        self.scores = np.logaddexp(self.drawn_at_random, in_turn) - np.log(2)
+        in_turn = [logsumexp(place, axis=0) - np.log(len(place)) for place in self.in_turn]
+        self.scores = logsumexp([self.drawn_at_random, *in_turn], axis=0)
 
 
 def fit_with_canaries(

@@ -79,6 +79,13 @@ def test_a_small_side_that_shows_one_value_is_not_sure_of_it():
     np.testing.assert_allclose(mirrored, (0.49, 1 - high, 1 - low), atol=1e-12)
 
 
+def test_a_small_side_that_is_told_apart_is_not_unknown():
+    """Most scores are one value, and members lie above it, but for one pair."""
+    auc, low, high = auc_interval(np.r_[np.ones(9), 0.85], np.r_[np.zeros(69), 0.9])
+    assert auc == 1 - 1 / 700
+    assert 0.55 < low < 0.9 < high < 1
+
+
 def test_below_half_ties_change_nothing():
     # 0/1 at one half: as DeLong has it.
     scores = np.repeat([0.0, 1.0], 25)

@@ -36,7 +36,7 @@ from mia_sklearn.metrics import roc_auc, tpr_at_fpr
 
 N_ADULT = 10_000
 N_TARGETS = 8
-N_BOOTSTRAPS = 400
+N_BOOTSTRAPS = 200
 RATES = (0.01, 0.001)
 
 

@@ -120,7 +120,7 @@ def observe_cascade(
             "the same order."
         )
     rows = np.arange(references.n_pool_)
-    extras = {"neighbors": neighbors, "n_queries": n_queries}
+    extras: dict[str, Any] = {"neighbors": neighbors, "n_queries": n_queries}
     if attack is None:
         attack = _first_attack(references, random_state, extras)
     if references.access_ is None:
@@ -157,7 +157,7 @@ def _target_and_records(
     access = agreed_access(None, model, references)
     if isinstance(access, TrueValueAccess):
         X, y = check_records(X, y, as_truth=access.as_truth)
-        return as_predictor(model, of_function[1]), X, y
+        return as_predictor(model, of_function[1], X=X), X, y
     if access.of_generators or is_generator(model):
         return model, *without_labels(X)
     X, y = check_records(X, y)
@@ -166,7 +166,7 @@ def _target_and_records(
     return target, X, y
 
 
-def _first_attack(references: ReferenceModels, random_state: Any, extras: dict[str, int]) -> Any:
+def _first_attack(references: ReferenceModels, random_state: Any, extras: dict[str, Any]) -> Any:
     pool_features = extras["neighbors"] > 0
     attack: Any = StackedAttack(pool_features=pool_features, random_state=random_state)
     if references.groups_ is not None:

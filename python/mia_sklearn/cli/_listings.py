@@ -85,6 +85,7 @@ def _explanations() -> dict[str, tuple[str, str]]:
     from ..attacks import all_attacks
     from ..defenses import all_defenses
     from ..dp._findings import FINDERS as OF_CLAIMS
+    from ..report import BaseFinder
     from ..report._counted import RECORD
     from ..report._glossary import glossary
     from ..report._structure import MEASURES
@@ -105,7 +106,8 @@ def _explanations() -> dict[str, tuple[str, str]]:
             )
         except ImportError as error:
             known[info.name] = (info.kind, str(error))
-    for finder in (*FINDERS, *OF_CLAIMS, *EVERY_FINDER):
+    finders: tuple[type[BaseFinder], ...] = (*FINDERS, *OF_CLAIMS, *EVERY_FINDER)
+    for finder in finders:
         doubt = " It leaves all numbers in doubt." if finder.qualifies else ""
         known[finder.code] = (
             f"finding, {' or '.join(finder.severities)}",

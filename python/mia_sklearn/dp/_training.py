@@ -95,7 +95,7 @@ class Mechanism:
         The log-odds of the record's label, as trained on; of numbers minus the distance to it.
         """
         if self.classes is None:
-            predicted = np.asarray(as_predictor(model).predict(X), dtype=np.float64)
+            predicted = np.asarray(as_predictor(model, X=X).predict(X), dtype=np.float64)
             off = (predicted.reshape(len(y), -1) - y.reshape(len(y), -1)).astype(np.float64)
             return _finite(-np.linalg.norm(off, axis=1))
         answers = log_posteriors(as_target(model, X=X), X, self.classes)

@@ -50,9 +50,7 @@ class Results(Protocol):
         """What leaves the numbers in doubt."""
 
 
-def evaluate(
-    condition: str | Condition, report: Results, *, n_conditions: int = 1
-) -> ConditionResult:
+def evaluate(condition: str | Condition, report: Any, *, n_conditions: int = 1) -> ConditionResult:
     """Read one condition against a report.
 
     Parameters
@@ -151,7 +149,7 @@ def _is_chosen_here(report: Results, attack: str) -> bool:
     return attack in report.info.get("thresholds_chosen_here", unsaid)
 
 
-def check(conditions: Iterable[str | Condition], report: Results) -> CheckOutcome:
+def check(conditions: Iterable[str | Condition], report: Any) -> CheckOutcome:
     """Read several conditions together, as the method `AuditReport.check` does.
 
     Parameters
@@ -225,7 +223,10 @@ def _decide(
     note = estimate.note.replace("interval withheld: ", "") if outcome == "open" else ""
     note = f" ({note})" if note else ""
     reason = f"{measured}, {interval}{note}."
-    counts = estimate.n_identified, estimate.n_false_alarms
+    named, alarms = (
+        None if count is None else int(count)
+        for count in (estimate.n_identified, estimate.n_false_alarms)
+    )
     return ConditionResult(
         condition,
         outcome,
@@ -236,5 +237,6 @@ def _decide(
         confidence,
         estimate.n_members,
         estimate.n_nonmembers,
-        *(None if count is None else int(count) for count in counts),
+        named,
+        alarms,
     )

@@ -79,7 +79,7 @@ def _decide(condition: Condition, reading: RiskReading, confidence: float) -> Co
         outcome = "violated"
     # An attack that is worse than guessing shows no safety.
     if doubt and outcome == ("violated" if upwards else "holds"):
-        outcome: Literal["holds", "violated", "open"] = "open"
+        outcome = "open"
     else:
         doubt = ""
     reason = (

@@ -100,10 +100,12 @@ def assert_private(
         if kept.folder is not None:
             # A baseline that is made first has nothing that could pass or fail.
             decided = [each for each in told if each.word != "NEW"]
-            report.info["gate"] = gate_with(
-                report, [(each.condition, each.word.lower(), each.reason) for each in decided]
+            # Only reports of the fixture have a folder.
+            saved: Any = report
+            saved.info["gate"] = gate_with(
+                saved, [(each.condition, each.word.lower(), each.reason) for each in decided]
             )
-            report.save(kept.folder, records=session.options.records)
+            saved.save(kept.folder, records=session.options.records)
             session.tell_folder(kept.folder)
     failing = ("FAILED",) if allow_undecided else ("FAILED", "UNDECIDED")
     words = {each.word for each in told}

@@ -201,11 +201,12 @@ class SyntheticReport:
         order = ("serious", "warning", "info")
         gravest = sorted(self.findings, key=lambda finding: order.index(finding.severity))
         said = f"{gravest[0].title}." if gravest else "No attack did surely better than on others."
-        known = self.measures[self.measures["risk"].notna()]
-        if len(known):
-            worst = known.loc[known["risk"].idxmax()]
+        known = [row for row in _each(self.measures) if not math.isnan(row["risk"])]
+        if known:
+            worst = max(known, key=lambda row: row["risk"])
+            name = _label(worst)
             said += (
-                f" The largest risk above control is {_label(worst).lower()}: "
+                f" The largest risk above control is {name[0].lower()}{name[1:]}: "
                 f"{wording.percent(worst['risk'])} ({_interval(worst)})."
             )
         return printable(said)
@@ -305,7 +306,7 @@ class SyntheticReport:
 
 
 def _each(measures: pd.DataFrame) -> Iterable[dict[str, Any]]:
-    return measures.to_dict("records")
+    return [{str(name): cell for name, cell in row.items()} for row in measures.to_dict("records")]
 
 
 def _label(row: Mapping[str, Any]) -> str:

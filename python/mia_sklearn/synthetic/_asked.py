@@ -58,8 +58,9 @@ def asked_of(tables: Tables, secrets: Any, aux_columns: Any, n_attacks: Any) -> 
         )
     halves = None
     if _is_pair(aux_columns):
-        halves = tuple(_columns(tables, half, "aux_columns") for half in aux_columns)
-        shared = [name for name in halves[0] if name in halves[1]]
+        first, second = (_columns(tables, half, "aux_columns") for half in aux_columns)
+        halves = first, second
+        shared = [name for name in first if name in second]
         if shared or not all(halves):
             what = f"{shared[0]!r} is in both" if shared else "one of them is empty"
             raise ValueError(f"The two lists of aux_columns must not share a column, but {what}.")
@@ -133,7 +134,7 @@ def _is_pair(given: Any) -> bool:
 
 
 def _is_count(n: Any) -> bool:
-    return isinstance(n, Integral) and not isinstance(n, bool) and n >= _LEAST_ATTACKS
+    return isinstance(n, Integral) and not isinstance(n, bool) and int(n) >= _LEAST_ATTACKS
 
 
 def check_apart(tables: Tables) -> None:

@@ -182,7 +182,7 @@ class BaselineNotBeaten(BaseFinder):
 
 FINDERS: tuple[type[BaseFinder], ...] = (Copies, SinglesOut, Links, Infers, BaselineNotBeaten)
 # With the one that attacks on membership ask.
-EVERY_FINDER = (*FINDERS, Tells)
+EVERY_FINDER: tuple[type[BaseFinder], ...] = (*FINDERS, Tells)
 
 
 def findings_of(context: Context) -> list[Finding]:

@@ -71,7 +71,7 @@ def _linked(
     side: Table,
     taken: np.ndarray,
     synthetic: Table,
-    places: list[list[int]],
+    places: list[np.ndarray],
     orders: list[np.ndarray],
 ) -> np.ndarray:
     found = [

@@ -63,7 +63,8 @@ def _risk(
     n, n_control, m = len(tables.train), len(tables.control), len(predicates)
     sides = [matches(predicates, side.ranks) for side in (tables.train, tables.control)]
     counts = [np.bincount(which, minlength=m) for which, _ in sides]
-    success, control = (each.mean() for each in _singled_out(*counts, n, n_control))
+    own, others = counts
+    success, control = (each.mean() for each in _singled_out(own, others, n, n_control))
     by_guessing = np.bincount(matches(guessed, tables.train.ranks)[0], minlength=m)
     error = _error(sides, n, n_control, n_predicates=m, rng=rng)
     return Risk(

@@ -67,10 +67,10 @@ class Tables:
         """The names of the columns; positions of those of arrays."""
         return [column.name for column in self.columns]
 
-    def places(self, names: Iterable[Any]) -> list[int]:
+    def places(self, names: Iterable[Any]) -> np.ndarray:
         """Return where columns stand."""
         known = {name: place for place, name in enumerate(self.names)}
-        return [known[name] for name in names]
+        return np.array([known[name] for name in names], dtype=np.intp)
 
 
 def check_tables(

@@ -37,6 +37,8 @@ class CascadeAttack(StackedAttack):
         this attacker holds anyway.
     max_masks : int, default=8
         See `StackedAttack`.
+    record_columns : bool, default=True
+        See `StackedAttack`.
     random_state : int, RandomState instance or None, default=None
     columns : sequence of str, default=None
         Names of the columns of plain arrays. Without names an array is read as `[signal, out...]`,

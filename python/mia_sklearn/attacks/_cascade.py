@@ -35,9 +35,9 @@ class CascadeAttack(StackedAttack):
     pool_features : bool, default=False
         Read the `neighbor_*` columns too: what happened to the nearest records of the pool, which
         this attacker holds anyway.
-    max_masks : int, default=8
-        See `StackedAttack`.
     record_columns : bool, default=True
+        See `StackedAttack`.
+    max_masks : int, default=8
         See `StackedAttack`.
     random_state : int, RandomState instance or None, default=None
     columns : sequence of str, default=None

@@ -14,9 +14,10 @@ from ._tables import Table, Tables
 
 __all__ = ["CopyTest", "copy_test", "occur_once"]
 
+# Counts of shares fall no faster than with this power: they slow down in the thick of the records.
+_FASTEST = 2.0
 # How far a near copy is from the record, as a share of the nearest other record's distance.
-_NEAR = 0.1
-_SHARES = (0.03, _NEAR)
+_NEAR, _VERY_NEAR = 0.1, 0.03
 # Counts that an extrapolation to rarer things starts from.
 _FEW, _SOME = 5, 50
 # Pairs that are closest to being equal, at least and as a share.
@@ -79,7 +80,7 @@ def copy_test(tables: Tables) -> CopyTest:
     chance = _equal_by_chance(tables) * n_train / len(tables.train)
     n_any = [n_exact[side] + n_near[side] for side in (0, 1)]
     others = [_fisher(each, n_train, n_control) for each in (n_exact, n_any)]
-    for share in (float(shares[0].min()), *_SHARES):
+    for share in (float(shares[0].min()), _VERY_NEAR):
         expected = _near_by_chance(shares[1], share) * n_train / n_control
         others.append(float(poisson.sf((shares[0] <= share).sum() - 1, expected)))
     # Half of the level is for exact copies that coincidence does not explain.
@@ -185,4 +186,4 @@ def _near_by_chance(shares: np.ndarray, most: float) -> float:
     if not len(farther):
         return float(n_near)
     growth = np.log((shares <= farther[0]).sum() / n_near) / np.log(farther[0] / near)
-    return float(n_near * (most / near) ** growth)
+    return float(n_near * (most / near) ** min(growth, _FASTEST))

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from mia_sklearn import audit_dp
 from mia_sklearn.cli import main
-from mia_sklearn.pytest_plugin import assert_private
+from mia_sklearn.pytest_plugin import _assertion, assert_private
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,9 @@ def test_bad_claims_are_refused(case, capsys, more, why):
     assert why in capsys.readouterr().err
 
 
-def test_a_test_suite_holds_a_claim(case):
+def test_a_test_suite_holds_a_claim(case, monkeypatch):
+    # What is tried here is no gate of this run.
+    monkeypatch.setattr(_assertion, "RUNNING", [])
     frame = pd.read_csv(case / "train.csv")
     records = frame[["a", "b"]].to_numpy(), frame["y"]
 

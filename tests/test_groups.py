@@ -419,7 +419,7 @@ def test_report_speaks_of_people(report):
 def test_one_row_each_is_the_audit_of_records(monkeypatch):
     """The same people, metrics and order as without groups, but for the wording."""
     # People are not drawn within classes, whatever their records' split looks like.
-    monkeypatch.setattr("mia_sklearn._audit._steps.is_stratified", lambda *_: False)
+    monkeypatch.setattr("mia_sklearn._audit._run.is_stratified", lambda *_: False)
     parts, theirs, others = split_people(rows=1, n=160)
     model = DecisionTreeClassifier(max_depth=4, random_state=0).fit(parts[0], parts[1])
     options = {"n_references": 4, "attacks": ["lira"], "controls": False, **QUICK}

@@ -135,6 +135,14 @@ def what_is_installed_is_read_once():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def few_trees():
+    """Let few trees tell how hard a record is: a hundred take a tenth of a second per audit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mia_sklearn._observations._record_columns._N_TREES", 10)
+        yield
+
+
 @pytest.fixture(scope="session")
 def make_report():
     """Make a report of simulated scores: members score `gap` higher, a few of them far higher."""

@@ -246,6 +246,30 @@ def test_what_the_model_states(blobs):
     assert given.info["epsilon"] == 3 and not given.info["stated"]
 
 
+class Stating(Noisy):
+    """States another claim after the training than before."""
+
+    def __init__(self, noise=3.0, epsilon=1.0, delta=1e-6, after=(2.5, 1e-6), random_state=None):
+        super().__init__(noise, random_state)
+        self.epsilon, self.delta, self.after = epsilon, delta, after
+
+    def fit(self, X, y):
+        self.epsilon_, self.delta_ = self.after
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("method", ["one-run", "refits"])
+def test_what_is_stated_after_the_training_is_what_is_tested(blobs, method):
+    X, y = (part[:400] for part in blobs)
+    options = {"method": method, "max_refits": 150}
+    report = audit_dp(Stating(), X, y, **options)
+    assert (report.info["epsilon"], report.info["delta"]) == (2.5, 1e-6)
+    with pytest.raises(ValueError, match=r"states delta_=0 .* family='pure'"):
+        audit_dp(Stating(after=(1.0, 0.0)), X, y, family="gaussian", **options)
+    with pytest.raises(ValueError, match="could not refute epsilon=11 "):
+        audit_dp(Stating(after=(11.0, 1e-6)), X, y, **options)
+
+
 def test_what_is_told_beside(blobs):
     X, y = blobs
     with pytest.warns(UserWarning, match="publishing one of the records in full"):
@@ -280,7 +304,7 @@ def nobody(X, y, seed):
         ({"n_canaries": 801}, "more than the 800 records"),
         ({"n_canaries": 7}, "too few"),
         ({"n_canaries": 1.5}, "whole number"),
-        ({"n_canaries": 20, "claimed": (4, 0)}, "it takes 311 canaries or more"),
+        ({"n_canaries": 20, "claimed": (4, 0)}, "it takes 312 canaries or more"),
         ({"claimed": (5, 1e-5)}, "family='gaussian' asks for fewer"),
         ({"claimed": (8, 0.0)}, "it takes 16,800 canaries or more"),
         ({"claimed": (4, 0.001)}, "no number of canaries can"),
@@ -365,7 +389,8 @@ def test_how_many_canaries_it_takes():
     # (1 / 2)^n <= .05 / 14 first at n = 9 for any epsilon above 0; of more, sigmoid(epsilon)^n.
     for epsilon in (0.5, 1.0, 3.0):
         needed = math.ceil(math.log(0.05 / 14) / math.log(1 / (1 + math.exp(-epsilon))))
-        assert Claim(epsilon, 0.0, False).needed("pure", 0.95) == needed
+        # As many are guessed to be in as out.
+        assert Claim(epsilon, 0.0, False).needed("pure", 0.95) == needed + needed % 2
     assert Claim(8.0, 1e-2, False).needed("pure", 0.95) is None
     # Without a delta Gaussian noise has no epsilon.
     assert Claim(1.0, 0.0, False).families == ("pure",)
@@ -445,7 +470,7 @@ def test_the_cheap_are_fitted_again_by_themselves(blobs, monkeypatch):
     X, y = (part[:200] for part in blobs)
     monkeypatch.setattr("mia_sklearn.dp._audit_dp._CHEAP", math.inf)
     assert audit_dp(KNeighborsClassifier(1), X, y, CLAIM).info["method"] == "refits"
-    large = audit_dp(KNeighborsClassifier(1), X, y, (8.0, 0.0), max_refits=30)
+    large = audit_dp(KNeighborsClassifier(1), X, y, (3.0, 0.0), max_refits=200)
     assert large.info["method"] == "refits"
     asked = audit_dp(KNeighborsClassifier(1), X, y, CLAIM, 100)
     assert asked.info["method"] == "one-run"
@@ -453,6 +478,23 @@ def test_the_cheap_are_fitted_again_by_themselves(blobs, monkeypatch):
     assert audit_dp(KNeighborsClassifier(1), X, y, CLAIM).info["method"] == "one-run"
     with pytest.raises(ValueError, match="could not refute epsilon=8"):
         audit_dp(KNeighborsClassifier(1), X, y, (8.0, 0.0))
+
+
+def test_refits_that_could_not_refute_are_refused(blobs):
+    X, y = (part[:60] for part in blobs)
+    with pytest.raises(ValueError, match=r"max_refits=1,000 could not refute .*some 1,300 fits"):
+        again(nobody, X, y, (5.0, 0.0))
+    with pytest.raises(ValueError, match="more than 50,000 fits"):
+        again(nobody, X, y, (12.0, 1e-5))
+    # Neither way could: both are told, and nothing is fitted by the thousand.
+    with pytest.raises(ValueError, match=r"16,800 canaries or more\. method='refits' takes some"):
+        audit_dp(nobody, X, y, (8.0, 0.0), max_refits=40)
+    assert again(KNeighborsClassifier(1), X, y, (3.0, 0.0), max_refits=200).outcome == "refuted"
+
+
+def test_few_records_are_fitted_again(blobs):
+    X, y = (part[:20] for part in blobs)
+    assert audit_dp(KNeighborsClassifier(1), X, y, (1.0, 0.0)).info["method"] == "refits"
 
 
 @pytest.mark.parametrize(

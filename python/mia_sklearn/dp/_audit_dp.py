@@ -58,9 +58,10 @@ def audit_dp(
     method : {"auto", "one-run", "refits"}, default="auto"
         "one-run" trains once, each canary being in by a fair coin. "refits" trains on two
         neighbouring sets again and again, until the claim is refuted or `max_refits` is
-        reached. "auto" is "refits" where an audit by one run takes no tenth of a second, or could
-        not refute the claim and a fit takes no tenth of a second; else "one-run". So are
-        options that one run alone has: `n_canaries`, `canaries`, `iterates`, `n_references`.
+        reached. "auto" is "refits" where `max_refits` could refute the claim and an audit by one
+        run takes no tenth of a second, or could not refute it and a fit takes no tenth of a second;
+        else "one-run". So are options that one run alone has: `n_canaries`, `canaries`,
+        `iterates`, `n_references`.
     canaries : {"auto", "mislabelled", "gradient"} or pair (X, y), default="auto"
         "mislabelled" are records with another class; of regressors with the smallest or largest
         y, whichever is farther. "gradient" (of `DPSGD`, white-box) are gradients along
@@ -97,7 +98,8 @@ def audit_dp(
     ------
     ValueError
         Before anything is trained, if the claim is none, the records cannot be used, or so many
-        canaries could not refute it; and if the model refuses the canaries.
+        canaries, or refits, could not refute it; and if the model refuses the canaries, or states
+        a claim after its training that they could not refute.
 
     Warns
     -----
@@ -191,11 +193,13 @@ def _outcome(audited: Audited, n_canaries: int | None, rng: np.random.RandomStat
     options, mechanism = audited.options, audited.mechanism
     if options.method == "refits":
         return by_refits(audited, rng)
-    made = made_canaries(
-        mechanism, audited.table, audited.labels, n_canaries, options=options, rng=rng
-    )
-    may_refit = options.may_refit(mechanism.estimator, n_canaries)
+    may_refit = options.may_refit(
+        mechanism.estimator, n_canaries
+    ) and audited.claim.falls_by_refits(audited.family, options.max_refits, options.confidence)
     try:
+        made = made_canaries(
+            mechanism, audited.table, audited.labels, n_canaries, options=options, rng=rng
+        )
         out_of_reach = check_reach(
             audited.claim, audited.family, len(made.rows), options.confidence
         )

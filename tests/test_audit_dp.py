@@ -201,6 +201,22 @@ def test_numbers(blobs):
     assert several.outcome == "refuted"
 
 
+def test_answers_of_another_shape_are_refused(blobs):
+    class Spread(KNeighborsRegressor):
+        def predict(self, X):
+            return np.column_stack([super().predict(X), np.ones(len(X))])
+
+    X, y = blobs
+    with pytest.raises(ValueError, match=r"predict of Spread answered with shape \(200, 2\)"):
+        once(Spread(1), X, X[:, 0])
+    with pytest.raises(ValueError, match="train returned a regressor.*give the unfitted"):
+
+        def train(X, y, seed):
+            return KNeighborsRegressor(1).fit(X, y)
+
+        once(train, X, y)
+
+
 def test_canaries_keep_to_what_occurs():
     rng = np.random.RandomState(0)
     y = np.arange(10.0)
@@ -319,6 +335,9 @@ def nobody(X, y, seed):
         ({"iterates": "every"}, "looks at networks"),
         ({"n_references": -1}, "n_references must be"),
         ({"n_references": True}, "n_references must be"),
+        ({"n_references": 1}, "give 0, or 2 or more"),
+        ({"claimed": {"epsilon": 1, "delta": 0}}, "must be a pair"),
+        ({"claimed": "10"}, "must be a pair"),
         ({"max_refits": 3}, "max_refits must be"),
         ({"confidence": 1}, "confidence must lie"),
         ({"random_state": "a"}, "random_state must be"),
@@ -424,9 +443,27 @@ def test_refits_find_what_one_record_does(blobs):
     assert "NO_RANDOMNESS" in codes(report)
     assert report.info["method"] == "refits" and report.info["n_canaries"] == 1
     # Those by which the canary was chosen are no part of the test.
-    assert 20 < len(report.canaries) == report.info["n_fits"] - 42
+    assert 20 < len(report.canaries) == report.info["n_fits"] - 45
     assert "has an epsilon of more than that" in report.summary
     assert "larger than 1, which is claimed" in report.findings[0].title
+
+
+class Labels(Noisy):
+    """Answers bare labels."""
+
+    predict_proba = property()
+
+    def predict(self, X):
+        return self.classes_[((X[:, None] - self.means_) ** 2).sum(axis=2).argmin(axis=1)]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "severity"), [(Labels(0.3), "warning"), (LogisticRegression(), "serious")]
+)
+def test_bare_labels_may_hide_noise(blobs, estimator, severity):
+    report = again(estimator, *blobs, max_refits=40)
+    (finding,) = [each for each in report.findings if each.code == "NO_RANDOMNESS"]
+    assert finding.severity == severity
 
 
 def test_refits_find_bounds_that_are_taken_from_the_records(blobs):

@@ -71,7 +71,7 @@ def audit_dp(
         Of networks, whether canaries are read off the released model, or off the mean of those
         after each epoch.
     n_references : int, default=0
-        Models trained like the audited one, on coins of their own, that tell how hard each canary
+        None, or two or more models trained like the audited one, on coins of their own, that tell how hard each canary
         is. They cost a training each and need no privacy of their own: what they are trained on
         are the auditor's records.
     family : {"auto", "pure", "gaussian"}, default="auto"

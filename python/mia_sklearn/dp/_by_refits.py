@@ -17,6 +17,8 @@ __all__ = ["by_refits", "seconds_of_a_fit"]
 
 # Fits on either set by which a canary is chosen.
 _FEWEST, _MOST = 5, 25
+# Seeds with which one set is fitted, to see whether they change anything.
+_SEEDS_TRIED = 5
 
 
 def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
@@ -32,8 +34,8 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
         replace=options.neighbours == "replace",
     )
     kind, neighbours, n_tried = choose(audited.mechanism, found, rng, n_tries)
-    models = neighbours.of_one_set([rng.randint(SEEDS) for _ in range(2)])
-    deterministic = neighbours.are_equal(models)
+    models = neighbours.of_one_set([rng.randint(SEEDS) for _ in range(_SEEDS_TRIED)])
+    deterministic, coarse = neighbours.are_equal(models)
     if (stated := stated_by(models[0], claim, family)) != claim:
         claim = stated
         check_fits(claim, family, options.max_refits, options.confidence)
@@ -77,7 +79,7 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
         "canaries": kind,
         "n_canaries": 1,
         "n_included": int(members.sum()),
-        "n_fits": len(scores) + n_tried + 2,
+        "n_fits": len(scores) + n_tried + len(models),
         **told_apart(scores[members], scores[~members], options.confidence),
     }
     return Outcome(
@@ -88,6 +90,7 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
         seen=result.bound > 0 or result.refuted,
         all_alike=len(np.unique(scores)) == 1,
         deterministic=deterministic,
+        coarse=coarse,
     )
 
 

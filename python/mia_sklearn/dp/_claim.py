@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -106,7 +107,7 @@ def claim_of(estimator: Any, claimed: Any, n_records: int) -> Claim:
     if claimed is None:
         return _own_claim(estimator, n_records)
     try:
-        epsilon, delta = claimed
+        epsilon, delta = list(claimed) if not isinstance(claimed, (str, Mapping)) else ()
     except (TypeError, ValueError):
         raise ValueError(
             f"claimed must be a pair (epsilon, delta), such as (1.0, 1e-5), got {claimed!r}."

@@ -13,13 +13,15 @@ from sklearn.datasets import make_blobs
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.mixture import GaussianMixture
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mia_sklearn import DPAuditReport, audit_dp
+from mia_sklearn.defenses import PATE
 from mia_sklearn.dp._canaries import mislabelled, wrong_labels
-from mia_sklearn.dp._claim import Claim
+from mia_sklearn.dp._claim import Claim, counted_by
 from mia_sklearn.dp._findings import FINDERS
 
 CLAIM = (1.0, 1e-5)
@@ -166,6 +168,13 @@ def test_one_record_in_the_place_of_another(blobs):
     assert len(seen[1][0]) == len(X) - (added.info["n_canaries"] - added.info["n_included"])
 
 
+def test_what_is_one_step_is_asked_of_the_model():
+    assert counted_by(LogisticRegression()) == "add"
+    assert counted_by(make_pipeline(StandardScaler(), PATE(LogisticRegression()))) == "replace"
+    kind = type("Model", (LogisticRegression,), {"__module__": "diffprivlib.models.any"})
+    assert counted_by(kind()) == "replace" and counted_by(nobody) == "add"
+
+
 def test_labels_of_strings_and_frames(blobs):
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b"]).assign(c=np.where(y, "x", "z"))
@@ -209,7 +218,7 @@ def test_answers_of_another_shape_are_refused(blobs):
     X, y = blobs
     with pytest.raises(ValueError, match=r"predict of Spread answered with shape \(200, 2\)"):
         once(Spread(1), X, X[:, 0])
-    with pytest.raises(ValueError, match="train returned a regressor.*give the unfitted"):
+    with pytest.raises(ValueError, match=r"train returned a regressor.*give the unfitted"):
 
         def train(X, y, seed):
             return KNeighborsRegressor(1).fit(X, y)
@@ -284,6 +293,20 @@ def test_what_is_stated_after_the_training_is_what_is_tested(blobs, method):
         audit_dp(Stating(after=(1.0, 0.0)), X, y, family="gaussian", **options)
     with pytest.raises(ValueError, match="could not refute epsilon=11 "):
         audit_dp(Stating(after=(11.0, 1e-6)), X, y, **options)
+
+
+@pytest.mark.parametrize("method", ["one-run", "refits"])
+def test_another_epsilon_is_no_claim(blobs, method):
+    # As diffprivlib's has it: what is added to variances has this name in scikit-learn.
+    class Bayes(GaussianNB):
+        def __init__(self, epsilon=1.5, random_state=None):
+            super().__init__()
+            self.epsilon, self.random_state = epsilon, random_state
+
+    X, y = (part[:400] for part in blobs)
+    assert Bayes().fit(X, y).epsilon_ < 1e-6
+    report = audit_dp(Bayes(), X, y, method=method, max_refits=60)
+    assert (report.info["epsilon"], report.info["delta"]) == (1.5, 0.0)
 
 
 def test_what_is_told_beside(blobs):

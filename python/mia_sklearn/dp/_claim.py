@@ -20,6 +20,7 @@ __all__ = [
     "check_fits",
     "check_reach",
     "claim_of",
+    "counted_by",
     "stated_by",
     "warn_of_delta",
 ]
@@ -131,6 +132,13 @@ def _own_claim(estimator: Any, n_records: int) -> Claim:
     return Claim(_epsilon(epsilon, what), _delta(0.0 if delta is None else delta), stated=True)
 
 
+def counted_by(estimator: Any) -> str:
+    """Return what an estimator's claim counts as one step, as far as it is known."""
+    last = last_step(estimator)
+    of_others = "replace" if type(last).__module__.startswith("diffprivlib.") else "add"
+    return str(getattr(last, "dp_neighbours", of_others))
+
+
 def stated_by(model: Any, claim: Claim, family: str) -> Claim:
     """Return the claim with the numbers that a fitted model states in place of its parameters.
 
@@ -140,7 +148,11 @@ def stated_by(model: Any, claim: Claim, family: str) -> Claim:
         If they are no claim, or none that the family could have.
     """
     last = last_step(model)
-    if not claim.stated or not hasattr(last, "epsilon_"):
+    if not claim.stated:
+        return claim
+    # An epsilon_ alone may be of another kind: that of GaussianNB is added to variances.
+    has_delta = hasattr(last, "delta_") or "delta" in last.get_params(deep=False)
+    if not (hasattr(last, "epsilon_") and has_delta):
         return claim
     epsilon = _epsilon(last.epsilon_, f"epsilon_ of {name_of(last)}")
     delta = _delta(getattr(last, "delta_", claim.delta))

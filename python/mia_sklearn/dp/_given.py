@@ -92,8 +92,8 @@ class Options:
             )
         if self.neighbours == "replace" and self.kind(estimator) == "yours":
             raise ValueError(
-                "canaries of your own are added or left out, and replace no record: leave "
-                "neighbours='add', or canaries='mislabelled'."
+                "canaries of your own are added or left out, and replace no record: give "
+                "neighbours='add' if the claim counts so, or canaries='mislabelled'."
             )
 
     def _check_refits(self, n_canaries: int | None) -> None:

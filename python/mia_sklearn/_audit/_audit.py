@@ -279,7 +279,7 @@ def audit(
         access=access,
         slices=slices,
         groups=groups,
-        dp=None if dp is None else TradeOff.of(dp),
+        dp=_guarantee(dp),
         confidence=confidence,
         max_records=max_records,
         n_queries=n_queries,
@@ -448,3 +448,10 @@ def _make_pool(
             # Records that the model cannot read, missing throughout perhaps, are said first.
             answers_to(target, as_table(given[0]), as_table(given[2]))
         raise
+
+
+def _guarantee(dp: Any) -> TradeOff | None:
+    try:
+        return None if dp is None else TradeOff.of(dp)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"dp: {error}") from error

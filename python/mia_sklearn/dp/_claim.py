@@ -108,7 +108,7 @@ def claim_of(estimator: Any, claimed: Any, n_records: int) -> Claim:
     if claimed is None:
         return _own_claim(estimator, n_records)
     try:
-        epsilon, delta = list(claimed) if not isinstance(claimed, (str, Mapping)) else ()
+        epsilon, delta = () if isinstance(claimed, (str, Mapping)) else tuple(claimed)
     except (TypeError, ValueError):
         raise ValueError(
             f"claimed must be a pair (epsilon, delta), such as (1.0, 1e-5), got {claimed!r}."

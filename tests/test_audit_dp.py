@@ -13,13 +13,15 @@ from sklearn.datasets import make_blobs
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.mixture import GaussianMixture
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mia_sklearn import DPAuditReport, audit_dp
+from mia_sklearn.defenses import PATE
 from mia_sklearn.dp._canaries import mislabelled, wrong_labels
-from mia_sklearn.dp._claim import Claim
+from mia_sklearn.dp._claim import Claim, counted_by
 from mia_sklearn.dp._findings import FINDERS
 
 CLAIM = (1.0, 1e-5)
@@ -166,6 +168,13 @@ def test_one_record_in_the_place_of_another(blobs):
     assert len(seen[1][0]) == len(X) - (added.info["n_canaries"] - added.info["n_included"])
 
 
+def test_what_is_one_step_is_asked_of_the_model():
+    assert counted_by(LogisticRegression()) == "add"
+    assert counted_by(make_pipeline(StandardScaler(), PATE(LogisticRegression()))) == "replace"
+    kind = type("Model", (LogisticRegression,), {"__module__": "diffprivlib.models.any"})
+    assert counted_by(kind()) == "replace" and counted_by(nobody) == "add"
+
+
 def test_labels_of_strings_and_frames(blobs):
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b"]).assign(c=np.where(y, "x", "z"))
@@ -199,6 +208,22 @@ def test_numbers(blobs):
     assert once(DummyRegressor(), X, y).outcome == "undecided"
     several = once(KNeighborsRegressor(1), X, np.column_stack([y, -y]))
     assert several.outcome == "refuted"
+
+
+def test_answers_of_another_shape_are_refused(blobs):
+    class Spread(KNeighborsRegressor):
+        def predict(self, X):
+            return np.column_stack([super().predict(X), np.ones(len(X))])
+
+    X, y = blobs
+    with pytest.raises(ValueError, match=r"predict of Spread answered with shape \(200, 2\)"):
+        once(Spread(1), X, X[:, 0])
+    with pytest.raises(ValueError, match=r"train returned a regressor.*give the unfitted"):
+
+        def train(X, y, seed):
+            return KNeighborsRegressor(1).fit(X, y)
+
+        once(train, X, y)
 
 
 def test_canaries_keep_to_what_occurs():
@@ -246,6 +271,44 @@ def test_what_the_model_states(blobs):
     assert given.info["epsilon"] == 3 and not given.info["stated"]
 
 
+class Stating(Noisy):
+    """States another claim after the training than before."""
+
+    def __init__(self, noise=3.0, epsilon=1.0, delta=1e-6, after=(2.5, 1e-6), random_state=None):
+        super().__init__(noise, random_state)
+        self.epsilon, self.delta, self.after = epsilon, delta, after
+
+    def fit(self, X, y):
+        self.epsilon_, self.delta_ = self.after
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("method", ["one-run", "refits"])
+def test_what_is_stated_after_the_training_is_what_is_tested(blobs, method):
+    X, y = (part[:400] for part in blobs)
+    options = {"method": method, "max_refits": 150}
+    report = audit_dp(Stating(), X, y, **options)
+    assert (report.info["epsilon"], report.info["delta"]) == (2.5, 1e-6)
+    with pytest.raises(ValueError, match=r"states delta_=0 .* family='pure'"):
+        audit_dp(Stating(after=(1.0, 0.0)), X, y, family="gaussian", **options)
+    with pytest.raises(ValueError, match="could not refute epsilon=11 "):
+        audit_dp(Stating(after=(11.0, 1e-6)), X, y, **options)
+
+
+@pytest.mark.parametrize("method", ["one-run", "refits"])
+def test_another_epsilon_is_no_claim(blobs, method):
+    # As diffprivlib's has it: what is added to variances has this name in scikit-learn.
+    class Bayes(GaussianNB):
+        def __init__(self, epsilon=1.5, random_state=None):
+            super().__init__()
+            self.epsilon, self.random_state = epsilon, random_state
+
+    X, y = (part[:400] for part in blobs)
+    assert Bayes().fit(X, y).epsilon_ < 1e-6
+    report = audit_dp(Bayes(), X, y, method=method, max_refits=60)
+    assert (report.info["epsilon"], report.info["delta"]) == (1.5, 0.0)
+
+
 def test_what_is_told_beside(blobs):
     X, y = blobs
     with pytest.warns(UserWarning, match="publishing one of the records in full"):
@@ -280,7 +343,7 @@ def nobody(X, y, seed):
         ({"n_canaries": 801}, "more than the 800 records"),
         ({"n_canaries": 7}, "too few"),
         ({"n_canaries": 1.5}, "whole number"),
-        ({"n_canaries": 20, "claimed": (4, 0)}, "it takes 311 canaries or more"),
+        ({"n_canaries": 20, "claimed": (4, 0)}, "it takes 312 canaries or more"),
         ({"claimed": (5, 1e-5)}, "family='gaussian' asks for fewer"),
         ({"claimed": (8, 0.0)}, "it takes 16,800 canaries or more"),
         ({"claimed": (4, 0.001)}, "no number of canaries can"),
@@ -295,6 +358,9 @@ def nobody(X, y, seed):
         ({"iterates": "every"}, "looks at networks"),
         ({"n_references": -1}, "n_references must be"),
         ({"n_references": True}, "n_references must be"),
+        ({"n_references": 1}, "give 0, or 2 or more"),
+        ({"claimed": {"epsilon": 1, "delta": 0}}, "must be a pair"),
+        ({"claimed": "10"}, "must be a pair"),
         ({"max_refits": 3}, "max_refits must be"),
         ({"confidence": 1}, "confidence must lie"),
         ({"random_state": "a"}, "random_state must be"),
@@ -365,7 +431,8 @@ def test_how_many_canaries_it_takes():
     # (1 / 2)^n <= .05 / 14 first at n = 9 for any epsilon above 0; of more, sigmoid(epsilon)^n.
     for epsilon in (0.5, 1.0, 3.0):
         needed = math.ceil(math.log(0.05 / 14) / math.log(1 / (1 + math.exp(-epsilon))))
-        assert Claim(epsilon, 0.0, False).needed("pure", 0.95) == needed
+        # As many are guessed to be in as out.
+        assert Claim(epsilon, 0.0, False).needed("pure", 0.95) == needed + needed % 2
     assert Claim(8.0, 1e-2, False).needed("pure", 0.95) is None
     # Without a delta Gaussian noise has no epsilon.
     assert Claim(1.0, 0.0, False).families == ("pure",)
@@ -399,9 +466,27 @@ def test_refits_find_what_one_record_does(blobs):
     assert "NO_RANDOMNESS" in codes(report)
     assert report.info["method"] == "refits" and report.info["n_canaries"] == 1
     # Those by which the canary was chosen are no part of the test.
-    assert 20 < len(report.canaries) == report.info["n_fits"] - 42
+    assert 20 < len(report.canaries) == report.info["n_fits"] - 45
     assert "has an epsilon of more than that" in report.summary
     assert "larger than 1, which is claimed" in report.findings[0].title
+
+
+class Labels(Noisy):
+    """Answers bare labels."""
+
+    predict_proba = property()
+
+    def predict(self, X):
+        return self.classes_[((X[:, None] - self.means_) ** 2).sum(axis=2).argmin(axis=1)]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "severity"), [(Labels(0.3), "warning"), (LogisticRegression(), "serious")]
+)
+def test_bare_labels_may_hide_noise(blobs, estimator, severity):
+    report = again(estimator, *blobs, max_refits=40)
+    (finding,) = [each for each in report.findings if each.code == "NO_RANDOMNESS"]
+    assert finding.severity == severity
 
 
 def test_refits_find_bounds_that_are_taken_from_the_records(blobs):
@@ -445,7 +530,7 @@ def test_the_cheap_are_fitted_again_by_themselves(blobs, monkeypatch):
     X, y = (part[:200] for part in blobs)
     monkeypatch.setattr("mia_sklearn.dp._audit_dp._CHEAP", math.inf)
     assert audit_dp(KNeighborsClassifier(1), X, y, CLAIM).info["method"] == "refits"
-    large = audit_dp(KNeighborsClassifier(1), X, y, (8.0, 0.0), max_refits=30)
+    large = audit_dp(KNeighborsClassifier(1), X, y, (3.0, 0.0), max_refits=200)
     assert large.info["method"] == "refits"
     asked = audit_dp(KNeighborsClassifier(1), X, y, CLAIM, 100)
     assert asked.info["method"] == "one-run"
@@ -453,6 +538,23 @@ def test_the_cheap_are_fitted_again_by_themselves(blobs, monkeypatch):
     assert audit_dp(KNeighborsClassifier(1), X, y, CLAIM).info["method"] == "one-run"
     with pytest.raises(ValueError, match="could not refute epsilon=8"):
         audit_dp(KNeighborsClassifier(1), X, y, (8.0, 0.0))
+
+
+def test_refits_that_could_not_refute_are_refused(blobs):
+    X, y = (part[:60] for part in blobs)
+    with pytest.raises(ValueError, match=r"max_refits=1,000 could not refute .*some 1,300 fits"):
+        again(nobody, X, y, (5.0, 0.0))
+    with pytest.raises(ValueError, match="more than 50,000 fits"):
+        again(nobody, X, y, (12.0, 1e-5))
+    # Neither way could: both are told, and nothing is fitted by the thousand.
+    with pytest.raises(ValueError, match=r"16,800 canaries or more\. method='refits' takes some"):
+        audit_dp(nobody, X, y, (8.0, 0.0), max_refits=40)
+    assert again(KNeighborsClassifier(1), X, y, (3.0, 0.0), max_refits=200).outcome == "refuted"
+
+
+def test_few_records_are_fitted_again(blobs):
+    X, y = (part[:20] for part in blobs)
+    assert audit_dp(KNeighborsClassifier(1), X, y, (1.0, 0.0)).info["method"] == "refits"
 
 
 @pytest.mark.parametrize(

@@ -97,5 +97,7 @@ def test_an_audit_keeps_the_claim_draws_it_and_says_it(tmp_path):
     again = AuditReport.load(report.save(tmp_path).parent)
     assert again.plot().dp.claim == "(1, 1e-05)-differential privacy"
     assert evidence_of(again).info["claimed_dp"] == report.info["claimed_dp"]
-    with pytest.raises(TypeError, match=r"pair \(epsilon, delta\)"):
+    with pytest.raises(ValueError, match=r"^dp: Each delta must lie in"):
+        audit(*given, split="random", dp=(1, 2), **options)
+    with pytest.raises(TypeError, match=r"^dp: .*pair \(epsilon, delta\)"):
         audit(*given, dp=1.0, **options)

@@ -59,6 +59,23 @@ def test_frames_words_and_numbers_are_labels_too():
     assert spearmanr(told, far[160:])[0] > 0.5
 
 
+def test_whole_numbers_are_numbers_where_most_differ():
+    far = np.round(100 * np.abs(RNG.normal(size=240)))
+    numbers = np.column_stack([X, far])
+    model = ExposureRegressor(label=3, **SMALL).fit(numbers, far)
+    assert model.columns_[-2:] == ["error_20", "moved_20"]
+    model = ExposureRegressor(label=3, **SMALL).fit(np.column_stack([X, far // 10]), far)
+    assert model.columns_[-2:] == ["log_odds_20", "moved_20"]
+
+
+def test_labels_of_another_kind_are_refused():
+    frame = pd.DataFrame(X, columns=list("abc"))
+    words = frame.assign(d=np.where(Y, "high", "low"))
+    model = ExposureRegressor(label="d", **SMALL).fit(words, FLIPPED)
+    with pytest.raises(ValueError, match="other kinds of values than in `fit`, such as 'high'"):
+        model.predict(frame.assign(d=Y.astype(int)))
+
+
 def test_a_record_is_described_without_itself():
     points = np.array([[0.0], [0.0], [1.0], [1.2], [5.0], [5.1], [9.0], [9.1]])
     labels = np.array([0, 1, 0, 0, 1, 1, 0, 1])

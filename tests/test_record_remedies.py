@@ -121,6 +121,8 @@ def test_frames_and_words_as_labels_are_taken():
         ({"remedies": {}}, "must be a dict"),
         ({"remedies": {"as it is": 0.5}}, "call this one otherwise"),
         ({"remedies": {"x": 2}}, "must be an estimator, a weight between 0 and 1 or 'removal'"),
+        ({"records": 3}, "must be positions"),
+        ({"remedies": {"x": Ridge()}}, r"remedies\['x'\], Ridge, must be a classifier"),
         ({"remedies": {"x": 0.5}, "model": KNeighborsClassifier()}, "takes no sample_weight"),
     ],
 )

@@ -204,11 +204,15 @@ def test_records_say_how_often_they_are_named_again(reports):
 
 def test_other_audits_of_the_same_records_are_reruns(reports):
     one, other, _ = reports
-    found = one.named_again(other, other)
+    found = one.named_again(other)
     assert found.index.tolist() == one.most_exposed(None).index.tolist()
     again = other.records.loc[found.index, "p_value"] <= 0.01
-    np.testing.assert_array_equal(found["named_again"], 2 * again)
-    assert set(found["low"].round(4)) <= {0.0, 0.1581}
+    np.testing.assert_array_equal(found["named_again"], again)
+    assert set(found["low"].round(4)) <= {0.0, 0.025}
+    with pytest.raises(ValueError, match="Audit 1 has the p-values of this one"):
+        one.named_again(one)
+    with pytest.raises(ValueError, match="Audit 2 has the p-values of audit 1"):
+        one.named_again(other, other)
     with pytest.raises(ValueError, match="give some"):
         one.named_again()
     other = other.without_records()

@@ -254,3 +254,13 @@ def test_bounds_stay_below_the_truth(mu):
         bounds.append(one_run_mu(score[member], score[~member], random_state=i))
     assert max(bounds) < mu
     assert np.mean(bounds) > {1: 0.35, 2: 0.75, 4: 1.1}[mu]
+
+
+def test_a_guarantee_says_what_it_is():
+    for given, told in (
+        ({"pairs": [(1, 1e-5)]}, "(1, 1e-05)-differential privacy"),
+        ({"pairs": [(1, 1e-5), (2, 1e-7)]}, "2 pairs of epsilon and delta"),
+        ({"mu": 2}, "Gaussian differential privacy with mu 2"),
+    ):
+        assert TradeOff.of(given).claim == told
+    assert TradeOff(mu=1.0, claim="ours").claim == "ours"

@@ -25,6 +25,7 @@ from ._options import (
     check_asked_for,
     check_options,
     check_references_suffice,
+    guarantee_of,
     how_many,
     on_people,
     posterior_queries,
@@ -241,14 +242,13 @@ def audit(
     unless another one is given), and rates, intervals, p-values, epsilon, controls and
     `records` count each person once. People are told apart by value: numbers by theirs,
     whatever type holds them (1, 1.0 and Decimal("1.00") are one person), texts by all of their
-    characters. A number beside a text that reads like it (0 and "0") is refused, and so are
-    numbers so large that floating point holds one for several; the same holds for values of
-    `slices`. `split="random"` then says that people were split at
-    random. p-values are those of the mean signal of a person's records. Vulnerable records are
-    not marked, and the shift is looked for on one record of each person. Equal records of one
-    person are no repetition; a person all of whose records are other people's too is not
-    audited, and everyone else is, with all of their records. Without `groups`, the
-    intervals of an audit whose records are not independent are too narrow.
+    characters. A number beside a text that reads like it (0 and "0") is refused, and so are numbers
+    so large that floating point holds one for several; the same holds for values of `slices`.
+    `split="random"` then says that people were split at random. p-values are those of the mean
+    signal of a person's records. Vulnerable records are not marked, and the shift is looked for on
+    one record of each person. Equal records of one person are no repetition; a person all of whose
+    records are other people's too is not audited, and everyone else is, with all of their records.
+    Without `groups`, the intervals of an audit whose records are not independent are too narrow.
 
     Examples
     --------
@@ -279,7 +279,7 @@ def audit(
         access=access,
         slices=slices,
         groups=groups,
-        dp=None if dp is None else TradeOff.of(dp),
+        dp=guarantee_of(dp),
         confidence=confidence,
         max_records=max_records,
         n_queries=n_queries,

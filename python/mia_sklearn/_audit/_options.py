@@ -18,6 +18,7 @@ from .._process._parallel import check_n_jobs
 from .._records._checked import check_records
 from ..access._choice import access_of_outputs
 from ..references._sampling import shape_of_block
+from ..stats import TradeOff
 from ..stats._checks import check_level
 from ._people import by_person, fitted_on_target
 
@@ -211,3 +212,11 @@ def seed_of(random_state: Any, cache: Any) -> int:
     if isinstance(random_state, (int, np.integer)):
         return int(random_state)
     return int(random.randint(2**31 - 1))
+
+
+def guarantee_of(dp: Any) -> TradeOff | None:
+    """Return the claimed guarantee of differential privacy, where there is one."""
+    try:
+        return None if dp is None else TradeOff.of(dp)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"dp: {error}") from error

@@ -176,7 +176,8 @@ def _add_audit_dp(commands: Any) -> argparse.ArgumentParser:
     add(
         "--family", choices=["auto", "pure", "gaussian"], default="auto", help="which bound decides"
     )
-    add("--neighbours", choices=["add", "replace"], default="add", help="what one step is")
+    steps = ["auto", "add", "replace"]
+    add("--neighbours", choices=steps, default="auto", help="what the claim counts as one step")
     add("--references", type=int, default=0, metavar="N", help="models that tell how hard each is")
     add("--max-refits", type=int, default=1000, metavar="N", help="default: 1,000")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")

@@ -123,6 +123,8 @@ class PATE(BaseReferenceDefense):
 
     # Labels that decide who is set apart would let one record change every part.
     _stratified: ClassVar[bool] = False
+    # What epsilon counts as one step, as `audit_dp` has it: a record in another's place.
+    dp_neighbours: ClassVar[str] = "replace"
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from .._models._random import random_state_of
 from ..report import DPAuditReport
 from ._by_one_run import by_one_run
 from ._by_refits import by_refits, seconds_of_a_fit
-from ._claim import check_reach, claim_of, warn_of_delta
+from ._claim import check_reach, claim_of, counted_by, warn_of_delta
 from ._findings import Context, findings_of
 from ._given import Options, fixed_seeds, given, made_canaries, takes_gradients
 from ._outcome import Audited, Outcome
@@ -34,7 +34,7 @@ def audit_dp(
     iterates: str = "last",
     n_references: int = 0,
     family: str = "auto",
-    neighbours: str = "add",
+    neighbours: str = "auto",
     confidence: float = 0.95,
     max_refits: int = 1000,
     random_state: Any = 0,
@@ -51,16 +51,17 @@ def audit_dp(
     y : array-like of shape (n_records,) or (n_records, n_outputs)
     claimed : pair (epsilon, delta), default=None
         What is to be refuted. None reads it from the estimator: its ``epsilon_`` and ``delta_``
-        after the training, or its parameters of these names.
+        after the training, where it has a delta too, or its parameters of these names.
     n_canaries : int, default=None
         Records that become canaries, each with a label that is not its own. By default 1,000, or
         a quarter of all.
     method : {"auto", "one-run", "refits"}, default="auto"
         "one-run" trains once, each canary being in by a fair coin. "refits" trains on two
         neighbouring sets again and again, until the claim is refuted or `max_refits` is
-        reached. "auto" is "refits" where an audit by one run takes no tenth of a second, or could
-        not refute the claim and a fit takes no tenth of a second; else "one-run". So are
-        options that one run alone has: `n_canaries`, `canaries`, `iterates`, `n_references`.
+        reached. "auto" is "refits" where `max_refits` could refute the claim and an audit by one
+        run takes no tenth of a second, or could not refute it and a fit takes no tenth of a second;
+        else "one-run". So are options that one run alone has: `n_canaries`, `canaries`,
+        `iterates`, `n_references`.
     canaries : {"auto", "mislabelled", "gradient"} or pair (X, y), default="auto"
         "mislabelled" are records with another class; of regressors with the smallest or largest
         y, whichever is farther. "gradient" (of `DPSGD`, white-box) are gradients along
@@ -70,16 +71,16 @@ def audit_dp(
         Of networks, whether canaries are read off the released model, or off the mean of those
         after each epoch.
     n_references : int, default=0
-        Models trained like the audited one, on coins of their own, that tell how hard each canary
-        is. They cost a training each and need no privacy of their own: what they are trained on
-        are the auditor's records.
+        None, or two or more models trained like the audited one, on coins of their own, that tell
+        how hard each canary is. They cost a training each and need no privacy of their own: what
+        they are trained on are the auditor's records.
     family : {"auto", "pure", "gaussian"}, default="auto"
         The bound that decides; both are reported. "pure" takes nothing for granted. "gaussian"
         takes the mechanism for one by Gaussian noise, and shows more. "auto" is "gaussian" of
         `DPSGD`, else "pure".
-    neighbours : {"add", "replace"}, default="add"
+    neighbours : {"auto", "add", "replace"}, default="auto"
         What the claim counts as one step: a record added or left out (DP-SGD), or one put in
-        another's place (diffprivlib).
+        another's place. "auto" is "replace" of diffprivlib's models and `PATE`, else "add".
     confidence : float, default=0.95
         A true claim is refuted with a probability of at most one minus it.
     max_refits : int, default=1000
@@ -97,7 +98,8 @@ def audit_dp(
     ------
     ValueError
         Before anything is trained, if the claim is none, the records cannot be used, or so many
-        canaries could not refute it; and if the model refuses the canaries.
+        canaries, or refits, could not refute it; and if the model refuses the canaries, or states
+        a claim after its training that they could not refute.
 
     Warns
     -----
@@ -149,6 +151,7 @@ def audit_dp(
     ('refuted', True)
     """
     started = time.perf_counter()
+    neighbours = counted_by(estimator) if neighbours == "auto" else neighbours
     options = Options(
         method, canaries, iterates, n_references, family, neighbours, confidence, max_refits
     )
@@ -191,11 +194,13 @@ def _outcome(audited: Audited, n_canaries: int | None, rng: np.random.RandomStat
     options, mechanism = audited.options, audited.mechanism
     if options.method == "refits":
         return by_refits(audited, rng)
-    made = made_canaries(
-        mechanism, audited.table, audited.labels, n_canaries, options=options, rng=rng
-    )
-    may_refit = options.may_refit(mechanism.estimator, n_canaries)
+    may_refit = options.may_refit(
+        mechanism.estimator, n_canaries
+    ) and audited.claim.falls_by_refits(audited.family, options.max_refits, options.confidence)
     try:
+        made = made_canaries(
+            mechanism, audited.table, audited.labels, n_canaries, options=options, rng=rng
+        )
         out_of_reach = check_reach(
             audited.claim, audited.family, len(made.rows), options.confidence
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..stats import gaussian_dp_epsilon, one_run_epsilon, one_run_mu
 from ._canaries import Canaries
-from ._claim import Claim, stated_by
+from ._claim import Claim, check_reach, stated_by
 from ._one_run import run_once
 from ._outcome import ASSUMES, SEEDS, Audited, Outcome, told_apart
 
@@ -33,7 +33,9 @@ def by_one_run(
         n_references=options.n_references,
         progress=audited.progress,
     )
-    claim = stated_by(run.model, audited.claim)
+    claim = stated_by(run.model, audited.claim, audited.family)
+    if claim != audited.claim:
+        out_of_reach = check_reach(claim, audited.family, len(run.included), options.confidence)
     seed = rng.randint(SEEDS)
     sides = {name: (each[run.included], each[~run.included]) for name, each in run.scores.items()}
     bounds = [

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._claim import check_fits, stated_by
 from ._neighbours import candidates, choose
 from ._outcome import ASSUMES, SEEDS, Audited, Outcome, told_apart
 from ._refits import run_refits
@@ -16,11 +17,14 @@ __all__ = ["by_refits", "seconds_of_a_fit"]
 
 # Fits on either set by which a canary is chosen.
 _FEWEST, _MOST = 5, 25
+# Seeds with which one set is fitted, to see whether they change anything.
+_SEEDS_TRIED = 5
 
 
 def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
     """Fit with a canary or without it by a coin, until the claim is refuted."""
-    options, claim = audited.options, audited.claim
+    options, claim, family = audited.options, audited.claim, audited.family
+    check_fits(claim, family, options.max_refits, options.confidence)
     n_tries = max(_FEWEST, min(_MOST, options.max_refits // 20))
     found = candidates(
         audited.mechanism,
@@ -30,7 +34,11 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
         replace=options.neighbours == "replace",
     )
     kind, neighbours, n_tried = choose(audited.mechanism, found, rng, n_tries)
-    deterministic = neighbours.is_deterministic((rng.randint(SEEDS), rng.randint(SEEDS)))
+    models = neighbours.of_one_set([rng.randint(SEEDS) for _ in range(_SEEDS_TRIED)])
+    deterministic, coarse = neighbours.are_equal(models)
+    if (stated := stated_by(models[0], claim, family)) != claim:
+        claim = stated
+        check_fits(claim, family, options.max_refits, options.confidence)
     coins = rng.randint(SEEDS)
     how: dict[str, Any] = {"confidence": options.confidence, "random_state": coins}
     result = run_refits(
@@ -71,7 +79,7 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
         "canaries": kind,
         "n_canaries": 1,
         "n_included": int(members.sum()),
-        "n_fits": len(scores) + n_tried + 2,
+        "n_fits": len(scores) + n_tried + len(models),
         **told_apart(scores[members], scores[~members], options.confidence),
     }
     return Outcome(
@@ -82,6 +90,7 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
         seen=result.bound > 0 or result.refuted,
         all_alike=len(np.unique(scores)) == 1,
         deterministic=deterministic,
+        coarse=coarse,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -11,8 +12,18 @@ from typing import Any
 from .._models._answers import name_of
 from .._models._kinds import last_step
 from ..stats import epsilon_bound, gaussian_dp_bound, gaussian_dp_epsilon
+from ._refits import MOST_FITS, fits_needed
 
-__all__ = ["FAMILIES", "Claim", "check_reach", "claim_of", "stated_by", "warn_of_delta"]
+__all__ = [
+    "FAMILIES",
+    "Claim",
+    "check_fits",
+    "check_reach",
+    "claim_of",
+    "counted_by",
+    "stated_by",
+    "warn_of_delta",
+]
 
 #: What a bound takes for granted of how the claimed privacy comes about.
 FAMILIES = ("pure", "gaussian")
@@ -45,11 +56,23 @@ class Claim:
     def reach(self, family: str, n_canaries: int, confidence: float) -> float:
         """Return the bound that a run would give in which every guess is right."""
         confidence = 1 - (1 - confidence) / _N_CHOICES
-        counts = (n_canaries, n_canaries, n_canaries)
+        # As many are guessed to be in as out.
+        n_guesses = n_canaries - n_canaries % 2
+        counts = (n_canaries, n_guesses, n_guesses)
         if family == "pure":
             return epsilon_bound(*counts, delta=self.delta, confidence=confidence)
         mu = gaussian_dp_bound(*counts, confidence=confidence)
         return gaussian_dp_epsilon(mu, self.delta)
+
+    def falls_by_refits(self, family: str, max_refits: int, confidence: float) -> bool:
+        """Tell whether so many fits could refute the claim."""
+        claimed = self.epsilon, self.delta
+        return fits_needed(claimed, family, confidence, max_refits) is not None
+
+    def fits_in_words(self, family: str, confidence: float) -> str:
+        """Say how many fits could refute the claim."""
+        needed = fits_needed((self.epsilon, self.delta), family, confidence)
+        return f"some {needed:,} fits" if needed else f"more than {MOST_FITS:,} fits"
 
     def needed_in_words(self, family: str, needed: int | None) -> str:
         """Say how many canaries could refute the claim."""
@@ -85,7 +108,7 @@ def claim_of(estimator: Any, claimed: Any, n_records: int) -> Claim:
     if claimed is None:
         return _own_claim(estimator, n_records)
     try:
-        epsilon, delta = claimed
+        epsilon, delta = () if isinstance(claimed, (str, Mapping)) else tuple(claimed)
     except (TypeError, ValueError):
         raise ValueError(
             f"claimed must be a pair (epsilon, delta), such as (1.0, 1e-5), got {claimed!r}."
@@ -109,13 +132,36 @@ def _own_claim(estimator: Any, n_records: int) -> Claim:
     return Claim(_epsilon(epsilon, what), _delta(0.0 if delta is None else delta), stated=True)
 
 
-def stated_by(model: Any, claim: Claim) -> Claim:
-    """Return the claim with the numbers that a fitted model states in place of its parameters."""
+def counted_by(estimator: Any) -> str:
+    """Return what an estimator's claim counts as one step, as far as it is known."""
+    last = last_step(estimator)
+    of_others = "replace" if type(last).__module__.startswith("diffprivlib.") else "add"
+    return str(getattr(last, "dp_neighbours", of_others))
+
+
+def stated_by(model: Any, claim: Claim, family: str) -> Claim:
+    """Return the claim with the numbers that a fitted model states in place of its parameters.
+
+    Raises
+    ------
+    ValueError
+        If they are no claim, or none that the family could have.
+    """
     last = last_step(model)
-    if not claim.stated or not hasattr(last, "epsilon_"):
+    if not claim.stated:
+        return claim
+    # An epsilon_ alone may be of another kind: that of GaussianNB is added to variances.
+    has_delta = hasattr(last, "delta_") or "delta" in last.get_params(deep=False)
+    if not (hasattr(last, "epsilon_") and has_delta):
         return claim
     epsilon = _epsilon(last.epsilon_, f"epsilon_ of {name_of(last)}")
-    return Claim(epsilon, _delta(getattr(last, "delta_", claim.delta)), stated=True)
+    delta = _delta(getattr(last, "delta_", claim.delta))
+    if family == "gaussian" and delta == 0:
+        raise ValueError(
+            f"{name_of(last)} states delta_=0 after its training, and with delta=0 Gaussian noise "
+            "has no epsilon. Use family='pure'."
+        )
+    return Claim(epsilon, delta, stated=True)
 
 
 def _epsilon(value: Any, name: str) -> float:
@@ -173,6 +219,24 @@ def check_reach(
     told = claim.needed_in_words(family, out_of_reach[family])
     raise ValueError(
         f"n_canaries={n_canaries:,} could not refute epsilon={claim.epsilon:g} even if every guess "
-        f"were right (family={family!r}): {told}.{other} method='refits' has no such limit, "
-        "where a fit is cheap."
+        f"were right (family={family!r}): {told}.{other} method='refits' takes "
+        f"{claim.fits_in_words(family, confidence)} (max_refits), where one is cheap."
+    )
+
+
+def check_fits(claim: Claim, family: str, max_refits: int, confidence: float) -> None:
+    """Refuse an audit by refits that could not refute the claim.
+
+    Raises
+    ------
+    ValueError
+        Says how many fits it takes.
+    """
+    if claim.falls_by_refits(family, max_refits, confidence):
+        return
+    raise ValueError(
+        f"max_refits={max_refits:,} could not refute epsilon={claim.epsilon:g} even if each fit "
+        f"told at once whether the canary was in (family={family!r}): it takes "
+        f"{claim.fits_in_words(family, confidence)}. Give max_refits=, or method='one-run' with "
+        "enough records."
     )

@@ -165,17 +165,32 @@ class FixedSeed(BaseFinder):
 
 class NoRandomness(BaseFinder):
     code = "NO_RANDOMNESS"
-    severities = ("serious",)
-    summary = "the same records gave the same model with two seeds, so that no epsilon can hold"
+    severities = ("serious", "warning")
+    summary = (
+        "the same records gave the same answers with several seeds, so that there seems to be no "
+        "noise: a warning where answers are too coarse to show it"
+    )
 
     def find(self, context: Context) -> Finding | None:
         if not context.outcome.deterministic:
             return None
+        title = "Trainings with different seeds gave exactly the same answers"
+        if context.outcome.coarse:
+            return self.found(
+                title,
+                "Its answers have two values at most, as bare labels do, which small noise seldom "
+                "changes: it may be there unseen. Or the estimator ignores its seed, and no "
+                "epsilon holds.",
+                "Look whether each training draws its noise anew. A model that answers posteriors "
+                "shows more.",
+                "warning",
+            )
         return self.found(
-            "Two trainings with different seeds gave exactly the same answers",
+            title,
             "Differential privacy lives of randomness. The estimator ignores its seed, uses one of "
             "its own again and again, or adds no noise.",
             "Let each training draw its noise anew; then audit again.",
+            "serious",
         )
 
 

@@ -68,6 +68,11 @@ class Options:
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}: {value!r}.")
+        if self.n_references == 1:
+            raise ValueError(
+                "n_references=1 would leave about half of the canaries without a reference that "
+                "lacked them, and scores of two kinds: give 0, or 2 or more."
+            )
         confidence = self.confidence
         if not isinstance(confidence, Real) or not 0 < confidence < 1:
             raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence!r}.")
@@ -87,8 +92,8 @@ class Options:
             )
         if self.neighbours == "replace" and self.kind(estimator) == "yours":
             raise ValueError(
-                "canaries of your own are added or left out, and replace no record: leave "
-                "neighbours='add', or canaries='mislabelled'."
+                "canaries of your own are added or left out, and replace no record: give "
+                "neighbours='add' if the claim counts so, or canaries='mislabelled'."
             )
 
     def _check_refits(self, n_canaries: int | None) -> None:

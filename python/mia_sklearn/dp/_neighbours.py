@@ -58,14 +58,20 @@ class Neighbours:
         rows, labels = self.canaries.training_set(np.array([bool(member)]), rng)
         return self.mechanism.train(self.canaries.table, rows, labels, seed)
 
-    def is_deterministic(self, seeds: tuple[int, int]) -> bool:
-        """Tell whether two seeds give one model, which tells records apart."""
+    def of_one_set(self, seeds: list[int]) -> list[Any]:
+        """Return models of the set without the canary, in one order."""
+        return [self.fit(False, seed, order=0) for seed in seeds]
+
+    def are_equal(self, models: list[Any]) -> tuple[bool, bool]:
+        """Tell whether models are one, which tells records apart, and whether by two values alone.
+
+        Who answers bare labels answers the same with much noise, too.
+        """
         first = np.arange(min(_N_ASKED, len(self.canaries.labels)))
         X, y = take_rows(self.canaries.table, first), self.canaries.labels[first]
-        one, other = (
-            self.mechanism.fit_of_records(self.fit(False, seed, order=0), X, y) for seed in seeds
-        )
-        return len(np.unique(one)) > 1 and np.array_equal(one, other)
+        one, *others = (self.mechanism.fit_of_records(model, X, y) for model in models)
+        n_values = len(np.unique(one))
+        return n_values > 1 and all(np.array_equal(one, other) for other in others), n_values <= 2
 
 
 def candidates(

@@ -58,7 +58,9 @@ class Outcome:
     all_alike : bool
         Whether all of one label have one score.
     deterministic : bool
-        Whether two seeds gave one model.
+        Whether all seeds that were tried gave one model.
+    coarse : bool
+        Whether its answers have two values at most, which may hide noise.
     """
 
     claim: Claim
@@ -69,6 +71,7 @@ class Outcome:
     all_alike: bool
     out_of_reach: dict[str, int | None] = field(default_factory=dict)
     deterministic: bool = False
+    coarse: bool = False
 
 
 def told_apart(included: np.ndarray, left_out: np.ndarray, confidence: float) -> dict[str, float]:

@@ -14,7 +14,10 @@ from .._process._progress import progress_bar
 from ..stats import BettingTests, TradeOff, gaussian_dp_epsilon, gaussian_dp_mu
 from ..stats._checks import check_level
 
-__all__ = ["RefitsResult", "run_refits"]
+__all__ = ["MOST_FITS", "RefitsResult", "fits_needed", "run_refits"]
+
+#: Up to which it is tried how many fits a claim takes.
+MOST_FITS = 50_000
 
 # Guarantees that the bound is read from; ten thousand refits show no larger ones.
 _EPSILONS = np.geomspace(0.05, 12, 96)
@@ -188,6 +191,31 @@ def run_refits(
         delta=delta,
         confidence=confidence,
     )
+
+
+def fits_needed(claimed: Any, family: str, confidence: float, most: int = MOST_FITS) -> int | None:
+    """Return after how many fits a claim falls where each tells at once whether the record was in.
+
+    Parameters
+    ----------
+    claimed, family, confidence
+        As of `run_refits`.
+    most : int
+        Fits at most.
+
+    Returns
+    -------
+    int or None
+        None where that many do not suffice.
+    """
+    tested, _ = _tested(TradeOff.of(claimed), family, None)
+    test, enough = BettingTests([tested]), math.log(1 / (1 - confidence))
+    while test.n_scores < most:
+        member = test.n_scores % 2 == 0
+        test.add(member, float(member))
+        if test.log_peak[0] >= enough:
+            return test.n_scores
+    return None
 
 
 def _tested(claim: TradeOff, family: str, delta: float | None) -> tuple[TradeOff, float]:

@@ -12,7 +12,7 @@ from .._models._answers import name_of
 from .._models._backend import backend_of
 from .._models._fitted import fit_copy
 from .._models._kinds import last_step
-from .._models._predictors import as_predictor
+from .._models._predictors import as_predictor, predicted_numbers, predicts_numbers
 from .._models._targets import as_target
 from .._models._trainable import configured
 from .._process._printable import in_words
@@ -95,9 +95,14 @@ class Mechanism:
         The log-odds of the record's label, as trained on; of numbers minus the distance to it.
         """
         if self.classes is None:
-            predicted = np.asarray(as_predictor(model, X=X).predict(X), dtype=np.float64)
-            off = (predicted.reshape(len(y), -1) - y.reshape(len(y), -1)).astype(np.float64)
-            return _finite(-np.linalg.norm(off, axis=1))
+            true = y.reshape(len(y), -1).astype(np.float64)
+            predicted = predicted_numbers(as_predictor(model, X=X), X, true.shape[1])
+            return _finite(-np.linalg.norm(predicted - true, axis=1))
+        if predicts_numbers(model):
+            raise ValueError(
+                f"{self.name} returned a regressor, {name_of(last_step(model))}, and of a function "
+                "audit_dp takes y for labels: give the unfitted regressor itself as estimator."
+            )
         answers = log_posteriors(as_target(model, X=X), X, self.classes)
         with np.errstate(invalid="ignore"):
             return _finite(rescaled_logit(answers, positions(y, self.classes)))

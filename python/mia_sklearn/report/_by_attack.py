@@ -87,6 +87,19 @@ def share_again(n_named: Any, n_reruns: Any, confidence: float) -> tuple[float, 
     return named / of, float(found.low), float(found.high)
 
 
+def _check_different(audits: list[pd.DataFrame]) -> None:
+    """Refuse an audit that is given again: what it names it names each time."""
+    told = [frame["p_value"].to_numpy() for frame in audits]
+    for place, values in enumerate(told):
+        same = [np.array_equal(values, before, equal_nan=True) for before in told[:place]]
+        if any(same) and len(np.unique(values)) > 1:
+            which = f"audit {same.index(True)}" if same.index(True) else "this one"
+            raise ValueError(
+                f"Audit {place} has the p-values of {which}: it is the same again, and tells "
+                "nothing new. Give audits with another random_state."
+            )
+
+
 def named_by(
     members: pd.DataFrame, info: dict[str, Any], others: list[tuple[pd.DataFrame, dict[str, Any]]]
 ) -> pd.DataFrame:
@@ -116,6 +129,7 @@ def named_by(
                 f"Audit {place} has no p-values of single records: it takes references that train "
                 "on as many records as the model."
             )
+    _check_different([members, *(records.loc[members.index] for records, _ in others)])
     named = np.column_stack(
         [records.loc[members.index, "p_value"] <= INFERRED_AT for records, _ in others]
     )

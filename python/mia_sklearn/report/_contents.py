@@ -149,7 +149,7 @@ class AuditContents:
         Raises
         ------
         ValueError
-            If there is no other audit, or one of other records or without p-values.
+            If there is no other audit, or one of other records, without p-values or given twice.
 
         Notes
         -----

@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import has_fit_parameter
 
 from .._audit._options import seed_of
-from .._models._predictors import predicted_numbers
+from .._models._predictors import predicted_numbers, predicts_numbers
 from .._models._trainable import check_trainable, configured, unfitted
 from .._process._progress import progress_bar
 from .._records._digests import row_digests
@@ -372,6 +372,11 @@ def _as_remedy(name: str, value: Any, model: Any) -> _Remedy:
             check_trainable(value, None)
         except ValueError as error:
             raise ValueError(f"remedies[{name!r}]: {error}") from error
+        if predicts_numbers(value) != predicts_numbers(model):
+            raise ValueError(
+                f"remedies[{name!r}], {type(value).__name__}, must be a classifier if the model is "
+                "one, and a regressor otherwise: their answers cannot be held side by side."
+            )
         return _Remedy(value, 1.0)
     raise ValueError(
         f"remedies[{name!r}] must be an estimator, a weight between 0 and 1 or 'removal', got "
@@ -403,7 +408,7 @@ def _weight_name(model: Any) -> str:
 
 
 def _positions(records: Iterable[Any], n_train: int) -> np.ndarray:
-    rows = np.asarray(list(records))
+    rows = np.asarray(list(records) if isinstance(records, Iterable) else records)
     if rows.ndim != 1 or not len(rows) or rows.dtype.kind not in "iu":
         raise ValueError(
             "records must be positions in X_train, whole numbers from 0, and at least one."

@@ -36,7 +36,7 @@ class TradeOff:
     mu : float, default=None
         In place of them, the mu of Gaussian differential privacy.
     claim : str, default=""
-        The guarantee in words.
+        The guarantee in words; by default its numbers.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class TradeOff:
     def __init__(self, pairs: Any = None, *, mu: float | None = None, claim: str = "") -> None:
         if (pairs is None) == (mu is None):
             raise ValueError("Give a TradeOff either pairs of epsilon and delta, or mu.")
-        self.mu, self.claim, self.pairs = mu, claim, None
+        self.mu, self.pairs = mu, None
         if pairs is not None:
             self.pairs = _checked(pairs)
             epsilon, delta = self.pairs.T
@@ -85,6 +85,7 @@ class TradeOff:
             self.slopes, self.starts = _lower_hull(slopes, starts)
         elif not (isinstance(mu, (int, float, np.floating)) and 0 <= mu < math.inf):
             raise ValueError(f"`mu` must be a number of at least 0, got {mu!r}.")
+        self.claim = claim or self._in_words()
 
     @classmethod
     def approximate(cls, epsilon: float, delta: float = 0.0) -> TradeOff:
@@ -101,8 +102,7 @@ class TradeOff:
         -------
         TradeOff
         """
-        claim = f"({epsilon:g}, {delta:g})-differential privacy"
-        return cls([(epsilon, delta)], claim=claim)
+        return cls([(epsilon, delta)])
 
     @classmethod
     def gaussian(cls, mu: float) -> TradeOff:
@@ -117,7 +117,7 @@ class TradeOff:
         -------
         TradeOff
         """
-        return cls(mu=mu, claim=f"Gaussian differential privacy with mu {mu:g}")
+        return cls(mu=mu)
 
     @classmethod
     def of(cls, dp: Any) -> TradeOff:
@@ -161,6 +161,14 @@ class TradeOff:
             "A guarantee is a pair (epsilon, delta), a list of such pairs, an accountant, or "
             f"TradeOff.gaussian(mu); got {dp!r:.80}."
         )
+
+    def _in_words(self) -> str:
+        if self.pairs is None:
+            return f"Gaussian differential privacy with mu {self.mu:g}"
+        if len(self.pairs) > 1:
+            return f"{len(self.pairs)} pairs of epsilon and delta"
+        ((epsilon, delta),) = self.pairs.tolist()
+        return f"({epsilon:g}, {delta:g})-differential privacy"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the curve as plain values, which `of` reads.
@@ -259,7 +267,7 @@ class TradeOff:
         return TradeOff(np.column_stack([2 * epsilon, deltas]), claim=claim)
 
     def __repr__(self) -> str:
-        return f"<TradeOff of {self.claim or 'a guarantee'}>"
+        return f"<TradeOff of {self.claim}>"
 
 
 def gaussian_dp_epsilon(mu: float, delta: float) -> float:

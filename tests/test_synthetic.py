@@ -213,6 +213,21 @@ def test_worse_than_guessing_is_said_and_decides_nothing():
     assert "guessing does better" in str(outcome)
 
 
+@pytest.mark.parametrize("membership", [False, True])
+@pytest.mark.parametrize("noise", [0, 1e-3])
+def test_a_table_that_takes_after_the_control_decides_nothing(membership, noise):
+    synthetic, control, train = copying(200, 0.4, 0)
+    synthetic["income"] += noise
+    report = audit_synthetic(synthetic, train, control, secrets="sick", membership=membership)
+    assert report.findings[0].code == "CONTROL_NEARER"
+    assert report.doubts == [report.findings[0].title]
+    assert report.summary.startswith(report.doubts[0])
+    for condition in ("copies <= 0.1", "linkability < 1", *(["auc <= 0.6"] if membership else [])):
+        outcome = report.check(condition)
+        assert outcome.outcome == "inconclusive"
+        assert "decide nothing" in str(outcome)
+
+
 def test_conditions(report):
     assert report.check("linkability > 0.01", "copies >= 0.2")
     assert not report.check("copies <= 0.1")

@@ -192,7 +192,7 @@ class SyntheticReport:
 
     @property
     def doubts(self) -> list[str]:
-        """What leaves the numbers on membership in doubt."""
+        """What leaves all numbers in doubt: no condition is decided."""
         return [finding.title for finding in self.findings if finding.qualifies]
 
     @property

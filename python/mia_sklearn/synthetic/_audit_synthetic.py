@@ -165,7 +165,10 @@ def audit_synthetic(
         )
     return SyntheticReport(
         measures=frame_of(risks, confidence),
-        findings=[*findings_of(Context(risks, copy_test(tables), confidence)), *told.findings],
+        findings=[
+            *findings_of(Context(risks, copy_test(tables), confidence, told)),
+            *told.findings,
+        ],
         info={
             "n_synthetic": len(tables.synthetic),
             "n_train": len(tables.train),

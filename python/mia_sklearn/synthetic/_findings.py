@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..metrics import roc_auc
 from ..report import BaseFinder, Finding
 from ._copied import CopyTest
-from ._membership import Tells
+from ._membership import Membership, Tells
 from ._risk import Risk
 
 __all__ = ["EVERY_FINDER", "FINDERS", "Context", "findings_of"]
@@ -17,6 +18,8 @@ _SERIOUS = 0.1
 # The level of the test for copies: one sound table in so many may be called a leak.
 _COPIED = 0.01
 _NAMED = 5
+# One sound table in so many is said to lie nearer to the control.
+_ALARM = 0.001
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class Context:
     copied : CopyTest
     confidence : float
         Of all statements on risks together.
+    told : Membership
     """
 
     risks: list[Risk]
     copied: CopyTest
     confidence: float
+    told: Membership
 
     def surely(self, name: str) -> list[tuple[Risk, float]]:
         """Return the risks of a name that are surely above 0, and what they surely reach.
@@ -66,6 +71,44 @@ class _Above(BaseFinder):
             f"the table ({_percent(found.low)} to {_percent(found.high)}). {self.means}",
             self.remedy,
             "serious" if least >= _SERIOUS else "warning",
+        )
+
+
+class ControlNearer(BaseFinder):
+    """Finds that the synthetic table takes after the control: no attack can be read then."""
+
+    code = "CONTROL_NEARER"
+    severities = ("serious",)
+    qualifies = True
+    summary = (
+        "the synthetic table surely lies nearer to the control than to the training records: the "
+        "two swapped, a control that the generator has seen, or rows left out that were too near "
+        "to training records"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        risks = [risk for risk in context.risks if risk.name in ("copies", "linkability")]
+        level = 1 - 2 * _ALARM / (len(risks) + 1)
+        said = [risk.meaning for risk in risks if risk.interval(level).high < 0]
+        records = context.told.records
+        if records is not None:
+            auc = roc_auc(records["member"], records[context.told.headline], confidence=level)
+            if auc.high < 0.5:
+                said.append(
+                    "The attack on membership takes records of the control for training records: "
+                    f"its AUC is {auc}."
+                )
+        if not said:
+            return None
+        return self.found(
+            "The synthetic table lies nearer to X_control than to X_train",
+            f"{' '.join(said)} A generator that has not seen the control does not prefer it. "
+            "Either the two tables were swapped, or the generator has seen the control, so that "
+            "nothing here shows safety; or rows that were like training records have been left "
+            "out of the synthetic table, and who is missing there was a training record.",
+            "Check that X_train holds what the generator was fitted on, and X_control what it "
+            "was not. Do not filter rows by how near they are to training records: audit the "
+            "table as it was drawn.",
         )
 
 
@@ -180,7 +223,14 @@ class BaselineNotBeaten(BaseFinder):
         )
 
 
-FINDERS: tuple[type[BaseFinder], ...] = (Copies, SinglesOut, Links, Infers, BaselineNotBeaten)
+FINDERS: tuple[type[BaseFinder], ...] = (
+    ControlNearer,
+    Copies,
+    SinglesOut,
+    Links,
+    Infers,
+    BaselineNotBeaten,
+)
 # With the one that attacks on membership ask.
 EVERY_FINDER: tuple[type[BaseFinder], ...] = (*FINDERS, Tells)
 

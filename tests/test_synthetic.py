@@ -269,6 +269,10 @@ def test_the_ways_to_read_it(report):
     for shown in (text, markdown, page):
         assert "80 training records stand in the synthetic table" in shown
         assert "Others may find more" in shown
+    # Whoever holds the training records may look them up; what is handed on names nobody.
+    assert report.info["copied_rows"] == list(range(80))
+    assert "Copied rows of X_train: 0, 1, 2, 3, 4, ..." in text
+    assert "Copied rows" not in markdown + page
     assert "| Copies of records | 200 | 40 % | 0 % | 0 % |" in markdown
     assert repr(report).startswith("<SyntheticReport of 200 rows: 5 risks, ")
     assert isinstance(report, SyntheticReport)

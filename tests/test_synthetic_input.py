@@ -134,6 +134,11 @@ def test_shares(name, share):
     refused(f"{name} must lie strictly between 0 and 1", options={name: share})
 
 
+def test_the_seed():
+    refused("random_state must be None, a whole number", options={"random_state": -1})
+    refused("random_state must be None, a whole", options={"random_state": "0"})
+
+
 def test_a_control_that_was_trained_on():
     train = TABLES["X_train"]
     refused("120 of 120 records of X_control are also in X_train", X_control=train[:120])

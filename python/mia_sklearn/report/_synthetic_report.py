@@ -41,6 +41,8 @@ _NAMES = {
     "linkability": "Linkability",
     "inference": "Inference",
 }
+# Copied rows that the text names.
+_NAMED = 5
 _WHO = "Who was in the training table"
 _TOLD = ("Attack", "AUC", "Named at 1 % false alarms", "Named at 0.1 %")
 _HEAD = ("Risk", "Attacked", "Success", "By guessing", "Control", "Above control", "Interval")
@@ -90,8 +92,8 @@ class SyntheticReport:
         attacks depend on one another) and ``meaning`` (in words).
     findings : list of Finding
     info : dict
-        ``n_synthetic``, ``n_train``, ``n_control``, ``n_columns``, ``confidence``, and what was
-        asked.
+        ``n_synthetic``, ``n_train``, ``n_control``, ``n_columns``, ``confidence``, what was
+        asked, and ``copied_rows`` (which rows of X_train are copied, exactly first).
     membership : DataFrame, default=None
         One row per attack that tells training records from others; None where none was run.
     records : DataFrame, default=None
@@ -212,7 +214,7 @@ class SyntheticReport:
         return printable(said)
 
     def to_markdown(self) -> str:
-        """Return the report as Markdown, for job summaries and reviews.
+        """Return the report as Markdown, for job summaries and reviews. It names no record.
 
         Returns
         -------
@@ -255,6 +257,14 @@ class SyntheticReport:
             for row in _each(self.measures)
         ]
 
+    def _copied(self) -> str:
+        """Return which training records are copied: for whoever holds them, and not handed on."""
+        rows = self.info.get("copied_rows", [])
+        if not rows:
+            return ""
+        more = ', ... (all of them: report.info["copied_rows"])' if len(rows) > _NAMED else ""
+        return f"Copied rows of X_train: {', '.join(map(str, rows[:_NAMED]))}{more}"
+
     def _told(self) -> list[tuple[str, ...]]:
         """Return what attacks on membership reached, a line each."""
         if self.membership is None:
@@ -285,6 +295,7 @@ class SyntheticReport:
             self.summary,
             self._title,
             findings_in_text(self.findings),
+            self._copied(),
             f"Risks, with {self._confidence} intervals\n{table_in_text(self._rows(), _HEAD)}",
             "\n".join(self._meanings()),
             f"{_WHO}\n{table_in_text(told, _TOLD)}" if told else "",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._models._random import random_state_of
 from ..report import SyntheticReport
 from ._asked import asked_of, check_apart
 from ._copied import copy_test
@@ -38,7 +39,7 @@ def audit_synthetic(
     confidence: float = 0.95,
     membership: bool = True,
     generator: Any = None,
-    random_state: int = 0,
+    random_state: Any = 0,
 ) -> SyntheticReport:
     """Measure what a synthetic table gives away about the records behind it.
 
@@ -77,7 +78,7 @@ def audit_synthetic(
         ``sample``, or a function ``(X, random_state)`` that returns a table. It is fitted eight
         times, on halves of the records, which tells for each of them how near a table comes that
         was made with it, or without.
-    random_state : int, default=0
+    random_state : int, RandomState instance or None, default=0
         Draws records, predicates, and the order of rows that are equally near.
 
     Returns
@@ -142,10 +143,11 @@ def audit_synthetic(
             raise ValueError(f"{name} must lie strictly between 0 and 1, got {share!r}.")
     if generator is not None:
         check_generator(generator)
+    seed = _seed_of(random_state)
     tables = check_tables(synthetic, X_train, X_control)
     asked = asked_of(tables, secrets, aux_columns, n_attacks)
     check_apart(tables)
-    rng = np.random.default_rng(random_state)
+    rng = np.random.default_rng(seed)
     risks = [copies(tables), *singling_out(tables, n_attacks or _PREDICATES, rng)]
     most = n_attacks or _RECORDS
     rows = _some(len(tables.train), most, rng), _some(len(tables.control), most, rng)
@@ -161,12 +163,13 @@ def audit_synthetic(
             given=(synthetic, X_train, X_control),
             generator=generator,
             confidence=confidence,
-            seed=random_state,
+            seed=seed,
         )
+    copied = copy_test(tables)
     return SyntheticReport(
         measures=frame_of(risks, confidence),
         findings=[
-            *findings_of(Context(risks, copy_test(tables), confidence, told)),
+            *findings_of(Context(risks, copied, confidence, told)),
             *told.findings,
         ],
         info={
@@ -180,11 +183,20 @@ def audit_synthetic(
             "linked": asked.halves,
             "headline": told.headline,
             **_sizes(told.records),
-            "random_state": random_state,
+            "copied_rows": copied.rows.tolist(),
+            "random_state": seed,
         },
         membership=told.measures,
         records=told.records,
     )
+
+
+def _seed_of(random_state: Any) -> int:
+    """Return the number that seeds all draws."""
+    random = random_state_of(random_state)
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    return int(random.randint(np.iinfo(np.int32).max))
 
 
 def _sizes(records: Any) -> dict[str, int]:

@@ -17,7 +17,6 @@ __all__ = ["EVERY_FINDER", "FINDERS", "Context", "findings_of"]
 _SERIOUS = 0.1
 # The level of the test for copies: one sound table in so many may be called a leak.
 _COPIED = 0.01
-_NAMED = 5
 # One sound table in so many is said to lie nearer to the control.
 _ALARM = 0.001
 
@@ -128,7 +127,6 @@ class Copies(BaseFinder):
         if not surely and (test.exact_train == 0 or test.exact_control > 0):
             return None
         n = len(test.rows)
-        rows = ", ".join(map(str, test.rows[:_NAMED].tolist())) + (", ..." if n > _NAMED else "")
         sure = (
             f"Coincidence does not explain it (p = {test.p_value:.2g}): whoever reads the table "
             "reads them."
@@ -145,8 +143,7 @@ class Copies(BaseFinder):
             f"{test.near_train:,} more have a synthetic row that is ten times "
             "nearer than any other record; of "
             f"{test.n_control:,} records that the generator has not seen, {test.exact_control:,} "
-            f"and {test.near_control:,}. Copied rows of X_train: {rows}. "
-            f"{sure}",
+            f"and {test.near_control:,}. {sure}",
             "Look whether training rows were handed out by mistake. Leave out what the generator "
             "repeats, fit it with fewer parameters or for a shorter time, or with differential "
             "privacy; then audit again.",

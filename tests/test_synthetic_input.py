@@ -149,6 +149,11 @@ def test_a_control_that_was_trained_on():
     )
 
 
+def test_a_control_that_is_the_training_table_with_all_its_repetitions():
+    twice = pd.concat([TABLES["X_train"]] * 2)
+    refused("X_control holds the records of X_train", X_train=twice, X_control=twice[::-1])
+
+
 def test_a_coincidence_is_no_overlap():
     # Where all tables hold the same few rows, everybody's are everywhere.
     tables = [people(150, seed)[["sick", "job"]] for seed in range(3)]

@@ -54,6 +54,13 @@ def test_near_copies_are_found(n, size):
     assert test.p_value <= 0.01
 
 
+def test_where_all_of_the_control_are_copied_nothing_is_said_of_near_copies():
+    synthetic, control, train = copying(200, 1.0, 0)
+    test = copy_test(check_tables(synthetic, train, control))
+    assert (test.exact_train, test.exact_control) == (0, 200)
+    assert test.p_value > 0.5
+
+
 def test_coincidences_of_a_coarse_table_are_no_copies():
     def coarse(seed):
         return people(200, seed)[["job", "sick"]].assign(

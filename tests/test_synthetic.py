@@ -19,6 +19,7 @@ from mia_sklearn.synthetic._inference import inference
 from mia_sklearn.synthetic._linkability import halves_of, linkability
 from mia_sklearn.synthetic._nearest import nearest
 from mia_sklearn.synthetic._predicates import Predicates, matches, of_combinations, of_extremes
+from mia_sklearn.synthetic._shift import largest_shift
 from mia_sklearn.synthetic._singling_out import _singled_out, singling_out
 from mia_sklearn.synthetic._tables import check_tables
 from synthetic_tables import copying, people
@@ -226,6 +227,31 @@ def test_a_table_that_takes_after_the_control_decides_nothing(membership, noise)
         outcome = report.check(condition)
         assert outcome.outcome == "inconclusive"
         assert "decide nothing" in str(outcome)
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("income", lambda cells: cells * 2),
+        ("job", lambda cells: cells.where(np.arange(len(cells)) % 3 > 0, "j")),
+        ("age", lambda cells: cells.where(np.arange(len(cells)) % 5 > 0)),
+    ],
+)
+def test_a_control_of_another_population_is_told(column, change):
+    synthetic, train, control = (people(300, [0, part]) for part in range(3))
+    assert largest_shift(check_tables(synthetic, train, control)).p_value > 0.05
+    control[column] = change(control[column])
+    report = audit_synthetic(synthetic, train, control, secrets=[], membership=False)
+    assert [finding.code for finding in report.findings] == ["CONTROL_DIFFERS"]
+    assert repr(column) in report.findings[0].title
+    assert report.doubts == []
+
+
+def test_a_table_that_is_the_control_is_found_by_its_copies_alone():
+    control, train = people(150, 0)[["income"]], people(150, 1)[["income"]]
+    report = audit_synthetic(control, train, control, membership=False)
+    assert [finding.code for finding in report.findings] == ["CONTROL_NEARER"]
+    assert report.check("copies <= 0.1").outcome == "inconclusive"
 
 
 def test_conditions(report):

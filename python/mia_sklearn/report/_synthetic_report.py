@@ -182,8 +182,8 @@ class SyntheticReport:
         """The attacks on membership that were run."""
         if self.records is None:
             raise ValueError(
-                "Membership was not attacked: that needs audit_synthetic(..., membership=True), and "
-                "ten records that occur once on either side. Risks of the table are copies, "
+                "Membership was not attacked: that needs audit_synthetic(..., membership=True), "
+                "and ten records that occur once on either side. Risks of the table are copies, "
                 "singling_out, linkability and inference."
             )
         return [str(name) for name in self.records.columns if name not in ("member", "row")]

@@ -18,6 +18,7 @@ from ._linkability import linkability
 from ._membership import Membership, measure_membership
 from ._refits import check_generator
 from ._risk import frame_of
+from ._shift import largest_shift
 from ._singling_out import singling_out
 from ._tables import check_tables
 
@@ -166,10 +167,11 @@ def audit_synthetic(
             seed=seed,
         )
     copied = copy_test(tables)
+    context = Context(risks, copied, confidence, told, largest_shift(tables))
     return SyntheticReport(
         measures=frame_of(risks, confidence),
         findings=[
-            *findings_of(Context(risks, copied, confidence, told)),
+            *findings_of(context),
             *told.findings,
         ],
         info={

@@ -7,9 +7,11 @@ from typing import Any
 
 from ..metrics import roc_auc
 from ..report import BaseFinder, Finding
+from ..stats import excess_risk
 from ._copied import CopyTest
 from ._membership import Membership, Tells
 from ._risk import Risk
+from ._shift import Shift
 
 __all__ = ["EVERY_FINDER", "FINDERS", "Context", "findings_of"]
 
@@ -17,7 +19,7 @@ __all__ = ["EVERY_FINDER", "FINDERS", "Context", "findings_of"]
 _SERIOUS = 0.1
 # The level of the test for copies: one sound table in so many may be called a leak.
 _COPIED = 0.01
-# One sound table in so many is said to lie nearer to the control.
+# One sound control in so many is said to be none.
 _ALARM = 0.001
 
 
@@ -32,12 +34,14 @@ class Context:
     confidence : float
         Of all statements on risks together.
     told : Membership
+    shift : Shift
     """
 
     risks: list[Risk]
     copied: CopyTest
     confidence: float
     told: Membership
+    shift: Shift
 
     def surely(self, name: str) -> list[tuple[Risk, float]]:
         """Return the risks of a name that are surely above 0, and what they surely reach.
@@ -88,7 +92,7 @@ class ControlNearer(BaseFinder):
     def find(self, context: Any) -> Finding | None:
         risks = [risk for risk in context.risks if risk.name in ("copies", "linkability")]
         level = 1 - 2 * _ALARM / (len(risks) + 1)
-        said = [risk.meaning for risk in risks if risk.interval(level).high < 0]
+        said = [risk.meaning for risk in risks if _in_control(risk, level) > 0]
         records = context.told.records
         if records is not None:
             auc = roc_auc(records["member"], records[context.told.headline], confidence=level)
@@ -108,6 +112,39 @@ class ControlNearer(BaseFinder):
             "Check that X_train holds what the generator was fitted on, and X_control what it "
             "was not. Do not filter rows by how near they are to training records: audit the "
             "table as it was drawn.",
+        )
+
+
+def _in_control(risk: Risk, confidence: float) -> float:
+    """Return the least that an attack adds on the control, held against training records."""
+    n, n_control = risk.attacked, risk.control_attacked
+    counts = round(risk.control * n_control), n_control, round(risk.success * n), n
+    return excess_risk(*counts, confidence=confidence).low
+
+
+class ControlDiffers(BaseFinder):
+    """Finds that training records and control are of different populations."""
+
+    code = "CONTROL_DIFFERS"
+    severities = ("warning",)
+    summary = (
+        "values of a column are surely spread otherwise among training records than in the "
+        "control: attacks may measure that, and miss what the table gives away"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        shift = context.shift
+        if shift.p_value > _ALARM:
+            return None
+        return self.found(
+            f"X_train and X_control are no random parts of one set: they differ in {shift.name!r}",
+            f"Its values are spread otherwise in either, or are missing more often in one (p = "
+            f"{shift.p_value:.2g}, all columns counted). What attacks achieve on the control is "
+            "then not what they would achieve on training records without the table, and risks "
+            "may be too large or too small. Records that repeat, as those of families do, may "
+            "look like it too.",
+            "Set the control aside at random from the same records, before the generator is "
+            "fitted.",
         )
 
 
@@ -222,6 +259,7 @@ class BaselineNotBeaten(BaseFinder):
 
 FINDERS: tuple[type[BaseFinder], ...] = (
     ControlNearer,
+    ControlDiffers,
     Copies,
     SinglesOut,
     Links,

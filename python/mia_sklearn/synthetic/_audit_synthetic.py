@@ -12,7 +12,7 @@ from ..report import SyntheticReport
 from ._asked import asked_of, check_apart
 from ._copied import copy_test
 from ._copies import copies
-from ._findings import Context, findings_of
+from ._findings import Context, copied_rows, findings_of
 from ._inference import inference
 from ._linkability import linkability
 from ._membership import Membership, measure_membership
@@ -185,7 +185,7 @@ def audit_synthetic(
             "linked": asked.halves,
             "headline": told.headline,
             **_sizes(told.records),
-            "copied_rows": copied.rows.tolist(),
+            "copied_rows": copied_rows(copied).tolist(),
             "random_state": seed,
         },
         membership=told.measures,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..metrics import roc_auc
 from ..report import BaseFinder, Finding
 from ..stats import excess_risk
@@ -13,7 +15,7 @@ from ._membership import Membership, Tells
 from ._risk import Risk
 from ._shift import Shift
 
-__all__ = ["EVERY_FINDER", "FINDERS", "Context", "findings_of"]
+__all__ = ["EVERY_FINDER", "FINDERS", "Context", "copied_rows", "findings_of"]
 
 # A risk that surely reaches this is serious: one record in ten that was safe without the table.
 _SERIOUS = 0.1
@@ -161,9 +163,9 @@ class Copies(BaseFinder):
     def find(self, context: Any) -> Finding | None:
         test: CopyTest = context.copied
         surely = test.p_value <= _COPIED
-        if not surely and (test.exact_train == 0 or test.exact_control > 0):
+        n = len(copied_rows(test))
+        if n == 0:
             return None
-        n = len(test.rows)
         sure = (
             f"Coincidence does not explain it (p = {test.p_value:.2g}): whoever reads the table "
             "reads them."
@@ -172,9 +174,10 @@ class Copies(BaseFinder):
             "in many columns are none."
         )
         exact = f"{test.exact_train:,} as they are, " if test.exact_train else ""
+        how = f"{exact}{test.near_train:,} nearly" if surely else "which may be coincidence"
         return self.found(
             f"{n:,} training {'record stands' if n == 1 else 'records stand'} in the synthetic "
-            f"table, {exact}{test.near_train:,} nearly",
+            f"table, {how}",
             f"Of {test.n_train:,} training records that occur once, {test.exact_train:,} stand in "
             "the synthetic table with all their values, and "
             f"{test.near_train:,} more have a synthetic row that is ten times "
@@ -186,6 +189,13 @@ class Copies(BaseFinder):
             "privacy; then audit again.",
             "serious" if surely else "info",
         )
+
+
+def copied_rows(test: CopyTest) -> np.ndarray:
+    """Return the training records that a report calls copies: exact ones alone where unsure."""
+    if test.p_value <= _COPIED:
+        return test.rows
+    return test.rows[: 0 if test.exact_control else test.exact_train]
 
 
 class SinglesOut(_Above):

@@ -13,7 +13,7 @@ from mia_sklearn import audit_synthetic
 from mia_sklearn.conditions import evaluate
 from mia_sklearn.pytest_plugin import _assertion, assert_private
 from mia_sklearn.report import SyntheticReport
-from mia_sklearn.report._synthetic_report import MEASURES
+from mia_sklearn.report._synthetic_report import MEASURES, below_guessing
 from mia_sklearn.synthetic._copies import copies
 from mia_sklearn.synthetic._inference import inference
 from mia_sklearn.synthetic._linkability import halves_of, linkability
@@ -252,6 +252,15 @@ def test_a_table_that_is_the_control_is_found_by_its_copies_alone():
     report = audit_synthetic(control, train, control, membership=False)
     assert [finding.code for finding in report.findings] == ["CONTROL_NEARER"]
     assert report.check("copies <= 0.1").outcome == "inconclusive"
+
+
+def test_of_many_secrets_some_are_guessed_worse_by_chance():
+    tables = np.random.default_rng(0).integers(2, size=(3, 100, 40))
+    report = audit_synthetic(*tables, membership=False)
+    worse = [below_guessing(row, 0.95) for row in report.measures.to_dict("records")]
+    assert sum(worse) > 0
+    assert "BASELINE_NOT_BEATEN" not in [finding.code for finding in report.findings]
+    assert report.check("inference <= 1")
 
 
 def test_conditions(report):

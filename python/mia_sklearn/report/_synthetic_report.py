@@ -172,7 +172,7 @@ class SyntheticReport:
                 _label(row),
                 *risk_interval(row, confidence),
                 _counted(row),
-                "guessing does better" if below_guessing(row, self.info["confidence"]) else "",
+                "guessing does better" if below_guessing(row, confidence) else "",
             )
             for row in meant
         ]

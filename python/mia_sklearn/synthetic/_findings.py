@@ -21,6 +21,8 @@ __all__ = ["EVERY_FINDER", "FINDERS", "Context", "copied_rows", "findings_of"]
 _SERIOUS = 0.1
 # The level of the test for copies: one sound table in so many may be called a leak.
 _COPIED = 0.01
+# Attacks that a title names.
+_NAMED = 5
 # One sound control in so many is said to be none.
 _ALARM = 0.001
 
@@ -45,13 +47,17 @@ class Context:
     told: Membership
     shift: Shift
 
+    @property
+    def shared(self) -> float:
+        """The confidence that each of the risks is left."""
+        return 1 - (1 - self.confidence) / len(self.risks)
+
     def surely(self, name: str) -> list[tuple[Risk, float]]:
         """Return the risks of a name that are surely above 0, and what they surely reach.
 
         The largest first; the confidence is shared by all risks that were measured.
         """
-        shared = 1 - (1 - self.confidence) / len(self.risks)
-        ends = [(risk, risk.interval(shared).low) for risk in self.risks if risk.name == name]
+        ends = [(risk, risk.interval(self.shared).low) for risk in self.risks if risk.name == name]
         return sorted((each for each in ends if each[1] > 0), key=lambda each: -each[1])
 
 
@@ -255,10 +261,11 @@ class BaselineNotBeaten(BaseFinder):
     )
 
     def find(self, context: Any) -> Finding | None:
-        weak = [risk for risk in context.risks if risk.below_guessing(context.confidence)]
+        weak = [risk for risk in context.risks if risk.below_guessing(context.shared)]
         if not weak:
             return None
-        names = ", ".join(f"{risk.name} {risk.of}".strip() for risk in weak)
+        names = ", ".join(f"{risk.name} {risk.of}".strip() for risk in weak[:_NAMED])
+        names += f" and {len(weak) - _NAMED:,} more" if len(weak) > _NAMED else ""
         return self.found(
             f"Guessing does better than the attack: {names}",
             f"{weak[0].meaning} Guessing would succeed in {_percent(weak[0].baseline)} of cases. "

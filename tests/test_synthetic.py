@@ -13,12 +13,13 @@ from mia_sklearn import audit_synthetic
 from mia_sklearn.conditions import evaluate
 from mia_sklearn.pytest_plugin import _assertion, assert_private
 from mia_sklearn.report import SyntheticReport
-from mia_sklearn.report._synthetic_report import MEASURES
+from mia_sklearn.report._synthetic_report import MEASURES, below_guessing
 from mia_sklearn.synthetic._copies import copies
 from mia_sklearn.synthetic._inference import inference
 from mia_sklearn.synthetic._linkability import halves_of, linkability
 from mia_sklearn.synthetic._nearest import nearest
 from mia_sklearn.synthetic._predicates import Predicates, matches, of_combinations, of_extremes
+from mia_sklearn.synthetic._shift import largest_shift
 from mia_sklearn.synthetic._singling_out import _singled_out, singling_out
 from mia_sklearn.synthetic._tables import check_tables
 from synthetic_tables import copying, people
@@ -213,6 +214,55 @@ def test_worse_than_guessing_is_said_and_decides_nothing():
     assert "guessing does better" in str(outcome)
 
 
+@pytest.mark.parametrize("membership", [False, True])
+@pytest.mark.parametrize("noise", [0, 1e-3])
+def test_a_table_that_takes_after_the_control_decides_nothing(membership, noise):
+    synthetic, control, train = copying(200, 0.4, 0)
+    synthetic["income"] += noise
+    report = audit_synthetic(synthetic, train, control, secrets="sick", membership=membership)
+    assert report.findings[0].code == "CONTROL_NEARER"
+    assert report.doubts == [report.findings[0].title]
+    assert report.summary.startswith(report.doubts[0])
+    for condition in ("copies <= 0.1", "linkability < 1", *(["auc <= 0.6"] if membership else [])):
+        outcome = report.check(condition)
+        assert outcome.outcome == "inconclusive"
+        assert "decide nothing" in str(outcome)
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("income", lambda cells: cells * 2),
+        ("job", lambda cells: cells.where(np.arange(len(cells)) % 3 > 0, "j")),
+        ("age", lambda cells: cells.where(np.arange(len(cells)) % 5 > 0)),
+    ],
+)
+def test_a_control_of_another_population_is_told(column, change):
+    synthetic, train, control = (people(300, [0, part]) for part in range(3))
+    assert largest_shift(check_tables(synthetic, train, control)).p_value > 0.05
+    control[column] = change(control[column])
+    report = audit_synthetic(synthetic, train, control, secrets=[], membership=False)
+    assert [finding.code for finding in report.findings] == ["CONTROL_DIFFERS"]
+    assert repr(column) in report.findings[0].title
+    assert report.doubts == []
+
+
+def test_a_table_that_is_the_control_is_found_by_its_copies_alone():
+    control, train = people(150, 0)[["income"]], people(150, 1)[["income"]]
+    report = audit_synthetic(control, train, control, membership=False)
+    assert [finding.code for finding in report.findings] == ["CONTROL_NEARER"]
+    assert report.check("copies <= 0.1").outcome == "inconclusive"
+
+
+def test_of_many_secrets_some_are_guessed_worse_by_chance():
+    tables = np.random.default_rng(0).integers(2, size=(3, 100, 40))
+    report = audit_synthetic(*tables, membership=False)
+    worse = [below_guessing(row, 0.95) for row in report.measures.to_dict("records")]
+    assert sum(worse) > 0
+    assert "BASELINE_NOT_BEATEN" not in [finding.code for finding in report.findings]
+    assert report.check("inference <= 1")
+
+
 def test_conditions(report):
     assert report.check("linkability > 0.01", "copies >= 0.2")
     assert not report.check("copies <= 0.1")
@@ -254,6 +304,10 @@ def test_the_ways_to_read_it(report):
     for shown in (text, markdown, page):
         assert "80 training records stand in the synthetic table" in shown
         assert "Others may find more" in shown
+    # Whoever holds the training records may look them up; what is handed on names nobody.
+    assert report.info["copied_rows"] == list(range(80))
+    assert "Copied rows of X_train: 0, 1, 2, 3, 4, ..." in text
+    assert "Copied rows" not in markdown + page
     assert "| Copies of records | 200 | 40 % | 0 % | 0 % |" in markdown
     assert repr(report).startswith("<SyntheticReport of 200 rows: 5 risks, ")
     assert isinstance(report, SyntheticReport)

@@ -134,6 +134,11 @@ def test_shares(name, share):
     refused(f"{name} must lie strictly between 0 and 1", options={name: share})
 
 
+def test_the_seed():
+    refused("random_state must be None, a whole number", options={"random_state": -1})
+    refused("random_state must be None, a whole", options={"random_state": "0"})
+
+
 def test_a_control_that_was_trained_on():
     train = TABLES["X_train"]
     refused("120 of 120 records of X_control are also in X_train", X_control=train[:120])
@@ -142,6 +147,11 @@ def test_a_control_that_was_trained_on():
         r"20 of 130 records of X_control are also in X_train, of whose 130 records 0 occur",
         X_control=mixed,
     )
+
+
+def test_a_control_that_is_the_training_table_with_all_its_repetitions():
+    twice = pd.concat([TABLES["X_train"]] * 2)
+    refused("X_control holds the records of X_train", X_train=twice, X_control=twice[::-1])
 
 
 def test_a_coincidence_is_no_overlap():

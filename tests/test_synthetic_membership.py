@@ -9,7 +9,8 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import KernelDensity
 
 from mia_sklearn import audit_synthetic
-from mia_sklearn.synthetic._copied import copy_test, occur_once
+from mia_sklearn.synthetic._copied import CopyTest, copy_test, occur_once
+from mia_sklearn.synthetic._findings import copied_rows
 from mia_sklearn.synthetic._membership import measure_membership
 from mia_sklearn.synthetic._nearest import nearest_others
 from mia_sklearn.synthetic._scores import HEADLINE, SCORES, surroundings
@@ -52,6 +53,21 @@ def test_near_copies_are_found(n, size):
     assert test.exact_train == 0
     assert test.near_train >= n // 200
     assert test.p_value <= 0.01
+
+
+def test_where_all_of_the_control_are_copied_nothing_is_said_of_near_copies():
+    synthetic, control, train = copying(200, 1.0, 0)
+    test = copy_test(check_tables(synthetic, train, control))
+    assert (test.exact_train, test.exact_control) == (0, 200)
+    assert test.p_value > 0.5
+
+
+def test_near_copies_that_coincidence_explains_are_not_called_copies():
+    rows = np.arange(5)
+    assert copied_rows(CopyTest(100, 100, 0, 0, 5, 5, rows, 0.5)).size == 0
+    assert copied_rows(CopyTest(100, 100, 1, 0, 4, 5, rows, 0.5)).tolist() == [0]
+    assert copied_rows(CopyTest(100, 100, 1, 1, 4, 5, rows, 0.5)).size == 0
+    assert copied_rows(CopyTest(100, 100, 1, 0, 4, 0, rows, 0.01)).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_coincidences_of_a_coarse_table_are_no_copies():

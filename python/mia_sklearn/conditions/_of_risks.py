@@ -41,6 +41,10 @@ class Risks(Protocol):
 
     info: dict[str, Any]
 
+    @property
+    def doubts(self) -> list[str]:
+        """What leaves the numbers in doubt."""
+
     def read_risks(self, name: str, of: str | None, share: int) -> list[RiskReading]:
         """Return the risks of a name, each at the confidence that `share` conditions leave it."""
 
@@ -49,6 +53,9 @@ def evaluate_risk(condition: Condition, report: Risks, n_conditions: int) -> Con
     """Read one condition on a risk; of several of its name the worst counts."""
     readings = report.read_risks(condition.metric, condition.attack, n_conditions)
     confidence = 1 - (1 - report.info["confidence"]) / (n_conditions * len(readings))
+    if report.doubts:
+        reason = f"The audit's numbers decide nothing: {'; '.join(report.doubts)}."
+        return ConditionResult(condition, "open", reason, math.nan, math.nan, math.nan, confidence)
     results = [_decide(condition, reading, confidence) for reading in readings]
     upwards = condition.operator.startswith(">")
     alarming = _OUTCOMES if upwards else _OUTCOMES[::-1]

@@ -41,6 +41,8 @@ _NAMES = {
     "linkability": "Linkability",
     "inference": "Inference",
 }
+# Copied rows that the text names.
+_NAMED = 5
 _WHO = "Who was in the training table"
 _TOLD = ("Attack", "AUC", "Named at 1 % false alarms", "Named at 0.1 %")
 _HEAD = ("Risk", "Attacked", "Success", "By guessing", "Control", "Above control", "Interval")
@@ -90,8 +92,8 @@ class SyntheticReport:
         attacks depend on one another) and ``meaning`` (in words).
     findings : list of Finding
     info : dict
-        ``n_synthetic``, ``n_train``, ``n_control``, ``n_columns``, ``confidence``, and what was
-        asked.
+        ``n_synthetic``, ``n_train``, ``n_control``, ``n_columns``, ``confidence``, what was
+        asked, and ``copied_rows`` (which rows of X_train are copied, exactly first).
     membership : DataFrame, default=None
         One row per attack that tells training records from others; None where none was run.
     records : DataFrame, default=None
@@ -170,7 +172,7 @@ class SyntheticReport:
                 _label(row),
                 *risk_interval(row, confidence),
                 _counted(row),
-                "guessing does better" if below_guessing(row, self.info["confidence"]) else "",
+                "guessing does better" if below_guessing(row, confidence) else "",
             )
             for row in meant
         ]
@@ -180,8 +182,9 @@ class SyntheticReport:
         """The attacks on membership that were run."""
         if self.records is None:
             raise ValueError(
-                "Membership was not attacked: audit_synthetic(..., membership=True) does. Risks of "
-                "the table are copies, singling_out, linkability and inference."
+                "Membership was not attacked: that needs audit_synthetic(..., membership=True), "
+                "and ten records that occur once on either side. Risks of the table are copies, "
+                "singling_out, linkability and inference."
             )
         return [str(name) for name in self.records.columns if name not in ("member", "row")]
 
@@ -192,7 +195,7 @@ class SyntheticReport:
 
     @property
     def doubts(self) -> list[str]:
-        """What leaves the numbers on membership in doubt."""
+        """What leaves all numbers in doubt: no condition is decided."""
         return [finding.title for finding in self.findings if finding.qualifies]
 
     @property
@@ -212,7 +215,7 @@ class SyntheticReport:
         return printable(said)
 
     def to_markdown(self) -> str:
-        """Return the report as Markdown, for job summaries and reviews.
+        """Return the report as Markdown, for job summaries and reviews. It names no record.
 
         Returns
         -------
@@ -255,6 +258,14 @@ class SyntheticReport:
             for row in _each(self.measures)
         ]
 
+    def _copied(self) -> str:
+        """Return which training records are copied: for whoever holds them, and not handed on."""
+        rows = self.info.get("copied_rows", [])
+        if not rows:
+            return ""
+        more = ', ... (all of them: report.info["copied_rows"])' if len(rows) > _NAMED else ""
+        return f"Copied rows of X_train: {', '.join(map(str, rows[:_NAMED]))}{more}"
+
     def _told(self) -> list[tuple[str, ...]]:
         """Return what attacks on membership reached, a line each."""
         if self.membership is None:
@@ -285,6 +296,7 @@ class SyntheticReport:
             self.summary,
             self._title,
             findings_in_text(self.findings),
+            self._copied(),
             f"Risks, with {self._confidence} intervals\n{table_in_text(self._rows(), _HEAD)}",
             "\n".join(self._meanings()),
             f"{_WHO}\n{table_in_text(told, _TOLD)}" if told else "",

@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from .._models._random import random_state_of
 from ..report import SyntheticReport
 from ._asked import asked_of, check_apart
 from ._copied import copy_test
 from ._copies import copies
-from ._findings import Context, findings_of
+from ._findings import Context, copied_rows, findings_of
 from ._inference import inference
 from ._linkability import linkability
 from ._membership import Membership, measure_membership
 from ._refits import check_generator
 from ._risk import frame_of
+from ._shift import largest_shift
 from ._singling_out import singling_out
 from ._tables import check_tables
 
@@ -38,7 +40,7 @@ def audit_synthetic(
     confidence: float = 0.95,
     membership: bool = True,
     generator: Any = None,
-    random_state: int = 0,
+    random_state: Any = 0,
 ) -> SyntheticReport:
     """Measure what a synthetic table gives away about the records behind it.
 
@@ -77,7 +79,7 @@ def audit_synthetic(
         ``sample``, or a function ``(X, random_state)`` that returns a table. It is fitted eight
         times, on halves of the records, which tells for each of them how near a table comes that
         was made with it, or without.
-    random_state : int, default=0
+    random_state : int, RandomState instance or None, default=0
         Draws records, predicates, and the order of rows that are equally near.
 
     Returns
@@ -142,10 +144,11 @@ def audit_synthetic(
             raise ValueError(f"{name} must lie strictly between 0 and 1, got {share!r}.")
     if generator is not None:
         check_generator(generator)
+    seed = _seed_of(random_state)
     tables = check_tables(synthetic, X_train, X_control)
     asked = asked_of(tables, secrets, aux_columns, n_attacks)
     check_apart(tables)
-    rng = np.random.default_rng(random_state)
+    rng = np.random.default_rng(seed)
     risks = [copies(tables), *singling_out(tables, n_attacks or _PREDICATES, rng)]
     most = n_attacks or _RECORDS
     rows = _some(len(tables.train), most, rng), _some(len(tables.control), most, rng)
@@ -161,11 +164,16 @@ def audit_synthetic(
             given=(synthetic, X_train, X_control),
             generator=generator,
             confidence=confidence,
-            seed=random_state,
+            seed=seed,
         )
+    copied = copy_test(tables)
+    context = Context(risks, copied, confidence, told, largest_shift(tables))
     return SyntheticReport(
         measures=frame_of(risks, confidence),
-        findings=[*findings_of(Context(risks, copy_test(tables), confidence)), *told.findings],
+        findings=[
+            *findings_of(context),
+            *told.findings,
+        ],
         info={
             "n_synthetic": len(tables.synthetic),
             "n_train": len(tables.train),
@@ -177,11 +185,20 @@ def audit_synthetic(
             "linked": asked.halves,
             "headline": told.headline,
             **_sizes(told.records),
-            "random_state": random_state,
+            "copied_rows": copied_rows(copied).tolist(),
+            "random_state": seed,
         },
         membership=told.measures,
         records=told.records,
     )
+
+
+def _seed_of(random_state: Any) -> int:
+    """Return the number that seeds all draws."""
+    random = random_state_of(random_state)
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    return int(random.randint(np.iinfo(np.int32).max))
 
 
 def _sizes(records: Any) -> dict[str, int]:

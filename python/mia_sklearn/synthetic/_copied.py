@@ -173,10 +173,14 @@ def _extrapolated(differing: np.ndarray, width: int) -> float:
 
 
 def _near_by_chance(shares: np.ndarray, most: float) -> float:
-    """Return how many records of the control would have a share of at most `most`."""
+    """Return how many records of the control would have a share of at most `most`.
+
+    All, where nearly all are exact copies, so that too few are left to tell.
+    """
+    n = len(shares)
     shares = np.sort(shares[np.isfinite(shares)])
     if len(shares) < 2 * _FEW or not np.isfinite(most):
-        return float(len(shares))
+        return float(n)
     near = shares[_FEW - 1]
     if near <= most:
         return float((shares <= most).sum())

@@ -5,18 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..report import BaseFinder, Finding
-from ._copied import CopyTest
-from ._membership import Tells
-from ._risk import Risk
+import numpy as np
 
-__all__ = ["EVERY_FINDER", "FINDERS", "Context", "findings_of"]
+from ..metrics import roc_auc
+from ..report import BaseFinder, Finding
+from ..stats import excess_risk
+from ._copied import CopyTest
+from ._membership import Membership, Tells
+from ._risk import Risk
+from ._shift import Shift
+
+__all__ = ["EVERY_FINDER", "FINDERS", "Context", "copied_rows", "findings_of"]
 
 # A risk that surely reaches this is serious: one record in ten that was safe without the table.
 _SERIOUS = 0.1
 # The level of the test for copies: one sound table in so many may be called a leak.
 _COPIED = 0.01
+# Attacks that a title names.
 _NAMED = 5
+# One sound control in so many is said to be none.
+_ALARM = 0.001
 
 
 @dataclass(frozen=True)
@@ -29,19 +37,27 @@ class Context:
     copied : CopyTest
     confidence : float
         Of all statements on risks together.
+    told : Membership
+    shift : Shift
     """
 
     risks: list[Risk]
     copied: CopyTest
     confidence: float
+    told: Membership
+    shift: Shift
+
+    @property
+    def shared(self) -> float:
+        """The confidence that each of the risks is left."""
+        return 1 - (1 - self.confidence) / len(self.risks)
 
     def surely(self, name: str) -> list[tuple[Risk, float]]:
         """Return the risks of a name that are surely above 0, and what they surely reach.
 
         The largest first; the confidence is shared by all risks that were measured.
         """
-        shared = 1 - (1 - self.confidence) / len(self.risks)
-        ends = [(risk, risk.interval(shared).low) for risk in self.risks if risk.name == name]
+        ends = [(risk, risk.interval(self.shared).low) for risk in self.risks if risk.name == name]
         return sorted((each for each in ends if each[1] > 0), key=lambda each: -each[1])
 
 
@@ -69,6 +85,77 @@ class _Above(BaseFinder):
         )
 
 
+class ControlNearer(BaseFinder):
+    """Finds that the synthetic table takes after the control: no attack can be read then."""
+
+    code = "CONTROL_NEARER"
+    severities = ("serious",)
+    qualifies = True
+    summary = (
+        "the synthetic table surely lies nearer to the control than to the training records: the "
+        "two swapped, a control that the generator has seen, or rows left out that were too near "
+        "to training records"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        risks = [risk for risk in context.risks if risk.name in ("copies", "linkability")]
+        level = 1 - 2 * _ALARM / (len(risks) + 1)
+        said = [risk.meaning for risk in risks if _in_control(risk, level) > 0]
+        records = context.told.records
+        if records is not None:
+            auc = roc_auc(records["member"], records[context.told.headline], confidence=level)
+            if auc.high < 0.5:
+                said.append(
+                    "The attack on membership takes records of the control for training records: "
+                    f"its AUC is {auc}."
+                )
+        if not said:
+            return None
+        return self.found(
+            "The synthetic table lies nearer to X_control than to X_train",
+            f"{' '.join(said)} A generator that has not seen the control does not prefer it. "
+            "Either the two tables were swapped, or the generator has seen the control, so that "
+            "nothing here shows safety; or rows that were like training records have been left "
+            "out of the synthetic table, and who is missing there was a training record.",
+            "Check that X_train holds what the generator was fitted on, and X_control what it "
+            "was not. Do not filter rows by how near they are to training records: audit the "
+            "table as it was drawn.",
+        )
+
+
+def _in_control(risk: Risk, confidence: float) -> float:
+    """Return the least that an attack adds on the control, held against training records."""
+    n, n_control = risk.attacked, risk.control_attacked
+    counts = round(risk.control * n_control), n_control, round(risk.success * n), n
+    return excess_risk(*counts, confidence=confidence).low
+
+
+class ControlDiffers(BaseFinder):
+    """Finds that training records and control are of different populations."""
+
+    code = "CONTROL_DIFFERS"
+    severities = ("warning",)
+    summary = (
+        "values of a column are surely spread otherwise among training records than in the "
+        "control: attacks may measure that, and miss what the table gives away"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        shift = context.shift
+        if shift.p_value > _ALARM:
+            return None
+        return self.found(
+            f"X_train and X_control are no random parts of one set: they differ in {shift.name!r}",
+            f"Its values are spread otherwise in either, or are missing more often in one (p = "
+            f"{shift.p_value:.2g}, all columns counted). What attacks achieve on the control is "
+            "then not what they would achieve on training records without the table, and risks "
+            "may be too large or too small. Records that repeat, as those of families do, may "
+            "look like it too.",
+            "Set the control aside at random from the same records, before the generator is "
+            "fitted.",
+        )
+
+
 class Copies(BaseFinder):
     """Finds copies, exact and near ones, by a test of its own: one alone may be enough."""
 
@@ -82,10 +169,9 @@ class Copies(BaseFinder):
     def find(self, context: Any) -> Finding | None:
         test: CopyTest = context.copied
         surely = test.p_value <= _COPIED
-        if not surely and (test.exact_train == 0 or test.exact_control > 0):
+        n = len(copied_rows(test))
+        if n == 0:
             return None
-        n = len(test.rows)
-        rows = ", ".join(map(str, test.rows[:_NAMED].tolist())) + (", ..." if n > _NAMED else "")
         sure = (
             f"Coincidence does not explain it (p = {test.p_value:.2g}): whoever reads the table "
             "reads them."
@@ -94,21 +180,28 @@ class Copies(BaseFinder):
             "in many columns are none."
         )
         exact = f"{test.exact_train:,} as they are, " if test.exact_train else ""
+        how = f"{exact}{test.near_train:,} nearly" if surely else "which may be coincidence"
         return self.found(
             f"{n:,} training {'record stands' if n == 1 else 'records stand'} in the synthetic "
-            f"table, {exact}{test.near_train:,} nearly",
+            f"table, {how}",
             f"Of {test.n_train:,} training records that occur once, {test.exact_train:,} stand in "
             "the synthetic table with all their values, and "
             f"{test.near_train:,} more have a synthetic row that is ten times "
             "nearer than any other record; of "
             f"{test.n_control:,} records that the generator has not seen, {test.exact_control:,} "
-            f"and {test.near_control:,}. Copied rows of X_train: {rows}. "
-            f"{sure}",
+            f"and {test.near_control:,}. {sure}",
             "Look whether training rows were handed out by mistake. Leave out what the generator "
             "repeats, fit it with fewer parameters or for a shorter time, or with differential "
             "privacy; then audit again.",
             "serious" if surely else "info",
         )
+
+
+def copied_rows(test: CopyTest) -> np.ndarray:
+    """Return the training records that a report calls copies: exact ones alone where unsure."""
+    if test.p_value <= _COPIED:
+        return test.rows
+    return test.rows[: 0 if test.exact_control else test.exact_train]
 
 
 class SinglesOut(_Above):
@@ -168,10 +261,11 @@ class BaselineNotBeaten(BaseFinder):
     )
 
     def find(self, context: Any) -> Finding | None:
-        weak = [risk for risk in context.risks if risk.below_guessing(context.confidence)]
+        weak = [risk for risk in context.risks if risk.below_guessing(context.shared)]
         if not weak:
             return None
-        names = ", ".join(f"{risk.name} {risk.of}".strip() for risk in weak)
+        names = ", ".join(f"{risk.name} {risk.of}".strip() for risk in weak[:_NAMED])
+        names += f" and {len(weak) - _NAMED:,} more" if len(weak) > _NAMED else ""
         return self.found(
             f"Guessing does better than the attack: {names}",
             f"{weak[0].meaning} Guessing would succeed in {_percent(weak[0].baseline)} of cases. "
@@ -180,7 +274,15 @@ class BaselineNotBeaten(BaseFinder):
         )
 
 
-FINDERS: tuple[type[BaseFinder], ...] = (Copies, SinglesOut, Links, Infers, BaselineNotBeaten)
+FINDERS: tuple[type[BaseFinder], ...] = (
+    ControlNearer,
+    ControlDiffers,
+    Copies,
+    SinglesOut,
+    Links,
+    Infers,
+    BaselineNotBeaten,
+)
 # With the one that attacks on membership ask.
 EVERY_FINDER: tuple[type[BaseFinder], ...] = (*FINDERS, Tells)
 

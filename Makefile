@@ -11,8 +11,8 @@ PEERS := .venv-peers
 # networks, saving. Statistics, kernels, attacks on scores, texts, pages, gates and the command line
 # see what these make of it, numbers and names alone.
 FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,answers attributes audit_tables cli_tables common \
-	defenses_common defenses_regressors differential_privacy dpsgd ensembles gan gradients import \
-	input_gradients margin_edges more_targets net_regressors notebooks observe other_targets own_records \
+	defenses_common differential_privacy dpsgd ensembles gan gradients import \
+	input_gradients net_regressors notebooks observe other_targets own_records \
 	pytest_plugin references regression regressors report_format selection side_effects signals \
 	stored_records structural tables targets torch_target)) \
 	-m 'not slow and not gpu and not thorough' -k 'not demo and not workers_train \

@@ -20,6 +20,8 @@ from mia_sklearn.disclosure._candidates import Candidates
 from mia_sklearn.disclosure._imputation import Imputation
 from mia_sklearn.stats import paired_difference
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 MEMBERS, STRANGERS, AUX = slice(300), slice(300, 600), slice(600, 1000)
 NEAREST = KNeighborsClassifier(1)
 

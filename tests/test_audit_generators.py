@@ -15,6 +15,8 @@ from mia_sklearn.access import DensityAccess, FunctionAccess
 from mia_sklearn.attacks import LiRAAttack
 from mia_sklearn.cli import main
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 
 @pytest.fixture(scope="module")
 def records():

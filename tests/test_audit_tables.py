@@ -17,6 +17,8 @@ from mia_sklearn._audit._controls import distribution_shift
 from mia_sklearn._audit._slices import _as_groups
 from mia_sklearn.metrics import compute, roc_auc
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 FOREST = RandomForestClassifier(10, random_state=0)
 
 

@@ -32,6 +32,8 @@ from mia_sklearn.selection._compare import _rates
 from mia_sklearn.selection._larger_leaves import with_larger_leaves
 from mia_sklearn.selection._quality import calibration_error, quality
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 
 def _tree(**params):
     return DecisionTreeClassifier(random_state=0, **params)

@@ -48,7 +48,14 @@ IDLE = {
     "relaxed": RelaxLoss(None, alpha=0),
     "adversarial": AdversarialRegularization(None, lam=0, k=2, random_state=0),
 }
-every_defense = pytest.mark.parametrize("name", list(DEFENSES))
+# What differs by a penalty, a loss or the number of epochs is held by `make test-slow`.
+every_defense = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("dropout", "adversarial") else pytest.mark.slow)
+        for name in DEFENSES
+    ],
+)
 
 
 def _trained(defense, X, y, seed=0, **params):

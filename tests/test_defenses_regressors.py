@@ -33,6 +33,8 @@ from mia_sklearn.defenses import (
 from mia_sklearn.metrics import roc_auc
 from mia_sklearn.references._sampling import training_rows
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 X, Y = load_diabetes(return_X_y=True)
 X, Y = X[:160], Y[:160] + np.linspace(0, 0.1, 160)
 OTHERS = X[120:]

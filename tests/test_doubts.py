@@ -27,6 +27,8 @@ from mia_sklearn.report import Finding
 from mia_sklearn.report._finding import QUALIFYING
 from mia_sklearn.report._summary import summarize
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 FOREST = RandomForestClassifier(10, min_samples_leaf=3, random_state=0)
 
 

@@ -14,6 +14,8 @@ from sklearn.utils import all_estimators, get_tags
 
 from mia_sklearn import audit
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 # What is refused, with the words that say why.
 EXCEPTIONS = {"FrozenEstimator": "stays fitted when it is cloned"}
 

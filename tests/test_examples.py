@@ -1,7 +1,5 @@
 import ast
 import runpy
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -14,8 +12,6 @@ ELSEWHERE = {"test_privacy", "differential_privacy"}
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # `make docs` runs the examples of the guide, but for those whose output is kept.
 KEPT = {path.stem for path in (ROOT / "docs" / "kept").glob("*.txt")}
-# What a newcomer meets first; those whose output is kept run in `make thorough`.
-FIRST = {"audit_a_model", "step_by_step"}
 # Of the digits these get fewer here than where their output was made: all would take half a minute.
 DIGITS = {"anonymizing_encoder": 500, "audit_a_network": 500}
 
@@ -30,14 +26,9 @@ def test_example_names_what_exists(path):
             assert all(hasattr(module, alias.name) for alias in node.names)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, marks=() if path.stem in FIRST else pytest.mark.thorough)
-        for path in EXAMPLES
-        if path.stem in FIRST | KEPT - ELSEWHERE
-    ],
-    ids=lambda p: p.stem,
+    "path", [path for path in EXAMPLES if path.stem in KEPT - ELSEWHERE], ids=lambda p: p.stem
 )
 def test_example_runs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -46,12 +37,3 @@ def test_example_runs(path, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr("sklearn.datasets.load_digits", lambda **_: digits)
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out
-
-
-@pytest.mark.thorough
-def test_the_gate_passes():
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider"]
-    ended = subprocess.run(
-        [*command, "examples/test_privacy.py"], cwd=ROOT, check=False, capture_output=True
-    )
-    assert ended.returncode == 0, ended.stdout.decode()

@@ -141,8 +141,7 @@ def few_digits(return_X_y=False):
 def test_code_runs(name, tmp_path, monkeypatch, boost_less):
     """All code of a page, one block after the other; a quoted title is the one shown."""
     monkeypatch.chdir(tmp_path)
-    if name != "findings":  # Which titles it shows depends on it.
-        boost_less(monkeypatch)
+    boost_less(monkeypatch)
     if name not in ("findings", "gate"):  # Where it counts how many there are.
         monkeypatch.setattr("sklearn.datasets.load_digits", few_digits)
     if "import torch" in TEXTS[name]:
@@ -173,7 +172,8 @@ def without_numbers(text: str) -> str:
 @pytest.mark.thorough
 def test_test_files_pass(tmp_path):
     plugin = pytest.importorskip("mia_sklearn.pytest_plugin").__name__
-    for name, text in files(PAGES["gate"]).items():
+    example = (ROOT / "examples" / "test_privacy.py").read_text(encoding="utf-8")
+    for name, text in {**files(PAGES["gate"]), "test_example.py": example}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", plugin]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -19,6 +19,8 @@ from sklearn.tree import DecisionTreeClassifier
 from mia_sklearn import ReferenceModels, audit
 from mia_sklearn.references._lost import CannotTrain, reasons, second_seed
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 X, Y = make_classification(80, 6, random_state=0)
 
 

@@ -69,6 +69,8 @@ from small_targets import (
     run,
 )
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 PARTS = [("tree", TREE), ("bayes", GaussianNB())]
 WORKING = {
     # name: (estimator, labels); the audit's accuracy is that of predict

@@ -35,6 +35,8 @@ from small_targets import (
     run,
 )
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 
 class _Slots:
     __slots__ = ("weights",)

@@ -41,6 +41,8 @@ from mia_sklearn.references import ReferenceModels
 from mia_sklearn.references._sampling import assign, training_rows
 from mia_sklearn.signals import LEAST_LOG_POSTERIOR, rescaled_logit
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 TREE = DecisionTreeClassifier()
 
 

@@ -27,6 +27,8 @@ from mia_sklearn import FunctionRegressor, ReferenceModels, audit, observe
 from mia_sklearn.access import OutputsAccess, PredictionAccess
 from mia_sklearn.metrics import roc_auc
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 X, Y = load_diabetes(return_X_y=True)
 X, Y = X[:120], Y[:120] + np.linspace(0, 0.1, 120)
 TRAIN, TEST = np.arange(0, 120, 2), np.arange(1, 120, 2)

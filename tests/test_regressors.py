@@ -27,6 +27,8 @@ from mia_sklearn import FunctionRegressor, audit, observe
 from mia_sklearn.attacks import EnhancingRecords
 from mia_sklearn.disclosure import ModelInversion
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 X, Y = load_diabetes(return_X_y=True)
 X, Y = X[:60], Y[:60] + np.linspace(0, 0.1, 60)
 BOTH = np.column_stack([Y, 100 * X[:, 2]])

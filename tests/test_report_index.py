@@ -16,7 +16,7 @@ from mia_sklearn import AuditReport, audit
 from mia_sklearn.report import _record_files
 from mia_sklearn.report._labels import decode_label, encode_label
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = [pytest.mark.usefixtures("no_pictures"), pytest.mark.usefixtures("few_rounds")]
 
 N = 40
 DAYS = pd.date_range("2024-10-27", periods=2 * N, freq="h")

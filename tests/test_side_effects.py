@@ -23,6 +23,8 @@ from mia_sklearn._models._side_effects import without_side_effects
 from mia_sklearn._models._trainable import configured
 from mia_sklearn.defenses import RoundedPosterior
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 X, Y = make_classification(60, 6, random_state=0)
 
 

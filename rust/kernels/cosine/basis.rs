@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn coordinates_keep_scalar_products() {
         for (width, rank) in [(5, 5), (90, 20), (90, 90), (300, 40)] {
-            let table = table(400, width, rank);
+            let table = table(200, width, rank);
             for isa in Isa::available() {
                 let basis = Basis::new(isa, table.view());
                 let mut units = vec![0.0; ROWS * width];

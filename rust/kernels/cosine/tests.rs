@@ -59,9 +59,9 @@ fn agrees_with_all_pairs_on_every_instruction_set() {
     for (n, m, width) in [
         (1, 1, 1),
         (40, 13, 3),
-        (300, 700, 20),
-        (290, 500, 150),
-        (70, 260, 333),
+        (150, 400, 20),
+        (130, 290, 150),
+        (40, 150, 333),
     ] {
         let (queries, references) = (close_rows(n, width, 0), close_rows(m, width, 5_000));
         let radii = [0.05, 0.1, 0.4, 1.0, 1.7];

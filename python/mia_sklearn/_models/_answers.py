@@ -10,7 +10,8 @@ from scipy import sparse
 from scipy.special import log_softmax
 
 from .._records._index import in_order_asked, row_labels
-from .._records._rows import copied, n_rows, positions
+from .._records._rows import n_rows, positions
+from ._asking import ask
 from ._kinds import last_step
 
 __all__ = [
@@ -36,7 +37,7 @@ def name_of(model: Any) -> str:
 
 def answer_of(model: Any, method: str, X: Any) -> Any:
     """Return what a model's method answers about a copy of records, in their order."""
-    answer = getattr(model, method)(copied(X))
+    answer = ask(model, method, X)
     return in_order_asked(f"{method} of {name_of(model)}", answer, row_labels(X))
 
 

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from .._records._numeric import numeric_features
 from .._records._rows import as_table, from_pandas, is_frame, n_rows, to_pandas
+from ._asking import beside_other_work
 from ._collapse import collapse_of
 from ._random import seeded
 
@@ -43,7 +44,8 @@ def can_answer(model: Any, method: str) -> bool:
 def answer(model: Any, X: Any, method: str) -> Any:
     """Call a method of a model that takes records; pipelines transform them first."""
     if hasattr(model, method):
-        return getattr(model, method)(X)
+        with beside_other_work(model):
+            return getattr(model, method)(X)
     if hasattr(model, "best_estimator_"):
         return answer(model.best_estimator_, X, method)
     if not hasattr(model, "steps"):
@@ -94,7 +96,8 @@ def draw(model: Any, n: int, seed: int, like: Any) -> Any:
     copy of it gets one; and where it has none either, the global generators of NumPy and torch are
     seeded meanwhile. NaN in samples is an error where `like` has none.
     """
-    drawn = as_table(_drawn(model, n, seed), "The generator's samples")
+    with beside_other_work(model):
+        drawn = as_table(_drawn(model, n, seed), "The generator's samples")
     drawn = _in_the_form_of(drawn, like)
     if n_rows(drawn) != n:
         raise ValueError(f"The generator was asked for {n} samples and drew {n_rows(drawn)}.")

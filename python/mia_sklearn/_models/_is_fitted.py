@@ -8,7 +8,8 @@ from typing import Any
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from .._records._rows import copied, take_rows
+from .._records._rows import take_rows
+from ._asking import ask
 
 __all__ = ["check_fitted"]
 
@@ -57,7 +58,7 @@ def _answers(model: Any, X: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            getattr(model, method)(copied(take_rows(X, [0])))
+            ask(model, method, take_rows(X, [0]))
     except Exception:
         return False
     return True

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-__all__ = ["at_most", "check_n_jobs", "end_with_parent", "map_on_cores", "settled_warnings"]
+__all__ = [
+    "at_most",
+    "check_n_jobs",
+    "end_with_parent",
+    "map_on_cores",
+    "one_thread_each",
+    "settled_warnings",
+]
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 # No filter can silence this one.
@@ -33,14 +42,39 @@ def map_on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[A
     """
 
     def alone(item: Any) -> Any:
-        # The number of OpenMP threads is a property of the calling thread.
-        with threadpool_limits(1, user_api="openmp"):
+        with one_thread_each():
             return function(item)
 
     items = list(items)
     n_threads = max(1, min(cpu_count(), len(items)))
     with settled_warnings(), ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(alone, items))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[int]:
+    """Give the parallel loops that this thread starts meanwhile one OpenMP thread each.
+
+    Threads of a loop wait for the slowest of them, and keep their cores busy with that: beside
+    other work a loop that is done in microseconds takes as long as the scheduler lets a thread
+    wait. Sums and answers are those of one thread. The number of OpenMP threads is a property of
+    the calling thread; it is what it was afterwards.
+
+    Yields
+    ------
+    int
+        How many threads a loop would have had.
+    """
+    libraries = _openmp(len(sys.modules))
+    usual = max((library.num_threads for library in libraries.lib_controllers), default=1)
+    with libraries.limit(limits=1):
+        yield usual
+
+
+@lru_cache(maxsize=1)
+def _openmp(_n_modules: int) -> ThreadpoolController:
+    """Return the OpenMP libraries that are loaded; looked for anew where modules came."""
+    return ThreadpoolController().select(user_api="openmp")
 
 
 @contextmanager

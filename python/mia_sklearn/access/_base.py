@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .._models._asking import beside_other_work
 from .._records._index import in_order_asked, row_labels
 from .._records._rows import chunks, take_rows
 
@@ -169,7 +170,8 @@ class AskedInChunks(Question):
             asked = rows[part]
             X = take_rows(self.X, asked)
             labels = row_labels(X)
-            answer = in_order_asked("The signal", self.function(model, X), labels)
+            with beside_other_work(model):
+                answer = in_order_asked("The signal", self.function(model, X), labels)
             values = np.asarray(answer, dtype=np.float64)
             if values.shape != asked.shape:
                 raise ValueError(

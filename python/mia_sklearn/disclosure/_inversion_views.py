@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._models._answers import answer_of
 from .._observations._input_gradients import input_gradients
 
 __all__ = ["AnswersView", "GradientView", "View"]
@@ -46,7 +47,9 @@ class View(ABC):
         return self._ask(x, self.codes[rows])
 
     def _ask(self, x: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        proba = np.asarray(self.target.predict_proba(self._records(x)), dtype=np.float64)
+        proba = np.asarray(
+            answer_of(self.target, "predict_proba", self._records(x)), dtype=np.float64
+        )
         own = proba[np.arange(len(codes)), codes]
         if not np.isfinite(own).all():
             raise ValueError("The model answers posteriors that are NaN or infinite.")

@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import has_fit_parameter
 
 from .._audit._options import seed_of
+from .._models._answers import answer_of
 from .._models._predictors import predicted_numbers, predicts_numbers
 from .._models._trainable import check_trainable, configured, unfitted
 from .._process._progress import progress_bar
@@ -331,7 +332,7 @@ def _by_record(model: Any, X: Any, y: np.ndarray, outputs: TrueValueAccess | Non
         squares = (true - predicted_numbers(model, X, true.shape[1])) ** 2
         variances = true.var(axis=0)
         return 1 - (squares / np.where(variances > 0, variances, 1.0)).mean(axis=1)
-    right = np.asarray(model.predict(X)).reshape(y.shape) == y
+    right = np.asarray(answer_of(model, "predict", X)).reshape(y.shape) == y
     return right if right.ndim == 1 else right.mean(axis=1)
 
 

@@ -1,4 +1,4 @@
-"""Arrays in files named by what they hold, written whole or not at all."""
+"""Arrays, and texts, in files named by what they hold, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SECONDS_UNTIL_ABANDONED = 24 * 3600
 
 
 class ArrayStore:
-    """A folder of arrays.
+    """A folder of arrays and texts.
 
     A file is an ordinary `.npy` file with the SHA-256 digest of its name and content behind
     it. Which records a model trained on can be read from what it answers, so nobody but the
@@ -85,18 +85,25 @@ class ArrayStore:
         bool
             False, after a warning, where it cannot be written: the disk is full, for example.
         """
+        return self._put(self.path(name), name, _contents(shape, parts))
+
+    def write_text(self, name: str, text: str) -> bool:
+        """Write a text, as `write` does an array."""
+        return self._put(self.folder / f"{name}.txt", name, [text.encode()])
+
+    def _put(self, path: Path, name: str, contents: Iterable[Any]) -> bool:
         temporary = None
         try:
             handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{name}.", suffix=".tmp")
             with os.fdopen(handle, "wb") as file:
                 sha = hashlib.sha256(name.encode())
-                for content in _contents(shape, parts):
+                for content in contents:
                     sha.update(content)
                     file.write(content)
                 file.write(sha.digest())
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).replace(self.path(name))
+            Path(temporary).replace(path)
         except BaseException as error:
             if temporary is not None:
                 with suppress(OSError):
@@ -135,6 +142,17 @@ class ArrayStore:
             self._warn(f"{path} is damaged: {error}. It is made anew, as are others like it.")
             return None
         return array
+
+    def read_text(self, name: str) -> str | None:
+        """Return a text; None when it is absent or damaged."""
+        path = self.folder / f"{name}.txt"
+        try:
+            if _is_whole(path, name):
+                return path.read_bytes()[:-_DIGEST_BYTES].decode()
+        except FileNotFoundError:
+            return None
+        self._warn(f"{path} is damaged: its content does not match its checksum. It is made anew.")
+        return None
 
     def _warn(self, message: str) -> None:
         """Warn, of the first trouble only: more of it would be of the same kind."""

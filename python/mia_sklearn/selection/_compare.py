@@ -5,21 +5,25 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._audit import audit
 from .._audit._choice import Means, choose_attacks, released
 from .._audit._options import check_options, seed_of
+from .._models._answers import answer_of
+from .._models._asking import beside_other_work
 from .._models._describe import describe
 from .._models._kinds import is_generator
 from .._models._random import seeded_within
 from .._models._trainable import check_trainable, configured
-from .._records._rows import copied, take_rows
+from .._records._rows import take_rows
 from ..access import TrueValueAccess
 from ..access._choice import access_of_outputs, access_released_as
 from ..base import TrainingSet, fit_clone
 from ..defenses._registry import compared_by_default
 from ._compared_records import ComparedRecords, gather_compared
+from ._kept_rows import KeptRows, Measured
 from ._larger_leaves import with_larger_leaves
 from ._quality import quality, score_of
 
@@ -38,6 +42,8 @@ _FIRST = (
     "test_score_low",
     "test_score_high",
 )
+# They alter no number.
+_NO_MATTER = ("cache", "n_jobs")
 _LAST = ("epsilon", "fit_time", "fit_ratio", "predict_time", "predict_ratio", "error")
 
 
@@ -99,8 +105,9 @@ def compare_defenses(
     max_records : int, default=None
         Most records to attack, chosen at random.
     cache : str or path, default=None
-        Folder in which finished reference models are kept; a comparison that was interrupted
-        trains none of them again.
+        Folder in which finished reference models are kept, and all that was measured of each
+        model: a comparison that was interrupted, or gets one model more, repeats none of it.
+        Times are those of when it was measured.
     n_jobs : int, default=None
         References trained at a time.
     random_state : int, RandomState instance or None, default=None
@@ -181,7 +188,7 @@ def compare_defenses(
     asked = access_released_as(release)
     access = outputs if outputs is not None or asked is None else asked()
     means = Means(release, access, n_references > 0, gradients=True, edges="answers")
-    choose_attacks(attacks, means)
+    chosen = choose_attacks(attacks, means)
     seed = seed_of(random_state, cache)
     data.split(test_size, seed)
     options = {
@@ -194,15 +201,16 @@ def compare_defenses(
         "n_jobs": n_jobs,
         "random_state": seed,
     }
-    rows, report = _measure_all(named, data, options, progress)
+    kept = KeptRows(cache, _shaping(data, options, chosen))
+    rows, last = _measure_all(named, data, options, kept, progress)
     from ._shown import ComparisonFrame
 
     frame = ComparisonFrame(_laid_out(rows, baseline))
     frame.attrs = {
-        "headline": report.info["headline"],
+        "headline": last.headline,
         "score": "R2" if outputs is not None and outputs.of_numbers else "accuracy",
         "baseline": baseline,
-        "attacks": list(report.info["attacks"]),
+        "attacks": last.attacks,
         "lost": {row["defense"]: row["error"] for row in rows if row["error"]},
         "confidence": float(confidence),
         "n_train": len(data.train),
@@ -212,10 +220,23 @@ def compare_defenses(
     return frame
 
 
+def _shaping(
+    data: ComparedRecords, options: dict[str, Any], attacks: dict[str, Any]
+) -> dict[str, Any]:
+    """Return all that shapes what is measured of each model: records, options, attacks."""
+    how = {name: value for name, value in options.items() if name not in _NO_MATTER}
+    parts = ("X", "y", "params", "outputs", "train", "test", "given")
+    return {name: getattr(data, name) for name in parts} | {"options": how, "chosen": attacks}
+
+
 def _measure_all(
-    named: dict[str, Any], data: ComparedRecords, options: dict[str, Any], progress: bool
-) -> tuple[list[dict[str, Any]], AuditReport]:
-    """Return a row for each model, and the report of the last that did not fail."""
+    named: dict[str, Any],
+    data: ComparedRecords,
+    options: dict[str, Any],
+    kept: KeptRows,
+    progress: bool,
+) -> tuple[list[dict[str, Any]], Measured]:
+    """Return a row for each model, and what was measured of the last that did not fail."""
     from .._process._progress import progress_bar
 
     rows: list[dict[str, Any]] = []
@@ -226,8 +247,8 @@ def _measure_all(
         row = {"defense": name, "parameters": describe(model), "error": ""}
         # A failure after hours must not take the finished rows with it.
         try:
-            measured, last = _measure(model, data, options)
-            row |= measured
+            last = kept.measured(model, partial(_measure, model, data, options))
+            row |= last.numbers
         except Exception as error:
             failures.append(error)
             row["error"] = f"{type(error).__name__}: {error}"
@@ -294,16 +315,15 @@ def _check_baseline(baseline: str | None, named: dict[str, Any]) -> str:
     return baseline
 
 
-def _measure(
-    estimator: Any, data: ComparedRecords, options: dict[str, Any]
-) -> tuple[dict[str, Any], AuditReport]:
+def _measure(estimator: Any, data: ComparedRecords, options: dict[str, Any]) -> Measured:
     train = data.training_set()
     X_test, y_test = take_rows(data.X, data.test), data.y[data.test]
-    start = time.perf_counter()
-    model = _trained(estimator, train, options["random_state"])
-    trained = time.perf_counter()
-    (model.predict_proba if hasattr(model, "predict_proba") else model.predict)(copied(X_test))
-    answered = time.perf_counter()
+    with beside_other_work(estimator):
+        start = time.perf_counter()
+        model = _trained(estimator, train, options["random_state"])
+        trained = time.perf_counter()
+        answer_of(model, "predict_proba" if hasattr(model, "predict_proba") else "predict", X_test)
+        answered = time.perf_counter()
     row = {
         "train_score": score_of(model, train.X, train.y, data.outputs),
         **quality(model, X_test, y_test, data.outputs, confidence=options["confidence"]),
@@ -323,7 +343,9 @@ def _measure(
         progress=False,
         **options,
     )
-    return row | _rates(report), report
+    numbers = {name: float(value) for name, value in (row | _rates(report)).items()}
+    whole = all(finding.code != "LOST_REFERENCES" for finding in report.findings)
+    return Measured(numbers, report.info["headline"], list(report.info["attacks"]), whole)
 
 
 def _trained(estimator: Any, train: TrainingSet, seed: int) -> Any:

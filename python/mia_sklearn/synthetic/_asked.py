@@ -57,17 +57,23 @@ def asked_of(tables: Tables, secrets: Any, aux_columns: Any, n_attacks: Any) -> 
             f"n_attacks must be a whole number of at least {_LEAST_ATTACKS}, or None; got "
             f"{n_attacks!r}."
         )
-    halves = None
-    if _is_pair(aux_columns):
+    aux_columns = _listed(tables, aux_columns)
+    halves = known = None
+    if aux_columns is not None and any(_is_list(tables, each) for each in aux_columns):
+        if len(aux_columns) != 2:
+            raise ValueError(
+                "aux_columns must be one list of columns, or two such lists: got "
+                f"{len(aux_columns)} parts."
+            )
         first, second = (_columns(tables, half, "aux_columns") for half in aux_columns)
         halves = first, second
         shared = [name for name in first if name in second]
         if shared or not all(halves):
             what = f"{shared[0]!r} is in both" if shared else "one of them is empty"
             raise ValueError(f"The two lists of aux_columns must not share a column, but {what}.")
-    known = None
-    if aux_columns is not None:
-        known = [*halves[0], *halves[1]] if halves else _columns(tables, aux_columns, "aux_columns")
+        known = [*first, *second]
+    elif aux_columns is not None:
+        known = _columns(tables, aux_columns, "aux_columns")
         if not known:
             raise ValueError("aux_columns is empty: name what an attacker knows, or give None.")
     linked = tables.names if known is None else known
@@ -112,26 +118,43 @@ def _constant_in(tables: Tables, name: Any) -> str | None:
 
 
 def _columns(tables: Tables, given: Any, argument: str) -> list[Any]:
-    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        given = [given]
-    given = list(given)
-    known = tables.names
-    for name in given:
-        if name not in known:
+    """Return the columns that are named, by the names that the tables have for them."""
+    known, found = tables.names, []
+    for name in _listed(tables, given) or ():
+        # A mask of truth values would name the columns 0 and 1.
+        same = [each for each in known if _is_truth(each) == _is_truth(name) and each == name]
+        if not same:
             raise ValueError(
                 f"{argument}: {name!r} is no column of the tables; they have "
                 f"{', '.join(map(repr, known[:10]))}{', ...' if len(known) > 10 else ''}."
             )
-        if given.count(name) > 1:
+        if same[0] in found:
             raise ValueError(f"{argument} names {name!r} twice.")
-    return given
+        found += same
+    return found
 
 
-def _is_pair(given: Any) -> bool:
-    """Tell whether two lists of columns were given, rather than one."""
-    if isinstance(given, (str, bytes)) or not hasattr(given, "__len__") or len(given) != 2:
+def _listed(tables: Tables, given: Any) -> list[Any] | None:
+    """Return what is given as a list: of one column its own; sets in the order of the tables."""
+    if given is None:
+        return None
+    if not _is_list(tables, given):
+        return [given]
+    if isinstance(given, (set, frozenset)):
+        names = tables.names
+        return sorted(given, key=lambda name: names.index(name) if name in names else len(names))
+    return list(given)
+
+
+def _is_list(tables: Tables, given: Any) -> bool:
+    """Tell whether something is several columns, and not the name of one, as tuples may be."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         return False
-    return all(isinstance(half, (list, tuple, set, np.ndarray)) for half in given)
+    return not (isinstance(given, tuple) and given in tables.names)
+
+
+def _is_truth(name: Any) -> bool:
+    return isinstance(name, (bool, np.bool_))
 
 
 def _is_count(n: Any) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..stats import excess_risk
 from ._linkability import halves_of
+from ._repeats import Repeats, repeated
 from ._tables import NAMES, Tables
 
 __all__ = ["Asked", "asked_of", "check_apart"]
@@ -161,10 +162,11 @@ def _is_count(n: Any) -> bool:
     return isinstance(n, Integral) and not isinstance(n, bool) and int(n) >= _LEAST_ATTACKS
 
 
-def check_apart(tables: Tables) -> None:
+def check_apart(tables: Tables, repeats: Repeats) -> None:
     """Raise where more of the control's records stand among the training records than may.
 
-    As many as repeat among the training records themselves are a coincidence.
+    As many as repeat among the training records themselves are a coincidence; where these were
+    repeated on purpose, as many as repeat in the control.
 
     Raises
     ------
@@ -175,23 +177,26 @@ def check_apart(tables: Tables) -> None:
         [row.tobytes() for row in np.ascontiguousarray(side.ranks)]
         for side in (tables.train, tables.control)
     )
-    counts: dict[bytes, int] = {}
-    for row in train:
-        counts[row] = counts.get(row, 0) + 1
-    repeated = sum(counts[row] > 1 for row in train)
-    shared = sum(row in counts for row in control)
-    if shared == len(control) and repeated == len(train):
+    known = set(train)
+    shared = sum(row in known for row in control)
+    n_repeated = int(repeated(tables.train.ranks).sum())
+    if shared == len(control) and n_repeated == len(train):
         # Of few different records any two tables hold all, seldom in the same numbers.
-        if len(counts) >= _FEW_DIFFERENT and sorted(train) == sorted(control):
+        if len(known) >= _FEW_DIFFERENT and sorted(train) == sorted(control):
             raise ValueError(
                 "X_control holds the records of X_train: the control must be records that the "
                 "generator has not seen."
             )
         return
-    found = excess_risk(shared, len(control), repeated, len(train), confidence=_SURELY)
+    said = f"of whose {len(train):,} records {n_repeated:,} occur twice"
+    if repeats.once:
+        # A larger table has a share of records in common with others that is larger, at most so.
+        most = repeats.usual * max(1.0, len(train) / len(control))
+        n_repeated = round(min(1.0, most) * len(train))
+        said = f"while {repeats.usual:.2g} of the records of a table like it would repeat"
+    found = excess_risk(shared, len(control), n_repeated, len(train), confidence=_SURELY)
     if found.low > 0:
         raise ValueError(
-            f"{shared:,} of {len(control):,} records of X_control are also in X_train, of whose "
-            f"{len(train):,} records {repeated:,} occur twice: the control must be records that "
-            "the generator has not seen. Leave those out of X_control."
+            f"{shared:,} of {len(control):,} records of X_control are also in X_train, {said}: the "
+            "control must be records that the generator has not seen. Leave those out of X_control."
         )

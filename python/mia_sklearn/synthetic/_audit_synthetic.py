@@ -17,6 +17,7 @@ from ._inference import inference
 from ._linkability import linkability
 from ._membership import Membership, measure_membership
 from ._refits import check_generator
+from ._repeats import once_each
 from ._risk import frame_of
 from ._shift import largest_shift
 from ._singling_out import singling_out
@@ -147,7 +148,8 @@ def audit_synthetic(
     seed = _seed_of(random_state)
     tables = check_tables(synthetic, X_train, X_control)
     asked = asked_of(tables, secrets, aux_columns, n_attacks)
-    check_apart(tables)
+    tables, repeats = once_each(tables)
+    check_apart(tables, repeats)
     rng = np.random.default_rng(seed)
     risks = [copies(tables), *singling_out(tables, n_attacks or _PREDICATES, rng)]
     most = n_attacks or _RECORDS
@@ -161,13 +163,13 @@ def audit_synthetic(
     if membership:
         told = measure_membership(
             tables,
-            given=(synthetic, X_train, X_control),
+            given=(X_train, X_control),
             generator=generator,
             confidence=confidence,
             seed=seed,
         )
     copied = copy_test(tables)
-    context = Context(risks, copied, confidence, told, largest_shift(tables))
+    context = Context(risks, copied, confidence, told, largest_shift(tables), repeats)
     return SyntheticReport(
         measures=frame_of(risks, confidence),
         findings=[
@@ -185,7 +187,8 @@ def audit_synthetic(
             "linked": asked.halves,
             "headline": told.headline,
             **_sizes(told.records),
-            "copied_rows": copied_rows(copied).tolist(),
+            "n_repeated": repeats.n_train if repeats.once else 0,
+            "copied_rows": tables.train.rows[copied_rows(copied)].tolist(),
             "random_state": seed,
         },
         membership=told.measures,

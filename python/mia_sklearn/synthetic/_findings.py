@@ -12,6 +12,7 @@ from ..report import BaseFinder, Finding
 from ..stats import excess_risk
 from ._copied import CopyTest
 from ._membership import Membership, Tells
+from ._repeats import Repeats
 from ._risk import Risk
 from ._shift import Shift
 
@@ -39,6 +40,7 @@ class Context:
         Of all statements on risks together.
     told : Membership
     shift : Shift
+    repeats : Repeats
     """
 
     risks: list[Risk]
@@ -46,6 +48,7 @@ class Context:
     confidence: float
     told: Membership
     shift: Shift
+    repeats: Repeats
 
     @property
     def shared(self) -> float:
@@ -156,6 +159,42 @@ class ControlDiffers(BaseFinder):
         )
 
 
+class RepeatsRecords(BaseFinder):
+    """Finds that training records or control were repeated, as oversampling does."""
+
+    code = "SYNTHETIC_REPEATS"
+    severities = ("warning", "info")
+    summary = (
+        "records repeat surely more often among training records than in the control, or the other "
+        "way round, as after oversampling: each counts once; a warning where the tables are so "
+        "coarse that equal records may be different people"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        repeats: Repeats = context.repeats
+        if repeats.more is None:
+            return None
+        if repeats.once:
+            return self.found(
+                f"{repeats.more} repeats records: each counts once",
+                f"{repeats.n_train:,} rows of X_train and {repeats.n_control:,} of X_control are "
+                "equal to an earlier one of their table, as after oversampling. All numbers are of "
+                "different records: whoever is repeated is one person all the same.",
+                "Nothing, if the records were repeated on purpose. Draw the control before that is "
+                "done.",
+                "info",
+            )
+        return self.found(
+            f"{repeats.more} repeats records more often than the other table: intervals are too "
+            "narrow",
+            f"{repeats.n_train:,} rows of X_train and {repeats.n_control:,} of X_control are equal "
+            "to an earlier one of their table. Other records repeat too, so that nothing tells "
+            "which were repeated on purpose: all count, as if they were of different people.",
+            "Give the records as they were before they were repeated.",
+            "warning",
+        )
+
+
 class Copies(BaseFinder):
     """Finds copies, exact and near ones, by a test of its own: one alone may be enough."""
 
@@ -184,8 +223,8 @@ class Copies(BaseFinder):
         return self.found(
             f"{n:,} training {'record stands' if n == 1 else 'records stand'} in the synthetic "
             f"table, {how}",
-            f"Of {test.n_train:,} training records that occur once, {test.exact_train:,} stand in "
-            "the synthetic table with all their values, and "
+            f"Of {test.n_train:,} different training records that have no equal in the control, "
+            f"{test.exact_train:,} stand in the synthetic table with all their values, and "
             f"{test.near_train:,} more have a synthetic row that is ten times "
             "nearer than any other record; of "
             f"{test.n_control:,} records that the generator has not seen, {test.exact_control:,} "
@@ -277,6 +316,7 @@ class BaselineNotBeaten(BaseFinder):
 FINDERS: tuple[type[BaseFinder], ...] = (
     ControlNearer,
     ControlDiffers,
+    RepeatsRecords,
     Copies,
     SinglesOut,
     Links,

@@ -12,10 +12,10 @@ from scipy import sparse
 from .._records._rows import as_table, is_documents, is_frame, n_rows, to_pandas
 from ._columns import Column, Kind, read_columns
 
-__all__ = ["NAMES", "Table", "Tables", "check_tables"]
+__all__ = ["LEAST_ROWS", "NAMES", "Table", "Tables", "check_tables"]
 
 NAMES = ("synthetic", "X_train", "X_control")
-_LEAST_ROWS = 100
+LEAST_ROWS = 100
 # What a missing number is scaled to: 1, the largest difference of a column, from any other.
 _MISSING = 2.0
 
@@ -38,14 +38,21 @@ class Table:
     ranks : ndarray of shape (n_records, n_columns), int32
         Positions among the values of all three tables, equal for equal values alone; numbers and
         dates in their order. -1 where missing.
+    rows : ndarray of shape (n_records,), int
+        Where they stand in the table that was given.
     """
 
     values: np.ndarray
     scaled: np.ndarray
     ranks: np.ndarray
+    rows: np.ndarray
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def take(self, rows: np.ndarray) -> Table:
+        """Return some of the records."""
+        return Table(self.values[rows], self.scaled[rows], self.ranks[rows], self.rows[rows])
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class Tables:
 
 
 def check_tables(
-    synthetic: Any, X_train: Any, X_control: Any, *, least_rows: int = _LEAST_ROWS
+    synthetic: Any, X_train: Any, X_control: Any, *, least_rows: int = LEAST_ROWS
 ) -> Tables:
     """Check the three tables, and put them into numbers.
 
@@ -104,7 +111,7 @@ def check_tables(
             )
     scaled = _scaled([each.offsets for each in cells], columns)
     tables = [
-        Table(each.values, distances, each.ranks)
+        Table(each.values, distances, each.ranks, np.arange(len(distances)))
         for each, distances in zip(cells, scaled, strict=True)
     ]
     return Tables(columns, *tables)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ._gate import gate_of
-from ._inputs import check_file_writable
+from ._inputs import check_file_writable, check_writable
 
 __all__ = ["audit_table"]
 
@@ -21,6 +21,8 @@ def audit_table(args: argparse.Namespace) -> int:
     gate = gate_of(args, [])
     if args.junit is not None:
         check_file_writable(args.junit, "--junit")
+    if args.output is not None:
+        check_writable(args.output)
     paths = (args.synthetic, args.train, args.control)
     report = audit_synthetic(
         *_tables(paths, args),
@@ -34,8 +36,13 @@ def audit_table(args: argparse.Namespace) -> int:
     judged = gate.judge(report)
     if args.junit is not None:
         judged.write_junit(args.junit, report.info, report.summary)
-    shown = report.to_markdown().rstrip("\n") if args.format == "md" else str(report)
-    print("\n\n".join([report.summary if args.quiet else shown, "\n".join(judged.lines())]).strip())
+    written = ""
+    if args.output is not None:
+        written = f"The whole report: {report.save(args.output, records=not args.no_records)}"
+    told = report.without_records() if args.no_records else report
+    shown = told.to_markdown().rstrip("\n") if args.format == "md" else str(told)
+    parts = [report.summary if args.quiet else shown, written, "\n".join(judged.lines())]
+    print("\n\n".join(part for part in parts if part))
     return judged.code
 
 

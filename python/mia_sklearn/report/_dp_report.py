@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .._process._notebook import Tone, badge, folded, paragraph, shown, table
 from .._process._printable import printable
 from ._finding import Finding, Findings, in_html
 from ._markdown import escape, findings_in_markdown, table_in_markdown
+from ._tables_page import PageTable
+from ._tables_report import TablesReport
 from ._text import findings_in_text, table_in_text
 from ._wording import percent
 
@@ -33,8 +36,11 @@ _LIMITS = (
 
 
 @dataclass(eq=False, repr=False)
-class DPAuditReport:
+class DPAuditReport(TablesReport):
     """The result of `mia_sklearn.audit_dp`.
+
+    `save` writes it as a page for people, a file for programs and a list of canaries, and `load`
+    reads it back.
 
     Parameters
     ----------
@@ -45,7 +51,7 @@ class DPAuditReport:
         before the training) and ``assumes`` (in words).
     canaries : DataFrame
         One row per canary: ``included``, and the scores, higher meaning included. With refits
-        one row per fit.
+        one row per fit. None of a report that was saved without them.
     findings : list of Finding
     info : dict
         ``estimator``, ``epsilon`` and ``delta`` (claimed), ``stated`` (whether the model stated
@@ -59,9 +65,18 @@ class DPAuditReport:
     """
 
     bounds: pd.DataFrame
-    canaries: pd.DataFrame
+    canaries: pd.DataFrame | None
     findings: list[Finding]
     info: dict[str, Any]
+
+    _KIND = "dp"
+    _KIND_IN_WORDS = "Audit of differential privacy"
+    _LIMITS = _LIMITS
+    _LISTED = "canaries"
+    _NUMBERS: ClassVar[dict[str, Sequence[str]]] = {
+        "bounds": ["epsilon", "refutes", "decides"],
+        "canaries": ["included"],
+    }
 
     def __post_init__(self) -> None:
         self.findings = Findings(self.findings)
@@ -126,6 +141,22 @@ class DPAuditReport:
             escape(_LIMITS),
         ]
         return "\n\n".join(parts) + "\n"
+
+    @property
+    def _tone(self) -> str:
+        return {"refuted": "shown", "undecided": "open"}.get(self.outcome, "")
+
+    def _page_tables(self) -> list[PageTable]:
+        return [PageTable("Bounds", self._counts, _HEAD, self._rows(), numbers=(2,), wide=(4,))]
+
+    def without_records(self) -> DPAuditReport:
+        """Return the report less what tells of single records, as ``save(records=False)`` keeps it.
+
+        Returns
+        -------
+        DPAuditReport
+        """
+        return self._less()
 
     def _rows(self) -> list[list[str]]:
         return [

@@ -55,10 +55,9 @@ def show_report(args: argparse.Namespace) -> int:
             "--format prints a report in one form, and --output writes all files of one: give one "
             f"of the two; for a file, --format {args.format} > FILE."
         )
-    before = None if args.baseline is None else AuditReport.load(args.baseline)
     report = load_report(args.report)
     if not isinstance(report, AuditReport):
-        for option, given in (("--title", args.title), ("--baseline", before)):
+        for option, given in (("--title", args.title), ("--baseline", args.baseline)):
             if given is not None:
                 raise ValueError(f"{option} is for audits of models.")
         if args.output is not None:
@@ -68,6 +67,7 @@ def show_report(args: argparse.Namespace) -> int:
         else:
             print(_shown_tables(report, args.format or "text", records=not args.no_records))
         return FINE
+    before = None if args.baseline is None else AuditReport.load(args.baseline)
     if args.title is not None:
         report.info["title"] = args.title
     if args.output is not None:

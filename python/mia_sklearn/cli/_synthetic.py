@@ -32,6 +32,7 @@ def audit_table(args: argparse.Namespace) -> int:
         confidence=args.confidence,
         membership=not args.no_membership,
         random_state=args.seed,
+        progress=not args.quiet,
     )
     judged = gate.judge(report)
     if args.junit is not None:

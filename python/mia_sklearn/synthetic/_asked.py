@@ -20,6 +20,9 @@ _LEAST_ATTACKS = 100
 # A true absence of overlap is refused in one of so many cases.
 _SURELY = 0.999
 _FEW_DIFFERENT = 20
+# Cells that are compared at most where nothing says which secrets are meant: some ten minutes of
+# one core, where distances tell little; and records of a side that each is attacked with at least.
+_CELLS, _LEAST_EACH = 500_000_000_000, 1000
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,18 @@ class Asked:
         What the attacker knows; None for all but the secret.
     halves : pair of lists of column names, or None
         What is linked; None where there is one column alone.
+    n_left_out : int
+        Columns that might have been secrets, had there been time.
+    n_each : int or None
+        With how many records of a side each secret is attacked at most; None for as many as all
+        attacks take.
     """
 
     secrets: list[Any]
     known: list[Any] | None
     halves: tuple[list[Any], list[Any]] | None
+    n_left_out: int = 0
+    n_each: int | None = None
 
     def known_beside(self, secret: Any, names: list[Any]) -> list[Any]:
         """Return what an attacker knows who wants to learn a secret."""
@@ -80,7 +90,38 @@ def asked_of(tables: Tables, secrets: Any, aux_columns: Any, n_attacks: Any) -> 
     linked = tables.names if known is None else known
     if halves is None and len(linked) > 1:
         halves = halves_of(tables, linked)
-    return Asked(_secrets(tables, secrets, known), known, halves)
+    found = _secrets(tables, secrets, known)
+    if secrets is not None:
+        return Asked(found, known, halves)
+    kept, n_each = _affordable(tables, found, len(linked), n_attacks)
+    return Asked(kept, known, halves, len(found) - len(kept), n_each)
+
+
+def _affordable(
+    tables: Tables, secrets: list[Any], n_known: int, n_attacks: int | None
+) -> tuple[list[Any], int | None]:
+    """Return which secrets are attacked where none is named, and with how many records of a side.
+
+    Decided by sizes alone. Fewer records come first, then fewer columns: those whose values the
+    synthetic table tells least of, two rows agreeing least often.
+    """
+    sides = len(tables.train), len(tables.control)
+    of_one = len(tables.synthetic) * max(1, n_known)
+
+    def cost(n_each: int) -> int:
+        return of_one * sum(min(n_each, side) for side in sides)
+
+    most = max(sides) if n_attacks is None else int(n_attacks)
+    if not secrets or len(secrets) * cost(most) <= _CELLS:
+        return secrets, None
+    n_each = most
+    if n_attacks is None:
+        n_each = max(_LEAST_EACH, _CELLS // (2 * len(secrets) * of_one))
+    n_kept = max(1, _CELLS // cost(n_each))
+    ranks = tables.synthetic.ranks[:, tables.places(secrets)]
+    shares = [np.unique(column, return_counts=True)[1] / len(ranks) for column in ranks.T]
+    order = np.argsort([float((share**2).sum()) for share in shares], kind="stable")[:n_kept]
+    return [secrets[place] for place in sorted(order)], int(n_each)
 
 
 def _secrets(tables: Tables, secrets: Any, known: list[Any] | None) -> list[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from ..metrics import roc_auc
 from ..report import BaseFinder, Finding
 from ..stats import excess_risk
+from ._asked import Asked
 from ._copied import CopyTest
 from ._membership import Membership, Tells
 from ._repeats import Repeats
@@ -41,6 +42,7 @@ class Context:
     told : Membership
     shift : Shift
     repeats : Repeats
+    asked : Asked
     """
 
     risks: list[Risk]
@@ -49,6 +51,7 @@ class Context:
     told: Membership
     shift: Shift
     repeats: Repeats
+    asked: Asked
 
     @property
     def shared(self) -> float:
@@ -291,6 +294,32 @@ class Infers(_Above):
     )
 
 
+class SecretsChosen(BaseFinder):
+    """Finds that not all columns were attacked as secrets, or with fewer records."""
+
+    code = "SECRETS_CHOSEN"
+    severities = ("info",)
+    summary = (
+        "no secret was named and the table is large: fewer columns are attacked in turn than there "
+        "are, or each with fewer records, so that it ends"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        asked: Asked = context.asked
+        if asked.n_each is None:
+            return None
+        n, left = len(asked.secrets), asked.n_left_out
+        of = f"{n:,} of {n + left:,} columns were" if left else f"Each of {n:,} columns was"
+        return self.found(
+            f"{of} attacked as secrets, with {asked.n_each:,} records of a side at most",
+            "To attack every column with every record would take hours. Those were taken in which "
+            "two synthetic rows agree least often; the choice depends on sizes and on the "
+            "synthetic table alone. Nothing is said of the inference of the others.",
+            "Name the columns that matter, by secrets: all of these are attacked, with n_attacks "
+            "records.",
+        )
+
+
 class BaselineNotBeaten(BaseFinder):
     code = "BASELINE_NOT_BEATEN"
     severities = ("info",)
@@ -321,6 +350,7 @@ FINDERS: tuple[type[BaseFinder], ...] = (
     SinglesOut,
     Links,
     Infers,
+    SecretsChosen,
     BaselineNotBeaten,
 )
 # With the one that attacks on membership ask.

@@ -70,7 +70,7 @@ class DPAuditReport(TablesReport):
     info: dict[str, Any]
 
     _KIND = "dp"
-    _KIND_IN_WORDS = "Audit of differential privacy"
+    _KIND_IN_WORDS = "A claim, held against trainings with canaries"
     _LIMITS = _LIMITS
     _LISTED = "canaries"
     _NUMBERS: ClassVar[dict[str, Sequence[str]]] = {

@@ -71,6 +71,7 @@ def render_html(
         style=Markup(style),
         script=Markup(script),
         policy=policy_of(style, script),
+        claimed=report.info.get("claimed_dp") is not None,
         roc=_roc(report) if len(report.records) else "",
         scores=_scores(report) if records and len(report.records) else "",
         annex=signoff(report),

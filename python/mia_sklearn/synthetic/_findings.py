@@ -345,11 +345,11 @@ class BaselineNotBeaten(BaseFinder):
 FINDERS: tuple[type[BaseFinder], ...] = (
     ControlNearer,
     ControlDiffers,
-    RepeatsRecords,
     Copies,
     SinglesOut,
     Links,
     Infers,
+    RepeatsRecords,
     SecretsChosen,
     BaselineNotBeaten,
 )

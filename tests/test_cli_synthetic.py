@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mia_sklearn.cli import main
@@ -58,9 +59,9 @@ def test_dates_are_read_as_dates(files):
 def test_files_of_several_kinds_are_read_alike(tmp_path, capsys):
     """Types, the order of columns and words for nothing differ between text files and Parquet."""
     pytest.importorskip("pyarrow")
-    sides = {}
+    sides, jobs = {}, pd.CategoricalDtype(list("abcdefghij"))
     for seed, name in enumerate(("train", "control", "synthetic")):
-        table = people(120, [6, seed]).astype({"income": "float32", "job": "category"})
+        table = people(120, [6, seed]).astype({"income": "float32", "job": jobs})
         sides[name] = table.assign(
             code=[f"{number:06d}" for number in np.random.default_rng(seed).integers(0, 99, 120)],
             born=table["since"].dt.date,
@@ -76,7 +77,7 @@ def test_files_of_several_kinds_are_read_alike(tmp_path, capsys):
         words += [f"--{name}", str(tmp_path / f"{name}.{kind}")]
     assert main(words) == 2
     assert "'code' is text or a number, and nothing says which" in capsys.readouterr().err
-    words += ["--dtype", "code=str"]
+    words += ["--dtype", "code=str", "--dtype", "town=str"]
     assert main(words) == 2
     assert "column 'word' holds the text 'NA'" in capsys.readouterr().err
     folder = tmp_path / "kept"

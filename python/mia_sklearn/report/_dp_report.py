@@ -27,6 +27,11 @@ _TONES: dict[str, Tone] = {
     "not refuted": "quiet",
     "undecided": "warning",
 }
+# What a claim counts as one step.
+_STEPS = {
+    "add": "a record added or left out",
+    "replace": "a record put in the place of another",
+}
 _LIMITS = (
     "A claim that is not refuted is not proved: other canaries, other scores or more of them may "
     "show more. What holds is the bound. It speaks of the training as it was run here, its code "
@@ -196,7 +201,8 @@ class DPAuditReport(TablesReport):
             else f" Told apart with an AUC of {auc:.3f} "
             f"({info['auc_low']:.3f} to {info['auc_high']:.3f})."
         )
-        return f"{said} records; neighbours by {info['neighbours']}.{apart}"
+        step = _STEPS.get(info["neighbours"], info["neighbours"])
+        return f"{said} records; neighbours by {step}.{apart}"
 
     def __repr__(self) -> str:
         return printable(

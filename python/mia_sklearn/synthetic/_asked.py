@@ -20,8 +20,9 @@ _LEAST_ATTACKS = 100
 # A true absence of overlap is refused in one of so many cases.
 _SURELY = 0.999
 _FEW_DIFFERENT = 20
-# Cells that are compared at most where nothing says which secrets are meant: some ten minutes of
-# one core, where distances tell little; and records of a side that each is attacked with at least.
+# Cells that are compared at most where nothing says which secrets are meant: a quarter of an hour
+# of one core where no row can be left out, at some 6e8 a second; and records of a side that each
+# is attacked with at least.
 _CELLS, _LEAST_EACH = 500_000_000_000, 1000
 
 

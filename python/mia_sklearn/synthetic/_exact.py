@@ -168,9 +168,9 @@ def _python(cell: Any) -> Any:
 def _float_type(column: Any) -> type[np.floating]:
     """Return in which of NumPy's types a column holds floating numbers."""
     dtype = getattr(column.dtype, "numpy_dtype", column.dtype)
-    return {2: np.float16, 4: np.float32}.get(
-        dtype.itemsize if dtype.kind == "f" else 8, np.float64
-    )
+    if dtype.kind != "f" or dtype.itemsize not in (2, 4):
+        return np.float64
+    return np.float16 if dtype.itemsize == 2 else np.float32
 
 
 def _rounded(column: Exact, kind: type[np.floating]) -> Exact:

@@ -39,4 +39,4 @@ def load_report(
     >>> load_report("evidence").summary  # doctest: +SKIP
     """
     kinds = {"": AuditReport, "dp": DPAuditReport, "synthetic": SyntheticReport}
-    return kinds[kind_of(folder)].load(folder)  # type: ignore[attr-defined, no-any-return]
+    return kinds[kind_of(folder)].load(folder)  # type: ignore[attr-defined]

@@ -188,7 +188,8 @@ class TablesReport(ABC):
         content["columns"] = {}
         for name in self._NUMBERS:
             table = getattr(self, name)
-            columns, rows = None, None
+            columns: Any = None
+            rows: Any = None
             if table is not None and name == self._LISTED and goes_to_parquet(table):
                 packed, rows, columns = to_parquet(table)
             elif table is not None:
@@ -215,7 +216,7 @@ class TablesReport(ABC):
         if not isinstance(info, dict):
             raise TypeError("info is no dict")
         findings = [Finding(**finding) for finding in content["findings"]]
-        report = cls(**tables, findings=findings, info=info)
+        report: Report = cls(**tables, findings=findings, info=info)  # type: ignore[call-arg]
         str(report), repr(report), report._page_tables()
         return report
 

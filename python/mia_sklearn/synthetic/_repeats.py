@@ -68,7 +68,8 @@ def once_each(tables: Tables) -> tuple[Tables, Repeats]:
     if once:
         train, control = (side.take(rows) for side, rows in zip(sides, first, strict=True))
         tables = replace(tables, train=train, control=control)
-    return tables, Repeats(more, once, *n_more, usual)
+    n_train, n_control = n_more
+    return tables, Repeats(more, once, n_train, n_control, usual)
 
 
 def repeated(ranks: np.ndarray) -> np.ndarray:

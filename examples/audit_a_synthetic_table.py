@@ -42,7 +42,7 @@ def apart():
 
 
 for generator in (moved, mixture, apart):
-    report = audit_synthetic(generator(), X_train, X_control, secrets="target")
+    report = audit_synthetic(generator(), X_train, X_control, secrets="target", progress=False)
     print(f"{generator.__name__}: {report.summary}")
     outcome = report.check("linkability <= 0.1")
     print(f"  {outcome.results[0]}")

@@ -254,16 +254,16 @@ def test_what_cannot_be_printed_is_no_success(where):
 def test_a_report_that_cannot_be_saved_whole_is_printed_and_the_rest_is_saved(
     files, run, tmp_path, monkeypatch
 ):
-    from mia_sklearn.report import _store
+    from mia_sklearn.report import _folder
 
-    write = _store._write
+    write = _folder.write
 
     def full(path, text):
         if path.name == "index.html":
             raise OSError(28, "No space left on device")
         write(path, text)
 
-    monkeypatch.setattr(_store, "_write", full)
+    monkeypatch.setattr(_folder, "write", full)
     result = run(output=tmp_path, fail_if="auc > 0.99", quiet=True)
     assert result.code == 2
     assert "index.html cannot be written, No space left on device" in result.err

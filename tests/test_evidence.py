@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import audit
 from mia_sklearn._audit._findings import FINDERS
-from mia_sklearn.report import AuditReport, Finding, _store
+from mia_sklearn.report import AuditReport, Finding, _folder
 from mia_sklearn.report import _evidence as evidence
 from mia_sklearn.report._without_data import without_data
 
@@ -208,7 +208,7 @@ def test_lists_of_earlier_audits_are_removed_first(make_report, tmp_path, monkey
     def fail(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_store, "_write", fail)
+    monkeypatch.setattr(_folder, "write", fail)
     with pytest.raises(OSError, match="No space left"):
         make_report(n=30).save(tmp_path, records=False)
     assert not list(Path(tmp_path).iterdir())

@@ -46,7 +46,7 @@ ARROWS = {
     "report": "_process conditions plots stats",
     "structural": "_models _observations _process _records report signals stats",
     "dp": "_models _process _records report signals stats",
-    "synthetic": "_models _records metrics report stats",
+    "synthetic": "_models _process _records metrics report stats",
     "_audit": "_comparisons _models _observations _observe _process _records _version access "
     "attacks base disclosure metrics references report signals stats structural vulnerability",
     "selection": "_audit _comparisons _models _observations _observe _process _records access base "

@@ -14,6 +14,8 @@ from mia_sklearn.conditions import evaluate
 from mia_sklearn.pytest_plugin import _assertion, assert_private
 from mia_sklearn.report import SyntheticReport
 from mia_sklearn.report._synthetic_report import MEASURES, below_guessing
+from mia_sklearn.synthetic import _asked
+from mia_sklearn.synthetic._asked import asked_of
 from mia_sklearn.synthetic._copies import copies
 from mia_sklearn.synthetic._inference import inference
 from mia_sklearn.synthetic._linkability import halves_of, linkability
@@ -261,6 +263,44 @@ def test_of_many_secrets_some_are_guessed_worse_by_chance():
     assert sum(worse) > 0
     assert "BASELINE_NOT_BEATEN" not in [finding.code for finding in report.findings]
     assert report.check("inference <= 1")
+
+
+@pytest.mark.parametrize(
+    ("cells", "n_attacks", "secrets", "n_each"),
+    [
+        (200 * 400 * 6 * 6, None, 6, None),
+        (200 * 300 * 6 * 6, None, 6, 150),
+        (200 * 200 * 6 * 3, None, 3, 100),
+        (200 * 200 * 6 * 2, 100, 2, 100),
+        (1, None, 1, 100),
+    ],
+)
+def test_secrets_of_a_wide_table_are_bounded_by_sizes(
+    monkeypatch, cells, n_attacks, secrets, n_each
+):
+    monkeypatch.setattr(_asked, "_CELLS", cells)
+    monkeypatch.setattr(_asked, "_LEAST_EACH", 100)
+    tables = check_tables(*(people(200, seed) for seed in range(3)))
+    asked = asked_of(tables, None, None, n_attacks)
+    assert (len(asked.secrets), asked.n_left_out, asked.n_each) == (secrets, 6 - secrets, n_each)
+    # Those of most different values; truth values last.
+    assert "since" in asked.secrets
+    assert ("sick" in asked.secrets) == (secrets == 6)
+    named = asked_of(tables, ["sick", "job"], None, n_attacks)
+    assert (named.secrets, named.n_left_out, named.n_each) == (["sick", "job"], 0, None)
+
+
+def test_secrets_that_are_left_out_are_said_and_work_is_shown(monkeypatch, capsys):
+    monkeypatch.setattr(_asked, "_CELLS", 1)
+    tables = [people(120, seed) for seed in range(3)]
+    report = audit_synthetic(*tables, n_attacks=100, membership=False)
+    titles = [finding.title for finding in report.findings]
+    assert "1 of 6 columns were attacked as secrets, with 100 records of a side at most" in titles
+    assert report.info["secrets"] == ["since"]
+    assert report.info["n_secrets_left_out"] == 5
+    assert "100%" in capsys.readouterr().err
+    audit_synthetic(*tables, secrets=[], membership=False, progress=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_conditions(report):

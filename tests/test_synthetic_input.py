@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,8 @@ from scipy import sparse
 
 from mia_sklearn import audit_synthetic, synthetic
 from mia_sklearn.cli import main
+from mia_sklearn.synthetic._asked import asked_of
+from mia_sklearn.synthetic._tables import check_tables
 from synthetic_tables import people
 
 TABLES = {"synthetic": people(120, 0), "X_train": people(130, 1), "X_control": people(110, 2)}
@@ -121,6 +126,99 @@ def test_secrets_and_known_columns():
     refused("aux_columns is empty", options={"aux_columns": []})
     alone = {name: table[["age"]] for name, table in TABLES.items()}
     refused("'age' is the only column", **alone, options={"secrets": "age"})
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        ("age", "job"),
+        pd.Index(["age", "job"]),
+        np.array(["age", "job"]),
+        {"job", "age"},
+        (name for name in ("age", "job")),
+        (pd.Index(["age"]), ("job",)),
+        ("age", ["job"]),
+    ],
+)
+def test_columns_may_be_listed_in_any_way(known):
+    asked = asked_of(check_tables(*TABLES.values()), "town", known, None)
+    assert (asked.known, asked.halves) == (["age", "job"], (["age"], ["job"]))
+
+
+def test_columns_with_names_of_several_parts():
+    tables = [
+        table.set_axis(pd.MultiIndex.from_product([["a"], table]), axis=1)
+        for table in TABLES.values()
+    ]
+    tables = check_tables(*tables)
+    asked = asked_of(tables, ("a", "town"), [("a", "age"), ("a", "job")], None)
+    assert (asked.secrets, asked.known) == ([("a", "town")], [("a", "age"), ("a", "job")])
+
+
+def test_lists_of_columns_that_are_none():
+    refused("aux_columns must be one list .*: got 3", options={"aux_columns": [["age"]] * 3})
+    arrays = dict(zip(TABLES, np.random.default_rng(0).normal(size=(3, 120, 3)), strict=True))
+    refused("secrets: True is no column", **arrays, options={"secrets": [True, False, True]})
+
+
+IDS = 2**60 + np.arange(120)
+
+
+@pytest.mark.parametrize(
+    ("synthetic", "train"),
+    [
+        (IDS.astype(float), IDS),
+        (IDS, IDS.astype(float)),
+        (IDS.astype(float), IDS.astype(float)),
+        ([0.5, *IDS[1:].tolist()], IDS),
+        (np.arange(120, dtype=np.float32), 2**24 + 1 + np.arange(120)),
+    ],
+)
+def test_whole_numbers_that_a_floating_type_makes_one_of(synthetic, train):
+    tables = [
+        TABLES[name][:110].assign(number=cells[:110])
+        for name, cells in (("synthetic", synthetic), ("X_train", train), ("X_control", train))
+    ]
+    with pytest.raises(ValueError, match=r"Column 'number' holds whole .* --dtype number=str"):
+        check_tables(*tables)
+
+
+@pytest.mark.parametrize("kind", ["int64", "Int64", "uint64", "objects", "decimals", "nanoseconds"])
+def test_large_whole_numbers_are_told_apart(kind):
+    """Two that differ by 1 are one in float64."""
+    made = {
+        "int64": pd.Series(IDS),
+        "Int64": pd.Series([pd.NA, *IDS[1:]], dtype="Int64"),
+        "uint64": pd.Series(IDS.astype(np.uint64) * np.uint64(8)),
+        "objects": pd.Series([int(number) * 16 for number in IDS], dtype=object),
+        "decimals": pd.Series(list(map(Decimal, IDS.tolist())), dtype=object),
+        "nanoseconds": pd.Series(pd.to_datetime(IDS)),
+    }
+    cells = made[kind]
+    tables = check_tables(*[pd.DataFrame({"number": cells})] * 3)
+    assert np.diff(tables.train.ranks[1:, 0]).tolist() == [1] * 118
+    assert np.diff(tables.train.scaled[1:, 0]) == pytest.approx(1 / 119, rel=0.02)
+
+
+def test_numbers_are_compared_at_the_coarsest_precision_and_dates_far_away():
+    cells = np.random.default_rng(0).normal(size=120).round(2)
+    far = [date(9999, 12, 31), *pd.date_range("2020-01-01", periods=119).date]
+    sides = [
+        pd.DataFrame({"number": kind(cells), "day": far})
+        for kind in (np.float32, np.float64, lambda each: [Decimal(str(cell)) for cell in each])
+    ]
+    tables = check_tables(*sides)
+    for side in (tables.train, tables.control):
+        np.testing.assert_array_equal(side.ranks, tables.synthetic.ranks)
+    assert tables.train.ranks[0, 1] == 119
+
+
+def test_dates_with_and_without_time_zone():
+    since = TABLES["X_train"]["since"].dt.tz_localize("UTC")
+    refused(
+        "Column 'since' holds dates without time zone in synthetic, dates with time zone in X_tr",
+        X_train=TABLES["X_train"].assign(since=since),
+    )
 
 
 @pytest.mark.parametrize("n_attacks", [0, 99, 200.0, True, "all"])

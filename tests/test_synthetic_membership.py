@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 from sklearn.cluster import KMeans
 from sklearn.neighbors import KernelDensity
 
@@ -13,6 +14,7 @@ from mia_sklearn.synthetic._copied import CopyTest, copy_test, occur_once
 from mia_sklearn.synthetic._findings import copied_rows
 from mia_sklearn.synthetic._membership import measure_membership
 from mia_sklearn.synthetic._nearest import nearest_others
+from mia_sklearn.synthetic._repeats import once_each
 from mia_sklearn.synthetic._scores import HEADLINE, SCORES, surroundings
 from mia_sklearn.synthetic._tables import check_tables
 from synthetic_tables import copying, people
@@ -21,7 +23,7 @@ from synthetic_tables import copying, people
 def attacked(synthetic, train, control, generator=None, seed=0):
     given = synthetic, train, control
     return measure_membership(
-        check_tables(*given), given=given, generator=generator, confidence=0.95, seed=seed
+        check_tables(*given), given=given[1:], generator=generator, confidence=0.95, seed=seed
     )
 
 
@@ -92,6 +94,46 @@ def test_records_that_occur_twice_are_neither_members_nor_others():
     records = attacked(synthetic, train, control).records
     assert set(records.loc[records["member"], "row"]) == set(range(10, 120))
     assert not set(records.loc[~records["member"], "row"]) & set(range(120, 125))
+
+
+def test_a_training_table_that_repeats_records_counts_each_once():
+    """Attacks on copies of one record are one attack, and copies of it are found."""
+    synthetic, train, control = (people(120, [3, part]) for part in range(3))
+    oversampled = pd.concat([train, *[train[:40]] * 3], ignore_index=True)
+    options = {"secrets": "sick", "n_attacks": 100}
+    plain, report = (
+        audit_synthetic(synthetic, X_train, control, **options) for X_train in (train, oversampled)
+    )
+    assert [finding.code for finding in report.findings] == ["SYNTHETIC_REPEATS"]
+    assert report.info["n_repeated"] == 120
+    assert_frame_equal(report.measures, plain.measures)
+    assert_frame_equal(report.membership, plain.membership)
+    copying = pd.concat([train[:5], synthetic[5:]], ignore_index=True)
+    found = audit_synthetic(copying, oversampled[40:], control, membership=False, **options)
+    assert "5 training records stand in the synthetic table, 5 as" in found.findings[0].title
+    # Where the first of each stands in the table that was given.
+    assert found.info["copied_rows"] == [80, 81, 82, 83, 84]
+
+
+def test_few_repeated_records_that_are_copied_are_found():
+    synthetic, train, control = (people(120, [4, part]) for part in range(3))
+    train = pd.concat([train, train[:3]], ignore_index=True)
+    synthetic = pd.concat([train[:3], synthetic[3:]], ignore_index=True)
+    report = audit_synthetic(synthetic, train, control, secrets=[], membership=False)
+    assert "3 training records stand in" in report.findings[0].title
+    assert report.info["copied_rows"] == [0, 1, 2]
+
+
+def test_coarse_records_that_repeat_on_one_side_alone_are_told():
+    tables = [people(150, [5, part])[["sick", "job", "age"]] for part in range(3)]
+    tables[1] = pd.concat([tables[1], *[tables[1][:60]] * 3], ignore_index=True)
+    each_once, repeats = once_each(check_tables(*tables))
+    assert (repeats.more, repeats.once, len(each_once.train)) == ("X_train", False, 330)
+    # As often on both sides, as in any coarse table.
+    assert (
+        once_each(check_tables(*(people(150, k)[["sick", "job"]] for k in range(3))))[1].more
+        is None
+    )
 
 
 def test_scores_rank_what_lies_next_to_synthetic_rows_first():

@@ -350,7 +350,18 @@ def to_pandas(X: Any) -> Any:
     import pandas as pd
 
     # Column by column: whole frames of Polars need pyarrow for that.
-    return pd.DataFrame({name: seen[name].to_numpy() for name in seen.columns})
+    return pd.DataFrame({name: _cells_of(seen[name]) for name in seen.columns})
+
+
+def _cells_of(column: Any) -> np.ndarray:
+    """Return what a column of another library holds, whole numbers as such.
+
+    Beside missing values they would be float64, in which large ones are no longer what they were.
+    """
+    cells = column.to_numpy()
+    if cells.dtype.kind == "f" and column.dtype.is_integer() and (np.abs(cells) >= 2**53).any():
+        return _as_objects(column.to_list())
+    return cells
 
 
 def from_pandas(frame: Any, like: Any) -> Any:

@@ -183,10 +183,16 @@ def _add_audit_dp(commands: Any) -> argparse.ArgumentParser:
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
     add("--seed", type=seed, default=0, metavar="N", help="default: 0")
     add("--format", choices=["text", "md"], default="text", help="how it is printed")
+    _add_output(add)
     add("--quiet", action="store_true", help="show no progress, nor how files were read")
     add("--strict", action="store_true", help="exit with 3 if nothing can be said of the claim")
     add_trust(audited.add_argument_group("trust").add_argument)
     return audited
+
+
+def _add_output(add: Any) -> None:
+    add("--output", type=path, metavar="FOLDER", help="write a page and all numbers here")
+    add("--no-records", action="store_true", help="name no record there")
 
 
 def _add_audit_synthetic(commands: Any) -> argparse.ArgumentParser:
@@ -221,6 +227,7 @@ def _add_audit_synthetic(commands: Any) -> argparse.ArgumentParser:
     add_cells(audited.add_argument_group("how files are read").add_argument)
     add = audited.add_argument_group("result").add_argument
     add("--format", choices=["text", "md"], default="text", help="how it is printed")
+    _add_output(add)
     add("--quiet", action="store_true", help="print the summary and the gate only")
     add_conditions(audited.add_argument_group("gate").add_argument)
     return audited

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ._gate import FAILS, FINE, OPEN
-from ._inputs import inputs_of
+from ._inputs import check_writable, inputs_of
 
 __all__ = ["audit_dp"]
 
@@ -18,6 +18,8 @@ def audit_dp(args: argparse.Namespace) -> int:
     args.slices, args.groups, args.estimator, args.test = [], None, None, None
     if args.epsilon is None and args.delta is not None:
         raise ValueError("--delta needs --epsilon: the claim has both, or the model states it.")
+    if args.output is not None:
+        check_writable(args.output)
     inputs = inputs_of(args)
     claimed = None if args.epsilon is None else (args.epsilon, args.delta or 0.0)
     report = audited(
@@ -37,5 +39,8 @@ def audit_dp(args: argparse.Namespace) -> int:
         progress=not args.quiet,
     )
     print(report.to_markdown() if args.format == "md" else report)
+    if args.output is not None:
+        written = report.save(args.output, records=not args.no_records)
+        print(f"\nThe whole report: {written}")
     undecided = OPEN if args.strict else FINE
     return {"refuted": FAILS, "undecided": undecided, "not refuted": FINE}[report.outcome]

@@ -303,11 +303,14 @@ class TextFile:
         """Refuse a column that may be text or numbers, where nobody tells which."""
         if not hasattr(self, "_first_rows"):
             self._first_rows = self._parse(dtype=str, nrows=_N_LOOKED_AT, keep_default_na=False)
+        unsaid = (
+            "the model does not tell which it was fitted on" if self.model else "nothing says which"
+        )
         for cell in self._first_rows[name]:
             if re.fullmatch(r"[+-]?0\d+", str(cell)):
                 raise ValueError(
                     f"{self.path}: the cell {cell!r} of column {name!r} is text or a number, and "
-                    f"the model does not tell which it was fitted on. Add --dtype {name}=str or "
+                    f"{unsaid}. Add --dtype {name}=str or "
                     f"--dtype {name}=int, or give a Parquet file, which holds the types."
                 )
 

@@ -5,6 +5,7 @@ from ._baseline import BaselineComparison, BaselineDifference
 from ._dp_report import DPAuditReport
 from ._finding import BaseFinder, Finding
 from ._gate import gate_of
+from ._load import load_report
 from ._report import AuditReport
 from ._schema import schema
 from ._signoff import SignOff, signoff
@@ -23,6 +24,7 @@ __all__ = [
     "StructuralReport",
     "SyntheticReport",
     "gate_of",
+    "load_report",
     "schema",
     "signoff",
 ]

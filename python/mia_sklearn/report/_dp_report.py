@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .._process._notebook import Tone, badge, folded, paragraph, shown, table
 from .._process._printable import printable
 from ._finding import Finding, Findings, in_html
 from ._markdown import escape, findings_in_markdown, table_in_markdown
+from ._tables_page import PageTable
+from ._tables_report import TablesReport
 from ._text import findings_in_text, table_in_text
 from ._wording import percent
 
@@ -24,6 +27,11 @@ _TONES: dict[str, Tone] = {
     "not refuted": "quiet",
     "undecided": "warning",
 }
+# What a claim counts as one step.
+_STEPS = {
+    "add": "a record added or left out",
+    "replace": "a record put in the place of another",
+}
 _LIMITS = (
     "A claim that is not refuted is not proved: other canaries, other scores or more of them may "
     "show more. What holds is the bound. It speaks of the training as it was run here, its code "
@@ -33,8 +41,11 @@ _LIMITS = (
 
 
 @dataclass(eq=False, repr=False)
-class DPAuditReport:
+class DPAuditReport(TablesReport):
     """The result of `mia_sklearn.audit_dp`.
+
+    `save` writes it as a page for people, a file for programs and a list of canaries, and `load`
+    reads it back.
 
     Parameters
     ----------
@@ -45,7 +56,7 @@ class DPAuditReport:
         before the training) and ``assumes`` (in words).
     canaries : DataFrame
         One row per canary: ``included``, and the scores, higher meaning included. With refits
-        one row per fit.
+        one row per fit. None of a report that was saved without them.
     findings : list of Finding
     info : dict
         ``estimator``, ``epsilon`` and ``delta`` (claimed), ``stated`` (whether the model stated
@@ -59,9 +70,18 @@ class DPAuditReport:
     """
 
     bounds: pd.DataFrame
-    canaries: pd.DataFrame
+    canaries: pd.DataFrame | None
     findings: list[Finding]
     info: dict[str, Any]
+
+    _KIND = "dp"
+    _KIND_IN_WORDS = "A claim, held against trainings with canaries"
+    _LIMITS = _LIMITS
+    _LISTED = "canaries"
+    _NUMBERS: ClassVar[dict[str, Sequence[str]]] = {
+        "bounds": ["epsilon", "refutes", "decides"],
+        "canaries": ["included"],
+    }
 
     def __post_init__(self) -> None:
         self.findings = Findings(self.findings)
@@ -127,6 +147,22 @@ class DPAuditReport:
         ]
         return "\n\n".join(parts) + "\n"
 
+    @property
+    def _tone(self) -> str:
+        return {"refuted": "shown", "undecided": "open"}.get(self.outcome, "")
+
+    def _page_tables(self) -> list[PageTable]:
+        return [PageTable("Bounds", self._counts, _HEAD, self._rows(), numbers=(2,), wide=(4,))]
+
+    def without_records(self) -> DPAuditReport:
+        """Return the report less what tells of single records, as ``save(records=False)`` keeps it.
+
+        Returns
+        -------
+        DPAuditReport
+        """
+        return self._less()
+
     def _rows(self) -> list[list[str]]:
         return [
             [
@@ -165,7 +201,8 @@ class DPAuditReport:
             else f" Told apart with an AUC of {auc:.3f} "
             f"({info['auc_low']:.3f} to {info['auc_high']:.3f})."
         )
-        return f"{said} records; neighbours by {info['neighbours']}.{apart}"
+        step = _STEPS.get(info["neighbours"], info["neighbours"])
+        return f"{said} records; neighbours by {step}.{apart}"
 
     def __repr__(self) -> str:
         return printable(

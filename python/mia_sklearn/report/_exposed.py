@@ -46,17 +46,18 @@ def columns_in_words(rows: list[dict[str, Any]], report: AuditContents) -> str:
     one, said = unit_of(report.info).one, []
     if any(row["combined"] for row in rows):
         said.append(
-            f"p, all attacks: how often the scores of all attacks together would speak as much for "
-            f"membership of a {one} that was not in the training set; it holds if train and test "
-            "are a random split."
+            'Under "p, all attacks" stands how often the scores of all attacks together would '
+            f"speak as much for membership of a {one} that was not in the training set; it holds "
+            "if train and test are a random split."
         )
     if any(row["again"] for row in rows):
         confidence = wording.percent(report.info["confidence"])
         said.append(
-            f"Named again: of the reference models that trained on this {one}, how many give it "
-            f"away too, at {wording.percent(INFERRED_AT)} false alarms, with the {confidence} "
-            "interval; rather fewer would, since they are held against the same references as the "
-            "model, and so share its luck. Audits with other seeds tell without that."
+            'Under "named again" stands how many of the reference models that trained on this '
+            f"{one} give it away too, at {wording.percent(INFERRED_AT)} false alarms, with the "
+            f"{confidence} interval; rather fewer would, since they are held against the same "
+            "references as the model, and so share its luck. Audits with other seeds tell without "
+            "that."
         )
     return " ".join(said)
 

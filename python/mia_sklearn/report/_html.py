@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ._contents import AuditContents
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_html(
@@ -58,10 +58,10 @@ def render_html(
     from markupsafe import Markup
 
     style, script = (
-        (_TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
+        (TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
     )
     summary = summarize(report if records else report.without_records())
-    return _template().render(
+    return template_named("report.html").render(
         summary=summary,
         groups=_groups(summary),
         gate=_gate(report),
@@ -70,14 +70,25 @@ def render_html(
         glossary=glossary(summary.unit),
         style=Markup(style),
         script=Markup(script),
-        # The policy names the one style sheet and the one script by their digests: nothing that
-        # slipped into the page, were escaping ever to fail, could run, load or restyle it.
-        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src "
-        f"'{_digest(script)}'; img-src data:; base-uri 'none'; form-action 'none'",
+        policy=policy_of(style, script),
+        claimed=report.info.get("claimed_dp") is not None,
         roc=_roc(report) if len(report.records) else "",
         scores=_scores(report) if records and len(report.records) else "",
         annex=signoff(report),
         fingerprint=fingerprint,
+    )
+
+
+def policy_of(style: str, script: str | None = None) -> str:
+    """Return what a page may do: nothing but what stands on it.
+
+    It names the one style sheet and the one script by their digests: nothing that slipped into the
+    page, were escaping ever to fail, could run, load or restyle it.
+    """
+    runs = f"script-src '{_digest(script)}'; " if script else ""
+    return (
+        f"default-src 'none'; style-src '{_digest(style)}'; {runs}img-src data:; base-uri 'none'; "
+        "form-action 'none'"
     )
 
 
@@ -127,12 +138,12 @@ def _digest(text: str) -> str:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template_named(name: str) -> jinja2.Template:
     import jinja2
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -141,7 +152,7 @@ def _template() -> jinja2.Template:
     environment.filters["moment"] = _moment
     environment.filters["marked"] = lambda text: Markup(marked(text))
     environment.globals |= {"docs": DOCS, "finding_page": finding_page, "steps": STEPS}
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _moment(text: object) -> str:

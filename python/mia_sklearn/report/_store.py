@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .._process._folders import path_of
-from .._process._printable import valid
 from ..conditions import CheckOutcome
 from ._contents import AuditContents
-from ._encoding import decode, decode_rows, dumps, encode, encode_rows, refuse
+from ._encoding import decode, decode_rows, encode, encode_rows
 from ._evidence import evidence_of
 from ._finding import QUALIFYING, Finding, in_order
+from ._folder import Writers, fingerprint, read_json, whole, write_files
 from ._format_1 import tables_of
 from ._gate import gate_of, gate_of_report
 from ._leak import read_leak
@@ -71,28 +67,7 @@ def save(
     # A report that was read without its records has none to write.
     listed = bool(records) and not report.records.empty
     writers, stale = (_files if listed else _evidence_files)(report, before)
-    failed: dict[str, OSError] = {}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in stale:
-            # A list of an earlier audit, beside evidence that is to name nobody perhaps.
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise _unwritten(error, "The report", folder) from error
-    for name, content in writers.items():
-        try:
-            # What one file cannot hold, or a full disk, leaves the others whole.
-            _write(folder / name, content())
-        except OSError as error:
-            failed[name] = error
-    if failed:
-        what = "The report" if len(failed) == len(writers) else ", ".join(failed)
-        first = next(iter(failed.values()))
-        raise _unwritten(first, what, folder) from first
-    return folder / "index.html"
-
-
-Writers = dict[str, Callable[[], "str | bytes"]]
+    return write_files(folder, writers, stale)
 
 
 def _files(report: AuditContents, before: AuditContents | None) -> tuple[Writers, list[str]]:
@@ -101,7 +76,7 @@ def _files(report: AuditContents, before: AuditContents | None) -> tuple[Writers
 
     packed, content = _with_records(report)
     mark = fingerprint(content)
-    writers: Writers = {"audit.json": lambda: _whole(content, mark)}
+    writers: Writers = {"audit.json": lambda: whole(content, mark, FORMAT)}
     writers["index.html"] = lambda: render_html(report, mark, before=before)
     if packed is not None:
         writers[PARQUET] = lambda: packed
@@ -116,13 +91,13 @@ def _evidence_files(
     """Return the same of evidence that names nobody."""
     from ._html import render_html
 
-    whole = "" if report.records.empty else fingerprint(_with_records(report)[1])
-    kept = evidence_of(report, whole)
+    of_all = "" if report.records.empty else fingerprint(_with_records(report)[1])
+    kept = evidence_of(report, of_all)
     content = _encode_report(kept)
     mark = fingerprint(content)
     # Of the records the page has the curves alone.
     drawn = replace(kept, records=report.records)
-    writers: Writers = {"audit.json": lambda: _whole(content, mark)}
+    writers: Writers = {"audit.json": lambda: whole(content, mark, FORMAT)}
     # Of the earlier report, too, nothing that could name somebody.
     earlier = None if before is None else evidence_of(before, "")
     writers["index.html"] = lambda: render_html(drawn, mark, records=False, before=earlier)
@@ -134,11 +109,7 @@ def to_json(report: AuditContents, *, records: bool) -> str:
     if not records or report.records.empty:
         report = evidence_of(report, "")
     content = _with_records(report)[1]
-    return _whole(content, fingerprint(content))
-
-
-def _whole(content: dict[str, Any], mark: str) -> str:
-    return dumps({"format": FORMAT, "fingerprint": mark, **content})
+    return whole(content, fingerprint(content), FORMAT)
 
 
 def _with_records(report: AuditContents) -> tuple[bytes | None, dict[str, Any]]:
@@ -151,63 +122,17 @@ def _with_records(report: AuditContents) -> tuple[bytes | None, dict[str, Any]]:
     return None, content
 
 
-def _unwritten(error: OSError, what: str, folder: Path) -> OSError:
-    reason = error.strerror or str(error)
-    return type(error)(
-        error.errno,
-        f"{what} cannot be written, {reason}; give a folder that can be written",
-        str(folder),
-    )
-
-
 def load(folder: str | os.PathLike[str], kind: type[Report]) -> Report:
     """Read a report of a kind from the folder that `save` wrote, or its ``audit.json``."""
-    path = path_of("folder", folder)
-    if not path.is_file():
-        path = path / "audit.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"No audit.json in {str(folder)!r}: not a folder made by save().")
-    name = repr(str(path))
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-        version = content.pop("format")
-        # Python counts True and 1.0 among the equals of 1.
-        known = type(version) is int and version in range(1, FORMAT + 1)
-        mark = content.pop("fingerprint") if known else None
-    except OSError:
-        raise
-    except Exception as error:  # Anything may lie there, nested to any depth.
-        which = "" if path.name == "audit.json" else ": give its folder, or the audit.json in it"
-        raise ValueError(f"{name} is not a saved audit report{which}.") from error
-    if not known:
-        later = type(version) is int and version > FORMAT
-        hint = " It was saved by a later one: upgrade to read it." if later else ""
-        raise ValueError(
-            f"{name} has format {version!r:.40}, this version of mia-sklearn reads "
-            f"{' and '.join(map(str, range(1, FORMAT + 1)))}.{hint}"
-        )
-    if mark != _mark(content):
-        raise ValueError(f"{name} was damaged or changed after it was saved.")
+    content, version, path = read_json(folder, "", FORMAT)
     try:
         return _decode_report(content, version, path.parent, kind)
     except OSError:
         raise
     except Exception as error:  # The mark is no secret: whoever changes a file can renew it.
         raise ValueError(
-            f"{name} is not a saved audit report: {type(error).__name__}, {error!s:.200}"
+            f"{str(path)!r} is not a saved audit report: {type(error).__name__}, {error!s:.200}"
         ) from error
-
-
-def _mark(content: dict[str, Any]) -> str:
-    try:
-        return fingerprint(content)
-    except (ValueError, RecursionError):
-        return ""  # Halves of characters, or too deep: nothing that was saved.
-
-
-def fingerprint(content: dict[str, Any]) -> str:
-    """Return a digest of a whole report, printed on its page and checked when it is read."""
-    return hashlib.sha256(dumps(content).encode()).hexdigest()
 
 
 def _encode_report(report: AuditContents) -> dict[str, Any]:
@@ -335,16 +260,3 @@ def _check_records(report: AuditContents) -> None:
         known = records[name].dropna()
         if not known.between(0, 1).all():
             raise ValueError(f"{name} must lie between 0 and 1")
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only: it may name members."""
-    whole = content if isinstance(content, bytes) else valid(content).encode()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(whole)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

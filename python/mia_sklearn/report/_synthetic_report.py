@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._process._notebook import folded, paragraph, shown, table
 from .._process._printable import printable
@@ -16,6 +16,8 @@ from ..stats import Difference, excess_risk
 from . import _wording as wording
 from ._finding import Finding, Findings, in_html
 from ._markdown import escape, findings_in_markdown, table_in_markdown
+from ._tables_page import PageTable
+from ._tables_report import TablesReport
 from ._text import findings_in_text, table_in_text
 
 if TYPE_CHECKING:
@@ -77,8 +79,11 @@ def below_guessing(row: Mapping[str, Any], confidence: float) -> bool:
 
 
 @dataclass(eq=False, repr=False)
-class SyntheticReport:
+class SyntheticReport(TablesReport):
     """The result of `mia_sklearn.audit_synthetic`.
+
+    `save` writes it as a page for people, a file for programs and a list of records, and `load`
+    reads it back.
 
     Parameters
     ----------
@@ -100,6 +105,11 @@ class SyntheticReport:
         The scores of those attacks: ``member``, ``row`` (the position in its table), and a column
         for each attack, higher meaning member.
 
+    Notes
+    -----
+    ``info["copied_rows"]`` and `records` say who was in the training table: treat saved files like
+    the training data, or save with ``records=False``.
+
     See Also
     --------
     mia_sklearn.audit_synthetic : Makes a report.
@@ -110,6 +120,16 @@ class SyntheticReport:
     info: dict[str, Any]
     membership: pd.DataFrame | None = None
     records: pd.DataFrame | None = None
+
+    _KIND = "synthetic"
+    _KIND_IN_WORDS = "Audit of a synthetic table"
+    _LIMITS = _LIMITS
+    _LISTED = "records"
+    _NUMBERS: ClassVar[dict[str, Sequence[str]]] = {
+        "measures": [name for name in MEASURES if name not in ("name", "of", "meaning")],
+        "membership": ["headline", "auc", "n_members", "n_nonmembers"],
+        "records": ["member", "row"],
+    }
 
     def __post_init__(self) -> None:
         self.findings = Findings(self.findings)
@@ -180,6 +200,8 @@ class SyntheticReport:
     @property
     def attacks(self) -> list[str]:
         """The attacks on membership that were run."""
+        if self.records is None and self.membership is not None:
+            raise ValueError("This report was saved without its records: it names nobody.")
         if self.records is None:
             raise ValueError(
                 "Membership was not attacked: that needs audit_synthetic(..., membership=True), "
@@ -245,6 +267,38 @@ class SyntheticReport:
     @property
     def _confidence(self) -> str:
         return wording.percent(self.info["confidence"])
+
+    @property
+    def _tone(self) -> str:
+        found = {finding.severity for finding in self.findings}
+        if self.doubts:
+            return "open"
+        return "shown" if "serious" in found else "open" if "warning" in found else ""
+
+    def _page_tables(self) -> list[PageTable]:
+        about = (
+            "Each attack on training records, by guessing, and on records of the control; what the "
+            f"first adds to the last, with its {self._confidence} interval."
+        )
+        numbers = range(1, len(_HEAD))
+        tables = [PageTable("Risks", about, _HEAD, self._rows(), numbers, notes=self._meanings())]
+        told = self._told()
+        if told:
+            about = (
+                "Attacks that tell training records from others: the area under the curve, and the "
+                "share of members that are named at so many false alarms."
+            )
+            tables.append(PageTable(_WHO, about, _TOLD, told, range(1, len(_TOLD))))
+        return tables
+
+    def without_records(self) -> SyntheticReport:
+        """Return the report less what tells of single records, as ``save(records=False)`` keeps it.
+
+        Returns
+        -------
+        SyntheticReport
+        """
+        return self._less("copied_rows")
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .._models._random import random_state_of
+from .._process._progress import enter, phases, steps
 from ..report import SyntheticReport
-from ._asked import asked_of, check_apart
+from ._asked import Asked, asked_of, check_apart
 from ._copied import copy_test
 from ._copies import copies
 from ._findings import Context, copied_rows, findings_of
@@ -17,10 +18,11 @@ from ._inference import inference
 from ._linkability import linkability
 from ._membership import Membership, measure_membership
 from ._refits import check_generator
-from ._risk import frame_of
+from ._repeats import once_each
+from ._risk import Risk, frame_of
 from ._shift import largest_shift
 from ._singling_out import singling_out
-from ._tables import check_tables
+from ._tables import Tables, check_tables
 
 __all__ = ["audit_synthetic"]
 
@@ -41,6 +43,7 @@ def audit_synthetic(
     membership: bool = True,
     generator: Any = None,
     random_state: Any = 0,
+    progress: bool = True,
 ) -> SyntheticReport:
     """Measure what a synthetic table gives away about the records behind it.
 
@@ -58,7 +61,10 @@ def audit_synthetic(
         everybody. All three are data frames of pandas, Polars or pyarrow, or arrays, with the same
         columns in one order: numbers, categories, truth values, dates, missing values.
     secrets : column name or list of column names, default=None
-        What an attacker wants to learn; each column in turn by default.
+        What an attacker wants to learn; each column in turn by default. Of wide tables, whose
+        columns would take hours, fewer records are attacked for each, at least 1,000 of a side,
+        and then fewer columns, those that are hardest to guess: the finding ``SECRETS_CHOSEN``
+        says so. It depends on sizes alone.
     aux_columns : list of column names, or two such lists, default=None
         What an attacker knows of a record: by default all columns but the secret. Of two lists
         each is held by another attacker, and linkability joins them; without, the columns are
@@ -81,6 +87,8 @@ def audit_synthetic(
         was made with it, or without.
     random_state : int, RandomState instance or None, default=0
         Draws records, predicates, and the order of rows that are equally near.
+    progress : bool, default=True
+        Whether a bar is shown on standard error.
 
     Returns
     -------
@@ -147,27 +155,26 @@ def audit_synthetic(
     seed = _seed_of(random_state)
     tables = check_tables(synthetic, X_train, X_control)
     asked = asked_of(tables, secrets, aux_columns, n_attacks)
-    check_apart(tables)
-    rng = np.random.default_rng(seed)
-    risks = [copies(tables), *singling_out(tables, n_attacks or _PREDICATES, rng)]
-    most = n_attacks or _RECORDS
-    rows = _some(len(tables.train), most, rng), _some(len(tables.control), most, rng)
-    if asked.halves is not None:
-        risks.append(linkability(tables, asked.halves, rows, rng))
-    for secret in asked.secrets:
-        known = asked.known_beside(secret, tables.names)
-        risks.append(inference(tables, secret, known, rows, tolerance=tolerance, rng=rng))
-    told = Membership(None, None, [], None)
-    if membership:
-        told = measure_membership(
-            tables,
-            given=(synthetic, X_train, X_control),
-            generator=generator,
-            confidence=confidence,
-            seed=seed,
-        )
-    copied = copy_test(tables)
-    context = Context(risks, copied, confidence, told, largest_shift(tables))
+    tables, repeats = once_each(tables)
+    check_apart(tables, repeats)
+    n_secrets = len(asked.secrets)
+    work = {"risks": 2, **({"secrets": n_secrets} if n_secrets else {}), "records": 3}
+    with phases(work, shown=progress):
+        enter("risks")
+        risks = _risks(tables, asked, n_attacks, tolerance, np.random.default_rng(seed))
+        enter("records")
+        told = Membership(None, None, [], None)
+        if membership:
+            told = measure_membership(
+                tables,
+                given=(X_train, X_control),
+                generator=generator,
+                confidence=confidence,
+                seed=seed,
+            )
+        copied = copy_test(tables)
+    shift = largest_shift(tables)
+    context = Context(risks, copied, confidence, told, shift, repeats, asked)
     return SyntheticReport(
         measures=frame_of(risks, confidence),
         findings=[
@@ -182,15 +189,37 @@ def audit_synthetic(
             "n_attacks": n_attacks,
             "confidence": confidence,
             "secrets": asked.secrets,
+            "n_secrets_left_out": asked.n_left_out,
             "linked": asked.halves,
             "headline": told.headline,
             **_sizes(told.records),
-            "copied_rows": copied_rows(copied).tolist(),
+            "n_repeated": repeats.n_train if repeats.once else 0,
+            "copied_rows": tables.train.rows[copied_rows(copied)].tolist(),
             "random_state": seed,
         },
         membership=told.measures,
         records=told.records,
     )
+
+
+def _risks(
+    tables: Tables, asked: Asked, n_attacks: int | None, tolerance: float, rng: np.random.Generator
+) -> list[Risk]:
+    """Measure all risks, secrets last."""
+    risks = [copies(tables), *singling_out(tables, n_attacks or _PREDICATES, rng)]
+    most = n_attacks or _RECORDS
+    rows = _some(len(tables.train), most, rng), _some(len(tables.control), most, rng)
+    if asked.halves is not None:
+        risks.append(linkability(tables, asked.halves, rows, rng))
+    if asked.n_each is not None:
+        first, second = (side[_some(len(side), asked.n_each, rng)] for side in rows)
+        rows = first, second
+    if asked.secrets:
+        enter("secrets")
+    for secret in steps(asked.secrets, len(asked.secrets)):
+        known = asked.known_beside(secret, tables.names)
+        risks.append(inference(tables, secret, known, rows, tolerance=tolerance, rng=rng))
+    return risks
 
 
 def _seed_of(random_state: Any) -> int:

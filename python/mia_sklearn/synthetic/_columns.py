@@ -1,17 +1,18 @@
-"""The columns of tables of mixed types: what each holds, and its values in numbers."""
+"""The columns of tables of mixed types: what each holds, and its cells in numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._records._cells import cell_in_words, holds_containers
+from ._exact import Exact, as_floats, as_offsets, exact_numbers, exact_times, ranks_of
 
-__all__ = ["Column", "Kind", "read_columns"]
+__all__ = ["Cells", "Column", "Kind", "read_columns"]
 
 
 class Kind(Enum):
@@ -51,10 +52,30 @@ _HELD = {
 }
 
 
+class Cells(NamedTuple):
+    """The cells of one table, or of a column of it, in numbers.
+
+    Attributes
+    ----------
+    values : ndarray of float64
+        Numbers as they are, dates in nanoseconds after the first of the synthetic table,
+        categories as codes; NaN where missing.
+    offsets : ndarray of float64
+        For differences: the same, of whole numbers less the least of the synthetic table.
+    ranks : ndarray of int32
+        Positions among the cells of all tables, equal for equal ones alone; numbers and dates in
+        their order. -1 where missing.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+    ranks: np.ndarray
+
+
 def read_columns(
     frames: Sequence[Any], names: Sequence[str]
-) -> tuple[tuple[Column, ...], list[np.ndarray]]:
-    """Return the columns of some tables, and the values of each table in numbers.
+) -> tuple[tuple[Column, ...], list[Cells]]:
+    """Return the columns of some tables, and the cells of each table in numbers.
 
     Parameters
     ----------
@@ -65,26 +86,31 @@ def read_columns(
 
     Returns
     -------
-    tuple of Column, list of ndarray of shape (n_records, n_columns)
-        Numbers as they are, dates in nanoseconds, categories as codes; NaN where missing.
+    tuple of Column, list of Cells, of shape (n_records, n_columns)
 
     Raises
     ------
     ValueError
-        If a column holds values of other types in one table than in another, or shares no value
-        or no part of its range with the others.
+        If a column holds values of other types in one table than in another, numbers that one of
+        them cannot tell apart, or shares no value or no part of its range with the others.
     """
     columns = []
-    values = [np.empty(frame.shape, dtype=np.float64) for frame in frames]
+    tables = [
+        Cells(np.empty(frame.shape), np.empty(frame.shape), np.empty(frame.shape, dtype=np.int32))
+        for frame in frames
+    ]
     for place, name in enumerate(frames[0].columns):
         cells = [_plain(frame.iloc[:, place]) for frame in frames]
         kind = _common_kind(name, [_held(each) for each in cells], names)
-        read = {Kind.NUMBER: _numbers, Kind.DATE: _dates, Kind.CATEGORY: _codes}[kind](cells)
-        (_check_shared if kind is Kind.CATEGORY else _check_range)(name, read, cells, names)
-        for table, each in zip(values, read, strict=True):
-            table[:, place] = each
+        read = {Kind.NUMBER: _numbers, Kind.DATE: _dates, Kind.CATEGORY: _categories}[kind]
+        found = read(name, cells, names)
+        values = [each.values for each in found]
+        (_check_shared if kind is Kind.CATEGORY else _check_range)(name, values, cells, names)
+        for table, column in zip(tables, found, strict=True):
+            for whole, part in zip(table, column, strict=True):
+                whole[:, place] = part
         columns.append(Column(name, kind))
-    return tuple(columns), values
+    return tuple(columns), tables
 
 
 def _plain(column: Any) -> Any:
@@ -93,7 +119,8 @@ def _plain(column: Any) -> Any:
 
     if isinstance(column.dtype, pd.PeriodDtype):
         return column.dt.to_timestamp()
-    if column.dtype != object:
+    # Whole numbers beside missing ones would be made float64.
+    if column.dtype != object or pd.api.types.infer_dtype(column, skipna=True) == "integer":
         return column
     return column.infer_objects()
 
@@ -126,37 +153,33 @@ def _common_kind(name: Any, held: list[str], names: Sequence[str]) -> Kind:
         return Kind.CATEGORY
     told = ", ".join(f"{each} in {table}" for each, table in zip(held, names, strict=True))
     raise ValueError(
-        f"Column {name!r} holds {told}: read all three tables in the same way, or convert the "
-        "column with astype."
+        f"Column {name!r} holds {told}: read all three tables in the same way, by dtype= of what "
+        f"reads them, or --dtype {name}=str on the command line, where it may be int, float, bool, "
+        "category or datetime too."
     )
 
 
-def _numbers(cells: Sequence[Any]) -> list[np.ndarray]:
-    import pandas as pd
-
-    return [
-        pd.to_numeric(each).astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
-        if each.dtype == object
-        else each.to_numpy(dtype=np.float64, na_value=np.nan)
-        for each in cells
-    ]
+def _numbers(name: Any, cells: Sequence[Any], names: Sequence[str]) -> list[Cells]:
+    exact = exact_numbers(name, cells, names)
+    return _in_order([as_floats(each) for each in exact], as_offsets(exact), exact)
 
 
-def _dates(cells: Sequence[Any]) -> list[np.ndarray]:
-    import pandas as pd
+def _dates(name: Any, cells: Sequence[Any], names: Sequence[str]) -> list[Cells]:
+    exact = exact_times(name, cells, names)
+    offsets = as_offsets(exact)
+    return _in_order(offsets, offsets, exact)
 
-    read = []
-    for each in cells:
-        if each.isna().all():
-            read.append(np.full(len(each), np.nan))
-            continue
-        times = pd.to_datetime(each) if each.dtype == object else each
-        if getattr(times.dt, "tz", None) is not None:
-            times = times.dt.tz_convert("UTC").dt.tz_localize(None)
-        whole = times.to_numpy()
-        whole = whole.astype(f"{whole.dtype.kind}8[ns]").astype(np.int64)
-        read.append(np.where(each.isna(), np.nan, whole.astype(np.float64)))
-    return read
+
+def _in_order(
+    values: Sequence[np.ndarray], offsets: Sequence[np.ndarray], exact: Sequence[Exact]
+) -> list[Cells]:
+    return [Cells(*each) for each in zip(values, offsets, ranks_of(exact), strict=True)]
+
+
+def _categories(name: Any, cells: Sequence[Any], names: Sequence[str]) -> list[Cells]:
+    codes = _codes(cells)
+    ranks = [np.where(np.isnan(each), -1, each).astype(np.int32) for each in codes]
+    return [Cells(*each) for each in zip(codes, codes, ranks, strict=True)]
 
 
 def _codes(cells: Sequence[Any]) -> list[np.ndarray]:
@@ -202,14 +225,18 @@ def _check_range(
             continue
         if own.min() > theirs.max() or own.max() < theirs.min():
             raise ValueError(
-                f"Column {name!r} lies between {cells[0].min()} and {cells[0].max()} in "
-                f"{names[0]}, between {their.min()} and {their.max()} in {table}: give both in the "
-                "same units."
+                f"Column {name!r} lies between {_ends(cells[0])} in {names[0]}, between "
+                f"{_ends(their)} in {table}: give both in the same units."
             )
 
 
 def _known(values: np.ndarray) -> np.ndarray:
     return np.unique(values[~np.isnan(values)])
+
+
+def _ends(column: Any) -> str:
+    known = column.dropna()
+    return f"{known.min()} and {known.max()}"
 
 
 def _first(column: Any, most: int = 3) -> str:

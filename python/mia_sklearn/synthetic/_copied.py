@@ -28,12 +28,14 @@ _CELLS = 2**22
 
 @dataclass(frozen=True)
 class CopyTest:
-    """How many records of each side are copied, of those that occur once on both.
+    """How many records of each side are copied.
 
     Attributes
     ----------
-    n_train, n_control : int
-        Records that occur once among the training records and the control.
+    n_train : int
+        Different training records that have no equal in the control.
+    n_control : int
+        Records of the control that occur once, there and among the training records.
     exact_train, exact_control : int
         Those that stand in the synthetic table with all their values.
     near_train, near_control : int
@@ -70,33 +72,42 @@ def copy_test(tables: Tables) -> CopyTest:
     n_train, n_control = (int(side.sum()) for side in once)
     if min(n_train, n_control) < _LEAST:
         return CopyTest(n_train, n_control, 0, 0, 0, 0, np.empty(0, dtype=np.intp), 1.0)
-    exact = [
-        found_in(side, tables.synthetic)[kept]
-        for side, kept in zip((tables.train, tables.control), once, strict=True)
-    ]
+    found = [found_in(side, tables.synthetic) for side in (tables.train, tables.control)]
+    exact = [side[kept] for side, kept in zip(found, once, strict=True)]
     shares = _shares(tables, once, exact)
     n_exact = [int(side.sum()) for side in exact]
     n_near = [int((side <= _NEAR).sum()) for side in shares]
-    chance = _equal_by_chance(tables) * n_train / len(tables.train)
+    # Of several equal ones, too, which have none in the control, a copy is one of somebody.
+    alone = _first_alone(tables)
+    copied = alone & found[0]
+    chance = _equal_by_chance(tables) * alone.sum() / len(tables.train)
     n_any = [n_exact[side] + n_near[side] for side in (0, 1)]
     others = [_fisher(each, n_train, n_control) for each in (n_exact, n_any)]
     for share in (float(shares[0].min()), _VERY_NEAR):
         expected = _near_by_chance(shares[1], share) * n_train / n_control
         others.append(float(poisson.sf((shares[0] <= share).sum() - 1, expected)))
     # Half of the level is for exact copies that coincidence does not explain.
-    p_value = 2 * min(float(poisson.sf(n_exact[0] - 1, chance)), len(others) * min(others))
-    order = np.argsort(~exact[0], kind="stable")
-    copied = (exact[0] | (shares[0] <= _NEAR))[order]
+    p_value = 2 * min(float(poisson.sf(copied.sum() - 1, chance)), len(others) * min(others))
+    near = np.flatnonzero(once[0])[shares[0] <= _NEAR]
     return CopyTest(
-        n_train,
+        int(alone.sum()),
         n_control,
-        n_exact[0],
+        int(copied.sum()),
         n_exact[1],
         n_near[0],
         n_near[1],
-        np.flatnonzero(once[0])[order][copied],
+        np.concatenate([np.flatnonzero(copied), near]),
         min(1.0, p_value),
     )
+
+
+def _first_alone(tables: Tables) -> np.ndarray:
+    """Tell which training records have no equal in the control, nor before them."""
+    ranks = np.concatenate([tables.control.ranks, tables.train.ranks])
+    n = len(tables.control)
+    first = np.zeros(len(ranks), dtype=bool)
+    first[np.unique(ranks, axis=0, return_index=True)[1]] = True
+    return first[n:]
 
 
 def occur_once(tables: Sequence[Table]) -> list[np.ndarray]:

@@ -10,8 +10,10 @@ import numpy as np
 from ..metrics import roc_auc
 from ..report import BaseFinder, Finding
 from ..stats import excess_risk
+from ._asked import Asked
 from ._copied import CopyTest
 from ._membership import Membership, Tells
+from ._repeats import Repeats
 from ._risk import Risk
 from ._shift import Shift
 
@@ -39,6 +41,8 @@ class Context:
         Of all statements on risks together.
     told : Membership
     shift : Shift
+    repeats : Repeats
+    asked : Asked
     """
 
     risks: list[Risk]
@@ -46,6 +50,8 @@ class Context:
     confidence: float
     told: Membership
     shift: Shift
+    repeats: Repeats
+    asked: Asked
 
     @property
     def shared(self) -> float:
@@ -156,6 +162,42 @@ class ControlDiffers(BaseFinder):
         )
 
 
+class RepeatsRecords(BaseFinder):
+    """Finds that training records or control were repeated, as oversampling does."""
+
+    code = "SYNTHETIC_REPEATS"
+    severities = ("warning", "info")
+    summary = (
+        "records repeat surely more often among training records than in the control, or the other "
+        "way round, as after oversampling: each counts once; a warning where the tables are so "
+        "coarse that equal records may be different people"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        repeats: Repeats = context.repeats
+        if repeats.more is None:
+            return None
+        if repeats.once:
+            return self.found(
+                f"{repeats.more} repeats records: each counts once",
+                f"{repeats.n_train:,} rows of X_train and {repeats.n_control:,} of X_control are "
+                "equal to an earlier one of their table, as after oversampling. All numbers are of "
+                "different records: whoever is repeated is one person all the same.",
+                "Nothing, if the records were repeated on purpose. Draw the control before that is "
+                "done.",
+                "info",
+            )
+        return self.found(
+            f"{repeats.more} repeats records more often than the other table: intervals are too "
+            "narrow",
+            f"{repeats.n_train:,} rows of X_train and {repeats.n_control:,} of X_control are equal "
+            "to an earlier one of their table. Other records repeat too, so that nothing tells "
+            "which were repeated on purpose: all count, as if they were of different people.",
+            "Give the records as they were before they were repeated.",
+            "warning",
+        )
+
+
 class Copies(BaseFinder):
     """Finds copies, exact and near ones, by a test of its own: one alone may be enough."""
 
@@ -184,8 +226,8 @@ class Copies(BaseFinder):
         return self.found(
             f"{n:,} training {'record stands' if n == 1 else 'records stand'} in the synthetic "
             f"table, {how}",
-            f"Of {test.n_train:,} training records that occur once, {test.exact_train:,} stand in "
-            "the synthetic table with all their values, and "
+            f"Of {test.n_train:,} different training records that have no equal in the control, "
+            f"{test.exact_train:,} stand in the synthetic table with all their values, and "
             f"{test.near_train:,} more have a synthetic row that is ten times "
             "nearer than any other record; of "
             f"{test.n_control:,} records that the generator has not seen, {test.exact_control:,} "
@@ -252,6 +294,32 @@ class Infers(_Above):
     )
 
 
+class SecretsChosen(BaseFinder):
+    """Finds that not all columns were attacked as secrets, or with fewer records."""
+
+    code = "SECRETS_CHOSEN"
+    severities = ("info",)
+    summary = (
+        "no secret was named and the table is large: fewer columns are attacked in turn than there "
+        "are, or each with fewer records, so that it ends"
+    )
+
+    def find(self, context: Any) -> Finding | None:
+        asked: Asked = context.asked
+        if asked.n_each is None:
+            return None
+        n, left = len(asked.secrets), asked.n_left_out
+        of = f"{n:,} of {n + left:,} columns were" if left else f"Each of {n:,} columns was"
+        return self.found(
+            f"{of} attacked as secrets, with {asked.n_each:,} records of a side at most",
+            "To attack every column with every record would take hours. Those were taken in which "
+            "two synthetic rows agree least often; the choice depends on sizes and on the "
+            "synthetic table alone. Nothing is said of the inference of the others.",
+            "Name the columns that matter, by secrets: all of these are attacked, with n_attacks "
+            "records.",
+        )
+
+
 class BaselineNotBeaten(BaseFinder):
     code = "BASELINE_NOT_BEATEN"
     severities = ("info",)
@@ -281,6 +349,8 @@ FINDERS: tuple[type[BaseFinder], ...] = (
     SinglesOut,
     Links,
     Infers,
+    RepeatsRecords,
+    SecretsChosen,
     BaselineNotBeaten,
 )
 # With the one that attacks on membership ask.

@@ -48,7 +48,7 @@ class Membership:
 
 
 def measure_membership(
-    tables: Tables, *, given: tuple[Any, Any, Any], generator: Any, confidence: float, seed: int
+    tables: Tables, *, given: tuple[Any, Any], generator: Any, confidence: float, seed: int
 ) -> Membership:
     """Attack the membership of the training records and of the control's.
 
@@ -60,7 +60,7 @@ def measure_membership(
     ----------
     tables : Tables
     given : tuple of tables
-        The synthetic table, the training records and the control as they were given.
+        The training records and the control as they were given.
     generator : object or None
         An unfitted generator that can be fitted again.
     confidence : float
@@ -86,7 +86,7 @@ def measure_membership(
         headline = _REFITS
         refits = beside_refits(tables, given, asked, generator, seed)
         scores = {_REFITS: refits, **scores}
-    row = np.concatenate([np.arange(len(tables.train)), asked])
+    row = np.concatenate([tables.train.rows, tables.control.rows[asked]])
     records = pd.DataFrame({"member": member, "row": row, **scores})[alone].reset_index(drop=True)
     rows, found = [], []
     for name in scores:

@@ -35,7 +35,7 @@ def check_generator(generator: Any) -> None:
 
 def beside_refits(
     tables: Tables,
-    given: tuple[Any, Any, Any],
+    given: tuple[Any, Any],
     control_rows: np.ndarray,
     generator: Any,
     seed: int,
@@ -50,7 +50,7 @@ def beside_refits(
     ----------
     tables : Tables
     given : tuple of tables
-        The synthetic table, the training records and the control, as they were given.
+        The training records and the control, as they were given.
     control_rows : ndarray of int
         The records of the control that are asked about.
     generator : object
@@ -60,7 +60,8 @@ def beside_refits(
     -------
     ndarray of shape (n_train + len(control_rows),)
     """
-    X_train, X_control = given[1:]
+    sides = (tables.train, tables.control)
+    X_train, X_control = (take_rows(X, side.rows) for X, side in zip(given, sides, strict=True))
     pool = concat_rows(X_train, take_rows(X_control, control_rows))
     n = len(tables.train) + len(control_rows)
     made = _maker(generator, len(tables.synthetic))

@@ -12,10 +12,10 @@ from scipy import sparse
 from .._records._rows import as_table, is_documents, is_frame, n_rows, to_pandas
 from ._columns import Column, Kind, read_columns
 
-__all__ = ["NAMES", "Table", "Tables", "check_tables"]
+__all__ = ["LEAST_ROWS", "NAMES", "Table", "Tables", "check_tables"]
 
 NAMES = ("synthetic", "X_train", "X_control")
-_LEAST_ROWS = 100
+LEAST_ROWS = 100
 # What a missing number is scaled to: 1, the largest difference of a column, from any other.
 _MISSING = 2.0
 
@@ -29,22 +29,30 @@ class Table:
     Attributes
     ----------
     values : ndarray of shape (n_records, n_columns), float64
-        Numbers as they are, dates in nanoseconds, categories as codes. NaN where missing.
+        Numbers as they are, dates in nanoseconds after the first of the synthetic table,
+        categories as codes. NaN where missing.
     scaled : ndarray of shape (n_records, n_columns), float64
         For distances: that of two records is the sum over columns of ``min(abs(a - b), 1)``.
         Numbers lie in [0, 1], scaled by the range of the synthetic table and cut there, or are 2
         where missing; categories are whole numbers.
     ranks : ndarray of shape (n_records, n_columns), int32
-        Positions among the values of all three tables, equal for equal values; numbers and dates
-        in their order. -1 where missing.
+        Positions among the values of all three tables, equal for equal values alone; numbers and
+        dates in their order. -1 where missing.
+    rows : ndarray of shape (n_records,), int
+        Where they stand in the table that was given.
     """
 
     values: np.ndarray
     scaled: np.ndarray
     ranks: np.ndarray
+    rows: np.ndarray
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def take(self, rows: np.ndarray) -> Table:
+        """Return some of the records."""
+        return Table(self.values[rows], self.scaled[rows], self.ranks[rows], self.rows[rows])
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class Tables:
 
 
 def check_tables(
-    synthetic: Any, X_train: Any, X_control: Any, *, least_rows: int = _LEAST_ROWS
+    synthetic: Any, X_train: Any, X_control: Any, *, least_rows: int = LEAST_ROWS
 ) -> Tables:
     """Check the three tables, and put them into numbers.
 
@@ -95,15 +103,17 @@ def check_tables(
                 f"{name} has {len(frame)} rows: rates of fewer than {least_rows} records say "
                 "nothing. Give more."
             )
-    columns, values = read_columns(frames, NAMES)
-    ranks = _ranks(values)
-    for each, name in zip(ranks, NAMES, strict=True):
-        if (each == each[0]).all():
+    columns, cells = read_columns(frames, NAMES)
+    for each, name in zip(cells, NAMES, strict=True):
+        if (each.ranks == each.ranks[0]).all():
             raise ValueError(
                 f"All rows of {name} are equal: there is nothing in them that could be told apart."
             )
-    scaled = _scaled(values, columns)
-    tables = [Table(*each) for each in zip(values, scaled, ranks, strict=True)]
+    scaled = _scaled([each.offsets for each in cells], columns)
+    tables = [
+        Table(each.values, distances, each.ranks, np.arange(len(distances)))
+        for each, distances in zip(cells, scaled, strict=True)
+    ]
     return Tables(columns, *tables)
 
 
@@ -166,14 +176,14 @@ def _listed(names: Sequence[Any], most: int = 5) -> str:
     return ", ".join(map(repr, names[:most])) + more
 
 
-def _scaled(values: Sequence[np.ndarray], columns: Sequence[Column]) -> list[np.ndarray]:
-    """Return values for distances, see `Table`."""
-    scaled = [np.empty_like(each) for each in values]
+def _scaled(offsets: Sequence[np.ndarray], columns: Sequence[Column]) -> list[np.ndarray]:
+    """Return cells for distances, see `Table`."""
+    scaled = [np.empty_like(each) for each in offsets]
     for place, column in enumerate(columns):
-        own = values[0][:, place]
+        own = offsets[0][:, place]
         known = own[np.isfinite(own)]
         low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
-        for source, target in zip(values, scaled, strict=True):
+        for source, target in zip(offsets, scaled, strict=True):
             cells = source[:, place]
             if column.kind is Kind.CATEGORY:
                 target[:, place] = np.where(np.isnan(cells), -_MISSING, cells)
@@ -184,14 +194,3 @@ def _scaled(values: Sequence[np.ndarray], columns: Sequence[Column]) -> list[np.
             share = np.where(np.isposinf(cells), 1.0, np.where(np.isneginf(cells), 0.0, share))
             target[:, place] = np.where(np.isnan(cells), _MISSING, np.clip(share, 0.0, 1.0))
     return scaled
-
-
-def _ranks(values: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return the positions of values among those of all tables; -1 where missing."""
-    ends = np.cumsum([len(each) for each in values])
-    stacked = np.concatenate(values)
-    ranks = np.empty(stacked.shape, dtype=np.int32)
-    for place, cells in enumerate(stacked.T):
-        positions = np.unique(cells, return_inverse=True)[1].reshape(-1)
-        ranks[:, place] = np.where(np.isnan(cells), -1, positions)
-    return np.split(ranks, ends[:-1])

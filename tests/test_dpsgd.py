@@ -75,7 +75,7 @@ def test_as_all_defenses(shared, records, as_common):  # noqa: F811
     shared("dp", records)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_at_chance_where_the_model_never_saw_the_records(as_common):
     common.test_at_chance_where_the_model_never_saw_the_records("dp")
 

@@ -27,9 +27,9 @@ for display in mia_sklearn.plots.__all__:
     getattr(mia_sklearn.plots, display)
 
 # scikit-learn's checks that each estimator can fail in a way of its own. The others look at code
-# that estimators of one family share: one of a family goes through all of them in `make test`, and
-# the rest in `make test-slow`. Of the ways to run one check the narrowest is here: read-only records
-# of single precision.
+# that estimators of one family share: one of a family goes through all of them in `make test`, the
+# rest in `make test-slow`. Of the ways to run one check the narrowest is here: read-only records of
+# single precision.
 OWN_CHECKS = {
     "check_classifiers_classes",
     "check_classifiers_train",

@@ -144,7 +144,7 @@ def test_code_runs(name, tmp_path, monkeypatch, boost_less):
     monkeypatch.chdir(tmp_path)
     boost_less(monkeypatch)
     monkeypatch.setattr(RandomForestClassifier.__init__, "__defaults__", (20,))  # n_estimators
-    if name not in ("findings", "gate"):  # Where it counts how many there are.
+    if name not in ("attacks", "findings", "gate"):  # Where it counts how many there are.
         monkeypatch.setattr("sklearn.datasets.load_digits", few_digits)
     if "import torch" in TEXTS[name]:
         pytest.importorskip("skorch")

@@ -21,7 +21,6 @@ FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,answers attributes audit_
 	and not (test_attributes and not (frames or types or networks)) \
 	and not (test_dpsgd and not (accountant or answers or gradients or layers or seed)) \
 	and not (test_pytest_plugin and not gate)'
-export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # Images for containers often set this; then each process of the tests would compile numpy,
@@ -57,13 +56,13 @@ lint: lint-rust lint-python
 
 lint-rust:
 	cargo fmt --check
-	cargo clippy --all-targets --features bench --quiet -- -D warnings
+	cargo clippy --all-targets --quiet -- -D warnings
 
 lint-python: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/stubtest mia_sklearn._rust
+	$(BIN)/stubtest --mypy-config-file pyproject.toml mia_sklearn._rust
 	$(BIN)/python tools/docstrings.py
 
 rust-test:
@@ -114,7 +113,9 @@ floors: $(VENV)/.package $(FLOORS)/.installed
 test-slow: $(VENV)/.test
 	$(BIN)/pytest -q -m slow
 
+# Lints of its Rust are here, as criterion is: compiling that takes as long as all else of `make lint-rust`.
 bench: $(VENV)/.test
+	cargo clippy --benches --features bench --quiet -- -D warnings
 	cargo bench --quiet --features bench -- --noplot
 	$(BIN)/pytest benchmarks/test_boundary.py -q --benchmark-enable --benchmark-max-time=0.5 \
 		--benchmark-columns=min,median,rounds --benchmark-sort=name

@@ -27,9 +27,9 @@ for display in mia_sklearn.plots.__all__:
     getattr(mia_sklearn.plots, display)
 
 # scikit-learn's checks that each estimator can fail in a way of its own. The others look at code
-# that estimators of one family share: one of a family goes through all of them in `make test`, and
-# the rest in `make thorough`. Of the ways to run one check the narrowest is here: read-only records
-# of single precision.
+# that estimators of one family share: one of a family goes through all of them in `make test`, the
+# rest in `make test-slow`. Of the ways to run one check the narrowest is here: read-only records of
+# single precision.
 OWN_CHECKS = {
     "check_classifiers_classes",
     "check_classifiers_train",
@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items):
         if check.__name__ == "check_classifiers_train":
             own = options.get("X_dtype") == "float32"
         if not own and not isinstance(estimator, family.args):
-            item.add_marker(pytest.mark.thorough)
+            item.add_marker(pytest.mark.slow)
 
 
 def _measure(attack, group, name, scores, confidence):

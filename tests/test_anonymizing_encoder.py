@@ -45,8 +45,8 @@ def test_scikit_learn_checks(estimator, check):
 
 @pytest.mark.thorough
 def test_a_private_bit_is_dropped_and_the_public_one_kept():
-    X, y, private = records(1600)
-    train, test = slice(800), slice(800, 1600)
+    X, y, private = records(1000)
+    train, test = slice(500), slice(500, 1000)
     attackers = {"logistic": LogisticRegression(), "neighbors": KNeighborsClassifier(15)}
     found = {}
     for lam in (0, 3):
@@ -153,8 +153,10 @@ def test_frontier_over_lam():
         assert (frontier[f"{label}_accuracy"] <= frontier[f"{label}_high"]).all()
         assert (frontier[f"{label}_chance"] == 0.5).all()
     assert (frontier["public_low"] > 0.7).all()
-    again = privacy_frontier(encoder, X, y, private, [0, 3], **options)
-    pd.testing.assert_frame_equal(again, frontier)
+    again = privacy_frontier(encoder, X, y, private, [0], **options)
+    pd.testing.assert_frame_equal(
+        again.drop(columns="on_frontier"), frontier[:1].drop(columns="on_frontier")
+    )
     # Of people with two records each, only half are independent.
     groups = np.repeat(np.arange(300), 2)
     grouped = privacy_frontier(encoder, X, y, private, [0], groups=groups, **options)

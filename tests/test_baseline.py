@@ -24,7 +24,7 @@ from mia_sklearn.stats import (
 )
 from small_targets import FRAME, TEST, TRAIN, TREE, Y, fitted, run
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
 
 
 @pytest.fixture(scope="module")

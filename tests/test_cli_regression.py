@@ -16,6 +16,7 @@ from mia_sklearn.cli._files import read_model
 from mia_sklearn.report import AuditReport
 
 skops = pytest.importorskip("skops.io")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 TREE = DecisionTreeRegressor(max_depth=5, random_state=0)
 QUICK = {"n_references": 2, "random_state": 0, "progress": False, "attacks": "threshold"}

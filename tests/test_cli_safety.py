@@ -57,7 +57,7 @@ from mia_sklearn.cli._native_trees import check_trees
 from mia_sklearn.references._training import Job, train
 from mia_sklearn.report import AuditReport
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(120, 3))

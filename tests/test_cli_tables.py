@@ -42,7 +42,7 @@ from mia_sklearn.cli._main import _COMMANDS
 from mia_sklearn.cli._read_tables import read_tables
 from mia_sklearn.cli._reading import Reading
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
 
 N = 60
 rng = np.random.default_rng(0)

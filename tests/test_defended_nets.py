@@ -97,7 +97,7 @@ def test_does_nothing_where_it_is_told_to(name, records):
 def test_does_something_where_it_is_not(name, records):
     X, y, others, labels = records
     params = {"X_reference": others, "y_reference": labels} if name == "adversarial" else {}
-    net = _dense(max_epochs=30, lr=0.5)
+    net = _dense(max_epochs=8, lr=0.5)
     options = {"alpha": 0.9} if name == "relaxed" else {}
     defense = _trained(_of(name, net).set_params(**options), X, y, **params)
     torch.manual_seed(0)

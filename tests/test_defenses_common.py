@@ -96,13 +96,11 @@ def test_scikit_learn_checks(estimator, check):
 
 
 every_defense = pytest.mark.parametrize("name", list(DEFENSES))
-# Whole audits of some; of the others in `make thorough`.
+# Whole audits of some; of the others, whose answers the other tests hold, in `make test-slow`.
 audited_defense = pytest.mark.parametrize(
     "name",
     [
-        pytest.param(
-            name, marks=() if name in ("top-k", "removal", "SELENA") else pytest.mark.thorough
-        )
+        pytest.param(name, marks=() if name in ("top-k", "removal", "SELENA") else pytest.mark.slow)
         for name in DEFENSES
     ],
 )

@@ -51,11 +51,11 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-# One of the family; the one with an opponent of its own in `make thorough`; the others, which
-# differ by a loss, a penalty or the number of epochs, in `make test-slow`.
-WHEN = {"dropout": (), "adversarial": pytest.mark.thorough}
+# One of the family; the others, which differ by a loss, a penalty, an opponent or the number of
+# epochs, in `make test-slow`.
 every_defense = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=WHEN.get(name, pytest.mark.slow)) for name in DEFENSES]
+    "name",
+    [pytest.param(name, marks=() if name == "dropout" else pytest.mark.slow) for name in DEFENSES],
 )
 
 

@@ -161,7 +161,13 @@ def test_does_nothing_where_it_is_told_to(name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.thorough) for name in DEFENSES]
+    "name",
+    [
+        pytest.param(
+            name, marks=pytest.mark.thorough if name == "input noise" else pytest.mark.slow
+        )
+        for name in DEFENSES
+    ],
 )
 def test_is_audited(name):
     defense = clone(DEFENSES[name]).fit(X_TRAIN[:80], Y_TRAIN[:80])

@@ -339,7 +339,7 @@ def test_networks(defense, records):
     from nets import classifier
 
     name = "net" if isinstance(defense, ModelStacking) else "estimator"
-    net = classifier(module__n_features=6, max_epochs=10)
+    net = classifier(module__n_features=6, max_epochs=5, lr=0.5)
     defense = clone(defense).set_params(**{name: net})
     names = np.array(["north", "south", "west"])
     fitted = defense.fit(X.astype(np.float32), names[y])

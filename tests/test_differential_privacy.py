@@ -17,7 +17,7 @@ def test_the_audit_finds_no_more_than_is_stated(capsys, monkeypatch):
         import diffprivlib.models  # noqa: F401
     except ImportError as error:
         pytest.skip(f"diffprivlib cannot be imported beside this scikit-learn: {error}")
-    fewer = {"n_references": 4, "controls": False}
+    fewer = {"n_references": 2, "controls": False}
     monkeypatch.setattr(
         "mia_sklearn.audit", lambda *args, **options: audit(*args, **options | fewer)
     )

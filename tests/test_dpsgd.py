@@ -58,6 +58,13 @@ SHARED = (
 )
 
 
+# Tables and labels go the way that those of all networks go.
+WHEN = {
+    common.test_in_a_pipeline_and_a_search: pytest.mark.thorough,
+    common.test_references_are_defended_alike: pytest.mark.thorough,
+}
+
+
 @pytest.mark.one_for_all()
 @parametrize_with_checks(list(DEFENSES.values()))
 def test_scikit_learn_checks(estimator, check):
@@ -69,13 +76,20 @@ def as_common(monkeypatch):
     monkeypatch.setattr(common, "DEFENSES", DEFENSES)
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("shared", SHARED, ids=lambda test: test.__name__.removeprefix("test_"))
+@pytest.mark.parametrize(
+    "shared",
+    [
+        pytest.param(
+            test, id=test.__name__.removeprefix("test_"), marks=WHEN.get(test, pytest.mark.slow)
+        )
+        for test in SHARED
+    ],
+)
 def test_as_all_defenses(shared, records, as_common):  # noqa: F811
     shared("dp", records)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_at_chance_where_the_model_never_saw_the_records(as_common):
     common.test_at_chance_where_the_model_never_saw_the_records("dp")
 

@@ -19,7 +19,7 @@ from mia_sklearn.report import AuditReport, Finding, _folder
 from mia_sklearn.report import _evidence as evidence
 from mia_sklearn.report._without_data import without_data
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
 
 SECRET = "Ada Lovelace"
 

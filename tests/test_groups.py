@@ -23,6 +23,8 @@ from mia_sklearn.metrics import roc_auc
 from mia_sklearn.references._sampling import assign
 from mia_sklearn.report._html import render_html
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 ROWS = 5
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "people.py"
 

@@ -18,7 +18,7 @@ from mia_sklearn._audit._repeats import shared_records
 from mia_sklearn._records._digests import row_digests
 from mia_sklearn.selection import Audited, membership_risk
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
 
 TREE = DecisionTreeClassifier(random_state=0)
 

@@ -73,8 +73,8 @@ def first_stages(run: Asked, shadow: tuple[Any, Any]) -> dict[bool, Any]:
 
 
 def first_stage_of(attack: Any, first: dict[bool, Any]) -> Any:
-    """Return a cascade's first stage, of those fitted; any other attack as it is."""
-    return first[_with_neighbors(attack)] if is_cascade(attack) else attack
+    """Return a cascade's first stage, of those fitted."""
+    return first[_with_neighbors(attack)]
 
 
 def scores_of_cascade(

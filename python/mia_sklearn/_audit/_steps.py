@@ -362,14 +362,15 @@ def _controls(
         take_rows(X, one), y[one], member[one], seed=run.seed, compared=run.parts_of_records
     )
     checks = [shift]
-    attack = run.attacks[run.headline]
-    if table is not None:
+    attack, called = run.attacks[run.headline], "the headline attack"
+    if table is not None and is_cascade(attack):
         # References that were trained for the target know of it.
-        attack = first_stage_of(attack, first)
+        attack, called = first_stage_of(attack, first), "the headline attack's first stage"
     if table is not None and not fitted_on_target(attack):
-        checks.append(reference_control(attack, table, member, units))
-        level = run.confidence
-        checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))
+        told: dict[str, Any] = {"called": called}
+        checks.append(reference_control(attack, table, member, units, **told))
+        told |= {"seed": run.seed, "confidence": run.confidence}
+        checks.append(pipeline_control(attack, table, units, **told))
     if run.pool.labelled and not run.of_people:
         checks.append(memorising_threshold(X, y, member, seed=run.seed))
     return checks, how_far

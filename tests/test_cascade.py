@@ -160,7 +160,7 @@ def of_stump(memorised):
 def test_where_the_first_stage_finds_little_it_is_the_stacked_attack(memorised, of_stump):
     """With as many references, none of which was trained for the target."""
     stump, references, _, seen = of_stump
-    assert seen.first_stage_auc < 0.7
+    assert seen.first_stage_auc < 0.6
     every = joined(references, train_more(references, *memorised[:2], n_models=8))
     assert (every.n_models_, every.block_.tolist()) == (12, np.repeat(range(6), 2).tolist())
     shadow, membership = every.shadow_observations(random_state=0)
@@ -187,10 +187,10 @@ def test_a_second_stage_is_decided_by_references_alone(memorised, of_stump):
 def test_a_first_stage_that_finds_nothing_has_an_auc_of_a_half(memorised):
     """On records that it has not learned from, whatever it can learn by heart."""
     X, y, _ = memorised
-    constant = ReferenceModels(DummyClassifier(), 8, random_state=0).fit(X, y)
+    constant = ReferenceModels(DummyClassifier(), 4, random_state=0).fit(X, y)
     attack = StackedAttack(DecisionTreeClassifier(random_state=0), random_state=0)
     auc = auc_on_references(attack, constant, *constant.shadow_observations(random_state=0))
-    assert auc == pytest.approx(0.5, abs=0.05)
+    assert auc == pytest.approx(0.5, abs=0.07)
 
 
 def test_a_target_that_trained_elsewhere_gives_nothing(memorised):
@@ -277,7 +277,7 @@ def test_an_audit_says_that_there_was_no_second_stage(halves):
     model = DecisionTreeClassifier(max_depth=1, random_state=0)
     report = run(halves, model=model, attacks=["lira", "cascade"])
     assert (report.info["n_references"], report.info["n_references_more"]) == (4, 12)
-    assert report.info["first_stage_auc"] < 0.7 and "n_references_for_target" not in report.info
+    assert report.info["first_stage_auc"] < 0.6 and "n_references_for_target" not in report.info
 
 
 def test_references_of_the_second_stage_that_are_lost_are_named(halves):

@@ -40,7 +40,7 @@ def observe_cascade(
     references: ReferenceModels,
     attack: Any = None,
     n_models: int = 12,
-    min_auc: float = 0.7,
+    min_auc: float = 0.6,
     neighbors: int = 0,
     n_queries: int = 0,
     core: Any = None,
@@ -71,7 +71,7 @@ def observe_cascade(
         References of the second stage, of all parts of the pool together; rounded up to whole
         blocks, of which each part has two at least. There are three parts where the number allows,
         else two: of a target that trained on half of the pool four references of each third.
-    min_auc : float, default=0.7
+    min_auc : float, default=0.6
         There is a second stage where the first one's AUC is as much or more, of references that
         act as targets, on records that it has not learned from. Where it is less, as many
         references are trained that know nothing of the target: `CascadeAttack` is the stacked

@@ -41,7 +41,7 @@ class CascadeAttack(StackedAttack):
         See `StackedAttack`.
     max_masks : int, default=8
         See `StackedAttack`.
-    min_auc : float, default=0.7
+    min_auc : float, default=0.6
         In an audit, the AUC of the first stage from which on there is a second one; see
         `mia_sklearn.observe_cascade`, which decides it where the steps are taken alone. 0 forces a
         second stage.
@@ -71,7 +71,7 @@ class CascadeAttack(StackedAttack):
     record is scored, so that no belief confirms itself. On a target that trained elsewhere the
     attack finds nothing.
 
-    It pays where the first stage finds much. How much it finds is estimated from references that
+    It pays where the first stage finds something. How much it finds is estimated from references that
     act as targets; where that is an AUC of less than `min_auc`, the references of the second stage
     are trained like those of the first, `cascade_log_odds` is NaN, and the attack is the
     `StackedAttack` with all of them. The target's answers have no part in that decision.
@@ -132,7 +132,7 @@ class CascadeAttack(StackedAttack):
         pool_features: bool = False,
         record_columns: bool = True,
         max_masks: int = 8,
-        min_auc: float = 0.7,
+        min_auc: float = 0.6,
         random_state: Any = None,
         columns: Any = None,
     ) -> None:

@@ -50,7 +50,7 @@ _FACTS = {
     "target_test_mae": "Mean absolute error on the non-members audited",
     "n_references": "Reference models",
     "n_references_for_target": "Of the cascade, trained for this model",
-    "n_references_more": "More of these, which the cascade is the stacked attack with",
+    "n_references_more": "More of these, for the cascade, which is the stacked attack then",
     "first_stage_auc": "AUC of the cascade's first stage on references",
     "references_without": "Of these did not train on a record",
     "least_q_value": "The smallest q-value that there could be",

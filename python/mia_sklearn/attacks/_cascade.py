@@ -71,9 +71,9 @@ class CascadeAttack(StackedAttack):
     record is scored, so that no belief confirms itself. On a target that trained elsewhere the
     attack finds nothing.
 
-    It pays where the first stage finds something. How much it finds is estimated from references that
-    act as targets; where that is an AUC of less than `min_auc`, the references of the second stage
-    are trained like those of the first, `cascade_log_odds` is NaN, and the attack is the
+    It pays where the first stage finds enough. How much that is, is estimated from references that
+    act as targets; where their AUC is less than `min_auc`, the references of the second stage are
+    trained like those of the first, `cascade_log_odds` is NaN, and the attack is the
     `StackedAttack` with all of them. The target's answers have no part in that decision.
 
     P-values do not hold against references that were trained for the target: those of an audit

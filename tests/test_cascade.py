@@ -359,6 +359,7 @@ def _never(*_):
     [
         ({"sampling": "bootstrap"}, {}, "drawn in blocks, got sampling='bootstrap'"),
         ({}, {"n_models": 1}, "n_models must be at least 2"),
+        ({}, {"min_auc": 70}, "min_auc must be between 0 and 1, got 70"),
         ({}, {"core": 3}, "core holds 3 records, and the references were fitted with 0"),
         ({}, {"groups": np.arange(160)}, "groups must be those"),
         ({}, {"order": slice(None, None, -1)}, "all of them and in the same order"),

@@ -151,8 +151,11 @@ def _told(
     for trained in (*for_target, *more):
         lost |= {n_models + model: why for model, why in trained.lost_.items()}
         n_models += trained.n_models_
-    left = [sum(one.n_models_ - len(one.lost_) for one in kind) for kind in (for_target, more)]
-    return SecondStage(auc, n_models, *left, lost)
+    return SecondStage(auc, n_models, _n_left(for_target), _n_left(more), lost)
+
+
+def _n_left(trained: list[ReferenceModels]) -> int:
+    return sum(one.n_models_ - len(one.lost_) for one in trained)
 
 
 def _with_neighbors(attack: Any) -> bool:

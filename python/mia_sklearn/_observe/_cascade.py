@@ -124,7 +124,7 @@ def observe_cascade(
     check_is_fitted(references, "outputs_")
     given = (X, y)
     target, X, y = _target_and_records(model, X, y, references, (classes, query_budget))
-    check_first(references, n_models)
+    check_first(references, n_models, min_auc)
     digests = row_digests(X, y)
     if not np.array_equal(digests, references.digests_[: references.n_pool_]):
         raise ValueError(

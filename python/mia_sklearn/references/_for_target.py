@@ -181,10 +181,12 @@ def _trained(
     return parts
 
 
-def check_first(first: ReferenceModels, n_models: int) -> None:
+def check_first(first: ReferenceModels, n_models: int, min_auc: float) -> None:
     """Raise where no second stage of so many references can follow these."""
     if n_models < 2:
         raise ValueError(f"n_models must be at least 2, got {n_models!r}.")
+    if not 0 <= min_auc <= 1:
+        raise ValueError(f"min_auc must be between 0 and 1, got {min_auc!r}.")
     if first.n_population_:
         raise ValueError(
             "A cascade needs references trained on the pool itself, not on a population."

@@ -4,7 +4,7 @@ Each target trains on a random half of the pool. The stacked attack has 16 refer
 nothing of it, the cascade 4 such references and then 4 on each third of the pool for this target.
 Intervals of the differences: paired bootstrap over targets and records.
 `python benchmarks/cascade.py forest boosting --targets 4`; `--null 100` attacks trees that trained
-on other records.
+on other records, also with several rows per person, and where 25 or 75 % are called members.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, observe, observe_cascade
-from mia_sklearn.attacks import CascadeAttack, LiRAAttack, StackedAttack
+from mia_sklearn.attacks import CascadeAttack, GroupAttack, LiRAAttack, StackedAttack
 from mia_sklearn.metrics import roc_auc, tpr_at_fpr
 from strength import FAMILIES, RATES
 
@@ -87,7 +87,8 @@ def measure(family: str, tracks: str, n_targets: int, n_records: int, seed: int)
             model.fit(X[member], y[member])
             alone = observe(model, X, y, references=many, neighbors=neighbors)
             start = time.perf_counter()
-            options = {"attack": attacks[0], "neighbors": neighbors, "random_state": 0}
+            options = {"attack": attacks[0], "neighbors": neighbors, "min_auc": 0}
+            options["random_state"] = 0
             seen = observe_cascade(model, X, y, references=few, **options)
             cascade = CascadeAttack(pool_features=neighbors > 0, random_state=0)
             cascade.fit(seen.shadow, seen.membership)
@@ -102,6 +103,7 @@ def measure(family: str, tracks: str, n_targets: int, n_records: int, seed: int)
                 found.setdefault(name, []).append(score)
                 row = np.round(measures(member, score), 4).tolist()
                 print(f"{family}, target {target}, {name}: {row}, {seconds:.0f} s", flush=True)
+            print(f"first stage's AUC on references: {seen.first_stage_auc:.4f}", flush=True)
     show(family, members, found, f"{n_targets} targets, {len(y):,} records, seed {seed}")
 
 
@@ -125,32 +127,59 @@ def show(
         print(f"| {name}, less {base} | {' | '.join(cells)} |", flush=True)
 
 
-def measure_null(n_runs: int) -> None:
-    """Attack trees that trained on other records."""
+def measure_null(kind: str, n_runs: int) -> None:
+    """Attack trees that trained on other records, as few or as many as are called members."""
+    share = {"25%": 0.25, "75%": 0.75}.get(kind, 0.5)
+    n_people = 60 if kind == "people" else 200
+    rows_each = 4 if kind == "people" else 1
     found, inside = [], 0
     for run in range(n_runs):
         rng = np.random.default_rng(run)
-        X, y = rng.normal(size=(300, 5)), rng.integers(2, size=300)
-        model = DecisionTreeClassifier(min_samples_leaf=5, random_state=run).fit(X[200:], y[200:])
-        X, y, member = X[:200], y[:200], rng.permutation(200) < 100
-        references = ReferenceModels(model, 4, random_state=run).fit(X, y)
-        first = LiRAAttack().fit(*references.shadow_observations(random_state=0))
-        options: dict[str, Any] = {"attack": first, "random_state": 0}
-        seen = observe_cascade(model, X, y, references=references, **options)
-        learner = HistGradientBoostingClassifier(max_iter=20, min_samples_leaf=12, random_state=0)
-        attack = CascadeAttack(learner).fit(seen.shadow, seen.membership)
-        score = attack.decision_function(seen.observations)
+        n = n_people * rows_each
+        X, y = rng.normal(size=(2 * n, 5)), rng.integers(2, size=2 * n)
+        people = np.arange(n) // rows_each
+        if kind == "people":
+            # Rows of one person are alike, and of one label.
+            X, y = X[::rows_each].repeat(rows_each, axis=0), y[::rows_each].repeat(rows_each)
+            X = X + 0.3 * rng.normal(size=X.shape)
+        n_trained = round(share * n)
+        model = DecisionTreeClassifier(min_samples_leaf=5, random_state=run)
+        model.fit(X[n : n + n_trained], y[n : n + n_trained])
+        member = rng.permutation(n_people) < share * n_people
+        score, told = scores_of_null(model, X[:n], y[:n], people, n_trained=n_trained, seed=run)
+        first = told["cascade_log_odds"].to_numpy()
+        if kind == "people":
+            score, first = score[::rows_each], first[::rows_each]
         auc = roc_auc(member, score)
         inside += auc.low <= 0.5 <= auc.high
-        of_first = seen.observations["cascade_log_odds"].to_numpy()
-        found.append([auc.value, *((log_odds > SURE).mean() for log_odds in (of_first, score))])
+        found.append([auc.value, *((log_odds > SURE).mean() for log_odds in (first, score))])
     mean, spread = np.mean(found, axis=0), np.std(found, axis=0)
     print(
-        f"{n_runs} targets that trained elsewhere: {inside} intervals hold .5; AUC {mean[0]:.4f} "
-        f"(sd {spread[0]:.4f}); called members at 95 %: {mean[1]:.2%} by the first stage, "
-        f"{mean[2]:.2%} by the cascade",
+        f"{n_runs} targets that trained elsewhere ({kind}): {inside} intervals hold .5; AUC "
+        f"{mean[0]:.4f} (sd {spread[0]:.4f}); called members at 95 %: {mean[1]:.2%} by the first "
+        f"stage, {mean[2]:.2%} by the cascade",
         flush=True,
     )
+
+
+def scores_of_null(
+    model: Any, X: np.ndarray, y: np.ndarray, people: np.ndarray, *, n_trained: int, seed: int
+) -> tuple[np.ndarray, Any]:
+    """Return the scores of a cascade that always has its second stage, and what it read."""
+    several = len(np.unique(people)) < len(people)
+    groups = people if several else None
+    references = ReferenceModels(model, 4, train_size=n_trained, random_state=seed)
+    references.fit(X, y, groups=groups)
+    first: Any = LiRAAttack()
+    learner = HistGradientBoostingClassifier(max_iter=20, min_samples_leaf=12, random_state=0)
+    attack: Any = CascadeAttack(learner, random_state=0)
+    if several:
+        first, attack = GroupAttack(first), GroupAttack(attack, random_state=0)
+    first.fit(*references.shadow_observations(random_state=0))
+    options: dict[str, Any] = {"attack": first, "groups": groups, "random_state": 0, "min_auc": 0}
+    seen = observe_cascade(model, X, y, references=references, **options)
+    attack.fit(seen.shadow, seen.membership)
+    return attack.decision_function(seen.observations), seen.observations
 
 
 def main() -> None:
@@ -161,11 +190,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=123)
     parser.add_argument("--tracks", default="LR", help="L, R with neighbours, or both")
     parser.add_argument("--null", type=int, default=0, help="targets that trained elsewhere")
+    kinds = ["50%", "people", "25%", "75%"]
+    parser.add_argument("--kinds", nargs="+", choices=kinds, default=kinds, help="of --null")
     args = parser.parse_args()
     for family in args.families:
         measure(family, args.tracks, args.targets, args.records, args.seed)
     if args.null:
-        measure_null(args.null)
+        for kind in args.kinds:
+            measure_null(kind, args.null)
 
 
 if __name__ == "__main__":

@@ -3,21 +3,24 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit, observe, observe_cascade
-from mia_sklearn.attacks import CascadeAttack, LiRAAttack
+from mia_sklearn._observations._cascade import auc_on_references
+from mia_sklearn.attacks import CascadeAttack, LiRAAttack, StackedAttack
 from mia_sklearn.attacks._registry import run_by_default
 from mia_sklearn.metrics import roc_auc
-from mia_sklearn.references._for_target import assign_for_target
+from mia_sklearn.references._for_target import assign_for_target, joined, train_more
 from mia_sklearn.selection import membership_risk
 
 pytestmark = pytest.mark.usefixtures("few_rounds")
 
 TREE = DecisionTreeClassifier(random_state=0)
+CONTROLS = ["references", "pipeline"]
 
 
 def drawn(posterior, train_size, **options):
@@ -146,6 +149,50 @@ def test_the_first_stage_speaks_of_the_acting_model(memorised, of_memorised):
     assert told.low > 0.5
 
 
+@pytest.fixture(scope="module")
+def of_stump(memorised):
+    """What hardly depends on its records, so that a second stage has nothing to go by."""
+    X, y, member = memorised
+    stump = DecisionTreeClassifier(max_depth=1, random_state=0).fit(X[member], y[member])
+    return stump, *observed(X, y, stump)
+
+
+def test_where_the_first_stage_finds_little_it_is_the_stacked_attack(memorised, of_stump):
+    """With as many references, none of which was trained for the target."""
+    stump, references, _, seen = of_stump
+    assert seen.first_stage_auc < 0.6
+    every = joined(references, train_more(references, *memorised[:2], n_models=8))
+    assert (every.n_models_, every.block_.tolist()) == (12, np.repeat(range(6), 2).tolist())
+    shadow, membership = every.shadow_observations(random_state=0)
+    both = [small().fit(seen.shadow, seen.membership)]
+    both.append(StackedAttack(both[0].estimator, random_state=0).fit(shadow, membership))
+    alone = observe(stump, *memorised[:2], references=every)
+    scores = [both[0].decision_function(seen.observations), both[1].decision_function(alone)]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_a_second_stage_is_decided_by_references_alone(memorised, of_stump):
+    X, y, member = memorised
+    stump, references, first, plain = of_stump
+    other = clone(stump).fit(X[~member], y[~member])
+    options = {"references": references, "attack": first, "n_models": 4}
+    again = observe_cascade(other, X, y, **options)
+    assert again.first_stage_auc == plain.first_stage_auc
+    assert plain.observations["cascade_log_odds"].isna().all()
+    forced = observe_cascade(other, X, y, min_auc=0, **options)
+    assert forced.first_stage_auc == plain.first_stage_auc
+    assert forced.observations["cascade_log_odds"].notna().all()
+
+
+def test_a_first_stage_that_finds_nothing_has_an_auc_of_a_half(memorised):
+    """On records that it has not learned from, whatever it can learn by heart."""
+    X, y, _ = memorised
+    constant = ReferenceModels(DummyClassifier(), 4, random_state=0).fit(X, y)
+    attack = StackedAttack(DecisionTreeClassifier(random_state=0), random_state=0)
+    auc = auc_on_references(attack, constant, *constant.shadow_observations(random_state=0))
+    assert auc == pytest.approx(0.5, abs=0.07)
+
+
 def test_a_target_that_trained_elsewhere_gives_nothing(memorised):
     X, y, member = memorised
     rng = np.random.default_rng(1)
@@ -226,6 +273,33 @@ def test_auto_does_not_run_it():
     assert "cascade" not in {info.name for info in run_by_default(answers)}
 
 
+def test_an_audit_says_that_there_was_no_second_stage(halves):
+    model = DecisionTreeClassifier(max_depth=1, random_state=0)
+    report = run(halves, model=model, attacks=["lira", "cascade"])
+    assert (report.info["n_references"], report.info["n_references_more"]) == (4, 12)
+    assert report.info["first_stage_auc"] < 0.6 and "n_references_for_target" not in report.info
+
+
+def test_references_of_the_second_stage_that_are_lost_are_named(halves):
+    calls = []
+
+    def train(X, y, seed):
+        calls.append(seed)
+        # The first of the second stage, and its second try.
+        if len(calls) in (5, 6):
+            raise RuntimeError("not today")
+        return clone(TREE).fit(X, y)
+
+    with pytest.warns(UserWarning, match="1 of 12 reference models of the second stage are left"):
+        report = run(halves, attacks="cascade", estimator=train, controls=True)
+    assert report.info["n_references"] + report.info["n_references_for_target"] == 15
+    (finding,) = [one for one in report.findings if one.code == "LOST_REFERENCES"]
+    assert finding.title == "1 of 16 reference models could not be trained"
+    assert "of the 12 that the cascade adds model 0: RuntimeError: not today" in finding.explanation
+    notes = report.controls.set_index("control")["note"]
+    assert all("the headline attack's first stage" in notes[name] for name in CONTROLS)
+
+
 def test_an_audit_that_was_stopped_resumes(halves, report, tmp_path, monkeypatch):
     import mia_sklearn._audit._cascade as stage
 
@@ -285,6 +359,7 @@ def _never(*_):
     [
         ({"sampling": "bootstrap"}, {}, "drawn in blocks, got sampling='bootstrap'"),
         ({}, {"n_models": 1}, "n_models must be at least 2"),
+        ({}, {"min_auc": 70}, "min_auc must be between 0 and 1, got 70"),
         ({}, {"core": 3}, "core holds 3 records, and the references were fitted with 0"),
         ({}, {"groups": np.arange(160)}, "groups must be those"),
         ({}, {"order": slice(None, None, -1)}, "all of them and in the same order"),

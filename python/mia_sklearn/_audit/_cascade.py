@@ -1,4 +1,4 @@
-"""The cascade's second stage: references for this target, on a part of the records each."""
+"""The cascade's second stage: references for this target, or more of those that all share."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit
 
-from .._observations._cascade import LOG_ODDS, lay_cascade
+from .._observations._cascade import auc_on_references, has_second_stage, lay_cascade, lay_plain
 from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_copies
 from ..attacks import StackedAttack
-from ..metrics import roc_auc
-from ..references._for_target import assign_for_target, train_for_target
-from ._people import by_person
+from ..references._for_target import assign_for_target, joined, train_for_target, train_more
+from ._people import by_person, of_single_records
+from ._run import SecondStage
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..references import ReferenceModels
     from ._run import Asked, Planned
 
 #: References that the second stage trains, on all parts of the records together.
@@ -72,17 +73,21 @@ def first_stages(run: Asked, shadow: tuple[Any, Any]) -> dict[bool, Any]:
 
 
 def first_stage_of(attack: Any, first: dict[bool, Any]) -> Any:
-    """Return a cascade's first stage, of those fitted; any other attack as it is."""
-    return first[_with_neighbors(attack)] if is_cascade(attack) else attack
+    """Return a cascade's first stage, of those fitted."""
+    return first[_with_neighbors(attack)]
 
 
 def scores_of_cascade(
-    run: Asked, first: dict[bool, Any], table: ReferenceTable, seen: pd.DataFrame
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    run: Asked,
+    first: dict[bool, Any],
+    table: ReferenceTable,
+    seen: pd.DataFrame,
+    shadow: tuple[Any, Any],
+) -> tuple[dict[str, np.ndarray], SecondStage]:
     """Train the second stage, score every record, and say what it took.
 
-    Told is what the first stage finds of references that it has not learned from, those of the
-    second: whether it was worth these is told by references alone.
+    Where the first stage finds too little of references, its attack gets as many more references
+    in place of a second stage.
 
     Parameters
     ----------
@@ -93,34 +98,64 @@ def scores_of_cascade(
         Of the references that all attacks share.
     seen : DataFrame
         The target's observations beside these.
+    shadow : tuple (DataFrame, ndarray)
+        Observations of these as targets, and their membership.
     """
     refs = run.references
     assert refs is not None
     copies = None
     if run.n_queries:
         copies = ask_copies(run.target, refs, np.arange(len(run.y)), run.n_queries)
-    scores, n_trained, found = {}, 0, []
-    for with_neighbors, attack in first.items():
-        parts = train_for_target(
-            refs,
-            run.X,
-            posterior=expit(attack.decision_function(seen)),
-            n_models=N_SECOND,
-            **run.taught,
-        )
-        n_trained += sum(part.n_models_ - len(part.lost_) for part in parts)
+    aucs = {near: auc_on_references(attack, refs, *shadow) for near, attack in first.items()}
+    options: dict[str, Any] = {"query_phi": copies, "random_state": run.seed}
+    taught = {"n_models": N_SECOND, **run.taught}
+    scores: dict[str, np.ndarray] = {}
+    for_target: list[ReferenceModels] = []
+    more: list[ReferenceModels] = []
+    for (near, worth), names in _stages(run, aucs).items():
+        options["first_stage_auc"] = aucs[near]
         own = table
-        if table.neighborhood is not None and not with_neighbors:
-            told = table.of_records is not None
-            own = ReferenceTable(refs, n_queries=run.n_queries, record_columns=told)
-        options: dict[str, Any] = {"query_phi": copies, "random_state": run.seed}
-        laid = lay_cascade(own, attack, parts, run.answers, seen, **options)
-        found.append(roc_auc(laid.membership, laid.shadow[LOG_ODDS].to_numpy()).value)
-        for name, cascade in run.attacks.items():
-            if is_cascade(cascade) and _with_neighbors(cascade) == with_neighbors:
-                fitted = cascade.fit(laid.shadow, laid.membership)
-                scores[name] = fitted.decision_function(laid.observations)
-    return scores, {"n_references_for_target": n_trained, "first_stage_auc": max(found)}
+        if table.neighborhood is not None and not near:
+            of_records = table.of_records is not None
+            own = ReferenceTable(refs, n_queries=run.n_queries, record_columns=of_records)
+        if worth:
+            posterior = expit(first[near].decision_function(seen))
+            trained = train_for_target(refs, run.X, posterior=posterior, **taught)
+            laid = lay_cascade(own, first[near], trained, run.answers, seen, **options)
+            for_target += trained
+        else:
+            more = more or [train_more(refs, run.X, **taught)]
+            laid = lay_plain(own, joined(refs, more[0]), run.answers, **options)
+        for name in names:
+            fitted = run.attacks[name].fit(laid.shadow, laid.membership)
+            scores[name] = fitted.decision_function(laid.observations)
+    return scores, _told(max(aucs.values()), for_target, more)
+
+
+def _stages(run: Asked, aucs: dict[bool, float]) -> dict[tuple[bool, bool], list[str]]:
+    """Return the cascades, by whether they read neighbours and have a second stage."""
+    found: dict[tuple[bool, bool], list[str]] = {}
+    for name, attack in run.attacks.items():
+        if is_cascade(attack):
+            near = _with_neighbors(attack)
+            least = getattr(of_single_records(attack), "min_auc", 0.0)
+            found.setdefault((near, has_second_stage(aucs[near], least)), []).append(name)
+    return found
+
+
+def _told(
+    auc: float, for_target: list[ReferenceModels], more: list[ReferenceModels]
+) -> SecondStage:
+    lost: dict[int, str] = {}
+    n_models = 0
+    for trained in (*for_target, *more):
+        lost |= {n_models + model: why for model, why in trained.lost_.items()}
+        n_models += trained.n_models_
+    return SecondStage(auc, n_models, _n_left(for_target), _n_left(more), lost)
+
+
+def _n_left(trained: list[ReferenceModels]) -> int:
+    return sum(one.n_models_ - len(one.lost_) for one in trained)
 
 
 def _with_neighbors(attack: Any) -> bool:

@@ -112,9 +112,14 @@ def _widened(estimate: Estimate) -> Estimate:
 
 
 def reference_control(
-    attack: Any, table: ReferenceTable, member: np.ndarray, units: Grouping
+    attack: Any,
+    table: ReferenceTable,
+    member: np.ndarray,
+    units: Grouping,
+    *,
+    called: str = "the headline attack",
 ) -> Control:
-    """Score references with the headline attack against the *target's* membership.
+    """Score references with an attack, as it is `called`, against the *target's* membership.
 
     Their training sets are independent of it, so the mean score of a record must tell nothing.
     Membership is exchangeable given the records, and the mean scores are one number per record:
@@ -129,14 +134,20 @@ def reference_control(
     auc = roc_auc(member, scores)
     passed = bool(result.pvalue >= _ALARM)
     note = (
-        f"{len(models)} references scored by the headline attack against the target's membership, "
+        f"{len(models)} references scored by {called} against the target's membership, "
         "of which they know nothing: the AUC must be at chance, 0.5."
     )
     return Control("references", auc.value, auc.low, auc.high, float(result.pvalue), passed, note)
 
 
 def pipeline_control(
-    attack: Any, table: ReferenceTable, units: Grouping, *, seed: int, confidence: float
+    attack: Any,
+    table: ReferenceTable,
+    units: Grouping,
+    *,
+    seed: int,
+    confidence: float,
+    called: str = "the headline attack",
 ) -> Control:
     """Attack references that the attack has not learned from, as if they were the target.
 
@@ -193,7 +204,7 @@ def pipeline_control(
     error = float(np.sqrt(np.sum(np.square(errors)) + _SPREAD_OVER_TARGETS**2))
     p_value = float(2 * norm.sf(abs(value - crossed.value) / error))
     note = (
-        f"{len(actors)} references attacked as if each were the target, by the headline attack "
+        f"{len(actors)} references attacked as if each were the target, by {called} "
         f"fitted without them: the AUC must agree with the {crossed.value:.3f} of cross-validation "
         "on the other references' observations."
     )

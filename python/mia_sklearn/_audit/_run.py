@@ -267,6 +267,28 @@ class OutputOrder(NamedTuple):
     as_given: float
 
 
+class SecondStage(NamedTuple):
+    """References that cascades trained besides those that all attacks share.
+
+    Attributes
+    ----------
+    first_stage_auc : float
+        What the first stage finds of references that act as targets.
+    n_models : int
+        All that were to be trained.
+    n_for_target, n_more : int
+        Those that were, for the target, and like the first ones.
+    lost : dict of int to str
+        Why others could not be.
+    """
+
+    first_stage_auc: float
+    n_models: int
+    n_for_target: int
+    n_more: int
+    lost: dict[int, str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run(Asked):
     """A whole audit: what the attacks made of the answers.
@@ -286,8 +308,8 @@ class Run(Asked):
     shift : Estimate or None
         AUC with which train and test are told apart without the model.
     controls : list of Control
-    of_cascade : dict
-        What is told of the references that a cascade trained for this target, where one is run.
+    second_stage : SecondStage or None
+        References that cascades trained besides, where one is run.
     structure : Structure
     other_targets : OtherTargets, OutputOrder or None
         What the target seems to have been fitted on in place of y_train.
@@ -301,7 +323,7 @@ class Run(Asked):
     vulnerable: VulnerableRecords | None
     shift: Estimate | None
     controls: list[Control]
-    of_cascade: dict[str, Any]
+    second_stage: SecondStage | None
     structure: Structure
     other_targets: OtherTargets | OutputOrder | None
 

@@ -35,7 +35,7 @@ from ..stats import pooled_p_values
 from ..stats._p_values import least_pooled_p_values
 from ..vulnerability import VulnerableRecords
 from ._again import Again, named_again
-from ._cascade import first_stage_of, first_stages, is_cascade, scores_of_cascade
+from ._cascade import first_stage_of, first_stages, is_cascade, scores_of_cascade, stages_of
 from ._controls import (
     Control,
     distribution_shift,
@@ -110,11 +110,13 @@ def ask(
 def score(asked: Asked, *, controls: bool) -> Run:
     """Attack the answers, and check the audit itself where `controls` says so."""
     with asked.timed("attacks"):
-        table, observations, scores, first = _attack(asked)
-    of_cascade: dict[str, Any] = {}
-    if table is not None and first:
+        table, observations, scores, shadow = _attack(asked)
+    first: dict[bool, Any] = {}
+    second_stage = None
+    if table is not None and shadow is not None and stages_of(asked.attacks):
         with asked.timed("cascade"):
-            found, of_cascade = scores_of_cascade(asked, first, table, observations)
+            first = first_stages(asked, shadow)
+            found, second_stage = scores_of_cascade(asked, first, table, observations, shadow)
             scores |= found
     scores = {name: score[asked.units.first] for name, score in scores.items()}
     with asked.timed("structure"):
@@ -136,7 +138,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         vulnerable=vulnerable,
         shift=shift,
         controls=checks,
-        of_cascade=of_cascade,
+        second_stage=second_stage,
         structure=structure,
         other_targets=differing,
     )
@@ -227,10 +229,10 @@ def _train_references(run: Planned, taught: dict[str, Any], **options: Any) -> R
 
 def _attack(
     run: Asked,
-) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray], dict[bool, Any]]:
+) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray], tuple[Any, Any] | None]:
     """Fit every attack where membership is known, and score the target's observations.
 
-    The last are the first stages of cascades, whose scores are to follow.
+    The last are what these learned from; scores of cascades are to follow.
     """
     for attack in run.attacks.values():
         if "random_state" in attack.get_params(deep=False) and attack.random_state is None:
@@ -252,7 +254,7 @@ def _attack(
         observations = with_groups(observations, people)
         for name, attack in outside.items():
             scores[name] = attack.fit(observations, run.member).decision_function(observations)
-        return None, observations, scores | _on_target(run, observations), {}
+        return None, observations, scores | _on_target(run, observations), None
     wants_neighbors = any("neighbor" in attack._required() for attack in run.attacks.values())
     extras: dict[str, Any] = {"n_queries": run.n_queries}
     extras["neighbors"] = _NEIGHBORS if wants_neighbors else 0
@@ -265,8 +267,8 @@ def _attack(
     for name, attack in steps(outside.items(), len(outside)):
         attack.fit(shadow, membership)
         scores[name] = attack.decision_function(observations)
-    first = first_stages(run, (shadow, membership))
-    return table, observations, scores | _on_target(run, observations), first
+    scores |= _on_target(run, observations)
+    return table, observations, scores, (shadow, membership)
 
 
 def _on_target(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -360,14 +362,15 @@ def _controls(
         take_rows(X, one), y[one], member[one], seed=run.seed, compared=run.parts_of_records
     )
     checks = [shift]
-    attack = run.attacks[run.headline]
-    if table is not None:
+    attack, called = run.attacks[run.headline], "the headline attack"
+    if table is not None and is_cascade(attack):
         # References that were trained for the target know of it.
-        attack = first_stage_of(attack, first)
+        attack, called = first_stage_of(attack, first), "the headline attack's first stage"
     if table is not None and not fitted_on_target(attack):
-        checks.append(reference_control(attack, table, member, units))
-        level = run.confidence
-        checks.append(pipeline_control(attack, table, units, seed=run.seed, confidence=level))
+        told: dict[str, Any] = {"called": called}
+        checks.append(reference_control(attack, table, member, units, **told))
+        told |= {"seed": run.seed, "confidence": run.confidence}
+        checks.append(pipeline_control(attack, table, units, **told))
     if run.pool.labelled and not run.of_people:
         checks.append(memorising_threshold(X, y, member, seed=run.seed))
     return checks, how_far

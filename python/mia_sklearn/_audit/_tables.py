@@ -17,7 +17,7 @@ from ..metrics import Estimate, compute
 from ..stats._p_values import least_pooled_p_values
 from ._controls import Control
 from ._people import fitted_on_target
-from ._run import Run
+from ._run import Run, SecondStage
 from ._triage import references_would
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def info_of(run: Run, title: str | None, *, quick: bool) -> dict[str, Any]:
 def _of_references(run: Run, refs: ReferenceModels) -> dict[str, Any]:
     info: dict[str, Any] = {
         "n_references": refs.n_models_ - len(refs.lost_),
-        **run.of_cascade,
+        **_of_second_stage(run.second_stage),
         "sampling": refs.sampling,
         "block_size": refs.block_size_,
     } | _what_p_values_reach(run)
@@ -275,6 +275,15 @@ def _of_references(run: Run, refs: ReferenceModels) -> dict[str, Any]:
         if refs.scale_.power != 1 or refs.scale_.knots:
             info["answers_are"] = refs.scale_.text
     return info
+
+
+def _of_second_stage(second: SecondStage | None) -> dict[str, Any]:
+    if second is None:
+        return {}
+    counts = {"n_references_for_target": second.n_for_target, "n_references_more": second.n_more}
+    return {name: count for name, count in counts.items() if count} | {
+        "first_stage_auc": second.first_stage_auc
+    }
 
 
 def _how_good(run: Run) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
 
 from ._layout import lay_beside_references
 from ._record_columns import RECORD_COLUMNS
@@ -15,6 +18,8 @@ from ._shadow import shadow_observations
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LOG = logging.getLogger(__name__)
 
 #: What the first stage says of a record.
 LOG_ODDS = "cascade_log_odds"
@@ -31,11 +36,93 @@ class CascadeObservations(NamedTuple):
         1 where the acting reference trained on the record.
     observations : DataFrame
         Those of the target, one row per record of the pool.
+    first_stage_auc : float
+        What the first stage finds of references that act as targets. Where that is less than asked
+        for there is no second stage: all references know nothing of the target, and
+        `cascade_log_odds` is NaN.
     """
 
     shadow: pd.DataFrame
     membership: np.ndarray
     observations: pd.DataFrame
+    first_stage_auc: float
+
+
+def auc_on_references(
+    attack: Any, references: References, shadow: pd.DataFrame, membership: np.ndarray
+) -> float:
+    """Return the AUC of an attack on references that act as targets.
+
+    It learns from one half of the people, or records, and is asked about the other, in turn. The
+    target and its members have no part in it.
+
+    Parameters
+    ----------
+    attack : attack
+        Cloned.
+    references : fitted ReferenceModels
+    shadow, membership
+        What these say as targets, see `ReferenceModels.shadow_observations`.
+    """
+    rows = shadow.index.get_level_values("row").to_numpy()
+    unit = rows if references.groups_ is None else references.groups_[rows]
+    rng = np.random.default_rng([*references.seeds_, 3])
+    half = (rng.permutation(int(unit.max()) + 1) % 2)[unit]
+    found = []
+    for asked in (half == 0, half == 1):
+        fitted = clone(attack).fit(shadow[~asked], membership[~asked])
+        found.append(roc_auc_score(membership[asked], fitted.decision_function(shadow[asked])))
+    return float(np.mean(found))
+
+
+def has_second_stage(first_stage_auc: float, min_auc: float) -> bool:
+    """Tell whether references for this target are worth it, and log what was decided."""
+    worth = first_stage_auc >= min_auc
+    what = "a second stage for this target" if worth else "the stacked attack, with as many more"
+    _LOG.info(
+        "the first stage's AUC on references is %.3f (min_auc=%g): %s",
+        first_stage_auc,
+        min_auc,
+        what,
+    )
+    return worth
+
+
+def lay_plain(
+    table: ReferenceTable,
+    references: References,
+    answers: np.ndarray,
+    *,
+    first_stage_auc: float,
+    query_phi: np.ndarray | None = None,
+    random_state: Any = None,
+) -> CascadeObservations:
+    """Lay a target's answers beside references none of which was trained for it.
+
+    Parameters
+    ----------
+    table : ReferenceTable
+        Of the first stage.
+    references : References
+        Those of the first stage and as many more as a second stage has.
+    answers, first_stage_auc, query_phi, random_state
+        As in `lay_cascade`.
+    """
+    options: dict[str, Any] = {
+        "neighbors": table.neighborhood.n_neighbors if table.neighborhood else 0,
+        "n_queries": table.n_queries,
+        "record_columns": table.of_records is not None,
+    }
+    shadow, membership = shadow_observations(references, random_state=random_state, **options)
+    seen = lay_beside_references(
+        ReferenceTable(references, **options),
+        answers,
+        np.arange(references.n_pool_),
+        query_phi=query_phi,
+    )
+    for told in (shadow, seen):
+        told[LOG_ODDS] = np.float32(np.nan)
+    return CascadeObservations(shadow, membership, seen, first_stage_auc)
 
 
 def lay_cascade(
@@ -45,6 +132,7 @@ def lay_cascade(
     answers: np.ndarray,
     seen: pd.DataFrame,
     *,
+    first_stage_auc: float,
     query_phi: np.ndarray | None = None,
     max_rows: int = 100_000,
     random_state: Any = None,
@@ -63,6 +151,8 @@ def lay_cascade(
         The target's.
     seen : DataFrame
         The target's observations in the first stage.
+    first_stage_auc : float
+        See `auc_on_references`.
     query_phi : ndarray of shape (n_queries, n_pool), default=None
         The target's signal at perturbed copies.
     max_rows, random_state
@@ -97,6 +187,7 @@ def lay_cascade(
         pd.concat(shadows, keys=range(len(parts)), names=["part"]),
         np.concatenate(memberships),
         observations.iloc[np.argsort(observations.index.to_numpy())],
+        first_stage_auc,
     )
 
 

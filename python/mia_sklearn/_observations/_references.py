@@ -17,6 +17,7 @@ class References(Protocol):
     """Fitted `ReferenceModels`, see there."""
 
     n_models_: int
+    seeds_: np.ndarray
     n_pool_: int
     n_population_: int
     n_blocks_: int

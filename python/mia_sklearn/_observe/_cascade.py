@@ -11,7 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 from .._models._kinds import is_generator
 from .._models._predictors import as_predictor
 from .._models._targets import as_target, check_labels
-from .._observations._cascade import CascadeObservations, lay_cascade
+from .._observations._cascade import (
+    CascadeObservations,
+    auc_on_references,
+    has_second_stage,
+    lay_cascade,
+    lay_plain,
+)
 from .._observations._layout import lay_beside_references
 from .._observations._reference_table import ReferenceTable
 from .._records._checked import check_records, without_labels
@@ -19,7 +25,7 @@ from .._records._digests import row_digests
 from ..access import TrueValueAccess
 from ..attacks import GroupAttack, StackedAttack
 from ..references import ReferenceModels
-from ..references._for_target import check_first, train_for_target
+from ..references._for_target import check_first, joined, train_for_target, train_more
 from ..signals import log_posteriors
 from ._ask import _warned, agreed_access, ask_as_references, ask_copies
 
@@ -34,6 +40,7 @@ def observe_cascade(
     references: ReferenceModels,
     attack: Any = None,
     n_models: int = 12,
+    min_auc: float = 0.6,
     neighbors: int = 0,
     n_queries: int = 0,
     core: Any = None,
@@ -64,6 +71,11 @@ def observe_cascade(
         References of the second stage, of all parts of the pool together; rounded up to whole
         blocks, of which each part has two at least. There are three parts where the number allows,
         else two: of a target that trained on half of the pool four references of each third.
+    min_auc : float, default=0.6
+        There is a second stage where the first one's AUC is as much or more, of references that
+        act as targets, on records that it has not learned from. Where it is less, as many
+        references are trained that know nothing of the target: `CascadeAttack` is the stacked
+        attack then, with all of them. 0 forces a second stage.
     neighbors : int, default=0
         Adds `neighbor_*` columns on this many nearest pool records, as in `observe`, which
         `CascadeAttack(pool_features=True)` reads, and the first stage's attack by default.
@@ -84,8 +96,8 @@ def observe_cascade(
     Returns
     -------
     CascadeObservations
-        A named tuple `(shadow, membership, observations)`: fit the attack on the first two, and
-        score the last.
+        A named tuple `(shadow, membership, observations, first_stage_auc)`: fit the attack on the
+        first two, and score the third.
 
     Raises
     ------
@@ -112,7 +124,7 @@ def observe_cascade(
     check_is_fitted(references, "outputs_")
     given = (X, y)
     target, X, y = _target_and_records(model, X, y, references, (classes, query_budget))
-    check_first(references, n_models)
+    check_first(references, n_models, min_auc)
     digests = row_digests(X, y)
     if not np.array_equal(digests, references.digests_[: references.n_pool_]):
         raise ValueError(
@@ -121,28 +133,31 @@ def observe_cascade(
         )
     rows = np.arange(references.n_pool_)
     extras: dict[str, Any] = {"neighbors": neighbors, "n_queries": n_queries}
+    shadow = references.shadow_observations(random_state=random_state, **extras)
     if attack is None:
-        attack = _first_attack(references, random_state, extras)
+        attack = _first_attack(references, random_state, neighbors).fit(*shadow)
+    auc = auc_on_references(attack, references, *shadow)
     if references.access_ is None:
         answers = log_posteriors(target, X, references.classes_).astype(np.float32)
     else:
         answers = _warned(*ask_as_references(target, references, rows))
     copies = ask_copies(target, references, rows, n_queries) if n_queries else None
     table = ReferenceTable(references, **extras)
+    options = {"first_stage_auc": auc, "query_phi": copies, "random_state": random_state}
+    taught = {
+        "n_models": n_models,
+        "core": core,
+        "fit_params": fit_params,
+        "classes": references.classes_ if len(references.classes_) else None,
+        "groups": groups,
+    }
+    if not has_second_stage(auc, min_auc):
+        every = joined(references, train_more(references, *given, **taught))
+        return lay_plain(table, every, answers, **options)
     seen = lay_beside_references(table, answers, rows, query_phi=copies)
-    parts = train_for_target(
-        references,
-        *given,
-        expit(attack.decision_function(seen)),
-        n_models=n_models,
-        core=core,
-        fit_params=fit_params,
-        classes=references.classes_ if len(references.classes_) else None,
-        groups=groups,
-    )
-    return lay_cascade(
-        table, attack, parts, answers, seen, query_phi=copies, random_state=random_state
-    )
+    posterior = expit(attack.decision_function(seen))
+    parts = train_for_target(references, *given, posterior, **taught)
+    return lay_cascade(table, attack, parts, answers, seen, **options)
 
 
 def _target_and_records(
@@ -166,10 +181,8 @@ def _target_and_records(
     return target, X, y
 
 
-def _first_attack(references: ReferenceModels, random_state: Any, extras: dict[str, Any]) -> Any:
-    pool_features = extras["neighbors"] > 0
-    attack: Any = StackedAttack(pool_features=pool_features, random_state=random_state)
+def _first_attack(references: ReferenceModels, random_state: Any, neighbors: int) -> Any:
+    attack: Any = StackedAttack(pool_features=neighbors > 0, random_state=random_state)
     if references.groups_ is not None:
         attack = GroupAttack(attack, random_state=random_state)
-    shadow = references.shadow_observations(random_state=random_state, **extras)
-    return attack.fit(*shadow)
+    return attack

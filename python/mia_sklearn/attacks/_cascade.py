@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils._param_validation import Interval
 
 from .._observations._columns import Reader
 from ..base import KNOWS_THE_RECORD, Variant
@@ -39,6 +41,10 @@ class CascadeAttack(StackedAttack):
         See `StackedAttack`.
     max_masks : int, default=8
         See `StackedAttack`.
+    min_auc : float, default=0.6
+        In an audit, the AUC of the first stage from which on there is a second one; see
+        `mia_sklearn.observe_cascade`, which decides it where the steps are taken alone. 0 forces a
+        second stage.
     random_state : int, RandomState instance or None, default=None
     columns : sequence of str, default=None
         Names of the columns of plain arrays. Without names an array is read as `[signal, out...]`,
@@ -65,8 +71,10 @@ class CascadeAttack(StackedAttack):
     record is scored, so that no belief confirms itself. On a target that trained elsewhere the
     attack finds nothing.
 
-    It pays where the first stage finds much: an AUC of some .7 or more. Where it does not, scores
-    are about those of a `StackedAttack`.
+    It pays where the first stage finds enough. How much that is, is estimated from references that
+    act as targets; where their AUC is less than `min_auc`, the references of the second stage are
+    trained like those of the first, `cascade_log_odds` is NaN, and the attack is the
+    `StackedAttack` with all of them. The target's answers have no part in that decision.
 
     P-values do not hold against references that were trained for the target: those of an audit
     rest on references that know nothing of it.
@@ -110,7 +118,33 @@ class CascadeAttack(StackedAttack):
         "cascade-pool": Variant({"pool_features": True}, attacker_knows=attacker_knows)
     }
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **StackedAttack._parameter_constraints,
+        "min_auc": [Interval(Real, 0, 1, closed="both")],
+    }
+
     _unnamed = False
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        pool_features: bool = False,
+        record_columns: bool = True,
+        max_masks: int = 8,
+        min_auc: float = 0.6,
+        random_state: Any = None,
+        columns: Any = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            pool_features=pool_features,
+            record_columns=record_columns,
+            max_masks=max_masks,
+            random_state=random_state,
+            columns=columns,
+        )
+        self.min_auc = min_auc
 
     def _read_columns(self, n_columns: int) -> tuple[list[str], dict[str, np.ndarray]]:
         self._unnamed = getattr(self, "feature_names_in_", self.columns) is None

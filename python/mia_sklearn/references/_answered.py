@@ -15,7 +15,7 @@ from .._observations._shadow import shadow_observations
 from .._records._groups import Grouping
 from ..access import AskedRecords, TrueValueAccess
 from ..signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
-from ._lost import Lost, check_left, reasons
+from ._lost import Lost, check_left
 from ._sampling import Assignment, behind
 from ._scale import PosteriorScale, choose_scale
 
@@ -246,14 +246,22 @@ class AnsweredModels(BaseEstimator):
                 stacklevel=4,
             )
 
-    def _leave_out_lost(self, lost: dict[int, Lost]) -> None:
-        """Warn of models that could not be trained, and learn nothing from them."""
+    def _leave_out_lost(self, lost: dict[int, Lost], *, first: int = 0) -> None:
+        """Learn nothing from models that could not be trained; `first` numbers the first of all."""
         self.lost_ = {model: lost[model].why for model in sorted(lost)}
-        check_left(lost, self.n_models_, self.block_)
-        if lost:
-            warnings.warn(
-                f"{len(lost)} of {self.n_models_} reference models are left out, since they could "
-                f"not be trained ({reasons(self.lost_)}).",
-                stacklevel=3,
-            )
-            self.labelled_[list(lost)] = False
+        check_left(lost, self.n_models_, self.block_, first)
+        self.labelled_[list(lost)] = False
+
+    def _join(self, more: AnsweredModels) -> None:
+        """Take in models that were drawn in blocks of their own and asked the same."""
+        self.block_ = np.concatenate([self.block_, more.block_ + self.n_blocks_])
+        self.n_blocks_ += more.n_blocks_
+        self.lost_ = self.lost_ | {self.n_models_ + model: why for model, why in more.lost_.items()}
+        self.n_models_ += more.n_models_
+        for name in ("seeds_", "membership_", "labelled_", "outputs_"):
+            setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
+        for name in ("log_normalizers_", "query_outputs_"):
+            if getattr(self, name) is not None:
+                setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
+        self.fit_time_ += more.fit_time_
+        self._phi = None

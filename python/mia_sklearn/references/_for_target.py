@@ -1,4 +1,4 @@
-"""References for one target: trained on what it seems to have been trained on."""
+"""References beside the first ones: for one target on what it seems to know, or more alike."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from scipy.special import expit, logit
 
 from .._models._kinds import is_generator
 from ._gathered import GatheredPool, gather_pool
+from ._lost import warn_of_lost
 from ._reference_models import ReferenceModels
 from ._sampling import Assignment, assign, parts_of, shape_of_block
 from ._store import ArrayStore
 from ._train_all import train_all
 
-__all__ = ["assign_for_target", "check_first", "train_for_target"]
+__all__ = ["assign_for_target", "check_first", "joined", "train_for_target", "train_more"]
 
 _LARGEST_SEED = 2**31 - 1
 # No record is taken to be in, or out, for certain.
@@ -59,36 +60,102 @@ def train_for_target(
     list of ReferenceModels
         Fitted; of each, the rows that are labelled are those of its part.
     """
-    start = time.perf_counter()
-    pool = gather_pool(
-        first.estimator,
-        (X, None if is_generator(first.estimator) else y),
-        None,
-        core,
-        fit_params=fit_params,
-        classes=classes,
-        groups=groups,
-        stratify=first.stratify,
-        access=first.access_,
-    )
+    taught = {"core": core, "fit_params": fit_params, "classes": classes, "groups": groups}
+    pool = _gathered(first, X, y, **taught)
     records = pool.records
-    labels = records.labels[: records.n_asked]
-    _check_given(first, pool)
-    entropy = int(np.random.default_rng([*first.seeds_, 2]).integers(_LARGEST_SEED))
     assignments = assign_for_target(
         posterior,
         first.train_size_ - records.n_core,
         n_models=n_models,
         n_parts=n_parts,
-        entropy=entropy,
+        entropy=_entropy(first),
         groups=pool.groups,
-        strata=labels if first.stratify else None,
+        strata=records.labels[: records.n_asked] if first.stratify else None,
     )
+    return _trained(first, pool, assignments)
+
+
+def train_more(
+    first: ReferenceModels,
+    X: Any,
+    y: Any,
+    *,
+    n_models: int = 12,
+    core: Any = None,
+    fit_params: dict[str, Any] | None = None,
+    classes: Any = None,
+    groups: Any = None,
+) -> ReferenceModels:
+    """Train references that know as little of any target as the first ones do.
+
+    Parameters
+    ----------
+    first : fitted ReferenceModels
+    X, y, core, fit_params, classes, groups
+        What it was fitted on.
+    n_models : int, default=12
+        Besides the first; whole blocks.
+
+    Returns
+    -------
+    ReferenceModels
+        Fitted, without the first; see `joined`.
+    """
+    taught = {"core": core, "fit_params": fit_params, "classes": classes, "groups": groups}
+    pool = _gathered(first, X, y, **taught)
+    records = pool.records
+    assignment = assign(
+        "block",
+        records.n_asked,
+        first.train_size_ - records.n_core,
+        0,
+        n_models=n_models,
+        entropy=_entropy(first),
+        groups=pool.groups,
+        strata=records.labels[: records.n_asked] if first.stratify else None,
+    )
+    return _trained(first, pool, [assignment])[0]
+
+
+def joined(first: ReferenceModels, more: ReferenceModels) -> ReferenceModels:
+    """Return all as one, in which blocks remain what they are."""
+    both = copy(first)
+    both._join(more)
+    return both
+
+
+def _gathered(
+    first: ReferenceModels,
+    X: Any,
+    y: Any,
+    **taught: Any,
+) -> GatheredPool:
+    """Return what all references train on, once it is seen to be what the first did."""
+    pool = gather_pool(
+        first.estimator,
+        (X, None if is_generator(first.estimator) else y),
+        None,
+        stratify=first.stratify,
+        access=first.access_,
+        **taught,
+    )
+    _check_given(first, pool)
+    return pool
+
+
+def _entropy(first: ReferenceModels) -> int:
+    return int(np.random.default_rng([*first.seeds_, 2]).integers(_LARGEST_SEED))
+
+
+def _trained(
+    first: ReferenceModels, pool: GatheredPool, assignments: list[Assignment]
+) -> list[ReferenceModels]:
+    """Train references of several draws all at once, and return those of each."""
+    start = time.perf_counter()
     membership = np.concatenate([one.membership for one in assignments])
-    seeds = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=len(membership))
-    job = first._with_questions(pool.job(first.estimator, first.access_))
+    seeds = np.random.default_rng(_entropy(first)).integers(_LARGEST_SEED, size=len(membership))
     answers, lost = train_all(
-        job,
+        first._with_questions(pool.job(first.estimator, first.access_)),
         membership,
         seeds,
         store=None if first.cache is None else ArrayStore(first.cache),
@@ -103,18 +170,23 @@ def train_for_target(
         part._take(one)
         part.seeds_ = seeds[own]
         part._leave_out_lost(
-            {model - own.start: why for model, why in lost.items() if own.start <= model < stop}
+            {model - own.start: why for model, why in lost.items() if own.start <= model < stop},
+            first=own.start,
         )
-        part._keep(answers[own], records.n_asked, first.scale_)
+        part._keep(answers[own], pool.records.n_asked, first.scale_)
         part.fit_time_ = time.perf_counter() - start
         parts.append(part)
+    left_out = {model: lost[model].why for model in sorted(lost)}
+    warn_of_lost(left_out, len(seeds), "reference models of the second stage", stacklevel=4)
     return parts
 
 
-def check_first(first: ReferenceModels, n_models: int) -> None:
+def check_first(first: ReferenceModels, n_models: int, min_auc: float) -> None:
     """Raise where no second stage of so many references can follow these."""
     if n_models < 2:
         raise ValueError(f"n_models must be at least 2, got {n_models!r}.")
+    if not 0 <= min_auc <= 1:
+        raise ValueError(f"min_auc must be between 0 and 1, got {min_auc!r}.")
     if first.n_population_:
         raise ValueError(
             "A cascade needs references trained on the pool itself, not on a population."

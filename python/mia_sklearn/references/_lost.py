@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import warnings
 from textwrap import shorten
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ __all__ = [
     "lost_to",
     "reasons",
     "second_seed",
+    "warn_of_lost",
 ]
 
 _LARGEST_SEED = 2**31 - 1
@@ -73,16 +75,29 @@ def second_seed(seed: int) -> int:
     return int(np.random.default_rng([seed, 1]).integers(_LARGEST_SEED))
 
 
-def check_left(lost: dict[int, Lost], n_models: int, block: np.ndarray) -> None:
-    """Raise unless models of two blocks are left: a model acts with its own block left out."""
+def check_left(lost: dict[int, Lost], n_models: int, block: np.ndarray, first: int = 0) -> None:
+    """Raise unless models of two blocks are left: a model acts with its own block left out.
+
+    `first` is the number under which the first of these models is known.
+    """
     left = np.setdiff1d(np.arange(n_models), list(lost))
     enough = len(np.unique(block[left])) >= 2 if block.max() >= 0 else len(left) >= 2
     if lost and not enough:
-        model, first = next(iter(lost.items()))
-        raise first.error(
-            model,
+        model, why = next(iter(lost.items()))
+        raise why.error(
+            first + model,
             f" ({len(lost)} of {n_models} models were lost; at least 2, of different blocks where "
             "there are blocks, must be left.)",
+        )
+
+
+def warn_of_lost(lost: dict[int, str], n_models: int, kind: str, *, stacklevel: int) -> None:
+    """Say once how many models were left out, and why."""
+    if lost:
+        warnings.warn(
+            f"{len(lost)} of {n_models} {kind} are left out, since they could not be trained "
+            f"({reasons(lost)}).",
+            stacklevel=stacklevel + 1,
         )
 
 

@@ -20,6 +20,7 @@ from ..access._choice import access_of_references
 from ._answered import AnsweredModels
 from ._gathered import GatheredPool, gather_pool
 from ._job import Job
+from ._lost import warn_of_lost
 from ._sampling import SAMPLINGS, Assignment, assign
 from ._store import ArrayStore
 from ._train_all import train_all
@@ -366,6 +367,7 @@ class ReferenceModels(AnsweredModels):
             progress=self.progress,
         )
         self._leave_out_lost(lost)
+        warn_of_lost(self.lost_, self.n_models_, "reference models", stacklevel=2)
         self._keep(answers, pool.records.n_asked)
         self.fit_time_ = time.perf_counter() - start
         return self

@@ -57,6 +57,7 @@ _NUMBERS = {
         "target_test_accuracy",
         "n_references",
         "n_references_for_target",
+        "n_references_more",
         "first_stage_auc",
         "block_size",
         "stratified",

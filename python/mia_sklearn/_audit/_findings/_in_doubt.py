@@ -213,15 +213,24 @@ class LostReferences(BaseFinder):
     )
 
     def find(self, context: Context) -> Finding | None:
-        refs = context.run.references
-        if refs is None or not refs.lost_:
+        refs, second = context.run.references, context.run.second_stage
+        if refs is None:
+            return None
+        lost, n_models, why = len(refs.lost_), refs.n_models_, []
+        if lost:
+            why.append(reasons(refs.lost_))
+        if second is not None and second.lost:
+            why.append(f"of the {second.n_models} that the cascade adds {reasons(second.lost)}")
+        if second is not None:
+            lost, n_models = lost + len(second.lost), n_models + second.n_models
+        if not lost:
             return None
         rare = ("", "")
         if len(context.run.classes):
             rare = ", of a rare class for example", " where a class is rare"
         return self.found(
-            f"{len(refs.lost_)} of {refs.n_models_} reference models could not be trained",
-            f"They are left out: {reasons(refs.lost_)}. Those that remain are the ones that could "
+            f"{lost} of {n_models} reference models could not be trained",
+            f"They are left out: {'; '.join(why)}. Those that remain are the ones that could "
             f"be trained; where that depends on a few records{rare[0]}, each of them had enough of "
             "these.",
             "Make the training of target and references alike succeed more surely: fewer folds or "

@@ -78,7 +78,7 @@ def test_same_seed_same_result():
         return 0.0
 
     quick(noting, (1, 0), max_refits=60)
-    assert len(set(seeds)) == 30
+    assert len(set(seeds)) == 60
 
 
 def test_what_is_refused():

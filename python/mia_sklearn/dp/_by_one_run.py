@@ -10,7 +10,7 @@ from ..stats import (
     one_run_mu,
     one_run_p_value,
     one_run_stretch,
-    stretched,
+    stretched_epsilon,
 )
 from ._canaries import Canaries
 from ._claim import Claim, check_reach, stated_by
@@ -97,7 +97,7 @@ def _shown(
         factor = one_run_stretch(*sides, claim.curve, **options)
         del options["confidence"]
         refutes = one_run_p_value(*sides, claim.curve, **options) <= 1 - confidence
-        epsilon = stretched(claim.curve, factor).epsilon(claim.delta)
+        epsilon = stretched_epsilon(claim.curve, factor, claim.delta)
         # The two agree but for rounding.
         return {
             "epsilon": (max if refutes else min)(epsilon, claim.epsilon),

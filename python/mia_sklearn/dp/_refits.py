@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._process._progress import progress_bar
-from ..stats import BettingTests, TradeOff, gaussian_dp_mu, stretched
+from ..stats import BettingTests, TradeOff, gaussian_dp_mu, stretched, stretched_epsilon
 from ..stats._checks import check_level
 
 __all__ = ["MOST_FITS", "RefitsResult", "bet_on_refits", "fits_needed", "run_refits"]
@@ -23,7 +23,7 @@ MOST_FITS = 50_000
 # Guarantees that the bound is read from; ten thousand refits show no larger ones.
 _EPSILONS = np.geomspace(0.05, 12, 96)
 _MUS = np.geomspace(0.05, 8, 96)
-_FACTORS = np.geomspace(0.05, 8, 96)
+_FACTORS = np.geomspace(0.05, 8, 64)
 _DELTA = 1e-5
 _FAMILIES = ("pure", "gaussian", "curve")
 _ASSUMED = {
@@ -159,7 +159,7 @@ def run_refits(
     confidence = check_level(confidence, "confidence")
     if isinstance(max_refits, bool) or not isinstance(max_refits, Integral) or max_refits < 1:
         raise ValueError(f"`max_refits` must be a whole number of at least 1, got {max_refits!r}.")
-    claim = TradeOff.of(claimed)
+    claim, delta = _tested(TradeOff.of(claimed), family, delta)
     if fits_needed(claim, family, confidence, max_refits) is None:
         needed = fits_needed(claim, family, confidence)
         remedy = (
@@ -216,9 +216,12 @@ def bet_on_refits(
     # The first that stands ends the row: whatever is refuted beyond it by chance is not counted.
     n_refuted = len(weaker) if refuted[1:].all() else int(refuted[1:].argmin())
     last = weaker[n_refuted - 1] if n_refuted else TradeOff.gaussian(0.0)
+    bound = last.epsilon(delta)
+    if family == "curve" and n_refuted:
+        bound = stretched_epsilon(tested, float(_FACTORS[n_refuted - 1]), delta)
     return RefitsResult(
         refuted=bool(refuted[0]),
-        bound=last.epsilon(delta),
+        bound=bound,
         mu=last.mu if family == "gaussian" else None,
         e_value=math.exp(min(700.0, float(tests.log_peak[0]))),
         n_refits=tests.n_scores,

@@ -32,9 +32,9 @@ _GIVEN = {
 _LIMITS = (
     "A claim that is not refuted is not proved: other canaries, other scores or more of them may "
     "show more. What holds is the bound. It speaks of the training as it was run here, its code "
-    "and its parameters, and of no other; of the neighbours named; in the Gaussian family, of noise "
-    "like that alone; and in that of a claimed curve, of curves of its shape alone, which the "
-    "verdict does not need."
+    "and its parameters, and of no other; of the neighbours named; in the Gaussian family, of "
+    "noise like that alone; and in that of a claimed curve, of curves of its shape alone, which "
+    "the verdict does not need."
 )
 
 

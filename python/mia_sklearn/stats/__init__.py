@@ -32,7 +32,7 @@ from ._paired import Difference, paired_difference, unpaired_difference
 from ._paired_auc import paired_auc_difference
 from ._precision import Precision, ppv_interval, ppv_nonmembers_needed
 from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
-from ._stretched import stretched
+from ._stretched import stretched, stretched_epsilon
 from ._trade_off import TradeOff, gaussian_dp_epsilon, gaussian_dp_mu
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "references_needed",
     "stretch_bound",
     "stretched",
+    "stretched_epsilon",
     "t_p_values",
     "threshold_epsilon",
     "tpr_interval",

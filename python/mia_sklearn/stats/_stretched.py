@@ -7,18 +7,20 @@ from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from ._trade_off import TradeOff
+from ._epsilon import check_delta
+from ._trade_off import TradeOff, gaussian_dp_epsilon
 
-__all__ = ["gaussian_misses", "stretched", "stretched_misses"]
+__all__ = ["gaussian_misses", "stretched", "stretched_epsilon", "stretched_misses"]
 
 _NORMAL = NormalDist()
 # Points of a curve, in standard deviations of rates of false alarms; what lies beyond them has
 # rates that are not told from 0 and 1.
 _LOW, _STEP, _N = -9.0, 0.01, 1801
-# Epsilons of a stretched curve, each little more than the one before.
-_EPSILONS = np.append(0.0, np.geomspace(1e-3, 200, 1200))
+# Epsilons of a stretched curve; between them it allows a little more than it should.
+_EPSILONS = np.append(0.0, np.geomspace(0.01, 200, 250))
 # How far a curve lies from guessing, at most, where it allows everything.
 _FARTHEST = 40.0
 
@@ -68,6 +70,47 @@ def stretched(guarantee: TradeOff, factor: float) -> TradeOff:
     deltas = np.array([np.max(found - np.exp(e) * alarms) for e in _EPSILONS.tolist()])
     deltas = np.clip(deltas, 0, np.nextafter(1, 0))
     return TradeOff(np.column_stack([_EPSILONS, deltas]), claim=claim)
+
+
+def stretched_epsilon(guarantee: TradeOff, factor: float, delta: float) -> float:
+    """Return the epsilon at a delta of a guarantee that is stretched.
+
+    Parameters
+    ----------
+    guarantee : TradeOff
+    factor : float
+        At least 0.
+    delta : float
+        In (0, 1).
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from mia_sklearn.stats import TradeOff, gaussian_dp_epsilon, stretched_epsilon
+    >>> stretched_epsilon(TradeOff.gaussian(1.0), 2, 1e-5) == gaussian_dp_epsilon(2.0, 1e-5)
+    True
+    """
+    delta = check_delta(delta)
+    if guarantee.mu is not None:
+        return gaussian_dp_epsilon(factor * guarantee.mu, delta)
+    if factor == 1:
+        return guarantee.epsilon(delta)
+    if math.isinf(factor):
+        return math.inf
+    at = _points()
+    found, alarms = ndtr(at + factor * _distances(guarantee)), ndtr(at)
+
+    def beyond(epsilon: float) -> float:
+        return float(np.max(found - math.exp(epsilon) * alarms)) - delta
+
+    if beyond(0.0) <= 0:
+        return 0.0
+    # Below the least rate of alarms that is told from 0 nothing is seen.
+    high = float(-np.log(alarms[0]))
+    return float(brentq(beyond, 0, high, xtol=1e-9)) if beyond(high) < 0 else math.inf
 
 
 def stretched_misses(guarantee: TradeOff) -> Callable[[float], Callable[[float], float]]:

@@ -160,6 +160,22 @@ def test_batches_that_are_not_drawn_are_noticed(kind):
     assert auc(told.scores) > auc(told.drawn_at_random) + gain and auc(told.scores) > 0.8
 
 
+def test_noise_that_is_smaller_than_stated_is_reckoned_with():
+    rng = np.random.default_rng(0)
+    members = np.arange(400) % 2 == 0
+    told = StepScores(0.16, 1.0, np.empty((0, 400)))
+    stated = StepScores(0.16, 0.4, np.empty((0, 400)))
+    for _ in range(40):
+        step = (members & (rng.random(400) < 0.16)) + rng.normal(0, 0.4, 400)
+        told.add(step)
+        stated.add(step)
+    aucs = [
+        float((each.scores[members][:, None] > each.scores[~members]).mean())
+        for each in (told, stated)
+    ]
+    assert aucs[0] > 0.95 * aucs[1] > 0.8
+
+
 def test_scores_of_steps_are_ratios():
     """Of canaries left out the mean ratio is 1, whatever batches do."""
     members, told = scores_of("drawn", n=4_000)

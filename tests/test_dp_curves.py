@@ -19,6 +19,7 @@ from mia_sklearn.stats import (
     one_run_stretch,
     stretch_bound,
     stretched,
+    stretched_epsilon,
 )
 
 # Those of randomised response at epsilon 2, exactly.
@@ -56,6 +57,16 @@ def test_the_factor_is_where_the_p_value_crosses_the_level(counts):
     assert (factor > 1) == (p <= 0.05)
     if p < 1:
         assert stretch_bound(*counts, ANSWERS, confidence=1 - p) == pytest.approx(1, abs=5e-3)
+
+
+def test_what_lies_beyond_the_pairs_of_a_curve_is_not_stretched():
+    few = TradeOff([(TradeOff.gaussian(0.3).epsilon(d), d) for d in (0.1, 0.01, 1e-4, 1e-7)])
+    # A curve of pairs allows their least delta without any false alarm.
+    wide = stretched_epsilon(few, 4, 1e-5)
+    assert wide == pytest.approx(gaussian_dp_epsilon(1.2, 1e-5), rel=0.3)
+    assert stretched(few, 4).epsilon(1e-5) == pytest.approx(wide, rel=0.02)
+    assert stretched_epsilon(few, np.inf, 1e-5) == np.inf
+    assert stretched_epsilon(few, 0, 1e-5) == 0
 
 
 def test_what_shows_nothing_and_what_shows_all():
@@ -122,33 +133,29 @@ class _Known:
 
 
 @pytest.mark.parametrize(
-    ("claimed", "outcome"), [(ANSWERS, "not refuted"), (TradeOff.gaussian(0.5), "refuted")]
+    ("claimed", "outcome"), [(ANSWERS, "not refuted"), (profile_of(0.25), "refuted")]
 )
 def test_a_curve_that_is_claimed_is_what_is_tested(claimed, outcome):
-    X = np.random.default_rng(0).normal(size=(2000, 2))
+    X = np.random.default_rng(0).normal(size=(700, 2))
     y = (X[:, 0] > 0).astype(int)
-    report = audit_dp(known, X, y, claimed, 1500, method="one-run")
+    report = audit_dp(known, X, y, claimed, 600, method="one-run")
     assert report.outcome == outcome
     assert report.bounds["family"].tolist() == ["pure", "curve"]
     assert report.bounds["decides"].tolist() == [False, True]
     assert (report.epsilon > report.info["epsilon"]) == (outcome == "refuted")
     assert claimed.claim in report.summary and report.info["curve"] == claimed.claim
-    sides = [report.canaries["loss"][report.canaries["included"] == side] for side in (1, 0)]
-    p = one_run_p_value(*sides, claimed, membership_rate=0.5)
-    assert (p < 0.05) == (outcome == "refuted")
     for text in (str(report), report.to_markdown()):
         assert "for the verdict nothing but the claim" in text
 
 
 def test_refits_bet_against_a_curve():
     def noisy(member, seed):
-        return np.random.default_rng(seed).normal() + 2.0 * member
+        return np.random.default_rng(seed).normal() + 3.0 * member
 
-    options = {"family": "curve", "random_state": 0, "progress": False, "max_refits": 300}
-    false = run_refits(noisy, profile_of(1.0), **options)
-    assert false.refuted and "shape of the claimed one" in str(false)
-    true = run_refits(noisy, TradeOff.gaussian(2.0), **options)
-    assert not true.refuted and 2 < true.bound < gaussian_dp_epsilon(2.0, 1e-5)
+    options = {"family": "curve", "random_state": 0, "progress": False, "max_refits": 60}
+    result = run_refits(noisy, TradeOff.gaussian(0.5), **options)
+    assert result.refuted and "shape of the claimed one" in str(result)
+    assert gaussian_dp_epsilon(0.5, 1e-5) < result.bound < gaussian_dp_epsilon(3.0, 1e-5)
     with pytest.raises(ValueError, match="family='curve' needs a whole curve"):
         run_refits(noisy, (1, 1e-5), **options)
 
@@ -160,7 +167,6 @@ def test_refits_that_could_refute_nothing_are_refused():
     for max_refits, claimed, told in (
         (100, (4, 0), r"max_refits`=100 could not refute \(4, 0\).* it takes max_refits=481"),
         (20, TradeOff.gaussian(1.0), "could not refute Gaussian differential privacy"),
-        (100, (12, 0), "50,000 fits do not suffice either"),
     ):
         with pytest.raises(ValueError, match=told):
             run_refits(nothing, claimed, max_refits=max_refits, progress=False)

@@ -156,4 +156,11 @@ def _points() -> np.ndarray:
 def _distances(guarantee: TradeOff) -> np.ndarray:
     """Return how far members found lie above false alarms, both as quantiles."""
     at = _points()
-    return np.clip(ndtri(guarantee.ceiling(ndtr(at))) - at, 0.0, _FARTHEST)
+    far = np.clip(ndtri(guarantee.ceiling(ndtr(at))) - at, 0.0, _FARTHEST)
+    # Beyond the last of its pairs a curve allows their delta at no false alarms at all: what is
+    # not known there is no shape to be stretched.
+    slopes, starts = guarantee.slopes, guarantee.starts
+    kinks = ndtri(-np.diff(starts) / np.diff(slopes))
+    for kink, beyond in ((kinks[-1], at < kinks[-1]), (kinks[0], at > kinks[0])):
+        far[beyond] = np.minimum(far[beyond], np.interp(kink, at, far))
+    return far

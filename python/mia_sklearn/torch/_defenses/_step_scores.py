@@ -9,6 +9,11 @@ from scipy.special import logsumexp
 
 __all__ = ["StepScores"]
 
+# Of the distance from 0 of a normal distribution.
+_MEDIAN = 0.6745
+# Noise that is smaller by so much is no chance of the canaries.
+_LESS = 0.85
+
 
 class StepScores:
     """The log-likelihood ratio of having been a record, by what each step tells of a canary.
@@ -29,6 +34,9 @@ class StepScores:
     prior of one half. The other half is shared by what batches do that are not drawn: they hold
     all records; each record once in every pass, anew or always in the same batch; or records that
     follow each other, from the first one on in each pass, or going round.
+
+    Where what the steps tell varies less than it should, the noise that it shows is reckoned with:
+    half of it lies within .674 standard deviations, whatever a few canaries add.
     """
 
     def __init__(self, rate: float, noise: float, places: np.ndarray) -> None:
@@ -36,6 +44,7 @@ class StepScores:
         n = places.shape[1]
         self.steps = 0
         self.told = np.zeros(n)
+        self.variances = 0.0
         self.drawn_at_random = np.zeros(n)
         self.always = np.zeros(n)
         # By the place of a batch in its pass, with a last one that is short or without.
@@ -53,7 +62,10 @@ class StepScores:
         self.told += told
         if self.noise == 0:
             return
-        held = (2 * told - 1) / (2 * self.noise**2)
+        self.variances += (float(np.median(np.abs(told))) / _MEDIAN) ** 2
+        shown = self.variances / self.steps
+        variance = shown if 0 < shown < (_LESS * self.noise) ** 2 else self.noise**2
+        held = (2 * told - 1) / (2 * variance)
         self.always += held
         left = np.log1p(-self.rate) if self.rate < 1 else -np.inf
         self.drawn_at_random += np.logaddexp(np.log(self.rate) + held, left)

@@ -156,8 +156,8 @@ def test_batches_that_are_not_drawn_are_noticed(kind):
     def auc(scores):
         return float((scores[members][:, None] > scores[~members]).mean())
 
-    gain = {"in turn": 0.08, "going round": 0.08, "always": -0.01}[kind]
-    assert auc(told.scores) > auc(told.drawn_at_random) + gain and auc(told.scores) > 0.8
+    gain = {"in turn": 0.06, "going round": 0.06, "always": -0.01}[kind]
+    assert auc(told.scores) > auc(told.drawn_at_random) + gain and auc(told.scores) > 0.7
 
 
 def test_noise_that_is_smaller_than_stated_is_reckoned_with():

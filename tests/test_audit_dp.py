@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import BaggingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import GaussianNB
@@ -23,6 +24,7 @@ from mia_sklearn.defenses import PATE
 from mia_sklearn.dp._canaries import mislabelled, wrong_labels
 from mia_sklearn.dp._claim import Claim, counted_by
 from mia_sklearn.dp._findings import FINDERS
+from mia_sklearn.stats import TradeOff
 
 CLAIM = (1.0, 1e-5)
 
@@ -348,6 +350,12 @@ def nobody(X, y, seed):
         ({"claimed": (8, 0.0)}, "it takes 16,800 canaries or more"),
         ({"claimed": (4, 0.001)}, "no number of canaries can"),
         ({"claimed": (1, 0), "family": "gaussian"}, "needs a delta above 0"),
+        ({"family": "curve"}, "family='curve' needs a whole curve in the claim"),
+        ({"claimed": TradeOff.gaussian(0.5), "family": "gaussian"}, "has a curve of its own"),
+        ({"claimed": TradeOff.gaussian(0.0)}, "epsilon of claimed at delta 0.0001 must be"),
+        ({"claimed": [(1, 0.1), (-1, 0.2)]}, "^claimed: Each epsilon must be at least 0"),
+        ({"claimed": [("a", "b")]}, "must be a pair .* an accountant or a TradeOff"),
+        ({"claimed": []}, "must be a pair"),
         ({"method": "many"}, "method must be one of"),
         ({"family": "normal"}, "family must be one of"),
         ({"neighbours": "near"}, "neighbours must be one of"),
@@ -526,18 +534,23 @@ def test_one_set_has_one_record_more_or_another():
     assert sizes == {(60, False), (60, True)}
 
 
-def test_the_cheap_are_fitted_again_by_themselves(blobs, monkeypatch):
+def test_the_small_are_fitted_again_by_themselves(blobs, monkeypatch):
+    """By kinds and sizes, never by the clock: the same choice on any machine."""
     X, y = (part[:200] for part in blobs)
-    monkeypatch.setattr("mia_sklearn.dp._audit_dp._CHEAP", math.inf)
-    assert audit_dp(KNeighborsClassifier(1), X, y, CLAIM).info["method"] == "refits"
+    small = audit_dp(KNeighborsClassifier(1), X, y, CLAIM)
+    assert small.info["method"] == "refits" and "give method= to fix it" in str(small)
     large = audit_dp(KNeighborsClassifier(1), X, y, (3.0, 0.0), max_refits=200)
     assert large.info["method"] == "refits"
     asked = audit_dp(KNeighborsClassifier(1), X, y, CLAIM, 100)
     assert asked.info["method"] == "one-run"
-    monkeypatch.setattr("mia_sklearn.dp._audit_dp._CHEAP", 0)
-    assert audit_dp(KNeighborsClassifier(1), X, y, CLAIM).info["method"] == "one-run"
+    assert asked.info["chosen"].startswith("one-run, for options or canaries that refits do not")
     with pytest.raises(ValueError, match="could not refute epsilon=8"):
         audit_dp(KNeighborsClassifier(1), X, y, (8.0, 0.0))
+    several = audit_dp(BaggingClassifier(KNeighborsClassifier(1), 2), X, y, CLAIM)
+    assert several.info["chosen"].startswith("one-run, for a network or an ensemble")
+    monkeypatch.setattr("mia_sklearn.dp._audit_dp._FEW_NUMBERS", 399)
+    wide = audit_dp(KNeighborsClassifier(1), X, y, CLAIM)
+    assert wide.info["chosen"].startswith("one-run, for X holds more than 399 numbers")
 
 
 def test_refits_that_could_not_refute_are_refused(blobs):

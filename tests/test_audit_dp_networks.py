@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -14,9 +15,10 @@ pytest.importorskip("opacus")
 
 from mia_sklearn import audit_dp  # noqa: E402
 from mia_sklearn.defenses import DPSGD  # noqa: E402
+from mia_sklearn.stats import TradeOff  # noqa: E402
 from mia_sklearn.torch._defenses import _dpsgd  # noqa: E402
 from mia_sklearn.torch._defenses._canary_gradients import CanaryGradients  # noqa: E402
-from mia_sklearn.torch._defenses._privacy_accounting import PrivacyPlan  # noqa: E402
+from mia_sklearn.torch._defenses._step_scores import StepScores  # noqa: E402
 from nets import classifier, sized  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -41,7 +43,9 @@ def test_gradients_of_canaries_are_told_apart(records):
     report = audit_dp(private(4.0, random_state=0), *records, n_canaries=200)
     assert report.outcome == "not refuted" and 0.2 < report.epsilon < report.info["epsilon"] <= 4
     assert report.bounds["score"].tolist() == ["gradient"] * 2
-    assert report.info["family"] == "gaussian" and report.info["stated"]
+    # What the accountant says of all deltas is tested, as it is.
+    assert report.info["family"] == "curve" and report.info["stated"]
+    assert report.info["curve"] == "what the accountant of DPSGD says"
     assert report.info["delta"] == 0.1 / (400 - 200 + report.info["n_included"])
     assert "FIXED_SEED" in codes(report)
     again = audit_dp(private(4.0), *records, n_canaries=200)
@@ -114,27 +118,70 @@ def test_what_gradients_do_not_go_with(records):
         audit_dp(small, X, y, n_canaries=400)
 
 
-def test_batches_that_are_not_drawn_are_noticed():
-    """A canary that is in the same batch of each pass is told by that."""
-    members = np.append(np.arange(0, 400, 4), [-1] * 100)
-    watch = CanaryGradients(members, seed=0)
-    plan = PrivacyPlan(4.0, 1e-4, 64 / 400, 140, "rdp")
-    module = torch.nn.Linear(20, 10)
-    watch.start(module, plan, n_records=400, noise=1.5, max_grad_norm=1.0)
-    rng = np.random.default_rng(0)
-    for step in range(plan.steps):
-        # Batches of 64 in turn, the last one of 16.
-        there = (members >= 0) & (members // 64 == step % 7)
-        told = there + rng.normal(0, 1.5, len(members))
-        for parameter, owned, places in zip(
-            watch.parameters, watch.owned, watch.places, strict=True
-        ):
-            parameter.grad = torch.zeros_like(parameter)
-            values = torch.as_tensor(told[owned] / watch.expected, dtype=torch.float32)
-            parameter.grad.reshape(-1)[places] = values
-        watch.stepped(step + 1)
+def test_a_fitted_model_is_read_as_its_accountant(records):
+    model = private(4.0, random_state=0)
+    with pytest.raises(NotFittedError):
+        model.get_epsilon(1e-5)
+    model.fit(*records)
+    assert model.get_epsilon(model.delta_) == model.epsilon_
+    assert model.get_epsilon(1e-6) > model.epsilon_ > model.get_epsilon(0.1)
+    with pytest.raises(ValueError, match="delta must lie"):
+        model.get_epsilon(0)
+    curve = TradeOff.of(model)
+    assert curve.delta(curve.epsilon(1e-6)) == pytest.approx(1e-6)
+
+
+def scores_of(kind, *, n=400, seed=0):
+    """Return what steps of 64 records in 6.25 batches tell of 400 canaries, half of them in."""
+    rng = np.random.default_rng(seed)
+    members, places = np.arange(n) % 2 == 0, rng.random(n)
+    told = StepScores(64 / n, 1.5, np.stack([places] * 2))
+    n_batches = 7
+    for step in range(6 * n_batches):
+        held = {
+            "drawn": rng.random(n) < 64 / n,
+            "in turn": places // (64 / n) == step % n_batches,
+            "going round": (places - step * 64 / n) % 1 < 64 / n,
+            "always": np.ones(n, dtype=bool),
+        }[kind]
+        told.add((held & members) + rng.normal(0, 1.5, n))
+    return members, told
+
+
+@pytest.mark.parametrize("kind", ["in turn", "going round", "always"])
+def test_batches_that_are_not_drawn_are_noticed(kind):
+    """A canary that is in batches of its turn, or in all of them, is told by that."""
+    members, told = scores_of(kind)
 
     def auc(scores):
-        return float((scores[:100, None] > scores[None, 100:]).mean())
+        return float((scores[members][:, None] > scores[~members]).mean())
 
-    assert auc(watch.scores) > auc(watch.drawn_at_random) + 0.08
+    gain = {"in turn": 0.06, "going round": 0.06, "always": -0.01}[kind]
+    assert auc(told.scores) > auc(told.drawn_at_random) + gain and auc(told.scores) > 0.7
+
+
+def test_noise_that_is_smaller_than_stated_is_reckoned_with():
+    rng = np.random.default_rng(0)
+    members = np.arange(400) % 2 == 0
+    told = StepScores(0.16, 1.0, np.empty((0, 400)))
+    stated = StepScores(0.16, 0.4, np.empty((0, 400)))
+    for _ in range(40):
+        step = (members & (rng.random(400) < 0.16)) + rng.normal(0, 0.4, 400)
+        told.add(step)
+        stated.add(step)
+    aucs = [
+        float((each.scores[members][:, None] > each.scores[~members]).mean())
+        for each in (told, stated)
+    ]
+    assert aucs[0] > 0.95 * aucs[1] > 0.8
+
+
+def test_scores_of_steps_are_ratios():
+    """Of canaries left out the mean ratio is 1, whatever batches do."""
+    members, told = scores_of("drawn", n=4_000)
+    ratios = np.exp(told.scores[~members]) / 2
+    # Two priors of one half, each with a mean of 1; the ratio's few large values are not reached.
+    assert 0.5 < ratios.mean() < 1.2
+    unplaced = StepScores(0.5, 0.0, np.empty((0, 3)))
+    unplaced.add(np.array([0.0, 1.0, 1.0]))
+    assert unplaced.scores.tolist() == [0, 1, 1]

@@ -54,7 +54,7 @@ def test_a_pair_is_read_as_gaussian_on_request():
     assert "if the noise is Gaussian" in str(result)
     # A curve of its own is tested as it is.
     profile = [(gaussian_dp_epsilon(1.0, d), d) for d in (0.1, 0.01, 1e-3)]
-    told = quick(gaussian(0), profile, family="gaussian", max_refits=30)
+    told = quick(gaussian(0), profile, family="gaussian", max_refits=60)
     assert (len(told.claimed.pairs), told.delta, told.bound) == (3, 1e-5, 0)
 
 
@@ -77,8 +77,8 @@ def test_same_seed_same_result():
         seeds.append(seed)
         return 0.0
 
-    quick(noting, (1, 0), max_refits=30)
-    assert len(set(seeds)) == 30
+    quick(noting, (1, 0), max_refits=60)
+    assert len(set(seeds)) == 60
 
 
 def test_what_is_refused():

@@ -88,11 +88,19 @@ class Backend(Protocol):
         """Train networks as one and keep them; or return the reason why that cannot be, as str."""
 
     def fit_with_canaries(
-        self, estimator: Any, X: Any, y: np.ndarray, rows: np.ndarray, *, seed: int
+        self,
+        estimator: Any,
+        X: Any,
+        y: np.ndarray,
+        rows: np.ndarray,
+        *,
+        places: np.ndarray,
+        seed: int,
     ) -> tuple[Any, np.ndarray]:
         """Train privately where the records at `rows` have gradients of their own.
 
-        `rows` are -1 for canaries left out. Returns the model, and a score for each canary.
+        `rows` are -1 for canaries left out, and `places` guesses of where from 0 to 1 each is in
+        the order of the records if it is there. Returns the model, and a score for each canary.
         """
 
     def fit_every_epoch(

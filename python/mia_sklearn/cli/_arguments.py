@@ -174,7 +174,10 @@ def _add_audit_dp(commands: Any) -> argparse.ArgumentParser:
     add("--kind", choices=["auto", "mislabelled", "gradient"], default="auto", help="of canaries")
     add("--method", choices=["auto", "one-run", "refits"], default="auto", help="default: auto")
     add(
-        "--family", choices=["auto", "pure", "gaussian"], default="auto", help="which bound decides"
+        "--family",
+        choices=["auto", "pure", "gaussian", "curve"],
+        default="auto",
+        help="which bound decides",
     )
     steps = ["auto", "add", "replace"]
     add("--neighbours", choices=steps, default="auto", help="what the claim counts as one step")

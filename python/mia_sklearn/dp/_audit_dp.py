@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .._models._kinds import is_net, last_step
 from .._models._random import random_state_of
 from ..report import DPAuditReport
 from ._by_one_run import by_one_run
-from ._by_refits import by_refits, seconds_of_a_fit
+from ._by_refits import by_refits
 from ._claim import check_reach, claim_of, counted_by, warn_of_delta
 from ._findings import Context, findings_of
 from ._given import Options, fixed_seeds, given, made_canaries, takes_gradients
@@ -18,15 +21,16 @@ from ._outcome import Audited, Outcome
 
 __all__ = ["audit_dp"]
 
-# Fits that take no longer, in seconds, are made by the hundred.
-_CHEAP = 0.1
+# Of so many numbers most models are fitted within a tenth of a second.
+_FEW_NUMBERS = 20_000
+Method = Callable[[Audited, int | None, np.random.RandomState], Outcome]
 
 
 def audit_dp(
     estimator: Any,
     X: Any,
     y: Any,
-    claimed: tuple[float, float] | None = None,
+    claimed: Any = None,
     n_canaries: int | None = None,
     *,
     method: str = "auto",
@@ -49,19 +53,21 @@ def audit_dp(
         net; or a function (X, y, seed) that returns a fitted model.
     X : table of shape (n_records, ...)
     y : array-like of shape (n_records,) or (n_records, n_outputs)
-    claimed : pair (epsilon, delta), default=None
+    claimed : pair (epsilon, delta), TradeOff or accountant, default=None
         What is to be refuted. None reads it from the estimator: its ``epsilon_`` and ``delta_``
-        after the training, where it has a delta too, or its parameters of these names.
+        after the training, where it has a delta too, or its parameters of these names. An
+        accountant (of Opacus, dp-accounting, diffprivlib, as `stats.TradeOff.of` reads it) claims
+        a whole curve.
     n_canaries : int, default=None
         Records that become canaries, each with a label that is not its own. By default 1,000, or
         a quarter of all.
     method : {"auto", "one-run", "refits"}, default="auto"
         "one-run" trains once, each canary being in by a fair coin. "refits" trains on two
         neighbouring sets again and again, until the claim is refuted or `max_refits` is
-        reached. "auto" is "refits" where `max_refits` could refute the claim and an audit by one
-        run takes no tenth of a second, or could not refute it and a fit takes no tenth of a second;
-        else "one-run". So are options that one run alone has: `n_canaries`, `canaries`,
-        `iterates`, `n_references`.
+        reached. "auto" is "refits" where they could refute the claim, X holds 20,000 numbers
+        at most, and the estimator is neither a network nor an ensemble; else "one-run". So are
+        options that one run alone has: `n_canaries`, `canaries`, `iterates`, `n_references`.
+        ``info["chosen"]`` says which it is and why.
     canaries : {"auto", "mislabelled", "gradient"} or pair (X, y), default="auto"
         "mislabelled" are records with another class; of regressors with the smallest or largest
         y, whichever is farther. "gradient" (of `DPSGD`, white-box) are gradients along
@@ -74,10 +80,12 @@ def audit_dp(
         None, or two or more models trained like the audited one, on coins of their own, that tell
         how hard each canary is. They cost a training each and need no privacy of their own: what
         they are trained on are the auditor's records.
-    family : {"auto", "pure", "gaussian"}, default="auto"
-        The bound that decides; both are reported. "pure" takes nothing for granted. "gaussian"
-        takes the mechanism for one by Gaussian noise, and shows more. "auto" is "gaussian" of
-        `DPSGD`, else "pure".
+    family : {"auto", "pure", "gaussian", "curve"}, default="auto"
+        The bound that decides; two are reported. "pure" takes nothing for granted. "gaussian"
+        takes the mechanism for one by Gaussian noise, and shows more. "curve" tests the whole
+        curve of an accountant [3]_: the verdict takes nothing for granted but the claim, and the
+        bound that the true curve has its shape. "auto" is "curve" where one is claimed, or is
+        stated by `DPSGD`; of `DPSGD` with a pair for a claim "gaussian"; else "pure".
     neighbours : {"auto", "add", "replace"}, default="auto"
         What the claim counts as one step: a record added or left out (DP-SGD), or one put in
         another's place. "auto" is "replace" of diffprivlib's models and `PATE`, else "add".
@@ -162,17 +170,20 @@ def audit_dp(
     decides = options.deciding(estimator, claim)
     audited = Audited(mechanism, table, labels, claim, decides, options, progress)
     large_delta = warn_of_delta(claim, len(labels))
-    outcome = _outcome(audited, n_canaries, rng)
+    by, chosen = _method(audited, n_canaries)
+    outcome = by(audited, n_canaries, rng)
     info = {
         "estimator": mechanism.name,
         "epsilon": outcome.claim.epsilon,
         "delta": outcome.claim.delta,
+        "curve": outcome.claim.curve.claim if outcome.claim.curve is not None else None,
         "stated": claim.stated,
         "family": decides,
         "neighbours": neighbours,
         "confidence": confidence,
         "n_records": len(labels),
         **outcome.info,
+        "chosen": chosen,
         "seconds": time.perf_counter() - started,
     }
     import pandas as pd
@@ -189,28 +200,41 @@ def audit_dp(
     return DPAuditReport(bounds, pd.DataFrame(outcome.canaries), findings_of(context), info)
 
 
-def _outcome(audited: Audited, n_canaries: int | None, rng: np.random.RandomState) -> Outcome:
-    """Audit by the method that is asked for, or that suits what a fit takes."""
-    options, mechanism = audited.options, audited.mechanism
-    if options.method == "refits":
-        return by_refits(audited, rng)
-    may_refit = options.may_refit(
-        mechanism.estimator, n_canaries
-    ) and audited.claim.falls_by_refits(audited.family, options.max_refits, options.confidence)
-    try:
-        made = made_canaries(
-            mechanism, audited.table, audited.labels, n_canaries, options=options, rng=rng
-        )
-        out_of_reach = check_reach(
-            audited.claim, audited.family, len(made.rows), options.confidence
-        )
-    except ValueError:
-        if may_refit and seconds_of_a_fit(audited, rng) <= _CHEAP:
-            return by_refits(audited, rng)
-        raise
-    started = time.perf_counter()
-    outcome = by_one_run(audited, made, out_of_reach, rng)
-    if may_refit and time.perf_counter() - started <= _CHEAP:
-        # What it showed is not looked at: each claim is tested once.
-        return by_refits(audited, rng)
-    return outcome
+def _method(audited: Audited, n_canaries: int | None) -> tuple[Method, str]:
+    """Return the method that is asked for, or that suits what is audited, and why it is used.
+
+    By kinds and sizes alone: the same on any machine, however long a fit takes there.
+    """
+    options, estimator = audited.options, audited.mechanism.estimator
+    if options.method != "auto":
+        return (_by_refits if options.method == "refits" else _by_one_run), "as asked for"
+    n_numbers = math.prod(getattr(audited.table, "shape", None) or (math.inf,))
+    if not options.may_refit(estimator, n_canaries):
+        why = "one-run, for options or canaries that refits do not have"
+    elif is_net(estimator) or hasattr(last_step(estimator), "n_estimators"):
+        why = "one-run, for a network or an ensemble takes long to fit"
+    elif not n_numbers <= _FEW_NUMBERS:
+        why = f"one-run, for X holds more than {_FEW_NUMBERS:,} numbers"
+    elif not audited.claim.falls_by_refits(audited.family, options.max_refits, options.confidence):
+        why = f"one-run, for {options.max_refits:,} refits could not refute the claim"
+    else:
+        why = f"refits, for X holds {_FEW_NUMBERS:,} numbers at most"
+    by = _by_refits if why.startswith("refits") else _by_one_run
+    return by, f"{why}; give method= to fix it"
+
+
+def _by_refits(audited: Audited, _: int | None, rng: np.random.RandomState) -> Outcome:
+    return by_refits(audited, rng)
+
+
+def _by_one_run(audited: Audited, n_canaries: int | None, rng: np.random.RandomState) -> Outcome:
+    made = made_canaries(
+        audited.mechanism,
+        audited.table,
+        audited.labels,
+        n_canaries,
+        options=audited.options,
+        rng=rng,
+    )
+    reach = check_reach(audited.claim, audited.family, len(made.rows), audited.options.confidence)
+    return by_one_run(audited, made, reach, rng)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..stats import gaussian_dp_epsilon, one_run_epsilon, one_run_mu
+from ..stats import (
+    gaussian_dp_epsilon,
+    one_run_epsilon,
+    one_run_mu,
+    one_run_p_value,
+    one_run_stretch,
+    stretched_epsilon,
+)
 from ._canaries import Canaries
 from ._claim import Claim, check_reach, stated_by
 from ._one_run import run_once
@@ -42,8 +49,7 @@ def by_one_run(
         {
             "score": score,
             "family": family,
-            "epsilon": (epsilon := _bound(both, family, claim, options.confidence, seed)),
-            "refutes": epsilon > claim.epsilon,
+            **_shown(both, family, claim, options.confidence, seed),
             "decides": number == 0 and family == audited.family,
             "assumes": ASSUMES[family],
         }
@@ -80,11 +86,25 @@ def _alike(scores: dict[str, np.ndarray], labels: np.ndarray) -> bool:
     return len(told) == len({label for _, label in told})
 
 
-def _bound(sides: Sides, family: str, claim: Claim, confidence: float, seed: int) -> float:
-    """Return what scores show of epsilon; 0 where all coins fell on one side."""
+def _shown(
+    sides: Sides, family: str, claim: Claim, confidence: float, seed: int
+) -> dict[str, float | bool]:
+    """Return what scores show of epsilon, nothing where all coins fell on one side."""
     if not all(map(len, sides)):
-        return 0.0
+        return {"epsilon": 0.0, "refutes": False}
     options = {"confidence": confidence, "membership_rate": 0.5, "random_state": seed}
+    if family == "curve" and claim.curve is not None:
+        factor = one_run_stretch(*sides, claim.curve, **options)
+        del options["confidence"]
+        refutes = one_run_p_value(*sides, claim.curve, **options) <= 1 - confidence
+        epsilon = stretched_epsilon(claim.curve, factor, claim.delta)
+        # The two agree but for rounding.
+        return {
+            "epsilon": (max if refutes else min)(epsilon, claim.epsilon),
+            "refutes": refutes,
+        }
     if family == "pure":
-        return one_run_epsilon(*sides, delta=claim.delta, **options)
-    return gaussian_dp_epsilon(one_run_mu(*sides, **options), claim.delta)
+        epsilon = one_run_epsilon(*sides, delta=claim.delta, **options)
+    else:
+        epsilon = gaussian_dp_epsilon(one_run_mu(*sides, **options), claim.delta)
+    return {"epsilon": epsilon, "refutes": epsilon > claim.epsilon}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ import numpy as np
 from ._claim import check_fits, stated_by
 from ._neighbours import candidates, choose
 from ._outcome import ASSUMES, SEEDS, Audited, Outcome, told_apart
-from ._refits import run_refits
+from ._refits import bet_on_refits
 
-__all__ = ["by_refits", "seconds_of_a_fit"]
+__all__ = ["by_refits"]
 
 
 # Fits on either set by which a canary is chosen.
@@ -41,23 +40,25 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
         check_fits(claim, family, options.max_refits, options.confidence)
     coins = rng.randint(SEEDS)
     how: dict[str, Any] = {"confidence": options.confidence, "random_state": coins}
-    result = run_refits(
+    result = bet_on_refits(
         neighbours,
-        (claim.epsilon, claim.delta),
-        family=audited.family,
+        claim.guarantee(family),
+        family=family,
+        delta=claim.delta,
         max_refits=options.max_refits,
         progress=audited.progress,
         **how,
     )
     members, scores = np.array(neighbours.members), np.array(neighbours.scores)
-    results = {audited.family: result}
-    for family in claim.families:
-        if family not in results:
+    results = {family: result}
+    for other in claim.families:
+        if other not in results:
             # The same coins bring the same fits again, whose scores are known.
-            results[family] = run_refits(
+            results[other] = bet_on_refits(
                 _Again(scores),
-                (claim.epsilon, claim.delta),
-                family=family,
+                claim.guarantee(other),
+                family=other,
+                delta=claim.delta,
                 max_refits=len(scores),
                 progress=False,
                 **how,
@@ -65,14 +66,14 @@ def by_refits(audited: Audited, rng: np.random.RandomState) -> Outcome:
     bounds = [
         {
             "score": "loss",
-            "family": family,
+            "family": name,
             # Bets end where the claim falls, on a grid of bounds that may lie just below it.
             "epsilon": max(each.bound, claim.epsilon) if each.refuted else each.bound,
             "refutes": each.refuted,
-            "decides": family == audited.family,
-            "assumes": ASSUMES[family],
+            "decides": name == family,
+            "assumes": ASSUMES[name],
         }
-        for family, each in sorted(results.items(), reverse=True)
+        for name, each in sorted(results.items(), reverse=True)
     ]
     info = {
         "method": "refits",
@@ -102,11 +103,3 @@ class _Again:
 
     def __call__(self, member: bool, seed: int) -> float:
         return next(self.scores)
-
-
-def seconds_of_a_fit(audited: Audited, rng: np.random.RandomState) -> float:
-    """Return how long a training on all records takes."""
-    rows = rng.permutation(len(audited.labels))
-    started = time.perf_counter()
-    audited.mechanism.train(audited.table, rows, audited.labels[rows], rng.randint(SEEDS))
-    return time.perf_counter() - started

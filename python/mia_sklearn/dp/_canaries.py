@@ -13,6 +13,9 @@ from .._records._rows import concat_rows, n_rows, positions
 
 __all__ = ["Canaries", "appended", "mislabelled", "wrong_labels"]
 
+# The middles of a normal distribution's fifths.
+_QUINTILES = np.array([-1.282, -0.524, 0.0, 0.524, 1.282])
+
 
 @dataclass(frozen=True)
 class Canaries:
@@ -35,25 +38,49 @@ class Canaries:
     before: np.ndarray | None
     rows: np.ndarray
 
+    def order(self, rng: np.random.RandomState) -> np.ndarray:
+        """Return all rows in random order, whoever is included: places tell nothing."""
+        return rng.permutation(len(self.labels))
+
     def training_set(
-        self, included: np.ndarray, rng: np.random.RandomState
+        self, included: np.ndarray, order: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and labels to train on, in random order.
+        """Return rows and labels to train on, in an order.
 
         Parameters
         ----------
         included : ndarray of shape (n_canaries,), bool
-        rng : RandomState
-            Orders them, so that places tell nothing.
+        order : ndarray of shape (n_records,), int
         """
         if self.before is None:
-            kept = np.setdiff1d(np.arange(len(self.labels)), self.rows[~included])
-            labels = self.labels
+            kept = np.ones(len(self.labels), dtype=bool)
+            kept[self.rows[~included]] = False
+            order, labels = order[kept[order]], self.labels
         else:
-            kept, labels = np.arange(len(self.labels)), self.before.copy()
+            labels = self.before.copy()
             labels[self.rows[included]] = self.labels[self.rows[included]]
-        order = rng.permutation(kept)
         return order, labels[order]
+
+    def places(self, order: np.ndarray) -> np.ndarray:
+        """Return where in the training set each canary would be, as far as the order tells.
+
+        Who knows the order knows of the canaries before one that half of them are included, so
+        that its place is known but for that.
+
+        Returns
+        -------
+        ndarray of shape (n_guesses, n_canaries)
+            From 0 to 1, guesses that are as likely as each other.
+        """
+        is_canary = np.isin(order, self.rows)
+        before = np.cumsum(is_canary) - is_canary
+        mean = np.arange(len(order)) - before / 2
+        at = np.empty(len(self.labels), dtype=int)
+        at[order] = np.arange(len(order))
+        at = at[self.rows]
+        guesses = mean[at] + np.sqrt(before[at]) / 2 * _QUINTILES[:, None]
+        n = len(order) - len(self.rows) / 2
+        return np.clip(guesses / n, 0, np.nextafter(1, 0))
 
 
 def mislabelled(

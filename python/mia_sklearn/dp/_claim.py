@@ -1,17 +1,19 @@
-"""What is claimed: an epsilon and a delta, given or stated by the model itself."""
+"""What is claimed: an epsilon and a delta, or a whole curve, given or stated by the model."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from .._models._answers import name_of
 from .._models._kinds import last_step
-from ..stats import epsilon_bound, gaussian_dp_bound, gaussian_dp_epsilon
+from ..stats import TradeOff, epsilon_bound, gaussian_dp_bound, gaussian_dp_epsilon, stretch_bound
 from ._refits import MOST_FITS, fits_needed
 
 __all__ = [
@@ -21,16 +23,17 @@ __all__ = [
     "check_reach",
     "claim_of",
     "counted_by",
+    "has_a_curve",
     "stated_by",
     "warn_of_delta",
 ]
 
 #: What a bound takes for granted of how the claimed privacy comes about.
-FAMILIES = ("pure", "gaussian")
+FAMILIES = ("pure", "gaussian", "curve")
 # One bound for each number of guesses and way to guess, as in `stats.one_run_epsilon`.
 _N_CHOICES = 14
 # Up to which it is tried how many canaries it takes; of the Gaussian family each try takes a while.
-_MOST_CANARIES = {"pure": 2**24, "gaussian": 2**13}
+_MOST_CANARIES = {"pure": 2**24, "gaussian": 2**13, "curve": 2**13}
 
 
 @dataclass(frozen=True)
@@ -42,36 +45,55 @@ class Claim:
     epsilon, delta : float
     stated : bool
         Whether the model states it, so that the numbers after its training count.
+    curve : TradeOff or None
+        All that is claimed, of which epsilon and delta are one point; None where they are all.
     """
 
     epsilon: float
     delta: float
     stated: bool
+    curve: TradeOff | None = None
 
     @property
     def families(self) -> tuple[str, ...]:
         """Those that can be asked about: without a delta no Gaussian noise has an epsilon."""
-        return FAMILIES if self.delta > 0 else ("pure",)
+        if self.curve is not None:
+            return ("pure", "curve")
+        return ("pure", "gaussian") if self.delta > 0 else ("pure",)
+
+    def known_as(self, family: str) -> str:
+        """Return the family; before a training states its curve Gaussian noise stands for it."""
+        return "gaussian" if family == "curve" and self.curve is None else family
+
+    def guarantee(self, family: str) -> Any:
+        """Return what fits are to refute in a family: the curve, or the pair."""
+        return self.curve if family == "curve" else (self.epsilon, self.delta)
 
     def reach(self, family: str, n_canaries: int, confidence: float) -> float:
-        """Return the bound that a run would give in which every guess is right."""
+        """Return the bound that a run would give in which every guess is right.
+
+        Of a curve as many claimed epsilons as the factor by which it has to be stretched.
+        """
         confidence = 1 - (1 - confidence) / _N_CHOICES
         # As many are guessed to be in as out.
         n_guesses = n_canaries - n_canaries % 2
         counts = (n_canaries, n_guesses, n_guesses)
         if family == "pure":
             return epsilon_bound(*counts, delta=self.delta, confidence=confidence)
+        if family == "curve" and self.curve is not None:
+            return self.epsilon * stretch_bound(*counts, self.curve, confidence=confidence)
         mu = gaussian_dp_bound(*counts, confidence=confidence)
         return gaussian_dp_epsilon(mu, self.delta)
 
     def falls_by_refits(self, family: str, max_refits: int, confidence: float) -> bool:
         """Tell whether so many fits could refute the claim."""
-        claimed = self.epsilon, self.delta
-        return fits_needed(claimed, family, confidence, max_refits) is not None
+        family = self.known_as(family)
+        return fits_needed(self.guarantee(family), family, confidence, max_refits) is not None
 
     def fits_in_words(self, family: str, confidence: float) -> str:
         """Say how many fits could refute the claim."""
-        needed = fits_needed((self.epsilon, self.delta), family, confidence)
+        family = self.known_as(family)
+        needed = fits_needed(self.guarantee(family), family, confidence)
         return f"some {needed:,} fits" if needed else f"more than {MOST_FITS:,} fits"
 
     def needed_in_words(self, family: str, needed: int | None) -> str:
@@ -107,13 +129,52 @@ def claim_of(estimator: Any, claimed: Any, n_records: int) -> Claim:
     """
     if claimed is None:
         return _own_claim(estimator, n_records)
+    if (curve := _curve_of(claimed)) is not None:
+        return _of_curve(curve, n_records)
     try:
         epsilon, delta = () if isinstance(claimed, (str, Mapping)) else tuple(claimed)
     except (TypeError, ValueError):
         raise ValueError(
-            f"claimed must be a pair (epsilon, delta), such as (1.0, 1e-5), got {claimed!r}."
+            "claimed must be a pair (epsilon, delta), such as (1.0, 1e-5), an accountant or a "
+            f"TradeOff, got {claimed!r}."
         ) from None
     return Claim(_epsilon(epsilon, "claimed[0], epsilon,"), _delta(delta), stated=False)
+
+
+def _curve_of(claimed: Any) -> TradeOff | None:
+    """Return the curve of an accountant, of several pairs or of a TradeOff; None of a pair."""
+    if isinstance(claimed, (str, Mapping)):
+        return None
+    if isinstance(claimed, (list, tuple, np.ndarray)) and not (
+        len(claimed) and isinstance(claimed[0], (list, tuple, np.ndarray))
+    ):
+        return None
+    try:
+        return TradeOff.of(claimed)
+    except TypeError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"claimed: {error}") from None
+
+
+def _of_curve(curve: TradeOff, n_records: int) -> Claim:
+    """Return the claim of a curve, told by a delta that is small for so many records."""
+    if curve.pairs is not None and len(curve.pairs) == 1:
+        epsilon, delta = curve.pairs[0].tolist()
+        return Claim(_epsilon(epsilon, "epsilon of claimed"), delta, stated=False)
+    # A power of ten, as accountants are asked at.
+    delta = 10.0 ** math.floor(math.log10(0.1 / n_records))
+    if math.isinf(curve.epsilon(delta)) and curve.pairs is not None:
+        delta = float(curve.pairs[-1, 1])
+    epsilon = _epsilon(curve.epsilon(delta), f"epsilon of claimed at delta {delta:g}")
+    return Claim(epsilon, delta, stated=False, curve=curve)
+
+
+def has_a_curve(estimator: Any, claim: Claim) -> bool:
+    """Tell whether all of a curve is claimed, or will be stated after the training."""
+    return claim.curve is not None or (
+        claim.stated and claim.delta > 0 and hasattr(last_step(estimator), "get_epsilon")
+    )
 
 
 def _own_claim(estimator: Any, n_records: int) -> Claim:
@@ -161,7 +222,12 @@ def stated_by(model: Any, claim: Claim, family: str) -> Claim:
             f"{name_of(last)} states delta_=0 after its training, and with delta=0 Gaussian noise "
             "has no epsilon. Use family='pure'."
         )
-    return Claim(epsilon, delta, stated=True)
+    stated = Claim(epsilon, delta, stated=True)
+    if family != "curve":
+        return stated
+    profile = TradeOff.of(last).pairs
+    told = f"what the accountant of {name_of(last)} says"
+    return replace(stated, curve=TradeOff([*profile, (epsilon, delta)], claim=told))
 
 
 def _epsilon(value: Any, name: str) -> float:
@@ -204,6 +270,7 @@ def check_reach(
     ValueError
         If they cannot in the family that decides, saying how many it takes.
     """
+    family = claim.known_as(family)
     out_of_reach = {
         name: claim.needed(name, confidence)
         for name in claim.families

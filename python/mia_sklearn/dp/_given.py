@@ -17,7 +17,7 @@ from .._records._labels import kind_of_labels
 from .._records._rows import n_rows
 from .._records._targets import as_numbers, is_constant
 from ._canaries import Canaries, appended, mislabelled
-from ._claim import FAMILIES, Claim
+from ._claim import FAMILIES, Claim, has_a_curve
 from ._training import Mechanism
 
 __all__ = ["Options", "fixed_seeds", "given", "made_canaries", "takes_gradients"]
@@ -143,9 +143,23 @@ class Options:
                 "family='gaussian' needs a delta above 0 in the claim: with delta=0 Gaussian noise "
                 "has no epsilon. Use family='pure'."
             )
+        if self.family == "gaussian" and claim.curve is not None:
+            raise ValueError(
+                "family='gaussian' reads a Gaussian curve into a pair, and claimed has a curve of "
+                "its own, which takes less for granted: leave family out, or give "
+                "claimed=(epsilon, delta)."
+            )
+        if self.family == "curve" and not has_a_curve(estimator, claim):
+            raise ValueError(
+                "family='curve' needs a whole curve in the claim: give an accountant or a TradeOff "
+                "as claimed, or leave it to DPSGD (claimed=None)."
+            )
         if self.family != "auto":
             return self.family
-        return "gaussian" if takes_gradients(estimator) and claim.delta > 0 else "pure"
+        gradients = takes_gradients(estimator)
+        if claim.curve is not None or (gradients and has_a_curve(estimator, claim)):
+            return "curve"
+        return "gaussian" if gradients and claim.delta > 0 else "pure"
 
 
 def takes_gradients(estimator: Any) -> bool:

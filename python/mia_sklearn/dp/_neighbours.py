@@ -55,7 +55,8 @@ class Neighbours:
     def fit(self, member: bool, seed: int, order: int | None = None) -> Any:
         """Return a model of either set, in an order that the seed draws too by default."""
         rng = np.random.RandomState(seed if order is None else order)
-        rows, labels = self.canaries.training_set(np.array([bool(member)]), rng)
+        drawn = self.canaries.order(rng)
+        rows, labels = self.canaries.training_set(np.array([bool(member)]), drawn)
         return self.mechanism.train(self.canaries.table, rows, labels, seed)
 
     def of_one_set(self, seeds: list[int]) -> list[Any]:
@@ -108,9 +109,9 @@ class _Swapped(Canaries):
     replaced: int
 
     def training_set(
-        self, included: np.ndarray, rng: np.random.RandomState
+        self, included: np.ndarray, order: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        rows, labels = super().training_set(included, rng)
+        rows, labels = super().training_set(included, order)
         kept = rows != self.replaced if included[0] else np.ones(len(rows), dtype=bool)
         return rows[kept], labels[kept]
 

@@ -67,15 +67,19 @@ def run_once(
     OneRun
     """
     included = rng.random_sample(len(canaries.rows)) < 0.5
-    rows, labels = canaries.training_set(included, rng)
+    order = canaries.order(rng)
+    rows, labels = canaries.training_set(included, order)
     seed = rng.randint(_SEEDS)
     X, y = take_rows(canaries.table, canaries.rows), canaries.labels[canaries.rows]
     scores = {}
     if gradients:
         places = {row: place for place, row in enumerate(rows.tolist())}
         own = np.array([places.get(row, -1) for row in canaries.rows.tolist()])
+        at = canaries.places(order)
         model, scores["gradient"] = mechanism.trained(
-            lambda X, y: networks().fit_with_canaries(mechanism.estimator, X, y, own, seed=seed),
+            lambda X, y: networks().fit_with_canaries(
+                mechanism.estimator, X, y, own, places=at, seed=seed
+            ),
             canaries.table,
             rows,
             labels,
@@ -120,7 +124,7 @@ def _of_references(
     ):
         # In pairs, of which one is trained on each canary and the other is not.
         included = ~included if number % 2 else rng.random_sample(len(y)) < 0.5
-        rows, labels = canaries.training_set(included, rng)
+        rows, labels = canaries.training_set(included, canaries.order(rng))
         model = mechanism.train(canaries.table, rows, labels, rng.randint(_SEEDS))
         total += np.where(included, 0.0, mechanism.fit_of_records(model, X, y))
         n_out += ~included

@@ -21,6 +21,7 @@ SEEDS = 2**31 - 1
 ASSUMES = {
     "pure": "nothing but the claim",
     "gaussian": "privacy by Gaussian noise, as of DP-SGD",
+    "curve": "for the verdict nothing but the claim, for the bound a curve of its shape",
 }
 
 

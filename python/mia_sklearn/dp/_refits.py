@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from .._process._progress import progress_bar
-from ..stats import BettingTests, TradeOff, gaussian_dp_epsilon, gaussian_dp_mu
+from ..stats import BettingTests, TradeOff, gaussian_dp_mu, stretched, stretched_epsilon
 from ..stats._checks import check_level
 
-__all__ = ["MOST_FITS", "RefitsResult", "fits_needed", "run_refits"]
+__all__ = ["MOST_FITS", "RefitsResult", "bet_on_refits", "fits_needed", "run_refits"]
 
 #: Up to which it is tried how many fits a claim takes.
 MOST_FITS = 50_000
@@ -22,8 +23,14 @@ MOST_FITS = 50_000
 # Guarantees that the bound is read from; ten thousand refits show no larger ones.
 _EPSILONS = np.geomspace(0.05, 12, 96)
 _MUS = np.geomspace(0.05, 8, 96)
+_FACTORS = np.geomspace(0.05, 8, 64)
 _DELTA = 1e-5
-_FAMILIES = ("pure", "gaussian")
+_FAMILIES = ("pure", "gaussian", "curve")
+_ASSUMED = {
+    "pure": "",
+    "gaussian": ", if the noise is Gaussian",
+    "curve": ", if the true curve has the shape of the claimed one",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +53,7 @@ class RefitsResult:
         Fits in all, and those with the record.
     claimed : TradeOff
         What was tested.
-    family : {"pure", "gaussian"}
+    family : {"pure", "gaussian", "curve"}
         What the bound assumes.
     delta, confidence : float
     """
@@ -64,8 +71,7 @@ class RefitsResult:
 
     def __str__(self) -> str:
         said = "refuted" if self.refuted else "not refuted"
-        assumed = ", if the noise is Gaussian" if self.family == "gaussian" else ""
-        bound = f"epsilon at least {self.bound:.3g} at delta {self.delta:g}{assumed}"
+        bound = f"epsilon at least {self.bound:.3g} at delta {self.delta:g}{_ASSUMED[self.family]}"
         return (
             f"{self.claimed.claim} is {said} at {100 * self.confidence:g} % confidence by "
             f"{self.n_refits:,} fits, {self.n_with:,} of them with the record: e-value "
@@ -94,10 +100,12 @@ def run_refits(
         projection. Which values speak for the record is learned as the fits go on.
     claimed : pair, TradeOff or accountant
         (epsilon, delta), or what else `TradeOff.of` reads.
-    family : {"pure", "gaussian"}, default="pure"
+    family : {"pure", "gaussian", "curve"}, default="pure"
         "pure" assumes nothing. "gaussian" takes the noise to be Gaussian: a pair that is claimed
         is read as the Gaussian differential privacy that has it, which is refuted sooner, and the
-        bound is one on mu. Of another mechanism both can be wrong.
+        bound is one on mu. Of another mechanism both can be wrong. "curve" takes the true curve
+        for one of the shape of that which is claimed, an accountant's or a `TradeOff`: the bound
+        is of those stretched, and the refutation assumes nothing.
     delta : float, default=None
         Where the bound on epsilon is read; that of a pair, 1e-5 otherwise.
     max_refits : int, default=1000
@@ -118,7 +126,8 @@ def run_refits(
     TypeError
         If `claimed` is no guarantee.
     ValueError
-        If an option is out of range, or a score is not finite.
+        If an option is out of range, so many fits could not refute the claim whatever they show,
+        or a score is not finite.
 
     See Also
     --------
@@ -148,13 +157,46 @@ def run_refits(
     (True, True)
     """
     confidence = check_level(confidence, "confidence")
-    if isinstance(max_refits, bool) or max_refits != int(max_refits) or max_refits < 1:
+    if isinstance(max_refits, bool) or not isinstance(max_refits, Integral) or max_refits < 1:
         raise ValueError(f"`max_refits` must be a whole number of at least 1, got {max_refits!r}.")
+    claim, delta = _tested(TradeOff.of(claimed), family, delta)
+    if fits_needed(claim, family, confidence, max_refits) is None:
+        needed = fits_needed(claim, family, confidence)
+        remedy = (
+            f"it takes max_refits={needed:,} or more"
+            if needed
+            else f"{MOST_FITS:,} fits do not suffice either, and a smaller claim can be tested"
+        )
+        raise ValueError(
+            f"`max_refits`={max_refits:,} could not refute {claim.claim} even if each fit told at "
+            f"once whether the record was in (family={family!r}): {remedy}."
+        )
+    return bet_on_refits(
+        fit_and_score,
+        claim,
+        family=family,
+        delta=delta,
+        max_refits=max_refits,
+        confidence=confidence,
+        random_state=random_state,
+        progress=progress,
+    )
+
+
+def bet_on_refits(
+    fit_and_score: Callable[[bool, int], float],
+    claimed: Any,
+    *,
+    family: str,
+    delta: float | None,
+    max_refits: int,
+    confidence: float,
+    random_state: Any,
+    progress: bool,
+) -> RefitsResult:
+    """Do the same of checked options, also where the claim cannot fall: for its bound alone."""
     tested, delta = _tested(TradeOff.of(claimed), family, delta)
-    if family == "gaussian":
-        weaker = [TradeOff.gaussian(mu) for mu in _MUS]
-    else:
-        weaker = [TradeOff.approximate(epsilon, delta) for epsilon in _EPSILONS]
+    weaker = _weaker(tested, family, delta)
     tests = BettingTests([tested, *weaker])
     enough = math.log(1 / (1 - confidence))
     rng = check_random_state(random_state)
@@ -173,16 +215,14 @@ def run_refits(
     refuted = tests.log_peak >= enough
     # The first that stands ends the row: whatever is refuted beyond it by chance is not counted.
     n_refuted = len(weaker) if refuted[1:].all() else int(refuted[1:].argmin())
-    mu = None
-    if family == "gaussian":
-        mu = float(_MUS[n_refuted - 1]) if n_refuted else 0.0
-        bound = gaussian_dp_epsilon(mu, delta)
-    else:
-        bound = float(_EPSILONS[n_refuted - 1]) if n_refuted else 0.0
+    last = weaker[n_refuted - 1] if n_refuted else TradeOff.gaussian(0.0)
+    bound = last.epsilon(delta)
+    if family == "curve" and n_refuted:
+        bound = stretched_epsilon(tested, float(_FACTORS[n_refuted - 1]), delta)
     return RefitsResult(
         refuted=bool(refuted[0]),
         bound=bound,
-        mu=mu,
+        mu=last.mu if family == "gaussian" else None,
         e_value=math.exp(min(700.0, float(tests.log_peak[0]))),
         n_refits=tests.n_scores,
         n_with=n_with,
@@ -218,6 +258,15 @@ def fits_needed(claimed: Any, family: str, confidence: float, most: int = MOST_F
     return None
 
 
+def _weaker(tested: TradeOff, family: str, delta: float) -> list[TradeOff]:
+    """Return the guarantees that a bound is read from, the strictest first."""
+    if family == "gaussian":
+        return [TradeOff.gaussian(mu) for mu in _MUS.tolist()]
+    if family == "curve":
+        return [stretched(tested, factor) for factor in _FACTORS.tolist()]
+    return [TradeOff.approximate(epsilon, delta) for epsilon in _EPSILONS.tolist()]
+
+
 def _tested(claim: TradeOff, family: str, delta: float | None) -> tuple[TradeOff, float]:
     """Return the guarantee to test, and the delta at which the bound is read."""
     if family not in _FAMILIES:
@@ -225,6 +274,11 @@ def _tested(claim: TradeOff, family: str, delta: float | None) -> tuple[TradeOff
     single = None if claim.pairs is None or len(claim.pairs) > 1 else claim.pairs[0].tolist()
     if delta is None:
         delta = _DELTA if single is None else single[1]
+    if family == "curve" and single is not None:
+        raise ValueError(
+            "family='curve' needs a whole curve: give an accountant, several pairs or "
+            "TradeOff.gaussian(mu) as `claimed`, or leave family='pure'."
+        )
     if not 0 <= delta < 1 or (family == "gaussian" and delta == 0):
         raise ValueError(
             f"`delta` must lie in [0, 1), above 0 for family='gaussian'; got {delta!r}."

@@ -32,11 +32,17 @@ _STEPS = {
     "add": "a record added or left out",
     "replace": "a record put in the place of another",
 }
+_GIVEN = {
+    "pure": "",
+    "gaussian": " (if the noise is Gaussian)",
+    "curve": " (if its curve has the shape of the claimed one)",
+}
 _LIMITS = (
     "A claim that is not refuted is not proved: other canaries, other scores or more of them may "
     "show more. What holds is the bound. It speaks of the training as it was run here, its code "
-    "and its parameters, and of no other; of the neighbours named; and, in the Gaussian family, of "
-    "noise like that alone."
+    "and its parameters, and of no other; of the neighbours named; in the Gaussian family, of "
+    "noise like that alone; and in that of a claimed curve, of curves of its shape alone, which "
+    "the verdict does not need."
 )
 
 
@@ -50,18 +56,19 @@ class DPAuditReport(TablesReport):
     Parameters
     ----------
     bounds : DataFrame
-        One row per score and family: ``score``, ``family`` ("pure" or "gaussian"), ``epsilon``
-        (what it is at least, at the stated confidence; 0 where nothing is shown), ``refutes``
-        (whether that is above the claim), ``decides`` (whether the verdict rests on it, fixed
-        before the training) and ``assumes`` (in words).
+        One row per score and family: ``score``, ``family`` ("pure", "gaussian" or "curve"),
+        ``epsilon`` (what it is at least, at the stated confidence; 0 where nothing is shown),
+        ``refutes`` (whether the claim cannot be true), ``decides`` (whether the verdict rests on
+        it, fixed before the training) and ``assumes`` (in words).
     canaries : DataFrame
         One row per canary: ``included``, and the scores, higher meaning included. With refits
         one row per fit. None of a report that was saved without them.
     findings : list of Finding
     info : dict
-        ``estimator``, ``epsilon`` and ``delta`` (claimed), ``stated`` (whether the model stated
-        them), ``method``, ``family`` (that decides), ``canaries`` (their kind), ``neighbours``,
-        ``confidence``, ``n_records``, ``n_canaries``, ``n_included``, ``n_fits``, ``auc``,
+        ``estimator``, ``epsilon`` and ``delta`` (claimed), ``curve`` (whose, where all of one is
+        claimed), ``stated`` (whether the model stated them), ``method``, ``chosen`` (why),
+        ``family`` (that decides), ``canaries`` (their kind), ``neighbours``, ``confidence``,
+        ``n_records``, ``n_canaries``, ``n_included``, ``n_fits``, ``auc``,
         ``auc_low`` and ``auc_high`` (of the score that decides), ``seconds``.
 
     See Also
@@ -109,8 +116,10 @@ class DPAuditReport(TablesReport):
         """The verdict, in a sentence or two."""
         info = self.info
         claim = f"epsilon {info['epsilon']:.4g} at delta {info['delta']:.3g}"
+        if info["curve"] is not None:
+            claim = f"{info['curve']}, {claim} among it"
         at = f"at {percent(info['confidence'])} confidence"
-        given = " (if the noise is Gaussian)" if info["family"] == "gaussian" else ""
+        given = _GIVEN[info["family"]]
         if self.outcome == "refuted":
             # Refits end as soon as the claim falls.
             more = "more than that" if info["method"] == "refits" else f"{self.epsilon:.3g} or more"
@@ -202,7 +211,8 @@ class DPAuditReport(TablesReport):
             f"({info['auc_low']:.3f} to {info['auc_high']:.3f})."
         )
         step = _STEPS.get(info["neighbours"], info["neighbours"])
-        return f"{said} records; neighbours by {step}.{apart}"
+        chosen = "" if info["chosen"] == "as asked for" else f" Method: {info['chosen']}."
+        return f"{said} records; neighbours by {step}.{apart}{chosen}"
 
     def __repr__(self) -> str:
         return printable(

@@ -19,12 +19,20 @@ from ._e_values import BettingTests
 from ._epsilon import epsilon_bound, one_run_epsilon, threshold_epsilon
 from ._excess_risk import excess_risk
 from ._ks import expected_auc_of_ks, ks_distance, ks_noise_floor
-from ._one_run import gaussian_dp_bound, guesses_p_value, one_run_mu, one_run_p_value
+from ._one_run import (
+    gaussian_dp_bound,
+    guesses_p_value,
+    one_run_mu,
+    one_run_p_value,
+    one_run_stretch,
+    stretch_bound,
+)
 from ._p_values import pchip_p_values, pooled_p_values, rank_p_values, t_p_values
 from ._paired import Difference, paired_difference, unpaired_difference
 from ._paired_auc import paired_auc_difference
 from ._precision import Precision, ppv_interval, ppv_nonmembers_needed
 from ._rates import OperatingPoint, nonmembers_needed, tpr_interval
+from ._stretched import stretched, stretched_epsilon
 from ._trade_off import TradeOff, gaussian_dp_epsilon, gaussian_dp_mu
 
 __all__ = [
@@ -58,6 +66,7 @@ __all__ = [
     "one_run_epsilon",
     "one_run_mu",
     "one_run_p_value",
+    "one_run_stretch",
     "paired_auc_difference",
     "paired_difference",
     "pchip_p_values",
@@ -66,6 +75,9 @@ __all__ = [
     "ppv_nonmembers_needed",
     "rank_p_values",
     "references_needed",
+    "stretch_bound",
+    "stretched",
+    "stretched_epsilon",
     "t_p_values",
     "threshold_epsilon",
     "tpr_interval",

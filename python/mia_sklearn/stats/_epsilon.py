@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import betaincinv, expit, gammaln, logit, xlog1py, xlogy
 from sklearn.utils import check_random_state
 
-from ._checks import check_level, check_scores
+from ._checks import check_counts, check_level, check_scores
 
 __all__ = ["epsilon_bound", "one_run_epsilon", "threshold_epsilon"]
 
@@ -63,11 +64,7 @@ def epsilon_bound(
     >>> round(epsilon_bound(1000, 100, 75, delta=1e-4), 5)
     0.67298
     """
-    if not 0 <= n_right <= n_guesses <= n_records:
-        raise ValueError(
-            "Counts must satisfy 0 <= n_right <= n_guesses <= n_records, got "
-            f"{n_right}, {n_guesses}, {n_records}."
-        )
+    n_records, n_guesses, n_right = check_counts(n_records, n_guesses, n_right)
     error = 1 - check_level(confidence, "confidence")
     return _Guesses(n_records, n_guesses, 0, n_right, 0.5, check_delta(delta)).bound(error)
 
@@ -81,7 +78,7 @@ def epsilon_p_value(
 
 def check_delta(delta: Any) -> float:
     """Return delta as a float after checking that it lies in [0, 1)."""
-    if not 0 <= float(delta) < 1:
+    if isinstance(delta, bool) or not isinstance(delta, Real) or not 0 <= float(delta) < 1:
         raise ValueError(f"`delta` must lie in [0, 1), got {delta!r}.")
     return float(delta)
 

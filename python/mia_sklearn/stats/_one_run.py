@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
 from typing import Any
 
 from sklearn.utils import check_random_state
 
-from ._checks import check_level, check_scores
+from ._checks import check_counts, check_level, check_scores
 from ._epsilon import N_TRIES, epsilon_p_value, guesses_tried
+from ._stretched import gaussian_misses, stretched_misses
+from ._trade_off import TradeOff
 
-__all__ = ["gaussian_dp_bound", "guesses_p_value", "one_run_mu", "one_run_p_value"]
+__all__ = [
+    "gaussian_dp_bound",
+    "guesses_p_value",
+    "one_run_mu",
+    "one_run_p_value",
+    "one_run_stretch",
+    "stretch_bound",
+]
 
-_NORMAL = NormalDist()
+# Curves whose rates of false alarms stand at what they allow are stretched no farther.
+_LARGEST_STRETCH = 1e6
 # p-values are not told apart below it.
 _LEAST_P = 1e-9
 
@@ -68,8 +77,59 @@ def gaussian_dp_bound(
     >>> round(gaussian_dp_bound(1000, 100, 95), 4), bool(gaussian_dp_epsilon(mu, 1e-5) < 3.3)
     (0.7868, True)
     """
-    counts = _checked_counts(n_records, n_guesses, n_right)
-    return _largest_mu(counts, 1 - check_level(confidence, "confidence"))
+    counts = check_counts(n_records, n_guesses, n_right)
+    return _largest(gaussian_misses, counts, 1 - check_level(confidence, "confidence"))
+
+
+def stretch_bound(
+    n_records: int,
+    n_guesses: int,
+    n_right: int,
+    guarantee: TradeOff,
+    *,
+    confidence: float = 0.95,
+) -> float:
+    """Return how far a guarantee has to be stretched to allow so many right guesses.
+
+    Parameters
+    ----------
+    n_records, n_guesses, n_right : int
+        As of `gaussian_dp_bound`.
+    guarantee : TradeOff
+    confidence : float, default=0.95
+        One-sided confidence.
+
+    Returns
+    -------
+    float
+        The largest factor at which the guarantee, as `stretched` has it, is refuted: above 1 where
+        it is refuted itself, 0 where nothing is shown.
+
+    Raises
+    ------
+    ValueError
+        If the counts do not satisfy 0 <= right <= guesses <= records.
+
+    See Also
+    --------
+    guesses_p_value : That of the guarantee itself.
+
+    Notes
+    -----
+    Above 1 it refutes the guarantee and takes nothing else for granted. As a measure of what is
+    true instead it takes the shape of the curve for that of the guarantee.
+
+    Examples
+    --------
+    >>> from mia_sklearn.stats import TradeOff, stretch_bound
+    >>> guarantee = TradeOff.of([(0, 0.2), (0.5, 0.1), (1, 0.02), (2, 1e-4)])
+    >>> round(stretch_bound(1000, 100, 85, guarantee), 2)
+    0.93
+    >>> stretch_bound(1000, 100, 99, guarantee) > 1
+    True
+    """
+    counts = check_counts(n_records, n_guesses, n_right)
+    return _largest(stretched_misses(guarantee), counts, 1 - check_level(confidence, "confidence"))
 
 
 def guesses_p_value(
@@ -109,7 +169,7 @@ def guesses_p_value(
     >>> guesses_p_value(1000, 100, 75, TradeOff.gaussian(4))
     1.0
     """
-    return _p_value(_checked_counts(n_records, n_guesses, n_right), trade_off)
+    return _p_value(check_counts(n_records, n_guesses, n_right), trade_off)
 
 
 def one_run_mu(
@@ -167,7 +227,64 @@ def one_run_mu(
     error = (1 - check_level(confidence, "confidence")) / N_TRIES
     best = 0.0
     for counts in _at_even_odds(member_scores, nonmember_scores, membership_rate, random_state):
-        best = _largest_mu(counts, error, best)
+        best = _largest(gaussian_misses, counts, error, best)
+    return best
+
+
+def one_run_stretch(
+    member_scores: Any,
+    nonmember_scores: Any,
+    guarantee: TradeOff,
+    *,
+    confidence: float = 0.95,
+    membership_rate: float | None = None,
+    random_state: Any = 0,
+) -> float:
+    """Return how far a guarantee has to be stretched to allow the scores of one trained model.
+
+    Parameters
+    ----------
+    member_scores, nonmember_scores : array-like of shape (n,)
+        Scores, higher means member.
+    guarantee : TradeOff
+    confidence : float, default=0.95
+        One-sided confidence.
+    membership_rate : float, default=None
+        As of `one_run_mu`.
+    random_state : int, RandomState or None, default=0
+        As of `one_run_mu`.
+
+    Returns
+    -------
+    float
+        As of `stretch_bound`, the choice of guesses paid for.
+
+    Raises
+    ------
+    ValueError
+        If scores are empty or not finite, or a level is out of range.
+
+    See Also
+    --------
+    one_run_p_value : That of the guarantee itself.
+
+    Notes
+    -----
+    Holds where memberships were drawn at random, see `one_run_epsilon`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mia_sklearn.stats import TradeOff, one_run_stretch
+    >>> rng = np.random.default_rng(0)
+    >>> scores = rng.normal(2, 1, 500), rng.normal(0, 1, 500)
+    >>> one_run_stretch(*scores, TradeOff.gaussian(0.5)) > 1
+    True
+    """
+    error = (1 - check_level(confidence, "confidence")) / N_TRIES
+    family, best = stretched_misses(guarantee), 0.0
+    for counts in _at_even_odds(member_scores, nonmember_scores, membership_rate, random_state):
+        best = _largest(family, counts, error, best)
     return best
 
 
@@ -221,15 +338,6 @@ def one_run_p_value(
     return min(1.0, N_TRIES * least)
 
 
-def _checked_counts(n_records: int, n_guesses: int, n_right: int) -> tuple[int, int, int]:
-    if not 0 <= n_right <= n_guesses <= n_records:
-        raise ValueError(
-            "Counts must satisfy 0 <= n_right <= n_guesses <= n_records, got "
-            f"{n_right}, {n_guesses}, {n_records}."
-        )
-    return n_records, n_guesses, n_right
-
-
 def _at_even_odds(
     member_scores: Any, nonmember_scores: Any, membership_rate: float | None, random_state: Any
 ) -> list[tuple[int, int, int]]:
@@ -260,7 +368,7 @@ def _p_value(
     if pairs is not None and len(pairs) == 1:
         return min(at_most, epsilon_p_value(*counts, *pairs[0].tolist()))
     mu = getattr(trade_off, "mu", None)
-    misses = _gaussian(mu) if mu is not None else lambda found: float(trade_off(1 - found))
+    misses = gaussian_misses(mu) if mu is not None else lambda found: float(trade_off(1 - found))
     if not _refuted(misses, counts, at_most):
         return at_most
     low, high = math.log(_LEAST_P), math.log(at_most)
@@ -273,33 +381,29 @@ def _p_value(
     return math.exp(high)
 
 
-def _largest_mu(counts: tuple[int, int, int], error: float, at_least: float = 0.0) -> float:
-    """Return the largest mu refuted at this error, or `at_least` where that is not."""
-    if not _refuted(_gaussian(at_least), counts, error):
+def _largest(
+    family: Callable[[float], Callable[[float], float]],
+    counts: tuple[int, int, int],
+    error: float,
+    at_least: float = 0.0,
+) -> float:
+    """Return the last of a family's curves that is refuted, or `at_least` where that is not."""
+    if not _refuted(family(at_least), counts, error):
         return at_least
     low, step = at_least, 0.5
-    while _refuted(_gaussian(low + step), counts, error):
+    while _refuted(family(low + step), counts, error):
         low += step
         step *= 2
+        if low > _LARGEST_STRETCH:
+            return math.inf
     high = low + step
     while high - low > 1e-6 * max(1.0, high):
         middle = (low + high) / 2
-        if _refuted(_gaussian(middle), counts, error):
+        if _refuted(family(middle), counts, error):
             low = middle
         else:
             high = middle
     return low
-
-
-def _gaussian(mu: float) -> Callable[[float], float]:
-    """Return the least share of false alarms at which a share of members is found."""
-
-    def misses(found: float) -> float:
-        if found >= 1:
-            return 1.0
-        return _NORMAL.cdf(_NORMAL.inv_cdf(found) - mu) if found > 0 else 0.0
-
-    return misses
 
 
 def _refuted(misses: Callable[[float], float], counts: tuple[int, int, int], error: float) -> bool:

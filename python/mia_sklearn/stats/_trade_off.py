@@ -19,7 +19,10 @@ _DELTAS = (
     *(0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.06, 0.03, 0.01),
     *(3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9),
 )
-_EPSILONS = np.concatenate([np.linspace(0, 4, 81), np.geomspace(4.1, 60, 60)])
+# So dense that an epsilon read between two of these is right to .001.
+_EPSILONS = np.concatenate(
+    [np.linspace(0, 1, 201), np.linspace(1.02, 20, 950), np.geomspace(20.3, 60, 70)]
+)
 
 
 class TradeOff:

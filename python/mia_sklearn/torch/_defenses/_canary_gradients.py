@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
@@ -18,6 +16,7 @@ from ..._models._random import seeded_within
 from ..._models._trainable import configured
 from .._training._nets import train_net
 from ._privacy_accounting import PrivacyPlan
+from ._step_scores import StepScores
 from ._step_watch import StepWatch
 
 __all__ = ["CanaryGradients", "fit_every_epoch", "fit_with_canaries"]
@@ -35,6 +34,8 @@ class CanaryGradients(StepWatch):
         Places of the canaries among the training records, -1 for those left out.
     seed : int
         Draws the axes.
+    places : ndarray of shape (n_guesses, n_canaries), default=None
+        As of `StepScores`.
 
     Attributes
     ----------
@@ -49,9 +50,7 @@ class CanaryGradients(StepWatch):
     is taken off: it is drawn and computed without regard to the canaries, so that whoever knows
     it is an attacker that differential privacy counts with.
 
-    A canary that was a record is taken to have been in batches at random, as it should be, or in
-    the same one of each pass over the records, as it is where batches are not drawn: the ratio is
-    one for either.
+    How the ratio reckons with batches that are not drawn as they should be, see `StepScores`.
 
     References
     ----------
@@ -59,11 +58,14 @@ class CanaryGradients(StepWatch):
        Security 2023, arXiv:2302.07956.
     """
 
-    def __init__(self, rows: np.ndarray, seed: int) -> None:
+    def __init__(self, rows: np.ndarray, seed: int, places: np.ndarray | None = None) -> None:
         self.rows = rows
         self.seed = seed
-        self.scores = np.zeros(len(rows))
-        self.drawn_at_random = np.zeros(len(rows))
+        self.in_order = np.empty((0, len(rows))) if places is None else places
+
+    @property
+    def scores(self) -> np.ndarray:
+        return self.told.scores
 
     def start(
         self,
@@ -100,11 +102,8 @@ class CanaryGradients(StepWatch):
         }
         self.size = max_grad_norm
         self.expected = plan.sample_rate * n_records
-        self.rate, self.noise = plan.sample_rate, noise
         self.others = np.zeros(len(self.rows))
-        # By the place of a batch in its pass, with a last one that is short or without.
-        n_batches = {math.floor(1 / plan.sample_rate), math.ceil(1 / plan.sample_rate)}
-        self.in_turn = [np.zeros((n, len(self.rows))) for n in sorted(n_batches)]
+        self.told = StepScores(plan.sample_rate, noise, self.in_order)
 
     def drawn(self, rows: Tensor) -> None:
         canaries = [self.canary_of.get(row, -1) for row in rows.tolist()]
@@ -128,24 +127,20 @@ class CanaryGradients(StepWatch):
         told = np.empty(len(self.rows))
         for parameter, owned, places in zip(self.parameters, self.owned, self.places, strict=True):
             told[owned] = parameter.grad.reshape(-1)[places].double().cpu().numpy()
-        told = (told * self.expected - self.others) / self.size
+        self.told.add((told * self.expected - self.others) / self.size)
         self.others[:] = 0
-        if self.noise == 0:
-            self.scores += told
-            return
-        held = (2 * told - 1) / (2 * self.noise**2)
-        for place in self.in_turn:
-            place[(steps - 1) % len(place)] += held
-        left = np.log1p(-self.rate) if self.rate < 1 else -np.inf
-        self.drawn_at_random += np.logaddexp(np.log(self.rate) + held, left)
-        in_turn = [logsumexp(place, axis=0) - np.log(len(place)) for place in self.in_turn]
-        self.scores = logsumexp([self.drawn_at_random, *in_turn], axis=0)
 
 
 def fit_with_canaries(
-    estimator: Any, X: Any, y: np.ndarray, rows: np.ndarray, *, seed: int
+    estimator: Any,
+    X: Any,
+    y: np.ndarray,
+    rows: np.ndarray,
+    *,
+    places: np.ndarray,
+    seed: int,
 ) -> tuple[Any, np.ndarray]:
-    watch = CanaryGradients(rows, seed)
+    watch = CanaryGradients(rows, seed, places)
     with seeded_within(estimator, seed):
         model = configured(estimator, seed)
         last_step(model).watch_ = watch

@@ -12,6 +12,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from ..._models._random import seeded
 from ...base import BaseDefense, TrainingSet
@@ -224,6 +225,26 @@ class DPSGD(BaseDefense):
         float
         """
         return _SMALL / n_records if self.delta is None else float(self.delta)
+
+    def get_epsilon(self, delta: float) -> float:
+        """Return the epsilon of the training at another delta, by its accountant.
+
+        So that `mia_sklearn.stats.TradeOff.of` reads a fitted model as it reads an accountant.
+
+        Parameters
+        ----------
+        delta : float
+            In (0, 1).
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        if not 0 < delta < 1:
+            raise ValueError(f"delta must lie strictly between 0 and 1, got {delta!r}.")
+        plan = PrivacyPlan(self.epsilon_, delta, self.sample_rate_, self.n_steps_, self.accountant)
+        return epsilon_spent(plan, self.noise_multiplier_, self.n_steps_)
 
     def _plan(self, n: int) -> PrivacyPlan:
         delta = self.delta_for(n)

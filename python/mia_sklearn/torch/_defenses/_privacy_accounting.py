@@ -109,6 +109,7 @@ def required_noise(plan: PrivacyPlan) -> float:
     return enough
 
 
+@lru_cache(maxsize=1024)
 def epsilon_spent(plan: PrivacyPlan, noise: float, steps: int) -> float:
     """Return the epsilon of so many steps of a plan with some noise.
 

@@ -10,14 +10,19 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit, observe
@@ -126,8 +131,23 @@ N_STRANGERS = 4
 RATES = (0.01, 0.001)
 
 
+WORDS = np.array([f"word{k}" for k in range(2_000)])
+WORDS_IN_TEXT = 30
+READER = make_pipeline(CountVectorizer(), MultinomialNB(alpha=0.01))
+
+
+def draw_texts(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw texts of rare and frequent words, a few of which tell the label."""
+    y = rng.integers(2, size=n)
+    place = np.minimum(rng.zipf(1.2, size=(n, WORDS_IN_TEXT)), len(WORDS)) - 1
+    told = rng.uniform(size=place.shape) < 0.1
+    place = np.where(told, (place + 1 + 7 * y[:, None]) % len(WORDS), place)
+    texts = [" ".join(words) for words in WORDS[place]]
+    return np.array(texts, dtype=object), y
+
+
 def column_rates(
-    model: Any, n_references: int, cell: float, n_tables: int, *, record_columns: bool = True
+    model: Any, n_references: int, draw: Callable[..., Any], n_tables: int
 ) -> dict[str, float]:
     """Return how often the stacked attack calls records members that targets have not seen.
 
@@ -138,10 +158,10 @@ def column_rates(
     member = np.arange(2 * n) < n
     for seed in range(n_tables):
         rng = np.random.default_rng([seed, 23])
-        X, y = draw_records(rng, (2 + N_STRANGERS) * n, cell)
+        X, y = draw(rng, (2 + N_STRANGERS) * n)
         pool = slice(2 * n)
         references = ReferenceModels(model, n_references, random_state=seed).fit(X[pool], y[pool])
-        attack = StackedAttack(record_columns=record_columns, random_state=seed)
+        attack = StackedAttack(random_state=seed)
         attack.fit(*references.shadow_observations(random_state=seed))
         found = []
         for stranger in range(N_STRANGERS):
@@ -297,16 +317,18 @@ def print_exposed(n_audits: int) -> None:
 
 
 def print_columns(n_tables: int) -> None:
+    draws = {
+        "all different": partial(draw_records, cell=CELLS[0.0]),
+        "coarse": partial(draw_records, cell=CELLS[0.8]),
+    }
+    tabular = product(MODELS.items(), (4, 16), draws.items())
+    texts = (("naive Bayes of words", READER), 4, ("texts", draw_texts))
     rows, header = [], []
-    for name, model in MODELS.items():
-        for n_references in (4, 16):
-            for share in (0.0, 0.8):
-                found = column_rates(model, n_references, CELLS[share], n_tables)
-                header = ["target", "references", "table", *found]
-                what = "coarse" if share else "all different"
-                cells = (f"{value:.5f}" for value in found.values())
-                rows.append([name, str(n_references), what, *cells])
-                print(*rows[-1], flush=True)
+    for (name, model), n_references, (what, draw) in (texts, *tabular):
+        found = column_rates(model, n_references, draw, n_tables)
+        header = ["target", "references", "table", *found]
+        rows.append([name, str(n_references), what, *(f"{value:.5f}" for value in found.values())])
+        print(*rows[-1], flush=True)
     # As many others as the rate allows exceed the cut; a member does as one more of them.
     nominal = ((int(rate * N_UNSEEN) + 1) / (N_UNSEEN + 1) for rate in RATES)
     rows.append(["nominal", "", "", *(f"{value:.5f}" for value in nominal)])

@@ -12,14 +12,14 @@ import argparse
 from typing import Any
 
 import numpy as np
-from regression import hours, trained
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeRegressor
-from strength import difference, rates_of
 
 from mia_sklearn import ReferenceModels, observe
 from mia_sklearn.attacks import StackedAttack
+from regression import hours, trained
+from strength import difference, rates_of
 
 TARGETS: dict[str, Any] = {
     "tree": DecisionTreeRegressor(),
@@ -65,7 +65,9 @@ def compare(model: Any, n_references: int) -> list[str]:
     rows = shadow.index.get_level_values("row")
     beside = shadow.assign(**{name: value[rows] for name, value in columns.items()})
     attacks = [StackedAttack(random_state=0).fit(seen, membership) for seen in (shadow, beside)]
-    rng, members, scores = np.random.default_rng(100), [], [[], []]
+    rng = np.random.default_rng(100)
+    members: list[np.ndarray] = []
+    scores: tuple[list[np.ndarray], list[np.ndarray]] = [], []
     for pair in range(N_TARGETS // 2):
         half = rng.permutation(len(y)) < len(y) // 2
         for side, member in enumerate((half, ~half)):

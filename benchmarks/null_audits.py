@@ -1,7 +1,7 @@
-"""Do whole audits hold? Repeated records, lists of exposed members, references from elsewhere.
+"""Do whole audits hold? Repeated records, lists of members, columns of the record, references.
 
-Prints markdown tables: `python benchmarks/null_audits.py [repeats] [exposed] [references]
-[--audits 100]`, about an hour on two cores. The functions are also called, with fewer audits, by
+Prints markdown tables: `python benchmarks/null_audits.py [repeats] [exposed] [columns] [references]
+[--audits 100]`, some two hours on two cores. The functions are also called, with fewer audits, by
 the slow tests. `references` needs Adult (see `mia_sklearn.datasets`).
 """
 
@@ -10,14 +10,19 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit, observe
@@ -118,6 +123,63 @@ def exposed_rates(
     reports = list(audits(model, 0.0, n_audits, stranger=stranger, **options))
     listed = [(report.records["q_value"] <= 0.1).any() for report in reports]
     return float(np.mean(listed)), float(np.mean([serious(report) for report in reports]))
+
+
+# Members, and others, that targets have not seen: enough for a rate of one in a thousand.
+N_UNSEEN = 2_000
+N_STRANGERS = 4
+RATES = (0.01, 0.001)
+
+
+WORDS = np.array([f"word{k}" for k in range(2_000)])
+WORDS_IN_TEXT = 30
+READER = make_pipeline(CountVectorizer(), MultinomialNB(alpha=0.01))
+
+
+def draw_texts(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw texts of rare and frequent words, a few of which tell the label."""
+    y = rng.integers(2, size=n)
+    place = np.minimum(rng.zipf(1.2, size=(n, WORDS_IN_TEXT)), len(WORDS)) - 1
+    told = rng.uniform(size=place.shape) < 0.1
+    place = np.where(told, (place + 1 + 7 * y[:, None]) % len(WORDS), place)
+    texts = [" ".join(words) for words in WORDS[place]]
+    return np.array(texts, dtype=object), y
+
+
+def column_rates(
+    model: Any, n_references: int, draw: Callable[..., Any], n_tables: int
+) -> dict[str, float]:
+    """Return how often the stacked attack calls records members that targets have not seen.
+
+    For each table four targets are trained, on other records each; the attack is learned once.
+    The first half of the table stands for members.
+    """
+    n, rows, missed = N_UNSEEN, [], []
+    member = np.arange(2 * n) < n
+    for seed in range(n_tables):
+        rng = np.random.default_rng([seed, 23])
+        X, y = draw(rng, (2 + N_STRANGERS) * n)
+        pool = slice(2 * n)
+        references = ReferenceModels(model, n_references, random_state=seed).fit(X[pool], y[pool])
+        attack = StackedAttack(random_state=seed)
+        attack.fit(*references.shadow_observations(random_state=seed))
+        found = []
+        for stranger in range(N_STRANGERS):
+            own = slice((2 + stranger) * n, (3 + stranger) * n)
+            target = clone(model).fit(X[own], y[own])
+            seen = observe(target, X[pool], y[pool], references=references)
+            score = attack.decision_function(seen)
+            auc = roc_auc(member, score)
+            missed.append(not auc.low <= 0.5 <= auc.high)
+            found.append([tpr_at_fpr(member, score, rate).value for rate in RATES])
+        rows.append(np.mean(found, axis=0))
+    mean, error = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1) / np.sqrt(n_tables)
+    rates = {
+        f"TPR at {rate:g}{what}": float(value)
+        for what, values in (("", mean), (", standard error", error))
+        for rate, value in zip(RATES, values, strict=True)
+    }
+    return rates | {"AUC's 95 % interval misses .5": float(np.mean(missed))}
 
 
 ADULT_MODELS: dict[str, Any] = {
@@ -254,6 +316,26 @@ def print_exposed(n_audits: int) -> None:
     print_table(f"EXPOSED_RECORDS, shares of {n_audits} audits", header, rows)
 
 
+def print_columns(n_tables: int) -> None:
+    draws = {
+        "all different": partial(draw_records, cell=CELLS[0.0]),
+        "coarse": partial(draw_records, cell=CELLS[0.8]),
+    }
+    tabular = product(MODELS.items(), (4, 16), draws.items())
+    texts = (("naive Bayes of words", READER), 4, ("texts", draw_texts))
+    rows, header = [], []
+    for (name, model), n_references, (what, draw) in (texts, *tabular):
+        found = column_rates(model, n_references, draw, n_tables)
+        header = ["target", "references", "table", *found]
+        rows.append([name, str(n_references), what, *(f"{value:.5f}" for value in found.values())])
+        print(*rows[-1], flush=True)
+    # As many others as the rate allows exceed the cut; a member does as one more of them.
+    nominal = ((int(rate * N_UNSEEN) + 1) / (N_UNSEEN + 1) for rate in RATES)
+    rows.append(["nominal", "", "", *(f"{value:.5f}" for value in nominal)])
+    title = f"Columns of the record, targets that trained elsewhere, {n_tables} tables of four"
+    print_table(title, header, rows)
+
+
 def print_references(n_targets: int) -> None:
     rows, again = [], []
     for name, model in ADULT_MODELS.items():
@@ -294,16 +376,19 @@ def print_references(n_targets: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ("repeats", "exposed", "references")
+    parts = ("repeats", "exposed", "columns", "references")
     parser.add_argument("parts", nargs="*", choices=parts, default=list(parts))
     parser.add_argument("--audits", type=int, default=100)
     parser.add_argument("--targets", type=int, default=5)
+    parser.add_argument("--tables", type=int, default=5)
     options = parser.parse_args()
     start = time.perf_counter()
     if "repeats" in options.parts:
         print_repeats(options.audits)
     if "exposed" in options.parts:
         print_exposed(options.audits)
+    if "columns" in options.parts:
+        print_columns(options.tables)
     if "references" in options.parts:
         print_references(options.targets)
     print(f"\n{time.perf_counter() - start:.0f} s")

@@ -3,7 +3,9 @@
 A random forest of 100 trees on Adult, 5,000 members and 5,000 non-members, 16 reference models.
 All scores are judged by the same metrics. A second table is of attackers who see labels alone, in
 which ART's search for the decision boundary gets a few records only, for the time that it takes.
-`make bench-peers` runs both, `... peers.py --part labels` one of them.
+A third is of attackers who hold other records of the kind alone: Privacy Meter's
+attacks and ours, with the same reference models. `make bench-peers` runs all, `... peers.py --part
+labels` one of them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import OneHotEncoder
 
-from mia_sklearn import audit
+from mia_sklearn import ReferenceModels, audit, observe
+from mia_sklearn.attacks import LiRAAttack, RMIAAttack, StackedAttack, ThresholdAttack
 from mia_sklearn.datasets import load_adult
 from mia_sklearn.metrics import roc_auc, tpr_at_fpr
 
@@ -92,6 +95,61 @@ def art_boundary(model: Any, records: tuple[Any, ...], n: int) -> tuple[np.ndarr
     return answer[:, 1], np.repeat([1, 0], n)
 
 
+def privacy_meter(
+    attack: str, target: Any, references: list[Any], records: dict[str, Any]
+) -> np.ndarray:
+    """Return what an attack of Privacy Meter says of all records of `target`.
+
+    Parameters
+    ----------
+    attack : {"population", "shadow", "reference"}
+    target : fitted classifier
+    references : list of (fitted classifier, dict of splits)
+    records : dict of {"train", "test", "population"} to (X, y)
+    """
+    from privacy_meter.audit import Audit
+    from privacy_meter.constants import InferenceGame, MetricEnum
+    from privacy_meter.dataset import Dataset
+    from privacy_meter.information_source import InformationSource
+    from privacy_meter.model import Model
+
+    class Forest(Model):
+        def get_loss(self, X: Any, y: Any, per_point: bool = True) -> np.ndarray:
+            proba = self.model_obj.predict_proba(X)[np.arange(len(y)), y]
+            return -np.log(np.maximum(proba, np.finfo(np.float64).eps))
+
+        def get_logits(self, batch_samples: Any) -> None:
+            raise NotImplementedError
+
+        get_grad = get_intermediate_outputs = get_logits
+
+    def dataset(splits: dict[str, Any]) -> Any:
+        held = {name: {"x": X, "y": y} for name, (X, y) in splits.items()}
+        return Dataset(held, default_input="x", default_output="y")
+
+    asked = dataset({name: records[name] for name in ("train", "test")})
+    models = [Forest(model, None) for model, _ in references]
+    beside = {
+        "population": ([Forest(target, None)], [dataset({"train": records["population"]})]),
+        "shadow": (models, [dataset(splits) for _, splits in references]),
+        "reference": (models, [asked]),
+    }[attack]
+    with tempfile.TemporaryDirectory() as folder:
+        run = Audit(
+            metrics=MetricEnum[attack.upper()],
+            inference_game_type=InferenceGame.PRIVACY_LOSS_MODEL,
+            target_info_sources=InformationSource([Forest(target, None)], [asked]),
+            reference_info_sources=InformationSource(*beside),
+            logs_directory_names=folder,
+        )
+        run.prepare()
+        found = np.ravel(run.run())[0]
+    if found.predictions_proba is not None:
+        return np.asarray(found.predictions_proba)
+    # A decision for each of a hundred rates: the more of them, the surer.
+    return np.mean(found.predicted_labels, axis=0)
+
+
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -112,7 +170,7 @@ def main() -> None:
     parser.add_argument("--references", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
-        "--part", choices=["posteriors", "labels"], help="one table; both by default"
+        "--part", choices=["posteriors", "labels", "population"], help="one table; all by default"
     )
     parser.add_argument(
         "--boundary", type=int, default=10, help="members, and others, for ART's search"
@@ -121,8 +179,10 @@ def main() -> None:
     logging.disable(logging.INFO)
     warnings.simplefilter("ignore")
 
-    X, y = numeric_adult(2 * args.members)
+    X, y = numeric_adult(4 * args.members)
     n = args.members
+    population = X[2 * n :], y[2 * n :]
+    X, y = X[: 2 * n], y[: 2 * n]
     records = X[:n], y[:n], X[n:], y[n:]
 
     def forest(n_jobs: int | None) -> Any:
@@ -134,10 +194,12 @@ def main() -> None:
             n_jobs=args.jobs, random_state=SEED, progress=False, release=release,
         )  # fmt: skip
 
-    if args.part != "labels":
+    if args.part in (None, "posteriors"):
         by_posteriors(forest, ours, records, args)
-    if args.part != "posteriors":
+    if args.part in (None, "labels"):
         by_labels(forest(None), ours, records, args.boundary)
+    if args.part in (None, "population"):
+        by_population(forest(None), records, population, args.references)
 
 
 def by_labels(model: Any, ours: Any, records: tuple[Any, ...], n: int) -> None:
@@ -150,6 +212,48 @@ def by_labels(model: Any, ours: Any, records: tuple[Any, ...], n: int) -> None:
         whole = f"audit(release='labels'), {name}, {len(member)} records"
         print(row(whole, seconds, member, report.records[name].to_numpy()), flush=True)
     print("\nSeconds by phase:", report.info["timings"], sep="\n")
+
+
+def by_population(
+    target: Any, records: tuple[Any, ...], population: tuple[Any, Any], n_references: int
+) -> None:
+    """Print attacks that read references trained on other records, the same for all."""
+    X_train, y_train, X_test, y_test = records
+    X, y = np.concatenate([X_train, X_test]), np.concatenate([y_train, y_test])
+    member = np.repeat([1, 0], [len(y_train), len(y_test)])
+    models: list[Any] = []
+
+    def train(X: Any, y: Any, seed: int) -> Any:
+        start = time.perf_counter()
+        model = RandomForestClassifier(random_state=seed).fit(X, y)
+        models.append((model, time.perf_counter() - start))
+        return model
+
+    references = ReferenceModels(
+        train, n_references, train_size=len(y_train), n_jobs=1, random_state=SEED
+    )
+    whole, _ = timed(lambda: references.fit(X, y, population=population))
+    training = sum(seconds for _, seconds in models)
+    drawn = references.membership_[:, len(y) :] > 0
+    held = [
+        (model, {"train": [part[own] for part in population],
+                 "test": [part[~own] for part in population]})
+        for (model, _), own in zip(models, drawn, strict=True)
+    ]  # fmt: skip
+    print(f"\n{HEADER}")
+    splits = {"train": (X_train, y_train), "test": (X_test, y_test), "population": population}
+    for name in ("population", "shadow", "reference"):
+        own = 0.0 if name == "population" else training
+        seconds, score = timed(lambda: privacy_meter(name, target, held, splits))  # noqa: B023
+        print(row(f"Privacy Meter, {name}", own + seconds, member, score), flush=True)
+    asked, seen = timed(lambda: observe(target, X, y, references=references))
+    acting, shadow = timed(lambda: references.shadow_observations(random_state=SEED))
+    attacks = (ThresholdAttack(), LiRAAttack(), RMIAAttack(), StackedAttack(random_state=SEED))
+    for attack in attacks:
+        seconds, score = timed(lambda: attack.fit(*shadow).decision_function(seen))  # noqa: B023
+        own = 0.0 if isinstance(attack, ThresholdAttack) else whole + acting
+        print(row(type(attack).__name__, own + asked + seconds, member, score), flush=True)
+    print(f"\nOf these seconds {training:.1f} are training of the references.")
 
 
 def by_posteriors(forest: Any, ours: Any, records: tuple[Any, ...], args: Any) -> None:

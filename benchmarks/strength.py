@@ -5,21 +5,28 @@ nothing of the targets. All attacks read the same observations with their defaul
 `python benchmarks/strength.py` prints the whole table, `... forest lr --references 4 16` a part,
 and `... --records` what the columns of the record itself add to the stacked attack: the same
 targets attacked with and without them, a bootstrap over targets and records for the differences.
+`text-lr`, `text-nb` and `text-forest` tell packages by docstrings: texts that are there everywhere.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import time
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
@@ -35,6 +42,8 @@ from mia_sklearn.datasets import load_adult, load_location30
 from mia_sklearn.metrics import roc_auc, tpr_at_fpr
 
 N_ADULT = 10_000
+N_TEXTS, FEWEST_WORDS = 5_000, 12
+PACKAGES = ("numpy", "scipy", "sklearn", "pandas")
 N_TARGETS = 8
 N_BOOTSTRAPS = 200
 RATES = (0.01, 0.001)
@@ -55,6 +64,26 @@ def location() -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(data.data, dtype=np.float32), np.asarray(data.target)
 
 
+def docstrings() -> tuple[np.ndarray, np.ndarray]:
+    """Return docstrings of functions and classes, no two alike, and the packages they are of."""
+    found: dict[str, int] = {}
+    for label, package in enumerate(PACKAGES):
+        spec = find_spec(package)
+        assert spec is not None and spec.origin is not None
+        for path in sorted(Path(spec.origin).parent.rglob("*.py")):
+            if "tests" in path.parts:
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                    text = ast.get_docstring(node) or ""
+                    if len(text.split()) >= FEWEST_WORDS:
+                        found.setdefault(text, label)
+    texts = sorted(found)
+    rows = np.random.default_rng(0).permutation(len(texts))[:N_TEXTS]
+    X = np.array(texts, dtype=object)[rows]
+    return X, np.array([found[text] for text in texts])[rows]
+
+
 FAMILIES: dict[str, tuple[Any, Any]] = {
     "forest": (RandomForestClassifier(100), adult),
     "boosting": (HistGradientBoostingClassifier(), adult),
@@ -62,6 +91,9 @@ FAMILIES: dict[str, tuple[Any, Any]] = {
     "knn": (KNeighborsClassifier(5), adult),
     "lr": (LogisticRegression(max_iter=1000), location),
     "mlp": (MLPClassifier((64,), alpha=0.0), location),
+    "text-lr": (make_pipeline(TfidfVectorizer(min_df=2), LogisticRegression(C=10)), docstrings),
+    "text-nb": (make_pipeline(TfidfVectorizer(min_df=2), MultinomialNB(alpha=0.1)), docstrings),
+    "text-forest": (make_pipeline(TfidfVectorizer(), RandomForestClassifier(100)), docstrings),
 }
 
 
@@ -118,13 +150,17 @@ def prepared(
         member[rng.permutation(len(y))[: len(y) // 2]] = True
         for side, chosen in enumerate((member, ~member)):
             model = clone(estimator)
-            if "random_state" in model.get_params():
-                model.set_params(random_state=1000 + 2 * pair + side)
+            seeded = {
+                name: 1000 + 2 * pair + side
+                for name in model.get_params()
+                if name.endswith("random_state")
+            }
+            model.set_params(**seeded)
             model.fit(X[chosen], y[chosen])
             targets.append((observe(model, X, y, references=references, **extras), chosen))
     print(
         f"\n{family}, {n_references} references (trained in {trained:.1f} s, columns of the "
-        f"records in {columns:.1f} s), {n_targets} targets\n",
+        f"records in {columns:.1f} s: {references.record_features_}), {n_targets} targets\n",
         flush=True,
     )
     return shadow, targets
@@ -200,7 +236,9 @@ def rates_of(member: np.ndarray, score: np.ndarray) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("families", nargs="*", help=f"of {', '.join(FAMILIES)}; all by default")
+    parser.add_argument(
+        "families", nargs="*", help=f"of {', '.join(FAMILIES)}; all but texts by default"
+    )
     parser.add_argument("--references", nargs="+", type=int, default=[16])
     parser.add_argument("--tracks", default="LR", help="L, plus R and A where wanted")
     parser.add_argument("--jobs", type=int, default=2)
@@ -210,7 +248,7 @@ def main() -> None:
     unknown = set(args.families) - set(FAMILIES)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(FAMILIES)}")
-    for family in args.families or FAMILIES:
+    for family in args.families or (name for name in FAMILIES if "text" not in name):
         for n_references in args.references:
             if args.records:
                 measure_records(family, n_references, args.jobs, args.targets)

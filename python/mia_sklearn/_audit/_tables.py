@@ -274,6 +274,8 @@ def _of_references(run: Run, refs: ReferenceModels) -> dict[str, Any]:
         info["smoothing"] = refs.smoothing_
         if refs.scale_.power != 1 or refs.scale_.knots:
             info["answers_are"] = refs.scale_.text
+    if any("difficulty" in attack._prefers() for attack in run.attacks.values()):
+        info["record_columns"] = refs.record_features_
     return info
 
 

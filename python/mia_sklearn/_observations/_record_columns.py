@@ -12,7 +12,6 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 from sklearn import config_context
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeClassifier
@@ -20,11 +19,10 @@ from sklearn.tree import DecisionTreeClassifier
 from .._process._parallel import map_on_cores
 from .._records._digests import row_digests
 from .._records._groups import Grouping
-from .._records._numeric import numeric_features
-from .._records._rows import is_documents, is_frame, n_rows, take_rows, to_pandas
-from .._records._text import is_text
+from .._records._rows import take_rows
+from ._record_features import record_features, without_texts
 
-__all__ = ["RECORD_COLUMNS", "record_columns"]
+__all__ = ["RECORD_COLUMNS", "RecordColumns", "record_columns"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,10 +35,7 @@ _SMOOTHING = 0.02
 # Records that others are compared with and that trees learn from: the time grows with the number
 # of records, not with its square.
 _MOST_COMPARED = 10_000
-# What would take minutes, and gibibytes, is left out.
-_MOST_FEATURES, _MOST_VALUES = 1024, 2**27
 _QUERIES_IN_TURN = 1024
-_LEFT_OUT = "columns of the records themselves (difficulty_*) are left out: %s"
 
 #: The columns, in their order.
 RECORD_COLUMNS = tuple(
@@ -57,6 +52,21 @@ RECORD_COLUMNS = tuple(
 )
 
 
+class RecordColumns(NamedTuple):
+    """What other records say of each.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_records, len(RECORD_COLUMNS)), float32, or None
+        NaN where nothing can be said. None for records that no distance is read of.
+    text : str
+        What they were computed from, or why they were left out.
+    """
+
+    values: np.ndarray | None
+    text: str
+
+
 class _Pool(NamedTuple):
     """Records in an order of their own, whatever that of the table was."""
 
@@ -70,8 +80,14 @@ class _Pool(NamedTuple):
 
 
 def record_columns(
-    X: Any, labels: np.ndarray, people: np.ndarray | None, *, first: int, seed: int
-) -> np.ndarray | None:
+    X: Any,
+    labels: np.ndarray,
+    people: np.ndarray | None,
+    *,
+    first: int,
+    seed: int,
+    estimator: Any = None,
+) -> RecordColumns:
     """Return what each record's neighbours and its out-of-bag trees say of it and its label.
 
     Parameters
@@ -85,62 +101,27 @@ def record_columns(
         Records before this one are compared with those from it on, and not with one another.
     seed : int
         Draws the trees; the order of the records has no say.
-
-    Returns
-    -------
-    ndarray of shape (n_records, len(RECORD_COLUMNS)), float32, or None
-        NaN where nothing can be said. None for records that no distance is read of here: texts,
-        pictures and very wide tables.
+    estimator : estimator or callable, default=None
+        The steps in front of it make numbers of texts and pictures.
     """
-    X = _without_texts(X)
-    if X is None:
-        _LOG.info(_LEFT_OUT, "their features are texts or pictures")
-        return None
-    content = row_digests(X)
+    read = without_texts(X)
+    content = row_digests(X if read is None else read)
     order = np.lexsort((labels, content))
     rng = np.random.RandomState(seed)
     known = np.flatnonzero(order >= first)
     if len(known) > _MOST_COMPARED:
         known = np.sort(rng.permutation(known)[:_MOST_COMPARED])
-    X = take_rows(X, order)
-    features = _features(X, known)
+    features, text = record_features(take_rows(X, order), known, estimator, seed)
     if features is None:
-        _LOG.info(_LEFT_OUT, "the table is too large, or too wide, for distances within seconds")
-        return None
+        _LOG.info("columns of the records themselves (difficulty_*) are left out: %s", text)
+        return RecordColumns(None, f"left out: {text}")
     copies = Grouping(content[order]).of_row
     whose = copies if people is None else Grouping(people[order]).of_row
     pool = _Pool(features, labels[order], copies, whose, known)
     columns = np.empty((len(order), len(RECORD_COLUMNS)), dtype=np.float32)
     columns[order] = np.hstack([_of_neighbors(pool), _of_trees(pool, rng)])
-    return columns
-
-
-def _without_texts(X: Any) -> Any:
-    """Return the part of a table that is read here; None where there is none."""
-    if is_documents(X):
-        return None
-    X = to_pandas(X)
-    if is_frame(X):
-        kept = [j for j in range(X.shape[1]) if not is_text(X.iloc[:, j])]
-        return X.iloc[:, kept] if kept else None
-    if not sparse.issparse(X):
-        X = np.asarray(X)
-    return X if X.ndim == 2 and X.shape[1] else None
-
-
-def _features(X: Any, known: np.ndarray) -> np.ndarray | None:
-    """Return records as numbers between which distances mean something; None of too many."""
-    like = take_rows(X, known) if len(known) < n_rows(X) else X
-    if like.shape[1] > _MOST_FEATURES:
-        return None
-    features = numeric_features(like, one_hot=True)
-    if features.shape[1] > _MOST_FEATURES or n_rows(X) * features.shape[1] > _MOST_VALUES:
-        return None
-    if like is not X:
-        features = numeric_features(X, one_hot=True, like=like)
-    if sparse.issparse(features):
-        features = features.toarray()
-    return np.ascontiguousarray(features, dtype=np.float32)
+    _LOG.info("columns of the records themselves (difficulty_*) are of: %s", text)
+    return RecordColumns(columns, text)
 
 
 def _of_neighbors(pool: _Pool) -> np.ndarray:

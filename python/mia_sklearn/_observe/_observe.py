@@ -128,7 +128,8 @@ def observe(
         With references, adds `difficulty_*`, which `mia_sklearn.attacks.StackedAttack` reads: how
         many of the record's nearest records have its label, how far they are, and how surely trees
         that have not seen the record tell its label. No model's answer and no membership goes into
-        them. Of texts, pictures and tables of more than 1,024 columns there are none.
+        them. Texts and pictures are read as the steps in front of the references' estimator make
+        numbers of them, fitted anew without labels; without such steps there are none.
     **access_options
         Parameters of the access, where `access` is its name: ``access="label", perturb="auto"``,
         ``access="samples", n_samples=1000``.

@@ -11,10 +11,26 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from ._rows import MAX_CATEGORIES, is_documents, is_frame, n_rows, to_pandas
 from ._text import bags, is_text
 
-__all__ = ["numeric_features", "spread"]
+__all__ = ["as_matrix", "numeric_features", "spread"]
 
 # Numbers up to here can be squared and added up.
 _LARGEST = 1e100
+
+
+def as_matrix(seen: Any) -> Any:
+    """Return records as an array of two dimensions, or CSR; None where they are no numbers."""
+    if seen is None or is_documents(seen):
+        return None
+    if sparse.issparse(seen):
+        return seen.tocsr()
+    table = to_pandas(seen)
+    try:
+        values = np.asarray(table.to_numpy(dtype=np.float64) if is_frame(table) else table)
+    except (TypeError, ValueError):
+        return None
+    if values.dtype.kind not in "biuf" or values.ndim < 2:
+        return None
+    return values.reshape(len(values), -1)
 
 
 def numeric_features(X: Any, *, one_hot: bool, like: Any = None) -> Any:

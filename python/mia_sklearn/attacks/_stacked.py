@@ -85,9 +85,15 @@ class StackedAttack(BaseAttack):
     asked about the others, as they are and with nodes cut that hold fewer than 5 or 20 records.
     No membership and no answer of a model goes into them, so that they favour nobody: they say
     where an answer is to be trusted, and break the ties of trees and of votes. Of more than 10,000
-    records as many, drawn, are what all are compared with and learned from. Texts, pictures (arrays
-    of more than two dimensions) and tables of more than 1,024 columns or 2 ** 27 values have none,
-    nor have regressors and classifiers with several outputs.
+    records as many, drawn, are what all are compared with and learned from.
+
+    Numbers are standardised for that, and categories become indicators; of tables of more than
+    1,024 columns 64 directions are read, the first singular vectors. Of texts and pictures (arrays
+    of more than two dimensions) the columns are of what the steps in front of the model make of
+    them: clones, fitted on the pool without labels, so that the target's vocabulary, which knows
+    its members, has no part in it. Steps that labels would teach are left out. There are no columns
+    where a model has no such steps, beyond 2 ** 27 values, and of regressors and classifiers with
+    several outputs: `ReferenceModels.record_features_` says so, and an audit.
 
     `query_*` columns, where the observations have them, are read too: the signal and its
     likelihood ratio at perturbed copies of the record.

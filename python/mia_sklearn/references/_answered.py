@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._observations._record_columns import record_columns
+from .._observations._record_columns import RecordColumns, record_columns
 from .._observations._shadow import shadow_observations
 from .._records._groups import Grouping
 from ..access import AskedRecords, TrueValueAccess
@@ -40,7 +40,7 @@ class AnsweredModels(BaseEstimator):
     def _keep(self, answers: np.ndarray, n_asked: int, scale: Any = None) -> None:
         """Name the parts of the models' answers, and choose their scale unless it is given."""
         self._phi: np.ndarray | None = None
-        self._record_columns: tuple[np.ndarray | None] | None = None
+        self._record_columns: RecordColumns | None = None
         self.log_normalizers_, self.query_outputs_ = None, None
         self.scale_: Any = scale
         if self.access_ is not None:
@@ -179,18 +179,26 @@ class AnsweredModels(BaseEstimator):
             The `difficulty_*` columns of observations, computed at the first call and kept. None
             where records have no label, or no features between which distances are read.
         """
+        return self._told_by_records().values
+
+    @property
+    def record_features_(self) -> str:
+        check_is_fitted(self, "outputs_")
+        return self._told_by_records().text
+
+    def _told_by_records(self) -> RecordColumns:
         if self._record_columns is None:
-            found = None
-            if len(self.classes_):
-                found = record_columns(
-                    self.X_,
-                    self.labels_,
-                    None if self.groups_ is None else self.groups_[: len(self.labels_)],
-                    first=self.n_pool_ if self.n_population_ else 0,
-                    seed=self.query_seed_,
-                )
-            self._record_columns = (found,)
-        return self._record_columns[0]
+            if not len(self.classes_):
+                return RecordColumns(None, "left out: records have no class")
+            self._record_columns = record_columns(
+                self.X_,
+                self.labels_,
+                None if self.groups_ is None else self.groups_[: len(self.labels_)],
+                first=self.n_pool_ if self.n_population_ else 0,
+                seed=self.query_seed_,
+                estimator=self.estimator,
+            )
+        return self._record_columns
 
     def shadow_observations(
         self,

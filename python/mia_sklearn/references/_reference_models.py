@@ -115,6 +115,8 @@ class ReferenceModels(AnsweredModels):
         The models' outputs before the soft-max side by side, which say how similar records are
         to models of this kind [2]_; else log-posteriors less their mean over the classes; of
         regressors cos and sin of z and ez, z standardised predictions. Without those in `lost_`.
+    record_features_ : str
+        What `record_columns` compares records by, or why it leaves them out.
     query_outputs_ : ndarray of shape (n_models, n_queries, n_records, n_classes) or None
         The same on perturbed copies of the records; None without queries.
     query_seed_ : int

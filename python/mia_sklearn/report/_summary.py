@@ -59,6 +59,7 @@ _FACTS = {
     "stratified": "Drawn within classes, as the model's",
     "smoothing": "Smoothing of posteriors",
     "answers_are": "Answers are",
+    "record_columns": "How hard records are is read of",
     "confidence": "Confidence of each interval",
     "random_state": "Random seed",
     "records_digest": "Digest of the audited records",

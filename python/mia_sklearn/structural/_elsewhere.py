@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.metrics import euclidean_distances
 
 from .._models._kinds import nested
-from ._parts import as_numbers
+from .._records._numeric import as_matrix
 from ._trees import trees_of
 
 __all__ = ["alters_in_fit", "learned_elsewhere"]
@@ -40,7 +40,7 @@ def learned_elsewhere(model: Any, seen: Any) -> str:
     seen : table
         All records that it is said to have been trained on, as it saw them.
     """
-    values = as_numbers(seen)
+    values = as_matrix(seen)
     if values is None:
         return ""
     trees = trees_of(model)

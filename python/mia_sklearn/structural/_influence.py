@@ -11,9 +11,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.metrics.pairwise import pairwise_kernels
 
+from .._records._numeric import as_matrix
 from .._records._rows import n_rows
 from ._elsewhere import alters_in_fit, learned_elsewhere
-from ._parts import as_numbers, seen_by_last
+from ._parts import seen_by_last
 from ._trees import flat, mean_share_of_leaves, share_in_boosting
 
 __all__ = ["Influence", "equal_parts", "is_of_neighbors", "is_smoother", "self_influence"]
@@ -211,7 +212,7 @@ def _kernel_with_itself(model: Any, vectors: Any) -> np.ndarray:
 
 
 def _linear(model: Any, seen: Any, asked: _Asked) -> Influence:
-    values = as_numbers(seen)
+    values = as_matrix(seen)
     if values is None:
         raise _NotDefinedError("the last step was not fitted on numbers")
     coef = np.atleast_2d(np.asarray(model.coef_, dtype=np.float64))

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .._records._rows import copied, is_documents, is_frame, to_pandas
+from .._records._rows import copied, is_frame, to_pandas
 
-__all__ = ["Part", "as_numbers", "fitted_parts", "seen_by_last"]
+__all__ = ["Part", "fitted_parts", "seen_by_last"]
 
 _DEEPEST = 8
 _ANSWERING = ("fit", "predict", "predict_proba", "transform")
@@ -62,22 +62,6 @@ def seen_by_last(model: Any, X: Any) -> tuple[Any, Any]:
         else:
             model = model.best_estimator_
     return model, X
-
-
-def as_numbers(seen: Any) -> Any:
-    """Return records as an array of two dimensions, or CSR; None where they are no numbers."""
-    if seen is None or is_documents(seen):
-        return None
-    if sparse.issparse(seen):
-        return seen.tocsr()
-    table = to_pandas(seen)
-    try:
-        values = np.asarray(table.to_numpy(dtype=np.float64) if is_frame(table) else table)
-    except (TypeError, ValueError):
-        return None
-    if values.dtype.kind not in "biuf" or values.ndim < 2:
-        return None
-    return values.reshape(len(values), -1)
 
 
 def _walk(part: Any, seen: Any, met: set[int], depth: int) -> Iterator[Part]:

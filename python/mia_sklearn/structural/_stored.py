@@ -12,7 +12,8 @@ import numpy as np
 from scipy import sparse
 
 from .._records._digests import row_digests
-from ._parts import Part, as_numbers, fitted_parts
+from .._records._numeric import as_matrix
+from ._parts import Part, fitted_parts
 
 __all__ = ["Stored", "stored_records"]
 
@@ -127,7 +128,7 @@ def _arrays_in(value: Any) -> Iterator[Any]:
             if held.ndim in (1, 2) and held.shape[0] and held.dtype.kind in "biuf":
                 yield held
         elif hasattr(held, "iloc"):
-            numbers = as_numbers(held if hasattr(held, "columns") else held.to_frame())
+            numbers = as_matrix(held if hasattr(held, "columns") else held.to_frame())
             yield from () if numbers is None else (numbers,)
         elif isinstance(held, (list, tuple, dict)):
             entries = held.values() if isinstance(held, dict) else held
@@ -217,7 +218,7 @@ def _digests(rows: Any) -> np.ndarray:
 
 
 def _known(seen: Any, seed: int) -> _Known | None:
-    values = as_numbers(seen)
+    values = as_matrix(seen)
     if values is None or not values.shape[1] or values.shape[0] < 2:
         return None
     return _Known(values, seed)

@@ -73,7 +73,7 @@ class Canaries:
             From 0 to 1, guesses that are as likely as each other.
         """
         is_canary = np.isin(order, self.rows)
-        before = np.cumsum(is_canary) - is_canary
+        before: np.ndarray = np.cumsum(is_canary) - is_canary
         mean = np.arange(len(order)) - before / 2
         at = np.empty(len(self.labels), dtype=int)
         at[order] = np.arange(len(order))

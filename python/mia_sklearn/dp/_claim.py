@@ -227,7 +227,7 @@ def stated_by(model: Any, claim: Claim, family: str) -> Claim:
         return stated
     profile = TradeOff.of(last).pairs
     told = f"what the accountant of {name_of(last)} says"
-    return replace(stated, curve=TradeOff([*profile, (epsilon, delta)], claim=told))
+    return replace(stated, curve=TradeOff([*(profile or ()), (epsilon, delta)], claim=told))
 
 
 def _epsilon(value: Any, name: str) -> float:

@@ -105,14 +105,14 @@ class SyntheticReport(TablesReport):
         The scores of those attacks: ``member``, ``row`` (the position in its table), and a column
         for each attack, higher meaning member.
 
+    See Also
+    --------
+    mia_sklearn.audit_synthetic : Makes a report.
+
     Notes
     -----
     ``info["copied_rows"]`` and `records` say who was in the training table: treat saved files like
     the training data, or save with ``records=False``.
-
-    See Also
-    --------
-    mia_sklearn.audit_synthetic : Makes a report.
     """
 
     measures: pd.DataFrame

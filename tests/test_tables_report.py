@@ -42,6 +42,7 @@ def claim():
     info = {"estimator": "Noisy", "epsilon": 1.0, "delta": 1e-5, "confidence": 0.95}
     info |= {"family": "pure", "method": "one-run", "n_canaries": 10, "canaries": "mislabelled"}
     info |= {"n_included": 5, "n_fits": 1, "n_records": 40, "neighbours": "adding a record"}
+    info |= {"curve": None, "stated": False, "chosen": "as asked for"}
     info |= {"auc": float("nan"), "auc_low": 0.0, "auc_high": 1.0}
     findings = [Finding("FIXED_SEED", "info", "A seed", "It is fixed.", "Leave it out.")]
     return DPAuditReport(bounds, canaries, findings, info)

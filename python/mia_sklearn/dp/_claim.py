@@ -225,9 +225,11 @@ def stated_by(model: Any, claim: Claim, family: str) -> Claim:
     stated = Claim(epsilon, delta, stated=True)
     if family != "curve":
         return stated
-    profile = TradeOff.of(last).pairs
-    told = f"what the accountant of {name_of(last)} says"
-    return replace(stated, curve=TradeOff([*(profile or ()), (epsilon, delta)], claim=told))
+    curve = TradeOff.of(last)
+    if curve.pairs is not None:
+        told = f"what the accountant of {name_of(last)} says"
+        curve = TradeOff(np.vstack([curve.pairs, (epsilon, delta)]), claim=told)
+    return replace(stated, curve=curve)
 
 
 def _epsilon(value: Any, name: str) -> float:

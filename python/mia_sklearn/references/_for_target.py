@@ -14,7 +14,7 @@ from .._models._kinds import is_generator
 from ._gathered import GatheredPool, gather_pool
 from ._reference_models import ReferenceModels
 from ._sampling import Assignment, assign, parts_of, shape_of_block
-from ._store import ArrayStore
+from ._store import store_at
 from ._train_all import train_all
 
 __all__ = ["assign_for_target", "check_first", "train_for_target"]
@@ -86,12 +86,12 @@ def train_for_target(
     )
     membership = np.concatenate([one.membership for one in assignments])
     seeds = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=len(membership))
-    job = first._with_questions(pool.job(first.estimator, first.access_))
+    job = pool.job(first.estimator, first.access_, store_at(first.cache))
+    job = first._with_questions(job)
     answers, lost = train_all(
         job,
         membership,
         seeds,
-        store=None if first.cache is None else ArrayStore(first.cache),
         n_jobs=first.n_jobs,
         progress=first.progress,
     )

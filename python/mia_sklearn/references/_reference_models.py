@@ -21,7 +21,7 @@ from ._answered import AnsweredModels
 from ._gathered import GatheredPool, gather_pool
 from ._job import Job
 from ._sampling import SAMPLINGS, Assignment, assign
-from ._store import ArrayStore
+from ._store import store_at
 from ._train_all import train_all
 
 __all__ = ["ReferenceModels"]
@@ -338,7 +338,7 @@ class ReferenceModels(AnsweredModels):
         start = time.perf_counter()
         check_trainable(self.estimator, fit_params)
         self._check_parameters()
-        store = None if self.cache is None else ArrayStore(self.cache)
+        store = store_at(self.cache)
         self.access_ = access_of_references(self.signal, self.estimator, y)
         pool = gather_pool(
             self.estimator,
@@ -352,7 +352,7 @@ class ReferenceModels(AnsweredModels):
             access=self.access_,
         )
         self._note(pool)
-        job = pool.job(self.estimator, self.access_)
+        job = pool.job(self.estimator, self.access_, store)
         entropy = self._entropy(job)
         assignment = self._assigned(pool, entropy)
         self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
@@ -361,7 +361,6 @@ class ReferenceModels(AnsweredModels):
             job,
             assignment.membership,
             self.seeds_,
-            store=store,
             n_jobs=self.n_jobs,
             progress=self.progress,
         )

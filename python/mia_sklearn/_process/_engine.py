@@ -1,0 +1,94 @@
+"""The engine that joblib was told to use: the cores of this machine, or a cluster.
+
+joblib sends every task by itself. What all tasks have in common is sent once: Dask's workers hand
+it on to one another, and Ray keeps it in the object store of each machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NamedTuple
+
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
+from sklearn.utils.parallel import Parallel
+
+__all__ = ["arrived", "has_lost_workers", "parallel", "sent_once"]
+
+_DASK, _RAY = "DaskDistributedBackend", "RayBackend"
+_SECONDS_TO_REACH = 2.0
+# Of a task whose worker has ended: as often as Dask tries by itself.
+_TRIES = 3
+_OF_LOST_WORKERS = {
+    "CancelledError",
+    "KilledWorker",
+    "ObjectLostError",
+    "RayActorError",
+    "WorkerCrashedError",
+}
+
+
+class _InRay(NamedTuple):
+    """Where Ray keeps a value."""
+
+    reference: Any
+
+
+def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Parallel:
+    """Return joblib's `Parallel` for tasks that are long and few, on whatever engine is active."""
+    backend, _ = get_active_backend()
+    if type(backend).__name__ == _RAY:
+        # It hands over each result as it comes, though joblib's pools in general may not; and
+        # starts a worker that has ended anew if it is told to.
+        backend.supports_return_generator = True
+        restarting = {"max_restarts": -1, "max_task_retries": _TRIES}
+        backend.ray_remote_args = {**restarting, **(backend.ray_remote_args or {})}
+    # In a batch, tasks that have been done would be lost with the one that ends a worker.
+    batch_size = 1 if _name(backend) else "auto"
+    return Parallel(n_jobs=n_jobs, prefer=prefer, return_as=return_as, batch_size=batch_size)
+
+
+def sent_once(value: Any, n_jobs: int | None) -> Any:
+    """Return what stands for a value in tasks, each of which makes it the value by `arrived`."""
+    backend, _ = get_active_backend()
+    engine = _name(backend)
+    # joblib runs the tasks of one worker here.
+    if not engine or effective_n_jobs(n_jobs) == 1:
+        return value
+    if engine == _DASK:
+        client = backend.client
+        worker = next(iter(client.ncores()))
+        direct = client.sync(_reaches, client, worker)
+        return client.scatter(value, hash=False, direct=direct, workers=[worker])
+    import ray  # type: ignore[import-not-found, unused-ignore]
+
+    return _InRay(ray.put(value))
+
+
+def arrived(sent: Any) -> Any:
+    """Return what stands for a value in a task: Dask has put it there already."""
+    if isinstance(sent, _InRay):
+        import ray  # type: ignore[import-not-found, unused-ignore]
+
+        return ray.get(sent.reference)
+    return sent
+
+
+def has_lost_workers(error: BaseException) -> bool:
+    """Tell whether an error of a cluster says that workers ended, with what they held."""
+    return not _OF_LOST_WORKERS.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
+def _name(backend: Any) -> str:
+    """Return the name of a cluster's backend, empty on this machine."""
+    name = type(backend).__name__
+    return name if name in (_DASK, _RAY) else ""
+
+
+async def _reaches(client: Any, worker: str) -> bool:
+    """Tell whether this process can speak to a worker of Dask, and not to the scheduler alone."""
+    try:
+        await asyncio.wait_for(client.rpc(worker).identity(), _SECONDS_TO_REACH)
+    except (OSError, asyncio.TimeoutError):
+        return False
+    return True

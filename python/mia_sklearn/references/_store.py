@@ -7,6 +7,7 @@ import io
 import itertools
 import logging
 import os
+import re
 import tempfile
 import time
 import warnings
@@ -32,6 +33,11 @@ def store_at(cache: Any) -> BaseStore | None:
     """Return the store that a user names: a folder, or a URL of what fsspec reaches."""
     if cache is None:
         return None
+    if re.match(r"\w{2,}:/[^/]", str(cache)):
+        raise ValueError(
+            f"cache={str(cache)!r} has lost a slash of a URL, as paths of pathlib do: give it as "
+            "text."
+        )
     if "://" in str(cache):
         from ._url_store import UrlStore
 

@@ -53,17 +53,25 @@ def train(
     name : str, default=""
     """
     with of_job(sent) as (job, elsewhere):
-        times = _unpacked(counts, n_rows(job.table) - job.n_core - job.first)
-        answer = _try(job, model, times, seed)
-        if isinstance(answer, Lost):
-            again = _try(job, model, times, second_seed(seed))
-            answer = answer if isinstance(again, Lost) else again
-        store = job.store
-        if name and elsewhere and store is not None and not isinstance(answer, Lost):
-            shape, believed = answer.shape, job.may_be_answers(answer)
-            if believed and store.is_here() and store.write(name, shape, [answer]):
-                return model, None
-    return model, answer
+        store = job.store if name and elsewhere else None
+        if store is None or not store.is_here():
+            return model, _answers(job, model, counts, seed)
+        # A worker that was given up, or that has answered in vain, may have kept them.
+        if store.read(name, job.may_be_answers) is not None:
+            return model, None
+        answer = _answers(job, model, counts, seed)
+        if isinstance(answer, Lost) or not job.may_be_answers(answer):
+            return model, answer
+        return model, None if store.write(name, answer.shape, [answer]) else answer
+
+
+def _answers(job: Job, model: int, counts: bytes, seed: int) -> np.ndarray | Lost:
+    times = _unpacked(counts, n_rows(job.table) - job.n_core - job.first)
+    answer = _try(job, model, times, seed)
+    if not isinstance(answer, Lost):
+        return answer
+    again = _try(job, model, times, second_seed(seed))
+    return answer if isinstance(again, Lost) else again
 
 
 @contextmanager

@@ -1,0 +1,211 @@
+"""Clusters: what is sent once, what workers keep themselves, and which of them are refused."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_info
+
+from mia_sklearn import ReferenceModels
+from mia_sklearn._process._engine import has_lost_workers
+from mia_sklearn._process._parallel import one_thread
+from mia_sklearn.references._job import Job
+from mia_sklearn.references._lost import CannotTrain
+from mia_sklearn.references._store import ArrayStore, store_at
+from mia_sklearn.references._training import _unpacked, packed, train
+
+X, Y = make_classification(60, random_state=0)
+FAR_AWAY = ("another machine", 1)
+
+
+def job_of(estimator, **options):
+    return Job(estimator, X, Y, np.array([0, 1]), {}, 0, 0, **options)
+
+
+def fit(estimator, cache=None, **options):
+    return ReferenceModels(estimator, 4, cache=cache, random_state=0, **options).fit(X, Y)
+
+
+# --- what is sent ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [1, 2, 300])
+@pytest.mark.parametrize("n", [1, 8, 101])
+def test_counts_arrive_as_they_were_packed(n, most):
+    counts = np.random.default_rng(n).integers(0, most + 1, n).astype(np.uint16)
+    content = packed(counts)
+    assert np.array_equal(_unpacked(content, n), counts)
+    assert most > 1 or len(content) == -(-n // 8)
+
+
+def test_threads_are_as_before_when_the_last_task_has_ended():
+    def threads():
+        return [library["num_threads"] for library in threadpool_info()]
+
+    before, (first, second) = threads(), (one_thread(), one_thread())
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(threads()) == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before
+
+
+def test_the_end_of_workers_is_told_from_errors_of_models():
+    class KilledWorker(Exception):
+        """As Dask raises it."""
+
+    assert has_lost_workers(KilledWorker())
+    assert not has_lost_workers(CannotTrain())
+
+
+# --- workers --------------------------------------------------------------------------------
+
+
+def test_a_worker_of_other_versions_is_refused():
+    job = job_of(GaussianNB(), home=FAR_AWAY)
+    other = replace(job)
+    other.__dict__["makers"] = job.makers | {"scipy": "1.2.3"}
+    with pytest.raises(CannotTrain, match=r"has scipy .* in place of 1\.2\.3.*Install the same"):
+        train(other, 0, packed(np.ones(60, int)), seed=0)
+    model, answers = train(job, 0, packed(np.ones(60, int)), seed=0)
+    assert model == 0 and answers.shape == (60, 2)
+
+
+def test_a_worker_with_other_code_is_refused():
+    def make(depth):
+        def train_tree(X, y, seed):
+            return DecisionTreeClassifier(max_depth=depth, random_state=seed).fit(X, y)
+
+        return train_tree
+
+    job = replace(job_of(make(2), home=FAR_AWAY))
+    job.__dict__["makers"] = job_of(make(3)).makers
+    with pytest.raises(CannotTrain, match="the estimator's code or parameters"):
+        train(job, 0, packed(np.ones(60, int)), seed=0)
+
+
+@pytest.mark.parametrize("where", ["folder", "memory"])
+def test_a_worker_keeps_answers_where_it_sees_the_mark_of_its_run(tmp_path, where):
+    if where == "memory":
+        pytest.importorskip("fsspec")
+    store = store_at(tmp_path if where == "folder" else f"memory://{tmp_path}")
+    job = job_of(GaussianNB(), home=FAR_AWAY, store=store)
+    given = (packed(np.ones(60, int)), 0, "model-a")
+    with store.alone("training"):
+        assert train(job, 0, *given) == (0, None)
+        kept = store.read("model-a", job.may_be_answers)
+        # One that was kept already, by a worker that was given up, is not trained again.
+        assert train(replace(job, estimator="none"), 1, *given) == (1, None)
+    # Another folder of that name, on another machine.
+    _, answers = train(job, 0, *given)
+    assert np.array_equal(kept, answers)
+    # In the process that began it the run itself keeps them.
+    with store.alone("training"):
+        assert train(job_of(GaussianNB(), store=store), 0, *given)[1].shape == (60, 2)
+
+
+def test_answers_of_another_user_are_not_kept_by_a_worker(tmp_path, monkeypatch):
+    store = ArrayStore(tmp_path)
+    with store.alone("training"):
+        assert store.is_here()
+        monkeypatch.setattr("os.geteuid", lambda: -1)
+        assert not store.is_here()
+
+
+# --- caches at a URL ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def url(tmp_path):
+    pytest.importorskip("fsspec")
+    return f"memory://{tmp_path}"
+
+
+def objects(url):
+    from fsspec.core import url_to_fs
+
+    files, root = url_to_fs(url)
+    return dict.fromkeys(files.find(root), files)
+
+
+class Counting:
+    """Trains trees and counts them, in a way that its description leaves out."""
+
+    def __init__(self):
+        self.trained = 0
+
+    def __call__(self, X, y, seed):
+        self.trained += 1
+        return DecisionTreeClassifier(max_depth=2, random_state=seed).fit(X, y)
+
+    def __reduce__(self):
+        return Counting, ()
+
+
+def test_a_url_holds_what_a_folder_would(tmp_path, url):
+    train_tree = Counting()
+    first = fit(train_tree, url)
+    assert np.array_equal(first.outputs_, fit(train_tree, tmp_path).outputs_)
+    there = {Path(path).name: files.cat_file(path) for path, files in objects(url).items()}
+    here = {path.name: path.read_bytes() for path in tmp_path.glob("model-*")}
+    assert there == here
+    again = fit(train_tree, url)
+    assert train_tree.trained == 8
+    assert np.array_equal(first.outputs_, again.outputs_)
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-1], lambda content: b""])
+def test_a_damaged_object_is_made_anew(url, damage):
+    train_tree = Counting()
+    first = fit(train_tree, url)
+    path, files = next(iter(objects(url).items()))
+    whole = files.cat_file(path)
+    files.pipe_file(path, damage(whole))
+    with pytest.warns(UserWarning, match="is damaged: its content does not match"):
+        assert np.array_equal(fit(train_tree, url).outputs_, first.outputs_)
+    assert train_tree.trained == 5
+    assert files.cat_file(path) == whole
+
+
+def test_objects_that_cannot_be_written_any_more_stay_in_memory(url, monkeypatch):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    write = MemoryFileSystem.pipe_file
+
+    def refuse(self, path, value, **options):
+        if path.endswith(".npy"):
+            raise PermissionError("quota")
+        return write(self, path, value, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", refuse)
+    with pytest.warns(UserWarning, match=r"cannot be written to any more \(quota\)"):
+        refs = fit(GaussianNB(), url)
+    assert np.array_equal(refs.outputs_, fit(GaussianNB()).outputs_)
+
+
+def test_urls_are_refused_before_training(url, monkeypatch):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def refuse(self, *given, **options):
+        raise PermissionError("denied")
+
+    with pytest.raises(ValueError, match="needs fsspec and its package for such URLs"):
+        fit(GaussianNB(), "nowhere://bucket/folder")
+    with pytest.raises(ValueError, match="lost a slash"):
+        fit(GaussianNB(), Path("s3://bucket/folder"))
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "pipe_file", refuse)
+        with pytest.raises(ValueError, match=r"cannot be written to \(denied\)"):
+            fit(GaussianNB(), url)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "fsspec.core", None)
+        with pytest.raises(ValueError, match="Install them here and on all workers"):
+            fit(GaussianNB(), url)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy
 from sklearn.datasets import make_classification
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_info
 
 from mia_sklearn import ReferenceModels
+from mia_sklearn._models._code import version_of
 from mia_sklearn._process._engine import has_lost_workers
 from mia_sklearn._process._parallel import one_thread
 from mia_sklearn.references._job import Job
@@ -69,25 +72,30 @@ def test_the_end_of_workers_is_told_from_errors_of_models():
 # --- workers --------------------------------------------------------------------------------
 
 
-def test_a_worker_of_other_versions_is_refused():
-    job = job_of(GaussianNB(), home=FAR_AWAY)
-    other = replace(job)
-    other.__dict__["makers"] = job.makers | {"scipy": "1.2.3"}
-    with pytest.raises(CannotTrain, match=r"has scipy .* in place of 1\.2\.3.*Install the same"):
-        train(other, 0, packed(np.ones(60, int)), seed=0)
+def sent(job):
+    return pickle.loads(pickle.dumps(job))
+
+
+def test_a_worker_of_other_versions_is_refused(monkeypatch):
+    job = sent(job_of(GaussianNB(), home=FAR_AWAY))
+    with monkeypatch.context() as patch:
+        patch.setattr(scipy, "__version__", "1.2.3")
+        version_of.cache_clear()
+        with pytest.raises(CannotTrain, match=r"has scipy 1\.2\.3 in place of .*Install the same"):
+            train(job, 0, packed(np.ones(60, int)), seed=0)
+    version_of.cache_clear()
     model, answers = train(job, 0, packed(np.ones(60, int)), seed=0)
     assert model == 0 and answers.shape == (60, 2)
 
 
-def test_a_worker_with_other_code_is_refused():
-    def make(depth):
-        def train_tree(X, y, seed):
-            return DecisionTreeClassifier(max_depth=depth, random_state=seed).fit(X, y)
+def test_a_worker_with_other_code_is_refused(monkeypatch):
+    class Tree(DecisionTreeClassifier):
+        depth = 2
 
-        return train_tree
-
-    job = replace(job_of(make(2), home=FAR_AWAY))
-    job.__dict__["makers"] = job_of(make(3)).makers
+    monkeypatch.setitem(globals(), "Tree", Tree)
+    Tree.__qualname__ = "Tree"
+    job = sent(job_of(Tree(), home=FAR_AWAY))
+    Tree.depth = 3
     with pytest.raises(CannotTrain, match="the estimator's code or parameters"):
         train(job, 0, packed(np.ones(60, int)), seed=0)
 

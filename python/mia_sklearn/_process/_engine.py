@@ -7,13 +7,16 @@ it on to one another, and Ray keeps it in the object store of each machine.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, NamedTuple
 
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel
 
-__all__ = ["arrived", "has_lost_workers", "parallel", "sent_once"]
+from ._printable import told
+
+__all__ = ["arrived", "has_lost_workers", "parallel", "sent_once", "what_workers_lack"]
 
 _DASK, _RAY = "DaskDistributedBackend", "RayBackend"
 _SECONDS_TO_REACH = 2.0
@@ -77,6 +80,16 @@ def arrived(sent: Any) -> Any:
 def has_lost_workers(error: BaseException) -> bool:
     """Tell whether an error of a cluster says that workers ended, with what they held."""
     return not _OF_LOST_WORKERS.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
+def what_workers_lack(error: BaseException | None) -> str:
+    """Return the module that a worker could not import, if an error says so, else nothing."""
+    while error is not None:
+        found = re.search(r"No module named '([\w.]+)'", told(error))
+        if found:
+            return found[1]
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _name(backend: Any) -> str:

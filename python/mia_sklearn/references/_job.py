@@ -66,8 +66,12 @@ class Job:
 
     @cached_property
     def makers(self) -> dict[str, str]:
-        """What trains the models, by name: versions of packages, and a digest of other code."""
+        """What trains the models, by name: versions of packages, and a digest of all else."""
         return makers_of(self.estimator)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Told where the job begins, to be compared where it arrives.
+        return vars(self) | {"makers": self.makers}
 
     @cached_property
     def learned(self) -> np.ndarray:

@@ -23,7 +23,7 @@ from .._models._backend import Backend
 from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
-from .._process._engine import has_lost_workers, parallel, sent_once
+from .._process._engine import has_lost_workers, parallel, sent_once, what_workers_lack
 from .._process._parallel import at_most, check_n_jobs, settled_warnings
 from .._process._progress import progress_bar
 from ._job import Job
@@ -153,6 +153,12 @@ class _Run:
                 try:
                     return self._hand_out(left, n_jobs, prefer)
                 except Exception as error:
+                    lacking = what_workers_lack(error)
+                    if lacking:
+                        raise CannotTrain(
+                            f"A worker cannot import {lacking!r}: install it on all workers (and "
+                            "on Dask's scheduler), in the version that is installed here."
+                        ) from error
                     if not has_lost_workers(error):
                         raise
                     n_before, left = len(left), [m for m in left if m not in self._finished]

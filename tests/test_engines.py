@@ -8,21 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy
+from joblib import parallel_config
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_info
 
-from mia_sklearn import ReferenceModels
+from mia_sklearn import ReferenceModels, audit
 from mia_sklearn._models._code import version_of
 from mia_sklearn._process._engine import has_lost_workers
 from mia_sklearn._process._parallel import one_thread
+from mia_sklearn.defenses import SELENA
 from mia_sklearn.references._job import Job
 from mia_sklearn.references._lost import CannotTrain
 from mia_sklearn.references._store import ArrayStore, store_at
 from mia_sklearn.references._training import _unpacked, packed, train
+from mia_sklearn.selection import compare_defenses
 
 X, Y = make_classification(60, random_state=0)
 FAR_AWAY = ("another machine", 1)
@@ -217,3 +226,151 @@ def test_urls_are_refused_before_training(url, monkeypatch):
         patch.setitem(sys.modules, "fsspec.core", None)
         with pytest.raises(ValueError, match="Install them here and on all workers"):
             fit(GaussianNB(), url)
+
+
+# --- clusters of separate processes ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dask():
+    """Two workers of Dask, each with two threads."""
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """Two workers of Ray."""
+    ray = pytest.importorskip("ray")
+    from ray.util.joblib import register_ray
+
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
+    register_ray()
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(params=["dask", "ray"])
+def engine(request):
+    request.getfixturevalue(request.param)
+    with parallel_config(backend=request.param, n_jobs=-1):
+        yield request.param
+
+
+@pytest.fixture
+def bucket():
+    """A bucket of an object store on this machine."""
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
+    server = moto.ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(names, ("key", "secret", f"http://{host}:{port}"), strict=True):
+            patch.setenv(name, value)
+        import s3fs
+
+        files = s3fs.S3FileSystem(skip_instance_cache=True)
+        files.mkdir("references")
+        yield "s3://references/of-a-run"
+    server.stop()
+
+
+def frame():
+    """Records of several kinds, of which a pipeline makes numbers, with names of classes."""
+    X = pd.DataFrame(make_classification(120, 6, random_state=0)[0]).add_prefix("x")
+    X["kind"] = pd.Categorical(np.where(X["x0"] > 0, "a", "b"))
+    return X, np.array(["no", "yes"])[(X["x1"] > 0).astype(int)]
+
+
+def pipeline():
+    encode = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
+    return make_pipeline(encode, StandardScaler(), LogisticRegression())
+
+
+CASES = {
+    "frame": (pipeline(), *frame(), {"sampling": "bootstrap"}),
+    "labels alone": (RandomForestClassifier(3), X, Y, {"signal": "label"}),
+    "numbers": (LinearRegression(), X, X[:, 0] + Y, {}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", CASES)
+def test_a_cluster_answers_as_one_process_does(engine, tmp_path, case):
+    estimator, X, y, options = CASES[case]
+    options = {"random_state": 0, **options}
+    there = ReferenceModels(estimator, 6, cache=tmp_path, **options).fit(X, y)
+    with parallel_config(backend="threading", n_jobs=1):
+        here = ReferenceModels(estimator, 6, **options).fit(X, y)
+    assert here.outputs_.tobytes() == there.outputs_.tobytes()
+    assert len(list(tmp_path.glob("model-*"))) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_job_leaves_once_whatever_the_number_of_models(engine, monkeypatch):
+    pickled = []
+    state = Job.__getstate__
+    monkeypatch.setattr(Job, "__getstate__", lambda job: pickled.append(1) or state(job))
+    ReferenceModels(DecisionTreeClassifier(), 12, random_state=0).fit(X, Y)
+    assert len(pickled) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_whole_audits_and_comparisons_are_the_same_on_a_cluster(engine):
+    model = DecisionTreeClassifier(random_state=0).fit(X[:30], Y[:30])
+    given = (model, X[:30], Y[:30], X[30:], Y[30:])
+    options = {"n_references": 4, "random_state": 0, "progress": False}
+    there = audit(*given, attacks=["lira", "threshold"], **options)
+    defended = compare_defenses(
+        [model, SELENA(model, 5, 2)], X, Y, n_references=4, attacks=["lira"], random_state=0
+    )
+    with parallel_config(backend="threading", n_jobs=1):
+        here = audit(*given, attacks=["lira", "threshold"], **options)
+        at_home = compare_defenses(
+            [model, SELENA(model, 5, 2)], X, Y, n_references=4, attacks=["lira"], random_state=0
+        )
+    pd.testing.assert_frame_equal(here.metrics, there.metrics)
+    timed = [name for name in at_home.columns if "time" in name or "ratio" in name]
+    pd.testing.assert_frame_equal(at_home.drop(columns=timed), defended.drop(columns=timed))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_workers_write_to_an_object_store(engine, bucket):
+    there = fit(DecisionTreeClassifier(), bucket)
+    files = {Path(path).name: store for path, store in objects(bucket).items()}
+    assert sorted(name[:6] for name in files) == ["model-"] * 4
+    with parallel_config(backend="threading", n_jobs=1):
+        here = fit(DecisionTreeClassifier())
+    assert here.outputs_.tobytes() == there.outputs_.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_other_versions_on_a_worker_end_the_run(dask):
+    def spoil(version):
+        import scipy
+
+        from mia_sklearn._models import _code
+
+        scipy.__version__, before = version, scipy.__version__
+        _code.version_of.cache_clear()
+        return before
+
+    other = max(dask.run(spoil, "1.2.3").values())
+    try:
+        with (
+            parallel_config(backend="dask"),
+            pytest.raises(CannotTrain, match=r"has scipy 1\.2\.3 in place of"),
+        ):
+            # Workers have found the estimators of other tests alike.
+            fit(DecisionTreeClassifier(max_depth=7))
+    finally:
+        dask.run(spoil, other)

@@ -1,22 +1,34 @@
 """The engine that joblib was told to use: the cores of this machine, or a cluster.
 
 joblib sends every task by itself. What all tasks have in common is sent once: Dask's workers hand
-it on to one another, and Ray keeps it in the object store of each machine.
+it on to one another, and Ray keeps it in the object store of each machine. Only what is worth the
+way goes there: searches of neighbours, which scikit-learn gives to joblib too, stay here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from joblib import effective_n_jobs
+from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel
 
 from ._printable import told
 
-__all__ = ["arrived", "has_lost_workers", "parallel", "sent_once", "what_workers_lack"]
+__all__ = [
+    "arrived",
+    "at_home",
+    "away",
+    "has_lost_workers",
+    "parallel",
+    "sent_once",
+    "what_workers_lack",
+]
 
 _DASK, _RAY = "DaskDistributedBackend", "RayBackend"
 _SECONDS_TO_REACH = 2.0
@@ -31,10 +43,41 @@ _OF_LOST_WORKERS = {
 }
 
 
+# The cluster that waits while work stays at home: its backend and number of jobs.
+_WAITING: ContextVar[tuple[Any, int | None] | None] = ContextVar("waiting", default=None)
+
+
 class _InRay(NamedTuple):
     """Where Ray keeps a value."""
 
     reference: Any
+
+
+@contextmanager
+def at_home() -> Iterator[None]:
+    """Let joblib work on this machine where it was told to use a cluster, but `away`."""
+    active = get_active_backend()
+    if not _name(active[0]):
+        yield
+        return
+    token = _WAITING.set(active)
+    try:
+        with parallel_config(backend="threading", n_jobs=1):
+            yield
+    finally:
+        _WAITING.reset(token)
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """Let joblib use the cluster that waits, if one does."""
+    waiting = _WAITING.get()
+    if waiting is None:
+        yield
+        return
+    backend, n_jobs = waiting
+    with parallel_config(backend=backend, n_jobs=n_jobs):
+        yield
 
 
 def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Parallel:

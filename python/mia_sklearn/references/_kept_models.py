@@ -10,7 +10,7 @@ from sklearn.utils.parallel import delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._trainable import prefers_threads
-from .._process._engine import parallel, sent_once
+from .._process._engine import away, parallel, sent_once
 from .._process._parallel import at_most, settled_warnings
 from .._process._progress import progress_bar
 from .._records._rows import concat_rows, n_rows
@@ -50,18 +50,21 @@ class KeptModels:
     ) -> None:
         self.job, self.rows, self.seeds, self.n_jobs = job, rows, seeds, n_jobs
         prefer = "threads" if prefers_threads(job.estimator) else "processes"
-        n_jobs = at_most(n_jobs, len(rows))
-        sent = sent_once(job, n_jobs)
+        with away():
+            self.models = self._train(at_most(n_jobs, len(rows)), prefer, progress)
+
+    def _train(self, n_jobs: int | None, prefer: str, progress: bool) -> list[Any]:
+        sent = sent_once(self.job, n_jobs)
         tasks = (
             delayed(_trained)(sent, model, own, int(seed))
-            for model, (own, seed) in enumerate(zip(rows, seeds, strict=True))
+            for model, (own, seed) in enumerate(zip(self.rows, self.seeds, strict=True))
         )
         with settled_warnings(), threadpool_limits(1):
             trained = parallel(n_jobs, prefer=prefer, return_as="generator")(tasks)
             bar = progress_bar(
-                trained, total=len(rows), desc="reference models", disable=not progress
+                trained, total=len(self.rows), desc="reference models", disable=not progress
             )
-            self.models = list(bar)
+            return list(bar)
 
     def log_posteriors(self, X: Any) -> np.ndarray:
         """Return the log-posteriors of all models, (n_models, n_records, n_classes), float32."""

@@ -23,7 +23,7 @@ from .._models._backend import Backend
 from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
-from .._process._engine import has_lost_workers, parallel, sent_once, what_workers_lack
+from .._process._engine import away, has_lost_workers, parallel, sent_once, what_workers_lack
 from .._process._parallel import at_most, check_n_jobs, settled_warnings
 from .._process._progress import progress_bar
 from ._job import Job
@@ -103,7 +103,8 @@ class _Run:
                     f"The reference networks are trained one by one, not as one: {reason}.",
                     stacklevel=5,
                 )
-        self._train_one_by_one(models)
+        with away():
+            self._train_one_by_one(models)
         self._check_hope()
 
     def _done(self, model: int, answer: np.ndarray | Lost | None) -> None:

@@ -106,7 +106,7 @@ def sent_once(value: Any, n_jobs: int | None) -> Any:
         worker = next(iter(client.ncores()))
         direct = client.sync(_reaches, client, worker)
         return client.scatter(value, hash=False, direct=direct, workers=[worker])
-    import ray  # type: ignore[import-not-found, unused-ignore]
+    import ray
 
     return _InRay(ray.put(value))
 
@@ -114,7 +114,7 @@ def sent_once(value: Any, n_jobs: int | None) -> Any:
 def arrived(sent: Any) -> Any:
     """Return what stands for a value in a task: Dask has put it there already."""
     if isinstance(sent, _InRay):
-        import ray  # type: ignore[import-not-found, unused-ignore]
+        import ray
 
         return ray.get(sent.reference)
     return sent

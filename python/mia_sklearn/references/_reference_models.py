@@ -62,9 +62,11 @@ class ReferenceModels(AnsweredModels):
         Perturbed copies of each record, of which models give posteriors too.
     n_jobs : int, default=None
         Models trained at a time, as in joblib. Each of them uses one core, so the results
-        do not depend on it. `joblib.parallel_config` chooses another backend, Dask for example.
+        do not depend on it. `joblib.parallel_config` chooses another backend, Dask or Ray for
+        example: what models share goes to each worker once.
     cache : str or path, default=None
-        Folder that keeps each model's answers as soon as it has finished, see Notes.
+        Folder, or URL that fsspec reaches, which keeps each model's answers as soon as it has
+        finished, see Notes.
     random_state : int, RandomState instance or None, default=None
         Draws the training sets and the seeds of the models. With a cache, None stands for a
         number derived from the data and the estimator, so that a second run resumes.
@@ -231,8 +233,9 @@ class ReferenceModels(AnsweredModels):
     these import is not followed), data, training set, seed, versions. A run that was stopped
     goes on where it was, other data or parameters never meet old answers, and a damaged file is
     noticed and made anew. Of runs at the same time one trains, and the others wait for what it
-    keeps. The files hold plain numbers, no pickles; since they tell who was trained on, nobody but
-    their owner may read them. Delete them with the data.
+    keeps; at a URL, which knows no locks, all train. The files hold plain numbers, no pickles;
+    since they tell who was trained on, nobody but their owner may read them. Delete them with the
+    data. Workers of a cluster write there themselves, where they see the place.
 
     References
     ----------

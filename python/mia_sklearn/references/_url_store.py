@@ -36,7 +36,7 @@ class UrlStore(BaseStore):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         try:
-            from fsspec.core import url_to_fs  # type: ignore[import-untyped, unused-ignore]
+            from fsspec.core import url_to_fs
 
             self._files, root = url_to_fs(url)
         except (ImportError, ValueError) as error:

@@ -192,8 +192,9 @@ def kill_and_resume(
                 continue
             if who == "worker":
                 there = workers()
-                if there:
-                    os.kill(int(rng.choice(there)), signal.SIGKILL)
+                if not there:
+                    continue
+                os.kill(int(rng.choice(there)), signal.SIGKILL)
             else:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,11 +28,14 @@ __all__ = [
     "has_lost_workers",
     "parallel",
     "sent_once",
+    "wait_for_workers",
     "what_workers_lack",
 ]
 
 _DASK, _RAY = "DaskDistributedBackend", "RayBackend"
 _SECONDS_TO_REACH = 2.0
+_SECONDS_TO_START = 120.0
+_SECONDS_BETWEEN_LOOKS = 0.2
 # Of a task whose worker has ended: as often as Dask tries by itself.
 _TRIES = 3
 _OF_LOST_WORKERS = {
@@ -118,6 +122,19 @@ def arrived(sent: Any) -> Any:
 
         return ray.get(sent.reference)
     return sent
+
+
+def wait_for_workers(n_jobs: int) -> None:
+    """Wait a while until as many of Dask's workers as there were have been started again.
+
+    Ray waits by itself. joblib would go on with one worker, or none, on this machine.
+    """
+    backend, _ = get_active_backend()
+    end = time.monotonic() + _SECONDS_TO_START
+    while _name(backend) == _DASK and time.monotonic() < end:
+        if sum(backend.client.ncores().values()) >= n_jobs:
+            return
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 def has_lost_workers(error: BaseException) -> bool:

@@ -23,7 +23,14 @@ from .._models._backend import Backend
 from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
-from .._process._engine import away, has_lost_workers, parallel, sent_once, what_workers_lack
+from .._process._engine import (
+    away,
+    has_lost_workers,
+    parallel,
+    sent_once,
+    wait_for_workers,
+    what_workers_lack,
+)
 from .._process._parallel import at_most, check_n_jobs, settled_warnings
 from .._process._progress import progress_bar
 from ._job import Job
@@ -141,10 +148,11 @@ class _Run:
                 stacklevel=6,
             )
             engine = parallel_config(backend="sequential")
+        at_once = effective_n_jobs(n_jobs)
         _LOG.info(
             "training %d reference models one by one, %d at a time, in %s: %s",
             len(models),
-            effective_n_jobs(n_jobs),
+            at_once,
             prefer,
             name_of(job.estimator),
         )
@@ -167,6 +175,7 @@ class _Run:
                     if n_vain == _VAIN_TRIES:
                         raise self._ended("Workers of the cluster") from error
                     _LOG.warning("workers of the cluster ended; %d models are left", len(left))
+                    wait_for_workers(at_once)
         return None
 
     def _hand_out(self, models: Sequence[int], n_jobs: int | None, prefer: str) -> None:

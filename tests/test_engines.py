@@ -6,17 +6,20 @@ import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy
 from joblib import parallel_config
+from joblib._parallel_backends import ThreadingBackend
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -27,9 +30,11 @@ from mia_sklearn._models._code import version_of
 from mia_sklearn._process._engine import has_lost_workers
 from mia_sklearn._process._parallel import one_thread
 from mia_sklearn.defenses import SELENA
+from mia_sklearn.references import _train_all
+from mia_sklearn.references._cache import store_at
 from mia_sklearn.references._job import Job
 from mia_sklearn.references._lost import CannotTrain
-from mia_sklearn.references._store import ArrayStore, store_at
+from mia_sklearn.references._store import ArrayStore
 from mia_sklearn.references._training import _unpacked, packed, train
 from mia_sklearn.selection import compare_defenses
 
@@ -135,6 +140,30 @@ def test_answers_of_another_user_are_not_kept_by_a_worker(tmp_path, monkeypatch)
         assert store.is_here()
         monkeypatch.setattr("os.geteuid", lambda: -1)
         assert not store.is_here()
+
+
+def test_an_audit_sends_nothing_but_references(monkeypatch):
+    class DaskDistributedBackend(ThreadingBackend):
+        """A cluster, by its name, of threads."""
+
+        supports_sharedmem = False
+        given: ClassVar = set()
+
+        def submit(self, func, callback=None):
+            self.given |= {function.function.__name__ for function, *_ in func.items}
+            return super().submit(func, callback)
+
+    monkeypatch.setattr(_train_all, "sent_once", lambda value, n_jobs: value)
+    model = DecisionTreeClassifier(random_state=0).fit(X[:30], Y[:30])
+    with parallel_config(backend=DaskDistributedBackend(), n_jobs=2):
+        NearestNeighbors(algorithm="kd_tree").fit(X).kneighbors(X)
+        assert DaskDistributedBackend.given == {"query"}
+        DaskDistributedBackend.given.clear()
+        audit(
+            model, X[:30], Y[:30], X[30:], Y[30:], n_references=2, attacks=["lira"],
+            random_state=0, progress=False,
+        )  # fmt: skip
+    assert DaskDistributedBackend.given == {"train"}
 
 
 # --- caches at a URL ------------------------------------------------------------------------
@@ -329,12 +358,22 @@ def test_whole_audits_and_comparisons_are_the_same_on_a_cluster(engine):
     options = {"n_references": 4, "random_state": 0, "progress": False}
     there = audit(*given, attacks=["lira", "threshold"], **options)
     defended = compare_defenses(
-        [model, SELENA(model, 5, 2)], X, Y, n_references=4, attacks=["lira"], random_state=0
+        [model, SELENA(model, n_models=5, n_left_out=2)],
+        X,
+        Y,
+        n_references=4,
+        attacks=["lira"],
+        random_state=0,
     )
     with parallel_config(backend="threading", n_jobs=1):
         here = audit(*given, attacks=["lira", "threshold"], **options)
         at_home = compare_defenses(
-            [model, SELENA(model, 5, 2)], X, Y, n_references=4, attacks=["lira"], random_state=0
+            [model, SELENA(model, n_models=5, n_left_out=2)],
+            X,
+            Y,
+            n_references=4,
+            attacks=["lira"],
+            random_state=0,
         )
     pd.testing.assert_frame_equal(here.metrics, there.metrics)
     timed = [name for name in at_home.columns if "time" in name or "ratio" in name]

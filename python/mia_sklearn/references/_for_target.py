@@ -11,10 +11,10 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from .._models._kinds import is_generator
+from ._cache import store_at
 from ._gathered import GatheredPool, gather_pool
 from ._reference_models import ReferenceModels
 from ._sampling import Assignment, assign, parts_of, shape_of_block
-from ._store import store_at
 from ._train_all import train_all
 
 __all__ = ["assign_for_target", "check_first", "train_for_target"]

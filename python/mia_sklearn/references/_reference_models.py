@@ -18,10 +18,10 @@ from .._records._digests import row_digests
 from .._records._rows import take_rows
 from ..access._choice import access_of_references
 from ._answered import AnsweredModels
+from ._cache import store_at
 from ._gathered import GatheredPool, gather_pool
 from ._job import Job
 from ._sampling import SAMPLINGS, Assignment, assign
-from ._store import store_at
 from ._train_all import train_all
 
 __all__ = ["ReferenceModels"]

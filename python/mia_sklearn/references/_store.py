@@ -7,7 +7,6 @@ import io
 import itertools
 import logging
 import os
-import re
 import tempfile
 import time
 import warnings
@@ -22,27 +21,11 @@ import numpy as np
 from .._process._folders import path_of
 from .._process._locks import one_at_a_time
 
-__all__ = ["DIGEST_BYTES", "ArrayStore", "BaseStore", "contents", "store_at"]
+__all__ = ["DIGEST_BYTES", "ArrayStore", "BaseStore", "contents"]
 
 DIGEST_BYTES = 32
 _READ_BYTES = 2**22
 _SECONDS_UNTIL_ABANDONED = 24 * 3600
-
-
-def store_at(cache: Any) -> BaseStore | None:
-    """Return the store that a user names: a folder, or a URL of what fsspec reaches."""
-    if cache is None:
-        return None
-    if re.match(r"\w{2,}:/[^/]", str(cache)):
-        raise ValueError(
-            f"cache={str(cache)!r} has lost a slash of a URL, as paths of pathlib do: give it as "
-            "text."
-        )
-    if "://" in str(cache):
-        from ._url_store import UrlStore
-
-        return UrlStore(str(cache))
-    return ArrayStore(cache)
 
 
 class BaseStore(ABC):

@@ -7,6 +7,8 @@ interface, whose counter says what was sent, every hop of it: other programs mus
 of its own, as on another machine. What joblib sends by itself is measured beside.
 
 joblib trains here where a cluster has one worker: that row is one process, without a cluster.
+Seconds depend on what else the machine does; seconds of processor, of all processes together, do
+so little: those of one process, divided by them, are the most that workers can be put to use.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import platform
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from math import ceil, log2
 from pathlib import Path
@@ -25,6 +27,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import psutil
 from joblib import parallel_config
 from sklearn.ensemble import RandomForestClassifier
 
@@ -69,14 +72,25 @@ def ray(workers: int) -> Iterator[None]:
     cluster.shutdown()
 
 
-def measure(X: Any, y: Any, models: int, trees: int) -> tuple[float, float, bytes]:
-    """Return the tables that were sent, the seconds and the answers of a fit."""
-    before, begin = sent(), time.perf_counter()
+def spent() -> float:
+    """Return the seconds of processor of this process, and of all that it has started."""
+    this = psutil.Process()
+    total = 0.0
+    for process in [this, *this.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:4])
+    return total
+
+
+def measure(X: Any, y: Any, models: int, trees: int) -> tuple[float, float, float, bytes]:
+    """Return a fit's tables sent, seconds, seconds of processor, and answers."""
+    before, begin, used = sent(), time.perf_counter(), spent()
     references = ReferenceModels(
         RandomForestClassifier(trees), models, random_state=0, smoothing=0.1
     ).fit(X, y)
     seconds = time.perf_counter() - begin
-    return (sent() - before) / X.nbytes, seconds, references.outputs_.tobytes()
+    tables = (sent() - before) / X.nbytes
+    return tables, seconds, spent() - used, references.outputs_.tobytes()
 
 
 def modelled(workers: int, models: int, one: float, nbytes: int, answer: int) -> float:
@@ -107,32 +121,31 @@ def main() -> None:
         f"{date.today()}, {options.engine}, {os.cpu_count()} cores ({platform.machine()}), load "
         f"{os.getloadavg()[0]:.1f}; a table of {X.nbytes / 1e6:.0f} MB, {options.trees} trees\n"
     )
-    print("| workers | models | tables sent | per worker | seconds | times as fast as one |")
-    print("| --- | --- | --- | --- | --- | --- |", flush=True)
+    titles = "workers", "models", "tables sent", "per worker", "s", "speed", "processor s", "use"
+    print(f"| {' | '.join(titles)} |\n{'| --- ' * len(titles)}|")
     ones: dict[int, float] = {}
     for models in options.models:
-        _, ones[models], expected = measure(X, y, models, options.trees)
-        print(f"| 1 | {models} | 0 | 0 | {ones[models]:.1f} | 1 |", flush=True)
+        _, first, alone, expected = measure(X, y, models, options.trees)
+        ones[models] = alone
+
+        def show(workers: str, tables: float, each: float, seconds: float, used: float) -> None:
+            cells = workers, models, f"{tables:.2f}", f"{each:.2f}", f"{seconds:.1f}"  # noqa: B023
+            gain = f"{first / seconds:.2f}", f"{used:.1f}", f"{alone / used:.0%}"  # noqa: B023
+            print("|", " | ".join(map(str, (*cells, *gain))), "|", flush=True)
+
+        show("1", 0, 0, first, alone)
         for workers in options.workers:
             if workers == 1:
                 continue
             with {"dask": dask, "ray": ray}[options.engine](workers):
                 measure(X[:200], y[:200], 2 * workers, 1)  # Workers load their libraries.
-                tables, seconds, answers = measure(X, y, models, options.trees)
+                tables, seconds, used, answers = measure(X, y, models, options.trees)
                 assert answers == expected, "other answers than one process gives"
-                print(
-                    f"| {workers} | {models} | {tables:.2f} | {tables / workers:.2f} | "
-                    f"{seconds:.1f} | {ones[models] / seconds:.2f} |",
-                    flush=True,
-                )
+                show(str(workers), tables, tables / workers, seconds, used)
                 if options.plain:
                     with patch.object(_train_all, "sent_once", lambda job, n_jobs: job):
-                        tables, seconds, _ = measure(X, y, models, options.trees)
-                    print(
-                        f"| {workers}, by joblib alone | {models} | {tables:.2f} | "
-                        f"{tables / workers:.2f} | {seconds:.1f} | {ones[models] / seconds:.2f} |",
-                        flush=True,
-                    )
+                        tables, seconds, used, _ = measure(X, y, models, options.trees)
+                    show(f"{workers}, by joblib alone", tables, tables / workers, seconds, used)
     most = max(options.models)
     one, answer = ones[most] / most, options.records * 2 * 4
     print(

@@ -201,8 +201,9 @@ def contents(name: str, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> 
     about = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(header, about)
     numbers = (np.ascontiguousarray(part, dtype=np.float32).reshape(-1) for part in parts)
+    after: Iterator[Any] = (part.view(np.uint8) for part in numbers)
     sha = hashlib.sha256(name.encode())
-    for content in itertools.chain([header.getvalue()], (part.view(np.uint8) for part in numbers)):
+    for content in itertools.chain([header.getvalue()], after):
         sha.update(content)
         yield content
     yield sha.digest()

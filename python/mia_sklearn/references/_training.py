@@ -99,7 +99,10 @@ def packed(counts: np.ndarray) -> bytes:
 def _unpacked(content: bytes, n_records: int) -> np.ndarray:
     bits = np.frombuffer(content, dtype=np.uint8).reshape(-1, -(-n_records // 8))
     bits = np.unpackbits(bits, axis=1, count=n_records)
-    return sum(one.astype(np.uint16) << place for place, one in enumerate(bits))
+    counts = np.zeros(n_records, dtype=np.uint16)
+    for place, one in enumerate(bits):
+        counts += one.astype(np.uint16) << place
+    return counts
 
 
 def _check_likeness(job: Job) -> None:

@@ -357,24 +357,12 @@ def test_whole_audits_and_comparisons_are_the_same_on_a_cluster(engine):
     given = (model, X[:30], Y[:30], X[30:], Y[30:])
     options = {"n_references": 4, "random_state": 0, "progress": False}
     there = audit(*given, attacks=["lira", "threshold"], **options)
-    defended = compare_defenses(
-        [model, SELENA(model, n_models=5, n_left_out=2)],
-        X,
-        Y,
-        n_references=4,
-        attacks=["lira"],
-        random_state=0,
-    )
+    models = {"plain": model, "SELENA": SELENA(model, n_models=5, n_left_out=2)}
+    compared = {"n_references": 4, "attacks": ["lira"], "random_state": 0}
+    defended = compare_defenses(models, X, Y, **compared)
     with parallel_config(backend="threading", n_jobs=1):
         here = audit(*given, attacks=["lira", "threshold"], **options)
-        at_home = compare_defenses(
-            [model, SELENA(model, n_models=5, n_left_out=2)],
-            X,
-            Y,
-            n_references=4,
-            attacks=["lira"],
-            random_state=0,
-        )
+        at_home = compare_defenses(models, X, Y, **compared)
     pd.testing.assert_frame_equal(here.metrics, there.metrics)
     timed = [name for name in at_home.columns if "time" in name or "ratio" in name]
     pd.testing.assert_frame_equal(at_home.drop(columns=timed), defended.drop(columns=timed))

@@ -76,8 +76,8 @@ def cluster(engine: str) -> Iterator[tuple[str, Callable[[], list[int]]]]:
             ray.get_runtime_context().gcs_address,
             lambda: [
                 process.pid
-                for process in psutil.process_iter(["cmdline"])
-                if "".join(process.info["cmdline"] or ()).startswith("ray::PoolActor")
+                for process in psutil.Process().children(recursive=True)
+                if "".join(process.cmdline()).startswith("ray::PoolActor")
             ],
         )
         ray.shutdown()

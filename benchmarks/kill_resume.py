@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +72,17 @@ def cluster(engine: str) -> Iterator[tuple[str, Callable[[], list[int]]]]:
         import ray
 
         ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
-        yield (
-            ray.get_runtime_context().gcs_address,
-            lambda: [
-                process.pid
-                for process in psutil.Process().children(recursive=True)
-                if "".join(process.cmdline()).startswith("ray::PoolActor")
-            ],
-        )
+        this = psutil.Process()
+
+        def workers() -> list[int]:
+            found = []
+            for process in this.children(recursive=True):
+                with suppress(psutil.Error):
+                    if "".join(process.cmdline()).startswith("ray::PoolActor"):
+                        found.append(process.pid)
+            return found
+
+        yield ray.get_runtime_context().gcs_address, workers
         ray.shutdown()
     else:
         yield "", list

@@ -32,7 +32,7 @@ from mia_sklearn._process._parallel import one_thread
 from mia_sklearn.defenses import SELENA
 from mia_sklearn.references import _train_all
 from mia_sklearn.references._cache import store_at
-from mia_sklearn.references._job import Job
+from mia_sklearn.references._job import CODE, Job
 from mia_sklearn.references._lost import CannotTrain
 from mia_sklearn.references._store import ArrayStore
 from mia_sklearn.references._training import _unpacked, packed, train
@@ -111,8 +111,24 @@ def test_a_worker_with_other_code_is_refused(monkeypatch):
     Tree.__qualname__ = "Tree"
     job = sent(job_of(Tree(), home=FAR_AWAY))
     Tree.depth = 3
-    with pytest.raises(CannotTrain, match="the estimator's code or parameters"):
+    with pytest.raises(CannotTrain, match=CODE):
         train(job, 0, packed(np.ones(60, int)), seed=0)
+
+
+class Changing:
+    """What it holds differs in every copy, which does not make it other code."""
+
+    copies: ClassVar = []
+
+    def __reduce__(self):
+        self.copies.append(1)
+        return Changing, (), {"copies": len(self.copies)}
+
+
+def test_a_worker_is_not_refused_for_what_no_copy_keeps():
+    assert job_of(Changing()).makers.keys() >= {"numpy", "scipy", "sklearn", "mia_sklearn"}
+    assert CODE not in job_of(Changing()).makers
+    assert CODE in job_of(GaussianNB()).makers
 
 
 @pytest.mark.parametrize("where", ["folder", "memory"])

@@ -40,6 +40,7 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 _TRIES = 3
 _OF_LOST_WORKERS = {
     "CancelledError",
+    "CommClosedError",
     "KilledWorker",
     "ObjectLostError",
     "RayActorError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,6 +29,7 @@ _LAYOUT = 2
 # Settings of scikit-learn that decide what a model is trained on.
 _SETTINGS = ("enable_metadata_routing", "transform_output")
 _ROUNDING = 1e-2
+CODE = "the estimator's code or parameters"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,10 @@ class Job:
     @cached_property
     def makers(self) -> dict[str, str]:
         """What trains the models, by name: versions of packages, and a digest of all else."""
-        return makers_of(self.estimator)
+        made = makers_of(self.estimator)
+        # What no copy keeps tells nothing of the process that holds the copy.
+        copied = makers_of(deepcopy(self.estimator))
+        return {name: value for name, value in made.items() if copied.get(name) == value}
 
     def __getstate__(self) -> dict[str, Any]:
         # Told where the job begins, to be compared where it arrives.
@@ -140,7 +145,7 @@ def makers_of(estimator: Any) -> dict[str, str]:
         code = fingerprint(estimator, "estimator").hex()
     except NotDescribableError:
         code = ""
-    return versions | {"mia_sklearn": __version__, "the estimator's code or parameters": code}
+    return versions | {"mia_sklearn": __version__, CODE: code}
 
 
 def _name(job: Job) -> bytes:

@@ -111,9 +111,9 @@ def _check_likeness(job: Job) -> None:
         return
     own = makers_of(job.estimator)
     others = [
-        f"{name} {own.get(name) or 'of another kind'} in place of {asked or 'ours'}"
+        f"{name} {own.get(name) or 'of another kind'} in place of {asked}"
         for name, asked in job.makers.items()
-        if own.get(name) != asked
+        if asked and own.get(name) != asked
     ]
     if others:
         raise CannotTrain(

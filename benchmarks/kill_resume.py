@@ -71,7 +71,7 @@ def cluster(engine: str) -> Iterator[tuple[str, Callable[[], list[int]]]]:
         import psutil
         import ray
 
-        ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
+        ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="error")
         this = psutil.Process()
 
         def workers() -> list[int]:

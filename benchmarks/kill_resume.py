@@ -5,6 +5,10 @@ is a process of its own that is killed with SIGKILL; the next one must train non
 again whose files were there, and the last one must hold the same bytes as a run that nobody
 disturbed. Networks train in chunks, whose make-up changes with what is left to train: theirs
 must be equal to the rounding of single precision.
+
+`--engine dask` or `--engine ray` trains on a cluster of two worker processes, which outlives the
+run, and compares with a run on this machine alone; with `--who worker` one of its workers is killed
+each time, and the run goes on. Both need the extra `cluster`.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +55,62 @@ def network() -> Any:
     )
 
 
-def train(folder: Path, n_jobs: int, networks: bool) -> None:
+@contextmanager
+def cluster(engine: str) -> Iterator[tuple[str, Callable[[], list[int]]]]:
+    """Start a cluster of two workers; yield its address, and what lists its workers' numbers."""
+    if engine == "dask":
+        from distributed import LocalCluster
+
+        options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+        with LocalCluster(**options) as local:
+            yield (
+                local.scheduler_address,
+                lambda: [worker.pid for worker in local.workers.values() if worker.pid],
+            )
+    elif engine == "ray":
+        import psutil
+        import ray
+
+        ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="error")
+        this = psutil.Process()
+
+        def workers() -> list[int]:
+            found = []
+            for process in this.children(recursive=True):
+                with suppress(psutil.Error):
+                    if "".join(process.cmdline()).startswith("ray::PoolActor"):
+                        found.append(process.pid)
+            return found
+
+        yield ray.get_runtime_context().gcs_address, workers
+        ray.shutdown()
+    else:
+        yield "", list
+
+
+@contextmanager
+def on(engine: str, address: str) -> Iterator[None]:
+    """Let joblib train on a cluster."""
+    from joblib import parallel_config
+
+    if engine == "dask":
+        from distributed import Client
+
+        with Client(address), parallel_config(backend="dask"):
+            yield
+    elif engine == "ray":
+        import ray
+        from ray.util.joblib import register_ray
+
+        ray.init(address=address, logging_level="error")
+        register_ray()
+        with parallel_config(backend="ray", n_jobs=-1):
+            yield
+    else:
+        yield
+
+
+def train(folder: Path, n_jobs: int | None, networks: bool, engine: str, address: str) -> None:
     """Train the references and write what they answer."""
     from sklearn.datasets import make_classification
 
@@ -60,8 +121,9 @@ def train(folder: Path, n_jobs: int, networks: bool) -> None:
     references = ReferenceModels(
         estimator, n_models, cache=folder / "cache", n_jobs=n_jobs, random_state=0
     )
-    (folder / "started").touch()
-    np.save(folder / "answers.npy", references.fit(X.astype(np.float32), y).outputs_)
+    with on(engine, address):
+        (folder / "started").touch()
+        np.save(folder / "answers.npy", references.fit(X.astype(np.float32), y).outputs_)
 
 
 def finished(folder: Path) -> dict[str, int]:
@@ -69,27 +131,33 @@ def finished(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in folder.glob("cache/model-*.npy")}
 
 
-def start(folder: Path, n_jobs: int, networks: bool) -> subprocess.Popen[bytes]:
+def start(folder: Path, *how: str) -> subprocess.Popen[bytes]:
     """Start a training process and wait until it has loaded its libraries."""
     (folder / "started").unlink(missing_ok=True)
-    command = [sys.executable, __file__, "--folder", str(folder), "--jobs", str(n_jobs)]
-    process = subprocess.Popen(command + ["--networks"] * networks, start_new_session=True)
+    command = [sys.executable, __file__, "--folder", str(folder), *how]
+    process = subprocess.Popen(command, start_new_session=True)
     while not (folder / "started").exists() and process.poll() is None:
         time.sleep(0.005)
     return process
 
 
-def undisturbed(n_jobs: int, networks: bool) -> tuple[np.ndarray, float]:
+def undisturbed(*how: str) -> tuple[np.ndarray, float]:
     """Return the answers and the seconds of a run that nobody kills."""
     with tempfile.TemporaryDirectory() as name:
-        process = start(Path(name), n_jobs, networks)
+        process = start(Path(name), *how)
         begin = time.perf_counter()
         process.wait()
         return np.load(Path(name) / "answers.npy"), time.perf_counter() - begin
 
 
 def kill_and_resume(
-    kills: int, n_jobs: int, seed: int, *, networks: bool = False
+    kills: int,
+    n_jobs: int,
+    seed: int,
+    *,
+    networks: bool = False,
+    engine: str = "",
+    who: str = "driver",
 ) -> list[tuple[float, int, int, int]]:
     """Kill as many runs; return for each its seconds, models before and after, and retrained.
 
@@ -101,33 +169,45 @@ def kill_and_resume(
         If answers differ from those of an undisturbed run.
     """
     rng = np.random.default_rng(seed)
-    expected, seconds = undisturbed(n_jobs, networks)
+    how = [f"--jobs={n_jobs}"] + ["--networks"] * networks
+    expected, seconds = undisturbed(*how)
 
-    def compare(folder: Path) -> None:
-        found = np.load(folder / "answers.npy")
+    def compare(found: np.ndarray) -> None:
         # Forests answer minus infinity too, which is no number to subtract.
         np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING if networks else 0)
 
     rows: list[tuple[float, int, int, int]] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as name, cluster(engine) as (address, workers):
+        if engine:
+            how = [f"--engine={engine}", f"--address={address}"]
+            found, seconds = undisturbed(*how)
+            compare(found)
+        folder, process = Path(name), None
         while len(rows) < kills:
             before = finished(folder)
-            process = start(folder, n_jobs, networks)
+            process = process or start(folder, *how)
             delay = rng.uniform(0, seconds / (1.2 if networks else 3))
             time.sleep(delay)
             if process.poll() is not None:
-                compare(folder)
+                compare(np.load(folder / "answers.npy"))
                 shutil.rmtree(folder / "cache")
+                process = None
                 continue
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if who == "worker":
+                there = workers()
+                if not there:
+                    continue
+                os.kill(int(rng.choice(there)), signal.SIGKILL)
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                process = None
             after = finished(folder)
             again = sum(after.get(file) != written for file, written in before.items())
             rows.append((delay, len(before), len(after), again))
         before = finished(folder)
-        start(folder, n_jobs, networks).wait()
-        compare(folder)
+        (process or start(folder, *how)).wait()
+        compare(np.load(folder / "answers.npy"))
         after = finished(folder)
         assert all(after[file] == written for file, written in before.items())
     return rows
@@ -139,14 +219,25 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--networks", action="store_true", help="skorch nets, trained as one")
+    parser.add_argument("--engine", choices=["dask", "ray"], default="", help="a cluster of two")
+    parser.add_argument("--who", choices=["driver", "worker"], default="driver")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--address", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.folder:
-        train(options.folder, options.jobs, options.networks)
+        n_jobs = None if options.engine else options.jobs
+        train(options.folder, n_jobs, options.networks, options.engine, options.address)
         return
     print("| kill | after s | models before | models after | trained again |")
     print("| --- | --- | --- | --- | --- |")
-    rows = kill_and_resume(options.kills, options.jobs, options.seed, networks=options.networks)
+    rows = kill_and_resume(
+        options.kills,
+        options.jobs,
+        options.seed,
+        networks=options.networks,
+        engine=options.engine,
+        who=options.who,
+    )
     for number, (delay, before, after, again) in enumerate(rows, start=1):
         print(f"| {number} | {delay:.2f} | {before} | {after} | {again} |")
     assert not any(again for *_, again in rows), "finished models were trained again"

@@ -54,7 +54,7 @@ from mia_sklearn._process._terminal import raising_method
 from mia_sklearn.cli import main
 from mia_sklearn.cli._files import TRUSTED, UntrustedTypes, read_model
 from mia_sklearn.cli._native_trees import check_trees
-from mia_sklearn.references._training import Job, train
+from mia_sklearn.references._training import Job, packed, train
 from mia_sklearn.report import AuditReport
 
 pytestmark = pytest.mark.usefixtures("few_rounds", "no_pictures")
@@ -371,8 +371,8 @@ def test_workers_of_the_command_line_are_guarded(capsys):
         print(f"printed{ESCAPE}")
         return LogisticRegression().fit(X, y)
 
-    job = Job(warn, X, Y, np.array([0, 1]), {}, first=0, n_core=0, home=-1, guarded=True)
-    _, answers = train(job, 0, np.ones(len(X), int), seed=0)
+    job = Job(warn, X, Y, np.array([0, 1]), {}, first=0, n_core=0, home=("", 0), guarded=True)
+    _, answers = train(job, 0, packed(np.ones(len(X), int)), seed=0)
     assert answers.shape == (len(X), 2)
     printed = capsys.readouterr()
     assert not forged(printed.out + printed.err)

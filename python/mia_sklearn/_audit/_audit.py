@@ -10,6 +10,7 @@ from .._models._answers import name_of
 from .._models._counted import CountedFunction
 from .._observations._edges import edges_shown
 from .._observations._inside import has_gradients
+from .._process._engine import at_home
 from .._process._progress import phases
 from .._records._rows import as_table
 from ..attacks._registry import headline_of
@@ -54,6 +55,7 @@ __all__ = ["audit"]
 _LOG = logging.getLogger(__name__)
 
 
+@at_home()
 def audit(
     model: Any,
     X_train: Any,
@@ -183,13 +185,12 @@ def audit(
     controls : bool, default=True
         Check the audit itself: shift between train and test, attacks on references.
     cache : str or path, default=None
-        Folder in which finished reference models are kept; an interrupted audit resumes.
+        Folder, or URL, in which finished references are kept; an interrupted audit resumes.
     n_jobs : int, default=None
         References trained at a time, see `ReferenceModels`.
     random_state : int, RandomState instance or None, default=None
     progress : bool, default=True
-        Show on standard error, or in the notebook, how far the audit is; a long one says after
-        the first reference how long all will take.
+        Show how far the audit is and, after the first reference, how long all will take.
     title : str, default=None
         Title of the report.
 
@@ -200,8 +201,7 @@ def audit(
     Raises
     ------
     ValueError
-        If an argument is wrong, or a side has less than 10 people (of records, where some are
-        left out since they occur more than once), before any model is trained.
+        If an argument is wrong, or a side has less than 10 people, before any model is trained.
 
     See Also
     --------

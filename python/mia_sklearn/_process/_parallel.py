@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import sys
 import threading
 import time
@@ -16,21 +17,26 @@ from typing import Any
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController, threadpool_limits  # type: ignore[import-untyped]
 
 __all__ = [
     "at_most",
     "check_n_jobs",
     "end_with_parent",
     "map_on_cores",
+    "one_thread",
     "one_thread_each",
     "settled_warnings",
+    "this_process",
 ]
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 # No filter can silence this one.
 _OF_EMPTY_FILTERS = "`sklearn.utils.parallel.delayed` should be used with"
 _watches = False
+_limits: list[Any] = []
+_n_limited = 0
+_limiting = threading.Lock()
 
 
 def map_on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
@@ -120,7 +126,34 @@ def at_most(n_jobs: int | None, n_tasks: int) -> int | None:
     return max(1, min(n_jobs, n_tasks, effective_n_jobs(-1)))
 
 
-def end_with_parent(parent: int) -> None:
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let numerical libraries use one thread here, where several tasks may run at a time.
+
+    How many threads BLAS uses is a property of the process: it is as before when the last of the
+    tasks has ended, or a sum would be in another order for those that run on.
+    """
+    global _n_limited  # noqa: PLW0603
+    with _limiting:
+        # Each task may have loaded other libraries.
+        _limits.append(threadpool_limits(1))
+        _n_limited += 1
+    try:
+        with one_thread_each():
+            yield
+    finally:
+        with _limiting:
+            _n_limited -= 1
+            while _limits and not _n_limited:
+                _limits.pop().restore_original_limits()
+
+
+def this_process() -> tuple[str, int]:
+    """Return what tells this process from others, on other machines too."""
+    return platform.node(), os.getpid()
+
+
+def end_with_parent(parent: tuple[str, int]) -> None:
     """Let this process end when its parent does, where it is a worker of process `parent`.
 
     Workers wait for more work for minutes; whoever ends their parent by a signal would wait with
@@ -128,13 +161,13 @@ def end_with_parent(parent: int) -> None:
     """
     global _watches  # noqa: PLW0603
     started_by = multiprocessing.parent_process()
-    if _watches or started_by is None or started_by.pid != parent:
+    if _watches or started_by is None or (platform.node(), started_by.pid) != parent:
         return
     _watches = True
 
     def watch() -> None:
         # An orphan, even of before this began, has another one.
-        while os.getppid() == parent:
+        while os.getppid() == parent[1]:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         os._exit(1)
 

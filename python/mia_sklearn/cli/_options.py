@@ -116,7 +116,7 @@ def add_how(add: Any) -> None:
     add("--attacks", nargs="+", type=_name, metavar="NAME", help="default: those fixed in advance")
     add("--confidence", type=float, default=0.95, metavar="P", help="default: 0.95")
     add("--max-records", type=int, metavar="N", help="audit a random part of larger sets")
-    add("--cache", type=path, metavar="FOLDER", help="keep reference models, resume from them")
+    add("--cache", type=_place, metavar="FOLDER", help="keep reference models, resume from them")
     add(
         "--jobs",
         type=_jobs,
@@ -184,6 +184,11 @@ def path(text: str) -> Path:
         return path_of("the path", text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _place(text: str) -> Path | str:
+    """Return a folder, or a URL as it is."""
+    return text if "://" in text else path(text)
 
 
 def _name(text: str) -> str:

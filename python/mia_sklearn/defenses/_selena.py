@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from .._models._predictors import predicts_numbers
 from .._models._trainable import prefers_threads
+from .._process._engine import arrived, away, parallel, sent_once
 from .._process._parallel import at_most
 from .._records._digests import row_digests
 from .._records._rows import n_rows, record_shape, take_rows
@@ -148,9 +149,11 @@ class SELENA(BaseDefense):
         classes = None if self.is_of_numbers else self.classes_
         total = np.zeros((len(data), data.n_outputs if classes is None else len(classes)))
         models = []
-        for number, (answers, model) in enumerate(self._train_all(data, classes, unseen, seeds)):
-            total[unseen[:, number]] += answers
-            models.append(model)
+        with away():
+            trained = self._train_all(data, classes, unseen, seeds)
+            for number, (answers, model) in enumerate(trained):
+                total[unseen[:, number]] += answers
+                models.append(model)
         if self.distill:
             mean = total / self.n_left_out
             mean = mean if classes is not None else mean.reshape(data.y.shape)
@@ -179,12 +182,11 @@ class SELENA(BaseDefense):
         """Yield each sub-model's answers on the records that it did not see, and itself."""
         keep = not self.distill
         prefer = "threads" if prefers_threads(self.estimator) else "processes"
-        parallel = Parallel(
-            n_jobs=at_most(self.n_jobs, len(seeds)), prefer=prefer, return_as="generator"
-        )
-        return parallel(
+        n_jobs = at_most(self.n_jobs, len(seeds))
+        sent = sent_once(data, n_jobs)
+        return parallel(n_jobs, prefer=prefer, return_as="generator")(
             delayed(_train_one)(
-                self.estimator, data, unseen[:, number], classes, seed=seed, keep=keep
+                self.estimator, sent, unseen[:, number], classes, seed=seed, keep=keep
             )
             for number, seed in enumerate(seeds)
         )
@@ -207,13 +209,14 @@ def _draw_left_out(
 
 def _train_one(
     estimator: Any,
-    data: TrainingSet,
+    sent: Any,
     unseen: np.ndarray,
     classes: np.ndarray | None,
     *,
     seed: int,
     keep: bool,
 ) -> tuple[np.ndarray, Any]:
+    data = arrived(sent)
     model = train_part(estimator, data.take(np.flatnonzero(~unseen)), classes, seed)
     asked = np.flatnonzero(unseen)
     answers: Any = 0.0

@@ -96,6 +96,8 @@ def _path(config: Any, name: str) -> Path | None:
         return (root / Path(stated).expanduser()).resolve()
     if not given.strip() or "\0" in given:
         raise pytest.UsageError(f"--privacy-{name}: {given!r} names no path.")
+    if "://" in given:
+        raise pytest.UsageError(f"--privacy-{name}: {given!r} is a URL. Name a folder.")
     path = (Path(str(config.invocation_params.dir)) / Path(given).expanduser()).resolve()
     # Workers of pytest-xdist, which may be at work elsewhere, are given this one.
     setattr(config.option, f"privacy_{name}", str(path))

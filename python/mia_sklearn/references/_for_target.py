@@ -11,11 +11,11 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from .._models._kinds import is_generator
+from ._cache import store_at
 from ._gathered import GatheredPool, gather_pool
 from ._lost import warn_of_lost
 from ._reference_models import ReferenceModels
 from ._sampling import Assignment, assign, parts_of, shape_of_block
-from ._store import ArrayStore
 from ._train_all import train_all
 
 __all__ = ["assign_for_target", "check_first", "joined", "train_for_target", "train_more"]
@@ -154,11 +154,11 @@ def _trained(
     start = time.perf_counter()
     membership = np.concatenate([one.membership for one in assignments])
     seeds = np.random.default_rng(_entropy(first)).integers(_LARGEST_SEED, size=len(membership))
+    job = pool.job(first.estimator, first.access_, store_at(first.cache))
     answers, lost = train_all(
-        first._with_questions(pool.job(first.estimator, first.access_)),
+        first._with_questions(job),
         membership,
         seeds,
-        store=None if first.cache is None else ArrayStore(first.cache),
         n_jobs=first.n_jobs,
         progress=first.progress,
     )

@@ -16,6 +16,7 @@ from .._records._rows import positions
 from .._records._weights import WITHOUT_WEIGHT, rows_without_weight
 from ..access import BaseAccess, TrueValueAccess
 from ._job import Job
+from ._store import BaseStore
 from ._training import classes_in
 
 __all__ = ["GatheredPool", "gather_pool"]
@@ -46,7 +47,7 @@ class GatheredPool(NamedTuple):
             return self.outputs.coded(labels, self.output_classes)
         return labels if self.unlabelled else positions(labels, self.classes)
 
-    def job(self, estimator: Any, access: BaseAccess | None) -> Job:
+    def job(self, estimator: Any, access: BaseAccess | None, store: BaseStore | None = None) -> Job:
         """Return what all models share that are trained on these records."""
         records = self.records
         return Job(
@@ -60,6 +61,7 @@ class GatheredPool(NamedTuple):
             kind_of_labels=self.kind_of_labels,
             unlabelled=self.unlabelled,
             access=access,
+            store=store,
         )
 
 

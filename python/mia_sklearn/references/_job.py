@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,18 +13,23 @@ import scipy
 import sklearn
 
 from .._models._backend import Backend, backend_of
-from .._models._fingerprint import fingerprint
-from .._models._kinds import is_net
+from .._models._code import version_of
+from .._models._fingerprint import NotDescribableError, fingerprint
+from .._models._kinds import is_net, nested
 from .._models._trainable import configured
+from .._process._parallel import this_process
 from .._process._terminal import Terminal
 from .._records._rows import n_rows, positions
 from .._version import __version__
 from ..access import BaseAccess, Question, TrueValueAccess
+from ._store import BaseStore
 
 # Of the stored answers; answers of another layout are made anew.
 _LAYOUT = 2
 # Settings of scikit-learn that decide what a model is trained on.
 _SETTINGS = ("enable_metadata_routing", "transform_output")
+_ROUNDING = 1e-2
+CODE = "the estimator's code or parameters"
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Job:
     Estimators get labels in the `kind_of_labels` that the caller gave. `copies` are tables of
     perturbed copies of the records, asked about after them. With an `access`, models are asked
     its `question` in place of posteriors. Generators are trained without labels (`unlabelled`),
-    for which zeros stand.
+    for which zeros stand. `store` keeps what models answer, where there is one.
     """
 
     estimator: Any
@@ -52,13 +57,26 @@ class Job:
     access: BaseAccess | None = None
     question: Question | None = None
     question_seed: int = 0
-    home: int = field(default_factory=os.getpid)
+    store: BaseStore | None = None
+    home: tuple[str, int] = field(default_factory=this_process)
     guarded: bool = field(default_factory=lambda: isinstance(sys.stderr, Terminal))
 
     @cached_property
     def name(self) -> bytes:
         """What tells these models from those of all other jobs, seeds and copies left aside."""
         return _name(self)
+
+    @cached_property
+    def makers(self) -> dict[str, str]:
+        """What trains the models, by name: versions of packages, and a digest of all else."""
+        made = makers_of(self.estimator)
+        # What no copy keeps tells nothing of the process that holds the copy.
+        copied = makers_of(deepcopy(self.estimator))
+        return {name: value for name, value in made.items() if copied.get(name) == value}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Told where the job begins, to be compared where it arrives.
+        return vars(self) | {"makers": self.makers}
 
     @cached_property
     def learned(self) -> np.ndarray:
@@ -99,6 +117,35 @@ class Job:
     def n_answers(self) -> int:
         """Records and copies that models are asked about."""
         return self.n_records * (1 + len(self.copies))
+
+    def may_be_answers(self, answers: np.ndarray) -> bool:
+        """Tell whether numbers can be what one model answered, or several: posteriors sum to 1."""
+        shape = (self.n_answers, self.n_columns)
+        if answers.shape[-2:] != shape:
+            return False
+        if self.question is not None:
+            return True
+        # Models that know classes which are not asked about leave less to the others.
+        more = (positions(self.labels, self.classes) < 0).any()
+        least = -np.inf if more else 1 - _ROUNDING
+        own = answers.reshape(-1, *shape)
+        with np.errstate(over="ignore"):
+            totals = [np.exp(one[:, : len(self.classes)]).sum(axis=1) for one in own]
+        may_be = all(((total >= least) & (total <= 1 + _ROUNDING)).all() for total in totals)
+        return may_be and not np.isnan(own).any()
+
+
+def makers_of(estimator: Any) -> dict[str, str]:
+    """Return what trains models, by name: versions of packages, and a digest of other code."""
+    parts = nested(estimator) if hasattr(estimator, "get_params") else [estimator]
+    modules = {getattr(part, "__module__", None) or type(part).__module__ for part in parts}
+    tops = {module.partition(".")[0] for module in modules}
+    versions = {top: version_of(top) for top in sorted(tops | {"numpy", "scipy", "sklearn"})}
+    try:
+        code = fingerprint(estimator, "estimator").hex()
+    except NotDescribableError:
+        code = ""
+    return versions | {"mia_sklearn": __version__, CODE: code}
 
 
 def _name(job: Job) -> bytes:

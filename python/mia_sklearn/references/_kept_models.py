@@ -6,18 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from joblib import parallel_config
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._trainable import prefers_threads
-from .._process._parallel import at_most, end_with_parent, settled_warnings
+from .._process._engine import away, parallel, sent_once
+from .._process._parallel import at_most, settled_warnings
 from .._process._progress import progress_bar
 from .._records._rows import concat_rows, n_rows
 from ..signals import log_posteriors
 from ._job import Job
 from ._lost import Lost, lost_to, second_seed
-from ._training import fit_one
+from ._training import fit_one, of_job
 
 __all__ = ["KeptModels", "keep_trained"]
 
@@ -50,17 +50,21 @@ class KeptModels:
     ) -> None:
         self.job, self.rows, self.seeds, self.n_jobs = job, rows, seeds, n_jobs
         prefer = "threads" if prefers_threads(job.estimator) else "processes"
-        parallel = Parallel(n_jobs=at_most(n_jobs, len(rows)), prefer=prefer, return_as="generator")
+        with away():
+            self.models = self._train(at_most(n_jobs, len(rows)), prefer, progress)
+
+    def _train(self, n_jobs: int | None, prefer: str, progress: bool) -> list[Any]:
+        sent = sent_once(self.job, n_jobs)
         tasks = (
-            delayed(_trained)(job, model, own, int(seed))
-            for model, (own, seed) in enumerate(zip(rows, seeds, strict=True))
+            delayed(_trained)(sent, model, own, int(seed))
+            for model, (own, seed) in enumerate(zip(self.rows, self.seeds, strict=True))
         )
         with settled_warnings(), threadpool_limits(1):
-            trained = parallel(tasks)
+            trained = parallel(n_jobs, prefer=prefer, return_as="generator")(tasks)
             bar = progress_bar(
-                trained, total=len(rows), desc="reference models", disable=not progress
+                trained, total=len(self.rows), desc="reference models", disable=not progress
             )
-            self.models = list(bar)
+            return list(bar)
 
     def log_posteriors(self, X: Any) -> np.ndarray:
         """Return the log-posteriors of all models, (n_models, n_records, n_classes), float32."""
@@ -97,9 +101,8 @@ def keep_trained(
     return KeptModels(job, rows, seeds, **options), kept
 
 
-def _trained(job: Job, model: int, rows: np.ndarray, seed: int) -> Any:
-    end_with_parent(job.home)
-    with threadpool_limits(1, user_api=None), parallel_config(backend="sequential", n_jobs=1):
+def _trained(sent: Any, model: int, rows: np.ndarray, seed: int) -> Any:
+    with of_job(sent) as (job, _):
         fitted = _try(job, rows, seed)
         if isinstance(fitted, Lost):
             fitted, first = _try(job, rows, second_seed(seed)), fitted

@@ -18,11 +18,11 @@ from .._records._digests import row_digests
 from .._records._rows import take_rows
 from ..access._choice import access_of_references
 from ._answered import AnsweredModels
+from ._cache import store_at
 from ._gathered import GatheredPool, gather_pool
 from ._job import Job
 from ._lost import warn_of_lost
 from ._sampling import SAMPLINGS, Assignment, assign
-from ._store import ArrayStore
 from ._train_all import train_all
 
 __all__ = ["ReferenceModels"]
@@ -63,9 +63,11 @@ class ReferenceModels(AnsweredModels):
         Perturbed copies of each record, of which models give posteriors too.
     n_jobs : int, default=None
         Models trained at a time, as in joblib. Each of them uses one core, so the results
-        do not depend on it. `joblib.parallel_config` chooses another backend, Dask for example.
+        do not depend on it. `joblib.parallel_config` chooses another backend, Dask or Ray for
+        example: what models share goes to each worker once.
     cache : str or path, default=None
-        Folder that keeps each model's answers as soon as it has finished, see Notes.
+        Folder, or URL that fsspec reaches, which keeps each model's answers as soon as it has
+        finished, see Notes.
     random_state : int, RandomState instance or None, default=None
         Draws the training sets and the seeds of the models. With a cache, None stands for a
         number derived from the data and the estimator, so that a second run resumes.
@@ -234,8 +236,9 @@ class ReferenceModels(AnsweredModels):
     these import is not followed), data, training set, seed, versions. A run that was stopped
     goes on where it was, other data or parameters never meet old answers, and a damaged file is
     noticed and made anew. Of runs at the same time one trains, and the others wait for what it
-    keeps. The files hold plain numbers, no pickles; since they tell who was trained on, nobody but
-    their owner may read them. Delete them with the data.
+    keeps; at a URL, which knows no locks, all train. The files hold plain numbers, no pickles;
+    since they tell who was trained on, nobody but their owner may read them. Delete them with the
+    data. Workers of a cluster write there themselves, where they see the place.
 
     References
     ----------
@@ -341,7 +344,7 @@ class ReferenceModels(AnsweredModels):
         start = time.perf_counter()
         check_trainable(self.estimator, fit_params)
         self._check_parameters()
-        store = None if self.cache is None else ArrayStore(self.cache)
+        store = store_at(self.cache)
         self.access_ = access_of_references(self.signal, self.estimator, y)
         pool = gather_pool(
             self.estimator,
@@ -355,7 +358,7 @@ class ReferenceModels(AnsweredModels):
             access=self.access_,
         )
         self._note(pool)
-        job = pool.job(self.estimator, self.access_)
+        job = pool.job(self.estimator, self.access_, store)
         entropy = self._entropy(job)
         assignment = self._assigned(pool, entropy)
         self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
@@ -364,7 +367,6 @@ class ReferenceModels(AnsweredModels):
             job,
             assignment.membership,
             self.seeds_,
-            store=store,
             n_jobs=self.n_jobs,
             progress=self.progress,
         )

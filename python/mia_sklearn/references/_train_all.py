@@ -8,14 +8,14 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import numpy as np
-from joblib import effective_n_jobs
+from joblib import effective_n_jobs, parallel_config
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._answers import name_of
@@ -23,13 +23,20 @@ from .._models._backend import Backend
 from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
+from .._process._engine import (
+    away,
+    has_lost_workers,
+    parallel,
+    sent_once,
+    wait_for_workers,
+    what_workers_lack,
+)
 from .._process._parallel import at_most, check_n_jobs, settled_warnings
 from .._process._progress import progress_bar
-from .._records._rows import positions
 from ._job import Job
 from ._lost import CannotTrain, Lost, second_seed
-from ._store import ArrayStore
-from ._training import train
+from ._store import BaseStore
+from ._training import packed, train
 
 __all__ = ["train_all"]
 
@@ -37,7 +44,8 @@ _LOG = logging.getLogger(__name__)
 
 # So many models that fail before any succeeds are no accident.
 _FIRST_FEW = 4
-_ROUNDING = 1e-2
+# So often workers may end without any model being done meanwhile.
+_VAIN_TRIES = 3
 
 
 def train_all(
@@ -45,20 +53,19 @@ def train_all(
     membership: np.ndarray,
     seeds: np.ndarray,
     *,
-    store: ArrayStore | None,
     n_jobs: int | None,
     progress: bool,
 ) -> tuple[np.ndarray, dict[int, Lost]]:
     """Return the answers of all models, and those that were lost, which the store does not hold.
 
-    Answers that the store has are not trained again. They have shape (n_models, n_answers,
+    Answers that the job's store has are not trained again. They have shape (n_models, n_answers,
     n_columns) and are NaN for a lost model. If none of the first few models can be trained, the
     first of them and its error are raised.
     """
     check_n_jobs(n_jobs)
     options: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress}
-    if store is not None:
-        return _stored(job, membership, seeds, store, options)
+    if job.store is not None:
+        return _stored(job, membership, seeds, job.store, options)
     answers = np.full((len(seeds), job.n_answers, job.n_columns), np.nan, dtype=np.float32)
     run = _Run(job, membership, seeds, answers.__setitem__, **options)
     run.train(range(len(seeds)))
@@ -68,8 +75,8 @@ def train_all(
 class _Run:
     """Trains models and hands over what they answer; remembers which ones were lost.
 
-    `keep` gets a model's number and its answers, `n_done` is how many models have been trained
-    before.
+    `keep` gets a model's number and its answers, those that no worker has kept in the job's store
+    under the model's name. `n_done` is how many models have been trained before.
     """
 
     def __init__(
@@ -82,10 +89,13 @@ class _Run:
         n_jobs: int | None,
         progress: bool,
         n_done: int = 0,
+        names: Sequence[str] | None = None,
     ) -> None:
         self.job, self.membership, self.seeds, self.keep = job, membership, seeds, keep
         self.n_jobs, self.progress, self.n_done = n_jobs, progress, n_done
+        self.names = names
         self.lost: dict[int, Lost] = {}
+        self._finished: set[int] = set()
 
     def train(self, models: Sequence[int]) -> None:
         """Train models: networks that can be as one, all others one by one."""
@@ -100,18 +110,21 @@ class _Run:
                     f"The reference networks are trained one by one, not as one: {reason}.",
                     stacklevel=5,
                 )
-        self._train_one_by_one(models)
+        with away():
+            self._train_one_by_one(models)
         self._check_hope()
 
-    def _done(self, model: int, answer: np.ndarray | Lost) -> None:
+    def _done(self, model: int, answer: np.ndarray | Lost | None) -> None:
         _LOG.debug(
             "reference model %d is %s", model, "lost" if isinstance(answer, Lost) else "done"
         )
-        if not isinstance(answer, Lost):
-            self.n_done += 1
-            self.keep(model, answer)
+        self._finished.add(model)
+        if isinstance(answer, Lost):
+            self.lost[model] = answer
             return
-        self.lost[model] = answer
+        self.n_done += 1
+        if answer is not None:
+            self.keep(model, answer)
 
     def _is_hopeless(self) -> bool:
         return not self.n_done and len(self.lost) >= min(_FIRST_FEW, len(self.seeds))
@@ -127,26 +140,56 @@ class _Run:
     def _train_one_by_one(self, models: Sequence[int]) -> None:
         job, n_jobs = self.job, at_most(self.n_jobs, len(models))
         prefer = "threads" if prefers_threads(job.estimator) else "processes"
-        if n_jobs not in (None, 1) and _stays_here(job.estimator):
+        engine: Any = nullcontext()
+        if effective_n_jobs(n_jobs) != 1 and _stays_here(job.estimator):
             warnings.warn(
                 "The network's module is defined in __main__, where other processes cannot find "
                 "it: reference models are trained one at a time. Move it to a file of its own.",
                 stacklevel=6,
             )
-            n_jobs = 1
+            engine = parallel_config(backend="sequential")
+        at_once = effective_n_jobs(n_jobs)
         _LOG.info(
             "training %d reference models one by one, %d at a time, in %s: %s",
             len(models),
-            effective_n_jobs(n_jobs),
+            at_once,
             prefer,
             name_of(job.estimator),
         )
-        parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
+        left, n_vain = list(models), 0
+        with engine:
+            while left:
+                try:
+                    return self._hand_out(left, n_jobs, prefer)
+                except Exception as error:
+                    lacking = what_workers_lack(error)
+                    if lacking:
+                        raise CannotTrain(
+                            f"A worker cannot import {lacking!r}: install it on all workers (and "
+                            "on Dask's scheduler), in the version that is installed here."
+                        ) from error
+                    if not has_lost_workers(error):
+                        raise
+                    n_before, left = len(left), [m for m in left if m not in self._finished]
+                    n_vain = n_vain + 1 if len(left) == n_before else 0
+                    if n_vain == _VAIN_TRIES:
+                        raise self._ended("Workers of the cluster") from error
+                    _LOG.warning("workers of the cluster ended; %d models are left", len(left))
+                    wait_for_workers(at_once)
+        return None
+
+    def _hand_out(self, models: Sequence[int], n_jobs: int | None, prefer: str) -> None:
+        """Train models one by one on the engine that joblib was told to use."""
+        job, names = self.job, self.names
+        sent = sent_once(job, n_jobs)
         tasks = (
-            delayed(train)(job, m, self.membership[m], int(self.seeds[m]))
+            delayed(train)(
+                sent, m, packed(self.membership[m]), int(self.seeds[m]), names[m] if names else ""
+            )
             for m in itertools.takewhile(lambda _: not self._is_hopeless(), models)
         )
-        with settled_warnings(), threadpool_limits(1), _stopping(parallel(tasks)) as results:
+        engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
+        with settled_warnings(), threadpool_limits(1), _stopping(engine(tasks)) as results:
             shown = progress_bar(
                 results,
                 total=len(self.seeds),
@@ -162,11 +205,14 @@ class _Run:
                 for model, answer in shown:
                     self._done(model, answer)
             except BrokenProcessPool as error:
-                raise CannotTrain(
-                    "A process that trained reference models came to an end: training "
-                    f"{name_of(job.estimator)} ended it, or memory ran out. Give n_jobs=1, or "
-                    "fewer records."
-                ) from error
+                raise self._ended("A process") from error
+
+    def _ended(self, who: str) -> CannotTrain:
+        return CannotTrain(
+            f"{who} that trained reference models came to an end: training "
+            f"{name_of(self.job.estimator)} ended it, or memory ran out. Give n_jobs=1, or fewer "
+            "records."
+        )
 
     def _train_as_one(self, backend: Backend, models: Sequence[int]) -> str | None:
         """Train networks together: None when that is done, else the reason, empty if plain."""
@@ -207,7 +253,7 @@ def _stored(
     job: Job,
     membership: np.ndarray,
     seeds: np.ndarray,
-    store: ArrayStore,
+    store: BaseStore,
     options: dict[str, Any],
 ) -> tuple[np.ndarray, dict[int, Lost]]:
     """Return all answers as one file of the store, training what the store lacks.
@@ -221,13 +267,13 @@ def _stored(
     of_all = (len(names), *shape)
 
     def may_be(answers: np.ndarray) -> bool:
-        return answers.shape == shape and _may_be_answers(answers, job)
+        return answers.shape == shape and job.may_be_answers(answers)
 
     def may_be_all(answers: np.ndarray) -> bool:
-        return answers.shape == of_all and _may_be_answers(answers, job)
+        return answers.shape == of_all and job.may_be_answers(answers)
 
     together = f"outputs-{_sha256(*map(str.encode, names))}"
-    everything = store.read(together, may_be_all)
+    everything = store.read(together, may_be_all) if store.maps else None
     if everything is not None:
         return everything, {}
     in_memory: dict[int, np.ndarray] = {}
@@ -241,8 +287,8 @@ def _stored(
     with store.alone(f"training-{_sha256(common)}"):
         missing = [m for m, name in enumerate(names) if store.read(name, may_be) is None]
         n_kept = len(names) - len(missing)
-        _LOG.info("%d of %d reference models are in the cache %s", n_kept, len(names), store.folder)
-        run = _Run(job, membership, seeds, keep, n_done=n_kept, **options)
+        _LOG.info("%d of %d reference models are in the cache %s", n_kept, len(names), store.where)
+        run = _Run(job, membership, seeds, keep, n_done=n_kept, names=names, **options)
         run.train(missing)
     parts, vanished = dict(in_memory), []
     for model in set(range(len(names))) - run.lost.keys() - in_memory.keys():
@@ -253,10 +299,10 @@ def _stored(
             parts[model] = part
     if vanished:
         # Somebody has emptied the folder meanwhile.
-        run.keep = parts.__setitem__
+        run.keep, run.names = parts.__setitem__, None
         run.train(sorted(vanished))
     answers = (parts[model] for model in sorted(parts))
-    is_whole = not run.lost and not in_memory
+    is_whole = store.maps and not run.lost and not in_memory
     if is_whole and store.write(together, of_all, answers):
         everything = store.read(together, may_be_all)
         if everything is not None:
@@ -283,20 +329,6 @@ def _names(common: bytes, membership: np.ndarray, seeds: np.ndarray) -> list[str
         f"model-{_sha256(common, seed.tobytes(), counts.tobytes())}"
         for seed, counts in zip(seeds, membership, strict=True)
     ]
-
-
-def _may_be_answers(answers: np.ndarray, job: Job) -> bool:
-    """Tell whether numbers can be what models answered: posteriors sum to 1."""
-    if job.question is not None:
-        return True
-    own = answers.reshape(-1, job.n_answers, job.n_columns)
-    # Models that know classes which are not asked about leave less to the others.
-    more = (positions(job.labels, job.classes) < 0).any()
-    least = -np.inf if more else 1 - _ROUNDING
-    with np.errstate(over="ignore"):
-        totals = [np.exp(one[:, : len(job.classes)]).sum(axis=1) for one in own]
-    may_be = all(((total >= least) & (total <= 1 + _ROUNDING)).all() for total in totals)
-    return may_be and not np.isnan(own).any()
 
 
 @contextmanager

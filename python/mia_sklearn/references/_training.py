@@ -2,50 +2,124 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import nullcontext
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 from joblib import parallel_config
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._backend import backend_of
 from .._models._fitted import constant, fit_afresh, fit_copy
 from .._models._kinds import is_net
 from .._models._random import seeded_within
 from .._models._trainable import configured
-from .._process._parallel import end_with_parent
+from .._process._engine import arrived
+from .._process._parallel import end_with_parent, one_thread, one_thread_each, this_process
 from .._process._printable import told
 from .._process._terminal import guarded
 from .._records._labels import labels_like
 from .._records._rows import chunks, n_rows, take_params, take_rows
 from ..signals import log_posteriors
-from ._job import Job
+from ._job import Job, makers_of
 from ._lost import CannotTrain, Lost, lost_to, second_seed
 from ._sampling import training_rows
 
-__all__ = ["classes_in", "fit_one", "train"]
+__all__ = ["classes_in", "fit_one", "of_job", "packed", "train"]
+
+# What trained models elsewhere and was found to be like here.
+_found_alike: list[dict[str, str]] = []
 
 
-def train(job: Job, model: int, counts: np.ndarray, seed: int) -> tuple[int, np.ndarray | Lost]:
+def train(
+    sent: Any, model: int, counts: bytes, seed: int, name: str = ""
+) -> tuple[int, np.ndarray | Lost | None]:
     """Train a model and return its number and its answers on all records but the core.
 
     One that cannot be trained is given a second seed. Its training set stays what it was: the
-    sets that do train are then drawn as a target's was, which could be trained as well.
+    sets that do train are then drawn as a target's was, which could be trained as well. A worker
+    that sees the job's store keeps the answers there, under `name` where there is one, and returns
+    None in their place.
+
+    Parameters
+    ----------
+    sent : Job, or what stands for one
+    model : int
+    counts : bytes
+        How often the model trains on each record, `packed`.
+    seed : int
+    name : str, default=""
     """
+    with of_job(sent) as (job, elsewhere):
+        store = job.store if name and elsewhere else None
+        if store is None or not store.is_here():
+            return model, _answers(job, model, counts, seed)
+        # A worker that was given up, or that has answered in vain, may have kept them.
+        if store.read(name, job.may_be_answers) is not None:
+            return model, None
+        answer = _answers(job, model, counts, seed)
+        if isinstance(answer, Lost) or not job.may_be_answers(answer):
+            return model, answer
+        return model, None if store.write(name, answer.shape, [answer]) else answer
+
+
+def _answers(job: Job, model: int, counts: bytes, seed: int) -> np.ndarray | Lost:
+    times = _unpacked(counts, n_rows(job.table) - job.n_core - job.first)
+    answer = _try(job, model, times, seed)
+    if not isinstance(answer, Lost):
+        return answer
+    again = _try(job, model, times, second_seed(seed))
+    return answer if isinstance(again, Lost) else again
+
+
+@contextmanager
+def of_job(sent: Any) -> Iterator[tuple[Job, bool]]:
+    """Enter a task: yield its job, and whether that began in another process."""
+    job = arrived(sent)
+    elsewhere = job.home != this_process()
+    if elsewhere:
+        _check_likeness(job)
+    end_with_parent(job.home)
     # The process that started the job has limited its libraries already; a thread's share of
     # OpenMP is its own.
-    elsewhere = os.getpid() != job.home
-    end_with_parent(job.home)
-    limits = threadpool_limits(1, user_api=None if elsewhere else "openmp")
+    limits = one_thread() if elsewhere else one_thread_each()
     guard = guarded() if elsewhere and job.guarded else nullcontext()
     with guard, limits, parallel_config(backend="sequential", n_jobs=1):
-        answer = _try(job, model, counts, seed)
-        if isinstance(answer, Lost):
-            again = _try(job, model, counts, second_seed(seed))
-            answer = answer if isinstance(again, Lost) else again
-    return model, answer
+        yield job, elsewhere
+
+
+def packed(counts: np.ndarray) -> bytes:
+    """Return how often a model trains on each record, one bit each where that is once or never."""
+    n_bits = max(1, int(counts.max()).bit_length())
+    return np.packbits([counts >> bit & 1 for bit in range(n_bits)], axis=1).tobytes()
+
+
+def _unpacked(content: bytes, n_records: int) -> np.ndarray:
+    bits = np.frombuffer(content, dtype=np.uint8).reshape(-1, -(-n_records // 8))
+    bits = np.unpackbits(bits, axis=1, count=n_records)
+    counts = np.zeros(n_records, dtype=np.uint16)
+    for place, one in enumerate(bits):
+        counts += one.astype(np.uint16) << place
+    return counts
+
+
+def _check_likeness(job: Job) -> None:
+    """Raise where models would be trained here by other code than where the job began."""
+    if job.makers in _found_alike:
+        return
+    own = makers_of(job.estimator)
+    others = [
+        f"{name} {own.get(name) or 'of another kind'} in place of {asked}"
+        for name, asked in job.makers.items()
+        if asked and own.get(name) != asked
+    ]
+    if others:
+        raise CannotTrain(
+            f"A worker on {platform.node()!r} has {', '.join(others)}: its models would not be "
+            "like the others. Install the same versions and the same code on all workers."
+        )
+    _found_alike.append(job.makers)
 
 
 def _try(job: Job, model: int, counts: np.ndarray, seed: int) -> np.ndarray | Lost:

@@ -17,6 +17,7 @@ from .._models._describe import describe
 from .._models._kinds import is_generator
 from .._models._random import seeded_within
 from .._models._trainable import check_trainable, configured
+from .._process._engine import at_home
 from .._records._rows import take_rows
 from ..access import TrueValueAccess
 from ..access._choice import access_of_outputs, access_released_as
@@ -47,6 +48,7 @@ _NO_MATTER = ("cache", "n_jobs")
 _LAST = ("epsilon", "fit_time", "fit_ratio", "predict_time", "predict_ratio", "error")
 
 
+@at_home()
 def compare_defenses(
     models: Any,
     X: Any,

@@ -20,7 +20,7 @@ import sklearn
 from sklearn import exceptions
 
 from .._models._fingerprint import NotDescribableError, fingerprint
-from ..references._store import ArrayStore
+from ..references._cache import store_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ class KeptRows:
     """
 
     def __init__(self, folder: Any, common: dict[str, Any]) -> None:
-        self._store = None if folder is None else ArrayStore(folder)
+        self._store = store_at(folder)
         self._common = b"" if folder is None else self._name_of(common | _surroundings())
 
     def measured(self, model: Any, measure: Callable[[], Measured]) -> Measured:

@@ -521,7 +521,7 @@ class Untrainable(Memory):
 X_OK, Y_OK = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
 BAD = {
     "one model": ({"n_models": 1}, {}, "n_models must be at least 2"),
-    "sampling": ({"sampling": "jackknife"}, {}, "Unknown sampling 'jackknife'.*block, bootstrap"),
+    "sampling": ({"sampling": "jackknife"}, {}, "block.*bootstrap.*got 'jackknife'"),
     "smoothing": ({"smoothing": -1}, {}, "smoothing must be"),
     "train_size 0": ({"train_size": 0}, {}, "train_size=0"),
     "train_size all": ({"train_size": 20}, {}, "train_size=20.*1 to 19"),

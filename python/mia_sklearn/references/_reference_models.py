@@ -443,8 +443,7 @@ class ReferenceModels(AnsweredModels):
                 "another signal: give n_queries=0."
             )
         if self.sampling not in SAMPLINGS:
-            known = ", ".join(SAMPLINGS)
-            raise ValueError(f"Unknown sampling {self.sampling!r}; choose one of {known}.")
+            raise ValueError(f"sampling must be one of {list(SAMPLINGS)}, got {self.sampling!r}.")
         if self.smoothing != "auto" and not self.smoothing >= 0:
             raise ValueError(
                 f"smoothing must be 'auto' or a number of at least 0, got {self.smoothing!r}."

@@ -46,6 +46,8 @@ def _without_labels(step: Any) -> Any:
         if hasattr(step, parts):
             step = copy(step)
             setattr(step, parts, [_without_labels_in(part) for part in getattr(step, parts)])
+            if hasattr(step, "remainder"):
+                step.remainder = _without_labels_in(("remainder", step.remainder))[1]
             return step
     return step if hasattr(step, "transform") else None
 

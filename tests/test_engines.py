@@ -27,10 +27,9 @@ from threadpoolctl import threadpool_info
 
 from mia_sklearn import ReferenceModels, audit
 from mia_sklearn._models._code import version_of
-from mia_sklearn._process._engine import has_lost_workers
+from mia_sklearn._process._engine import at_home, away, has_lost_workers
 from mia_sklearn._process._parallel import one_thread
 from mia_sklearn.defenses import SELENA
-from mia_sklearn.references import _train_all
 from mia_sklearn.references._cache import store_at
 from mia_sklearn.references._job import CODE, Job
 from mia_sklearn.references._lost import CannotTrain
@@ -159,7 +158,7 @@ def test_answers_of_another_user_are_not_kept_by_a_worker(tmp_path, monkeypatch)
         assert not store.is_here()
 
 
-def test_an_audit_sends_nothing_but_references(monkeypatch):
+def test_searches_of_audits_stay_at_home():
     class DaskDistributedBackend(ThreadingBackend):
         """A cluster, by its name, of threads."""
 
@@ -176,17 +175,14 @@ def test_an_audit_sends_nothing_but_references(monkeypatch):
         return getattr(ThreadingBackend, submit)(self, func, callback)
 
     setattr(DaskDistributedBackend, submit, noted)
-    monkeypatch.setattr(_train_all, "sent_once", lambda value, n_jobs: value)
-    model = DecisionTreeClassifier(random_state=0).fit(X[:30], Y[:30])
-    with parallel_config(backend=DaskDistributedBackend(), n_jobs=2):
-        NearestNeighbors(algorithm="kd_tree").fit(X).kneighbors(X)
+    near = NearestNeighbors(algorithm="kd_tree").fit(X)
+    with parallel_config(backend=DaskDistributedBackend(), n_jobs=2), at_home():
+        near.kneighbors(X)
+        assert not DaskDistributedBackend.given
+        with away():
+            near.kneighbors(X)
         assert DaskDistributedBackend.given
-        DaskDistributedBackend.given.clear()
-        audit(
-            model, X[:30], Y[:30], X[30:], Y[30:], n_references=2, attacks=["lira"],
-            random_state=0, progress=False,
-        )  # fmt: skip
-    assert DaskDistributedBackend.given == {"train"}
+    assert hasattr(audit, "__wrapped__") and hasattr(compare_defenses, "__wrapped__")
 
 
 # --- caches at a URL ------------------------------------------------------------------------

@@ -103,6 +103,16 @@ def test_parts_that_labels_teach_are_dropped_from_composites():
     assert parts.transformers[0][1].__class__ is TargetEncoder
 
 
+def test_what_labels_teach_may_be_all_that_there_is():
+    X = pd.DataFrame({"text": texts()[0], "size": np.arange(40.0)})
+    model = make_pipeline(make_column_transformer((TargetEncoder(), ["text"])), MODEL)
+    found = columns_of(X[["text"]], np.arange(40) % 2, model)
+    assert found.values is None and "is no table of numbers" in found.text
+    parts = make_column_transformer((TfidfVectorizer(), "text"), remainder=TargetEncoder())
+    kept = features_of(X, make_pipeline(parts, MODEL))
+    assert kept.values.shape == (40, len(WORDS)) and "ColumnTransformer" in kept.text
+
+
 def test_texts_are_read_as_the_models_steps_make_numbers_of_them():
     X, y = texts()
     found = columns_of(X, y, make_pipeline(WORD, MODEL))

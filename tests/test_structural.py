@@ -41,6 +41,7 @@ from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mia_sklearn import AuditReport, FunctionTarget, audit, structural_risk
+from mia_sklearn._models._kinds import last_step
 from mia_sklearn.report import StructuralReport, _html
 from mia_sklearn.report._evidence import evidence_of
 from mia_sklearn.stats import expected_auc_of_ks, ks_distance, ks_noise_floor
@@ -413,6 +414,21 @@ def test_a_report_is_read_in_words_as_markdown_and_in_notebooks():
     assert list(report.measures.columns) == [
         *("measure", "value", "error", "band", "predicts", "meaning")
     ]
+
+
+class Stepwise(GaussianNB):
+    """A model whose `steps` are a number of them, or numbers; no pipeline."""
+
+    def __init__(self, steps=3):
+        super().__init__()
+        self.steps = steps
+
+
+@pytest.mark.parametrize("steps", [3, [10, 20], (), None])
+def test_a_parameter_named_steps_makes_no_pipeline(steps):
+    model = Stepwise(steps).fit(X[TRAIN], Y[TRAIN])
+    assert last_step(model) is last_step(make_pipeline(StandardScaler(), model)) is model
+    assert structural_risk(model, X[TRAIN], Y[TRAIN]).info["model"] == "Stepwise"
 
 
 def test_parts_that_are_sequences_are_parts_and_what_cannot_be_looked_into_is_said():

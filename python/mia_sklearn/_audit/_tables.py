@@ -11,6 +11,7 @@ import numpy as np
 
 from .._models._counted import CountedFunction
 from .._models._describe import describe
+from .._models._kinds import is_pipeline
 from .._records._digests import row_digests
 from .._version import __version__
 from ..metrics import Estimate, compute
@@ -333,7 +334,7 @@ def _name(target: Any) -> str:
         return getattr(target.function, "__name__", "function")
     target = getattr(target, "source", None) or target
     name = type(target).__name__
-    if hasattr(target, "steps"):
+    if is_pipeline(target):
         return f"{name} of {_name(target.steps[-1][1])}"
     if hasattr(target, "best_estimator_"):
         return f"{name} of {_name(target.best_estimator_)}"

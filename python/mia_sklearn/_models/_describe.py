@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from ._kinds import is_net
+from ._kinds import is_net, is_pipeline
 
 # Nobody reads more; some objects print the records that they hold.
 _MOST = 10_000
@@ -16,7 +16,7 @@ _MOST = 10_000
 
 def describe(estimator: Any) -> str:
     """Return an estimator's class and parameters, from which it can be made again."""
-    if is_net(estimator) and not hasattr(estimator, "steps"):
+    if is_net(estimator) and not is_pipeline(estimator):
         text = _net_with_parameters(estimator)
     else:
         # Scikit-learn leaves out the middle of what is longer than 700 letters.

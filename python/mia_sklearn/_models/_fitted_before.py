@@ -10,7 +10,7 @@ from typing import Any
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ._kinds import booster_library, is_module, is_net, nested, tags_of
+from ._kinds import booster_library, is_module, is_net, is_pipeline, nested, tags_of
 from ._reach import parts_of
 
 __all__ = ["check_starts_anew", "check_unfitted", "handed_on"]
@@ -111,7 +111,7 @@ def _fitted_beside(part: Any, apart: Set[int]) -> tuple[str, Any]:
     """
     known = part.get_params(deep=False)
     ways = {name: value for name, value in known.items() if id(value) not in apart}
-    if is_net(part) and not hasattr(part, "steps"):
+    if is_net(part) and not is_pipeline(part):
         # What its module has learned is drawn anew, see `configured`.
         ways.pop("module", None)
     for name, value in {**ways, "class": type(part)}.items():
@@ -152,7 +152,7 @@ def _has_learned(value: Any) -> bool:
         return bool(booster_library(value))
     if not hasattr(value, "get_params"):
         return _knows(value)
-    if is_net(value) and not hasattr(value, "steps"):
+    if is_net(value) and not is_pipeline(value):
         return bool(getattr(value, "initialized_", False))
     return any(map(_stays_fitted, nested(value)))
 
@@ -160,7 +160,7 @@ def _has_learned(value: Any) -> bool:
 def _stays_fitted(part: Any) -> bool:
     from sklearn.frozen import FrozenEstimator
 
-    if is_net(part) and not hasattr(part, "steps"):
+    if is_net(part) and not is_pipeline(part):
         # What its module has learned is drawn anew, see `configured`.
         return False
     params = part.get_params(deep=False)

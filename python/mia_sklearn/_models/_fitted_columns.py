@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
 
+from ._kinds import is_pipeline
 from ._known_features import n_known_features
 
 __all__ = ["Fitted", "fitted_columns", "kind_of_values", "takes_documents"]
@@ -64,7 +65,7 @@ def fitted_columns(model: Any, names: Sequence[str]) -> dict[str, Fitted]:
 
 def takes_documents(model: Any) -> bool:
     """Tell whether a model was fitted on a sequence of texts, not on a table."""
-    if hasattr(model, "steps"):
+    if is_pipeline(model):
         return any(map(takes_documents, _steps(model)[:1]))
     if hasattr(model, "transformer_list"):
         return any(takes_documents(part) for _, part in model.transformer_list)
@@ -92,7 +93,7 @@ def _walk(part: Any, names: list[str], known: dict[str, Fitted], seen: set[int])
     if id(part) in seen or part is None or isinstance(part, (str, type)):
         return
     seen.add(id(part))
-    if hasattr(part, "steps"):
+    if is_pipeline(part):
         _walk_steps(_steps(part), names, known, seen)
     elif hasattr(part, "transformers_"):
         _walk_column_transformer(part, names, known, seen)

@@ -14,6 +14,7 @@ from .._records._numeric import numeric_features
 from .._records._rows import as_table, from_pandas, is_frame, n_rows, to_pandas
 from ._asking import beside_other_work
 from ._collapse import collapse_of
+from ._kinds import is_pipeline
 from ._random import seeded
 
 __all__ = [
@@ -48,7 +49,7 @@ def answer(model: Any, X: Any, method: str) -> Any:
             return getattr(model, method)(X)
     if hasattr(model, "best_estimator_"):
         return answer(model.best_estimator_, X, method)
-    if not hasattr(model, "steps"):
+    if not is_pipeline(model):
         raise ValueError(f"{type(model).__name__} has no {method}.")
     first, last = model[:-1], model.steps[-1][1]
     return answer(last, first.transform(X) if len(model.steps) > 1 else X, method)
@@ -64,8 +65,8 @@ def check_samples(model: Any) -> None:
             "access='samples' needs a generator with sample(n), or a function (n, random_state) "
             f"that returns n records; {type(end).__name__} has no sample."
         )
-    steps = getattr(getattr(model, "best_estimator_", model), "steps", ())
-    for name, step in steps[:-1]:
+    found = getattr(model, "best_estimator_", model)
+    for name, step in found.steps[:-1] if is_pipeline(found) else ():
         if step not in (None, "passthrough") and not hasattr(step, "inverse_transform"):
             raise ValueError(
                 f"Samples of the pipeline cannot be turned back into records: its step {name!r}, "
@@ -77,7 +78,7 @@ def check_samples(model: Any) -> None:
 def _end(model: Any) -> Any:
     """Return the generator itself: the last step, the estimator that is searched for."""
     while not hasattr(model, "sample"):
-        if hasattr(model, "steps"):
+        if is_pipeline(model):
             model = model.steps[-1][1]
         elif hasattr(model, "best_estimator_"):
             model = model.best_estimator_
@@ -115,7 +116,7 @@ def _drawn(model: Any, n: int, seed: int) -> Any:
         return drawn[0] if isinstance(drawn, tuple) else drawn
     if hasattr(model, "best_estimator_"):
         return _drawn(model.best_estimator_, n, seed)
-    if hasattr(model, "steps"):
+    if is_pipeline(model):
         drawn = _drawn(model.steps[-1][1], n, seed)
         return model[:-1].inverse_transform(drawn) if len(model.steps) > 1 else drawn
     drawn = model(n, seed)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._records._rows import take_rows
 from ._asking import ask
+from ._kinds import is_pipeline
 
 __all__ = ["check_fitted"]
 
@@ -46,7 +47,7 @@ def check_fitted(model: Any, X: Any) -> None:
 
 def _says_so(model: Any) -> bool:
     """Tell whether a model has a word of its own on this, and not that of its last step."""
-    while hasattr(model, "steps"):
+    while is_pipeline(model):
         model = model.steps[-1][1]
     return hasattr(model, "__sklearn_is_fitted__")
 

@@ -10,11 +10,20 @@ from sklearn.utils import get_tags
 _OF_GENERATORS = ("sample", "score_samples", "discriminator_score")
 
 
+def is_pipeline(estimator: Any) -> bool:
+    """Tell whether an estimator is made of named steps; `steps` may be a number of them, too."""
+    steps = getattr(estimator, "steps", None) or None
+    return isinstance(steps, (list, tuple)) and all(
+        isinstance(step, (list, tuple)) and len(step) == 2 and isinstance(step[0], str)
+        for step in steps
+    )
+
+
 def last_step(estimator: Any) -> Any:
     """Return what answers in the end: a pipeline's last step, a search's best estimator's."""
-    while hasattr(estimator, "steps") or hasattr(estimator, "best_estimator_"):
+    while is_pipeline(estimator) or hasattr(estimator, "best_estimator_"):
         estimator = (
-            estimator.steps[-1][1] if hasattr(estimator, "steps") else (estimator.best_estimator_)
+            estimator.steps[-1][1] if is_pipeline(estimator) else (estimator.best_estimator_)
         )
     return estimator
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._records._checked import check_names
+from ._kinds import is_pipeline
 
 __all__ = ["check_features", "known_names", "n_known_features"]
 
@@ -37,8 +38,8 @@ def check_features(model: Any, X: Any, name: str) -> None:
 
 def _kept_by_catboost(model: Any) -> list[str]:
     """Return the names that CatBoost keeps in its file; none of other models."""
-    while hasattr(model, "steps") or hasattr(model, "best_estimator_"):
-        model = model.steps[0][1] if hasattr(model, "steps") else model.best_estimator_
+    while is_pipeline(model) or hasattr(model, "best_estimator_"):
+        model = model.steps[0][1] if is_pipeline(model) else model.best_estimator_
     if not any(kind.__module__.partition(".")[0] == "catboost" for kind in type(model).__mro__):
         return []
     return list(_told(model, "feature_names_") or ())

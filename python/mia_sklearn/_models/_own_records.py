@@ -12,7 +12,7 @@ import numpy as np
 
 from .._records._digests import row_digests
 from .._records._rows import is_frame
-from ._kinds import nested
+from ._kinds import is_pipeline, nested
 from ._reach import parts_of
 
 __all__ = ["check_own_records"]
@@ -68,7 +68,7 @@ def check_own_records(estimator: Any, X: Any, sizes: set[int]) -> None:
 def _check_square(estimator: Any, part: Any, whose: str, is_square: bool) -> None:
     """Refuse distances or kernels between training records in place of the records."""
     first = estimator
-    while hasattr(first, "steps"):
+    while is_pipeline(first):
         first = first.steps[0][1]
     if part is first or is_square:
         raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.feature_selection import SelectorMixin, VarianceThreshold
 from sklearn.pipeline import make_pipeline
 
-from ._kinds import kind_of_estimator, tags_of
+from ._kinds import is_pipeline, kind_of_estimator, tags_of
 from ._trainable import configured
 
 __all__ = ["preprocessing_of"]
@@ -28,7 +28,7 @@ def preprocessing_of(estimator: Any, seed: int) -> Any:
 
 def _in_front(estimator: Any) -> Iterator[Any]:
     while hasattr(estimator, "get_params") and not isinstance(estimator, type):
-        if hasattr(estimator, "steps"):
+        if is_pipeline(estimator):
             yield from (step for _, step in estimator.steps[:-1])
             estimator = estimator.steps[-1][1]
         else:
@@ -39,13 +39,15 @@ def _without_labels(step: Any) -> Any:
     """Return what of a transformer is fitted on records alone; None if that is nothing."""
     if not hasattr(step, "fit") or _learns_labels(step):
         return None
-    if hasattr(step, "steps"):
+    if is_pipeline(step):
         kept = [part for _, inner in step.steps if (part := _without_labels(inner)) is not None]
         return make_pipeline(*kept) if kept else None
     for parts in ("transformers", "transformer_list"):
         if hasattr(step, parts):
             step = copy(step)
             setattr(step, parts, [_without_labels_in(part) for part in getattr(step, parts)])
+            if hasattr(step, "remainder"):
+                step.remainder = _without_labels_in(("remainder", step.remainder))[1]
             return step
     return step if hasattr(step, "transform") else None
 

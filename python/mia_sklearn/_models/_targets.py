@@ -12,7 +12,14 @@ from ._answers import as_columns
 from ._backend import backend_of
 from ._counted import CountedFunction
 from ._is_fitted import check_fitted
-from ._kinds import booster_library, is_module, kind_of_estimator, last_step, may_classify
+from ._kinds import (
+    booster_library,
+    is_module,
+    is_pipeline,
+    kind_of_estimator,
+    last_step,
+    may_classify,
+)
 
 # What to do about a model with labels of several kinds.
 ONE_OF_SEVERAL = (
@@ -248,9 +255,7 @@ def _check_fitted_classifier(model: Any, X: Any) -> None:
         raise ValueError(f"model must be a fitted classifier with classes_, got {name}.{way_out}")
     if any(np.ndim(label) for label in classes) or getattr(model, "multilabel_", False):
         raise ValueError(f"model answers several outputs; {ONE_OF_SEVERAL}")
-    if hasattr(model, "fit") and (
-        hasattr(model, "__sklearn_is_fitted__") or hasattr(model, "steps")
-    ):
+    if hasattr(model, "fit") and (hasattr(model, "__sklearn_is_fitted__") or is_pipeline(model)):
         check_fitted(model, X)
 
 

@@ -14,7 +14,7 @@ from ._backend import backend_of
 from ._callbacks import as_new_arguments, renew_callbacks
 from ._early_stopping import check_early_stopping
 from ._fitted_before import check_starts_anew, check_unfitted
-from ._kinds import is_generator, last_step, may_classify, nested
+from ._kinds import is_generator, is_pipeline, last_step, may_classify, nested
 from ._lost_parameters import check_parameters
 from ._predictors import predicts_numbers
 from ._side_effects import without_side_effects
@@ -113,8 +113,8 @@ def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[st
 
 def prefers_threads(estimator: Any) -> bool:
     """Tell whether training runs well in threads, which need no start-up and no copies."""
-    while hasattr(estimator, "steps") or hasattr(getattr(estimator, "estimator", None), "fit"):
-        estimator = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator.estimator
+    while is_pipeline(estimator) or hasattr(getattr(estimator, "estimator", None), "fit"):
+        estimator = estimator.steps[-1][1] if is_pipeline(estimator) else estimator.estimator
     return type(estimator).__module__.startswith(_THREADED_PACKAGES)
 
 

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_array
 
-from .._models._kinds import last_step
+from .._models._kinds import is_pipeline, last_step
 from .._records._rows import copied
 from ._inside_columns import (
     check_parts,
@@ -96,7 +96,7 @@ def _last_step_and_its_input(target: Any, X: Any) -> tuple[Any, Any]:
     while True:
         if hasattr(target, "best_estimator_"):
             target = target.best_estimator_
-        elif hasattr(target, "steps"):
+        elif is_pipeline(target):
             X = target[:-1].transform(copied(X)) if len(target.steps) > 1 else X
             target = target.steps[-1][1]
         else:

@@ -41,7 +41,7 @@ from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR
 from sklearn.utils import check_array
 
 from .._models._answers import answer_of
-from .._models._kinds import kind_of_estimator
+from .._models._kinds import is_pipeline, kind_of_estimator
 from .._records._rows import copied, positions
 
 __all__ = ["edge_distances", "edges_fixed", "edges_shown"]
@@ -158,7 +158,7 @@ def _children(model: Any) -> Iterator[tuple[Any, Callable[[Any, np.ndarray], _Da
     """Yield the fitted parts of a model, what each is trained on, and whether answers tell it."""
     if hasattr(model, "best_estimator_"):
         yield model.best_estimator_, _same, True
-    elif hasattr(model, "steps"):
+    elif is_pipeline(model):
         yield model.steps[-1][1], _through(model), True
     elif isinstance(model, _HANDED_ON):
         yield model.estimator_, _same, True

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from .._models._backend import networks
-from .._models._kinds import is_network_target
+from .._models._kinds import is_network_target, is_pipeline
 from ._closed_gradients import closed_input_gradients
 from ._inside import has_gradients
 
@@ -47,7 +47,7 @@ def _steps_before(target: Any) -> list[Any]:
     while True:
         if hasattr(target, "best_estimator_"):
             target = target.best_estimator_
-        elif hasattr(target, "steps"):
+        elif is_pipeline(target):
             steps += [step for _, step in target.steps[:-1] if step not in (None, "passthrough")]
             target = target.steps[-1][1]
         else:

@@ -124,7 +124,7 @@ def _of_steps(X: Any, known: np.ndarray, estimator: Any, seed: int) -> RecordFea
         why = f"a step in front of the model cannot be fitted alone ({type(error).__name__})"
         return RecordFeatures(None, why)
     matrix = as_matrix(made)
-    if matrix is None or matrix.shape[0] != n_rows(X):
+    if matrix is None or matrix.shape[0] != n_rows(X) or not matrix.shape[1]:
         return RecordFeatures(
             None, f"what {names} makes of texts or pictures is no table of numbers"
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._models._fitted_columns import takes_documents
+from .._models._kinds import is_pipeline
 from .._models._known_features import known_names
 from .._models._side_effects import without_side_effects
 from ._native_trees import check_trees
@@ -205,8 +206,8 @@ def _as_selected(model: Any, X: Any, path: Path) -> Any:
 
 def _selections(model: Any) -> list[tuple[str, list[Any], Any]]:
     """Return the columns that a model begins by choosing, and the functions that choose."""
-    while hasattr(model, "best_estimator_") or hasattr(model, "steps"):
-        model = model.steps[0][1] if hasattr(model, "steps") else model.best_estimator_
+    while hasattr(model, "best_estimator_") or is_pipeline(model):
+        model = model.steps[0][1] if is_pipeline(model) else model.best_estimator_
     fitted = {name: columns for name, _, columns in getattr(model, "transformers_", ())}
     return [
         (name, fitted[name], select)

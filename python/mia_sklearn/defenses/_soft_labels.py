@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from .._models._kinds import is_net, last_step, may_classify
+from .._models._kinds import is_net, is_pipeline, last_step, may_classify
 from .._models._trainable import unfitted
 from .._records._rows import n_rows
 from ..base import TrainingSet
@@ -98,7 +98,7 @@ def _weight_name(student: Any, parts: dict[str, Any]) -> str | None:
         return None
     last = last_step(student)
     classifiers = [part for part in parts.values() if hasattr(part, "fit") and may_classify(part)]
-    judges = [last, *(part for part in classifiers if not hasattr(part, "steps"))]
+    judges = [last, *(part for part in classifiers if not is_pipeline(part))]
     if not all(has_fit_parameter(judge, "sample_weight") for judge in judges):
         return None
     name = next(name for name, part in parts.items() if part is last)

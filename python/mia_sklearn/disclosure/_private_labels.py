@@ -24,6 +24,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
+from .._models._kinds import is_pipeline
 from .._models._trainable import configured
 from .._records._numeric import numeric_features
 from .._records._rows import as_table, copied, is_frame, take_rows
@@ -367,7 +368,7 @@ def _summary(found: pd.DataFrame) -> dict[str, Any]:
 
 def _steps(encoder: Any) -> list[Any]:
     """Return what stands before the encoder, if anything does, and the encoder."""
-    steps = [encoder[:-1], encoder[-1]] if hasattr(encoder, "steps") else [encoder]
+    steps = [encoder[:-1], encoder[-1]] if is_pipeline(encoder) else [encoder]
     if not hasattr(steps[-1], "get_params") or "lam" not in steps[-1].get_params():
         raise ValueError(
             f"encoder must be an AnonymizingEncoder, or a Pipeline that ends in one: "

@@ -14,6 +14,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from .._audit._options import seed_of
 from .._models._answers import answer_of
+from .._models._kinds import is_pipeline
 from .._models._predictors import predicted_numbers, predicts_numbers
 from .._models._trainable import check_trainable, configured, unfitted
 from .._process._progress import progress_bar
@@ -400,12 +401,12 @@ def _spread(model: Any) -> dict[str, _Remedy]:
 
 
 def _takes_weights(model: Any) -> bool:
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    last = model.steps[-1][1] if is_pipeline(model) else model
     return has_fit_parameter(last, "sample_weight")
 
 
 def _weight_name(model: Any) -> str:
-    return f"{model.steps[-1][0]}__sample_weight" if hasattr(model, "steps") else "sample_weight"
+    return f"{model.steps[-1][0]}__sample_weight" if is_pipeline(model) else "sample_weight"
 
 
 def _positions(records: Iterable[Any], n_train: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from .._models._kinds import is_pipeline
 from .._records._rows import copied, is_frame, to_pandas
 
 __all__ = ["Part", "fitted_parts", "seen_by_last"]
@@ -54,8 +55,8 @@ def seen_by_last(model: Any, X: Any) -> tuple[Any, Any]:
     -------
     estimator, table or None
     """
-    while hasattr(model, "steps") or hasattr(model, "best_estimator_"):
-        if hasattr(model, "steps"):
+    while is_pipeline(model) or hasattr(model, "best_estimator_"):
+        if is_pipeline(model):
             for _, step in model.steps[:-1]:
                 X = _transformed(step, X)
             model = model.steps[-1][1]
@@ -69,7 +70,7 @@ def _walk(part: Any, seen: Any, met: set[int], depth: int) -> Iterator[Part]:
         return
     met.add(id(part))
     yield Part(part, seen)
-    if hasattr(part, "steps"):
+    if is_pipeline(part):
         for _, step in part.steps:
             if not _is_absent(step):
                 yield from _walk(step, seen, met, depth - 1)
@@ -120,7 +121,7 @@ def _has_learned(value: Any) -> bool:
     # A template is a parameter; what was fitted has attributes that it learned, or holds such.
     own = vars(value)
     learned = any(name.endswith("_") and not name.startswith("__") for name in own)
-    return learned or hasattr(value, "steps") or any(map(_is_fitted_estimator, own.values()))
+    return learned or is_pipeline(value) or any(map(_is_fitted_estimator, own.values()))
 
 
 def _is_fitted_estimator(value: Any) -> bool:

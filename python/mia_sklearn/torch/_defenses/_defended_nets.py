@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from ..._models._kinds import is_net, last_step
+from ..._models._kinds import is_net, is_pipeline, last_step
 from ..._models._random import seeded
 from ...base import BaseDefense, TrainingSet
 from ...base._wrapped import check_kind, kind_to_defend
@@ -128,7 +128,7 @@ class DefendedNet(BaseDefense):
 
     def _asked(self, X: Any) -> Any:
         X = super()._asked(X)
-        return X if hasattr(self._inner(), "steps") else as_numbers(X, self.estimator_.module)
+        return X if is_pipeline(self._inner()) else as_numbers(X, self.estimator_.module)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
-from ..._models._kinds import is_net
+from ..._models._kinds import is_net, is_pipeline
 from ..._models._random import seeded
 from ..._process._docs import Documented
 from ..._records._checked import check_records
@@ -196,7 +196,7 @@ class FederatedTraining(Documented, BaseEstimator):
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
         net = self.net
-        if not is_net(net) or hasattr(net, "steps") or not hasattr(type(net), "classes_"):
+        if not is_net(net) or is_pipeline(net) or not hasattr(type(net), "classes_"):
             raise ValueError(
                 "net must be a skorch NeuralNetClassifier or NeuralNetBinaryClassifier, got "
                 f"{net.__name__ if isinstance(net, type) else type(net).__name__}."

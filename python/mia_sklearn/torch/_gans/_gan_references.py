@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ..._models._kinds import last_step
+from ..._models._kinds import is_pipeline, last_step
 from ..._models._trainable import configured
 from ..._records._rows import take_rows
 from ...references._sampling import training_rows
@@ -61,7 +61,7 @@ def train_references(
         rows = training_rows(membership[model], job.n_core, int(seeds[model]))
         X = take_rows(job.table, job.first + rows)
         estimator = configured(job.estimator, int(seeds[model]))
-        if hasattr(estimator, "steps") and len(estimator.steps) > 1:
+        if is_pipeline(estimator) and len(estimator.steps) > 1:
             with threadpool_limits(1):
                 X = estimator[:-1].fit_transform(X)
         estimators.append(estimator)
@@ -73,7 +73,7 @@ def train_references(
     fitted = train_gans(nets[0], tables, [net.random_state for net in nets], progress=progress)
     records = np.arange(job.n_records)
     for model, estimator, gan in zip(models, estimators, fitted, strict=True):
-        if hasattr(estimator, "steps"):
+        if is_pipeline(estimator):
             estimator.steps[-1] = (estimator.steps[-1][0], gan)
         else:
             estimator = gan  # noqa: PLW2901

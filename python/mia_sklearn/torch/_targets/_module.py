@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..._models._kinds import last_step
+from ..._models._kinds import is_pipeline, last_step
 from ..._models._random import seeded
 from ..._records._rows import copied, is_frame
 from ._inputs import as_input, check_device
@@ -152,8 +152,8 @@ def _before(estimator: Any) -> Any:
     """Return the steps of a pipeline in front of its net; None without."""
     while hasattr(estimator, "best_estimator_"):
         estimator = estimator.best_estimator_
-    if not hasattr(estimator, "steps"):
+    if not is_pipeline(estimator):
         return None
-    if hasattr(estimator.steps[-1][1], "steps"):
+    if is_pipeline(estimator.steps[-1][1]):
         raise ValueError("A Pipeline whose last step is a Pipeline: put all steps into one.")
     return estimator[:-1] if len(estimator.steps) > 1 else None

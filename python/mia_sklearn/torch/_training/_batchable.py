@@ -10,6 +10,7 @@ import torch
 from skorch import callbacks as known
 from torch import nn
 
+from ..._models._kinds import is_pipeline
 from ..._models._predictors import predicts_numbers
 from ..._models._random import seeded
 from ..._models._trainable import configured
@@ -68,7 +69,7 @@ _STEPS = (
 
 def why_not_batched(estimator: Any, X: Any, fit_params: dict[str, Any]) -> str:
     """Return why a net's models cannot be trained as one; empty where they can."""
-    if hasattr(estimator, "steps"):
+    if is_pipeline(estimator):
         return "the steps of a Pipeline are fitted on each training set"
     if fit_params:
         return "fit_params go to the net's own fit"

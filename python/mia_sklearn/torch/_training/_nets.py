@@ -11,7 +11,7 @@ from skorch import NeuralNetBinaryClassifier
 from skorch.callbacks import LoadInitState
 from torch import nn
 
-from ..._models._kinds import is_generator, last_step
+from ..._models._kinds import is_generator, is_pipeline, last_step
 from ..._models._predictors import predicts_numbers
 from ..._models._random import seeded
 from ..._records._rows import is_frame, positions, take_rows
@@ -105,7 +105,7 @@ def net_classes(estimator: Any, X: Any, labels: np.ndarray) -> np.ndarray:
     given = getattr(net, "classes", None)
     if given is not None and len(given):
         return np.asarray(given)
-    if hasattr(estimator, "steps") or is_frame(X):
+    if is_pipeline(estimator) or is_frame(X):
         return np.unique(labels)
     with seeded(0):
         probe = clone(net)

@@ -349,6 +349,7 @@ def nobody(X, y, seed):
         ({"claimed": (5, 1e-5)}, "family='gaussian' asks for fewer"),
         ({"claimed": (8, 0.0)}, "it takes 16,800 canaries or more"),
         ({"claimed": (4, 0.001)}, "no number of canaries can"),
+        ({"claimed": (20, 0)}, "it takes more than 16,777,216 canaries"),
         ({"claimed": (1, 0), "family": "gaussian"}, "needs a delta above 0"),
         ({"family": "curve"}, "family='curve' needs a whole curve in the claim"),
         ({"claimed": TradeOff.gaussian(0.5), "family": "gaussian"}, "has a curve of its own"),

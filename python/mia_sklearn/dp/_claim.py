@@ -100,6 +100,8 @@ class Claim:
         """Say how many canaries could refute the claim."""
         if needed is not None:
             return f"it takes {needed:,} canaries or more"
+        if family != "pure" or self.delta == 0:
+            return f"it takes more than {_MOST_CANARIES[family]:,} canaries"
         return f"no number of canaries can, with delta={self.delta:g}"
 
     def needed(self, family: str, confidence: float) -> int | None:

@@ -143,14 +143,14 @@ def test_a_lack_of_memory_is_said(error, n_jobs):
         fitted(train, n_jobs=n_jobs)
 
 
-def leave(X, y, seed):
-    # Never the process of these tests.
-    if multiprocessing.parent_process() is not None:
-        os._exit(0)
-
-
 @pytest.mark.thorough
 def test_a_process_that_ends_is_said():
+    # Inside, so that it goes to the other processes whole: they cannot import a file of tests.
+    def leave(X, y, seed):
+        # Never the process of these tests.
+        if multiprocessing.parent_process() is not None:
+            os._exit(0)
+
     with pytest.raises(CannotTrain, match=r"came to an end: training .* ended it, or memory"):
         fitted(leave, n_jobs=2)
 

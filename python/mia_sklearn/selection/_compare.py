@@ -17,6 +17,7 @@ from .._models._describe import describe
 from .._models._kinds import is_generator
 from .._models._random import seeded_within
 from .._models._trainable import check_trainable, configured
+from .._observations._record_columns import computed_once
 from .._records._rows import take_rows
 from ..access import TrueValueAccess
 from ..access._choice import access_of_outputs, access_released_as
@@ -202,7 +203,8 @@ def compare_defenses(
         "random_state": seed,
     }
     kept = KeptRows(cache, _shaping(data, options, chosen))
-    rows, last = _measure_all(named, data, options, kept, progress)
+    with computed_once():
+        rows, last = _measure_all(named, data, options, kept, progress)
     from ._shown import ComparisonFrame
 
     frame = ComparisonFrame(_laid_out(rows, baseline))

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit, observe
+from mia_sklearn._audit._findings import FINDERS, _all
 from mia_sklearn._observations import _record_columns
 from mia_sklearn._observations._record_columns import RECORD_COLUMNS, record_columns
 from mia_sklearn.attacks import GroupAttack, LiRAAttack, RMIAAttack, ShadowAttack, StackedAttack
@@ -329,9 +330,11 @@ def test_columns_of_the_same_records_are_computed_once_where_many_models_are_att
     assert alone is not found[0] and alone.tobytes() == found[0].tobytes()
 
 
-def test_a_comparison_computes_them_once(monkeypatch):
+def test_a_comparison_computes_them_once_and_looks_for_one_finding(monkeypatch):
     def measure(*given):
         kept.append(_record_columns._KEPT.get())
+        found = [code for code in (each.code for each in FINDERS) if code in _all._SOUGHT.get()]
+        assert found == ["LOST_REFERENCES"]
         return _kept_rows.Measured({"fit_time": 1.0, "predict_time": 1.0}, "lira", ["lira"])
 
     kept: list = []
@@ -341,4 +344,4 @@ def test_a_comparison_computes_them_once(monkeypatch):
     with suppress(KeyError):  # Of columns that nothing was measured for.
         _compare.compare_defenses(trees, X, y, n_references=4, progress=False)
     assert kept[0] is not None and kept[0] is kept[1]
-    assert _record_columns._KEPT.get() is None
+    assert _record_columns._KEPT.get() is None and _all._SOUGHT.get() is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from numbers import Integral
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ _HEAVY = 100.0
 _ROWS_IN_TURN = 4096
 
 Skip = tuple[int, int] | None
+Skips = Sequence[tuple[Skip, Skip]]
 _NOTHING: tuple[Skip, Skip] = (None, None)
 
 
@@ -217,14 +218,14 @@ class StackedAttack(BaseAttack):
         assert empty is not None
         whole = np.asarray(~empty.any(axis=1))
         chosen = np.unique(np.linspace(0, n_blocks(table) - 1, self.max_masks).round().astype(int))
-        masks = [block_slots(table, block) for block in chosen.tolist()]
+        masks: Skips = [block_slots(table, block) for block in chosen.tolist()]
         score = np.empty(len(table))
         for rows, skipped in ((~whole, [_NOTHING]), (whole, masks)):
             if rows.any():
                 score[rows] = self._log_odds(_select(table, rows), skipped)
         return score
 
-    def _log_odds(self, table: Reader, skipped: list[tuple[Skip, Skip]]) -> np.ndarray:
+    def _log_odds(self, table: Reader, skipped: Skips) -> np.ndarray:
         """Return the classifier's log-odds, on average over what is skipped in turn.
 
         Rows are read so many at a time that trees find them in the processor's own memory.

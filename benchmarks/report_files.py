@@ -2,7 +2,8 @@
 
 The records are simulated as an audit with five attacks leaves them: scores of full precision, one
 attack of few levels, pooled p-values for all, q-values for members. "page" is what of saving goes
-into `index.html`. `python benchmarks/report_files.py` prints the table.
+into `index.html`. `python benchmarks/report_files.py` prints the table, with
+`--without-pyarrow` as it is where pyarrow is not installed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from mia_sklearn import AuditReport, metrics
-from mia_sklearn.report import _html
+from mia_sklearn.report import _html, _record_files
 from mia_sklearn.stats import pooled_p_values
 from mia_sklearn.stats._listing import list_members
 
@@ -87,7 +88,7 @@ def measure(n: int, folder: Path) -> str:
     read = time.perf_counter() - start
     pd.testing.assert_frame_equal(loaded.records, report.records, check_exact=True)
     size = {path.name: path.stat().st_size / 1e6 for path in folder.iterdir()}
-    records = size.get("records.parquet", size.get("records.csv", 0.0))
+    records = sum(of for name, of in size.items() if name.startswith("records."))
     return (
         f"| {n:,} | {saved:.1f} | {busy:.1f} | {page:.1f} | {read:.1f} | {size['audit.json']:.2f} "
         f"| {records:.1f} | {sum(size.values()):.1f} |"
@@ -97,7 +98,10 @@ def measure(n: int, folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--without-pyarrow", action="store_true")
     args = parser.parse_args()
+    if args.without_pyarrow:
+        _record_files.find_spec = lambda name: None
     head = ("records", "save s", "of it CPU s", "page s", "load s", "audit.json MB")
     head = (*head, "records MB", "all MB")
     print(f"| {' | '.join(head)} |")

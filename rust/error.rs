@@ -25,6 +25,7 @@ pub enum Error {
     },
     Empty(&'static str),
     HoldsNan(&'static str),
+    NotFinite(&'static str),
     /// Labels that do not number clusters from 0 on.
     Label(i64),
     /// Rows that a kernel cannot use.
@@ -88,6 +89,9 @@ impl fmt::Display for Error {
             }
             Self::Empty(name) => write!(f, "{name} is empty; pass at least one value."),
             Self::HoldsNan(name) => write!(f, "{name} holds NaN; drop those values first."),
+            Self::NotFinite(name) => {
+                write!(f, "{name} holds NaN or infinity; drop those rows first.")
+            }
             Self::Label(label) => write!(
                 f,
                 "labels must number clusters from 0 to n - 1, none of them empty, got {label}."

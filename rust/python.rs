@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::kernels::cosine::Index;
 use crate::kernels::tile::References;
 use crate::kernels::{
-    density, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken, statistics, Pulse,
+    density, euclidean, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken,
+    statistics, Pulse,
 };
 
 impl From<Error> for PyErr {
@@ -340,6 +341,24 @@ fn gower_nearest<'py>(
     ))
 }
 
+#[pyfunction]
+fn euclidean_nearest<'py>(
+    py: Python<'py>,
+    queries: PyReadonlyArray2<'py, f32>,
+    table: PyReadonlyArray2<'py, f32>,
+    n_neighbors: usize,
+) -> PyResult<Nearest<'py>> {
+    let (queries, table) = (queries.as_array(), table.as_array());
+    let found = interruptible(py, |pulse| {
+        euclidean::euclidean_nearest(queries, table, n_neighbors, pulse)
+    })?;
+    let distances = rows(py, found.distances, queries.nrows(), n_neighbors)?;
+    Ok((
+        distances,
+        rows(py, found.rows, queries.nrows(), n_neighbors)?,
+    ))
+}
+
 type Linkage<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray1<f64>>);
 
 #[pyfunction]
@@ -454,6 +473,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(leave_one_out_t, module)?)?;
     module.add_function(wrap_pyfunction!(pooled_counts, module)?)?;
     module.add_function(wrap_pyfunction!(shrunken_t, module)?)?;
+    module.add_function(wrap_pyfunction!(euclidean_nearest, module)?)?;
     module.add_function(wrap_pyfunction!(gower_nearest, module)?)?;
     module.add_function(wrap_pyfunction!(average_linkage, module)?)?;
     module.add_function(wrap_pyfunction!(cluster_medoids, module)?)?;

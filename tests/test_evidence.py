@@ -202,7 +202,7 @@ def test_records_must_be_a_truth(make_report, tmp_path, wrong):
 
 
 def test_lists_of_earlier_audits_are_removed_first(make_report, tmp_path, monkeypatch):
-    for name in ("records.csv", "records.parquet"):
+    for name in ("records.csv", "records.parquet", "records.npz"):
         (tmp_path / name).write_text(SECRET)
 
     def fail(path, content):

@@ -325,6 +325,17 @@ def test_nearest_rows_equal_their_twin(columns):
         _assert_same_bits(_rust.gower_nearest(one, other, caps, 4), expected)
 
 
+def test_nearest_of_few_columns_equal_their_twin():
+    rng = np.random.default_rng(0)
+    table, queries = rng.integers(0, 4, (2, 301, 3)).astype(np.float32) * np.float32(0.3)
+    gaps = queries[:, None].astype(float) - table.astype(float)
+    far = np.sqrt(gaps[..., 0] ** 2 + gaps[..., 1] ** 2 + gaps[..., 2] ** 2)
+    nearest = np.argsort(far, axis=1, kind="stable")[:, :40]
+    expected = np.take_along_axis(far, nearest, axis=1), nearest
+    for one in (queries, np.asfortranarray(queries)):
+        _assert_same_bits(_rust.euclidean_nearest(one, table, 40), expected)
+
+
 @pytest.mark.parametrize("exponent", [-1_000, -500, 400, 1_000])
 def test_pchip_of_tiny_and_huge_numbers_is_that_of_plain_ones(exponent):
     signal, references = CASES["normal"]
@@ -574,6 +585,13 @@ def test_other_one_dimensional_arguments_are_converted():
             ValueError,
             "n_neighbors=4 does not lie between 1 and 3",
         ),
+        (
+            lambda: _rust.euclidean_nearest(
+                np.full((1, 2), np.nan, "f4"), np.zeros((3, 2), "f4"), 1
+            ),
+            ValueError,
+            "queries holds NaN or infinity",
+        ),
         (lambda: _rust.rmia_scores([0.0], [], 1.0), ValueError, "log_population is empty"),
         (lambda: _rust.rmia_scores([0.0], [np.nan], 1.0), ValueError, "log_population holds NaN"),
         (lambda: _rust.rmia_scores([0.0], [0.0], -1.0), ValueError, "gamma must be positive"),
@@ -595,6 +613,7 @@ results = [_rust.reference_statistics(signal, references), t, each, s, e, np.arr
            _rust.pchip_p_values(references, references[:, 8:], True),
            _rust.pchip_p_values(references[:, :2], references[:, 2:], True),
            *_rust.gower_nearest(references[::7], references, np.full(17, 0.5), 3),
+           *_rust.euclidean_nearest(*[references[::k].astype("f4") for k in (7, 1)], 3),
            _rust.pooled_counts(t, each)[0], _rust.rmia_scores(references[:, 0], each.ravel(), 2.0)]
 print(hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
 """

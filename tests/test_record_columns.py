@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +14,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit, observe
+from mia_sklearn._audit._findings import FINDERS, _all
 from mia_sklearn._observations import _record_columns, _record_features
 from mia_sklearn._observations._record_columns import RECORD_COLUMNS, record_columns
 from mia_sklearn.attacks import GroupAttack, LiRAAttack, RMIAAttack, ShadowAttack, StackedAttack
 from mia_sklearn.metrics import roc_auc, tpr_at_fpr
+from mia_sklearn.selection import _compare, _kept_rows
 
 
 @pytest.fixture(autouse=True)
@@ -310,3 +314,33 @@ def test_who_was_not_trained_on_is_no_member_whatever_breaks_the_ties(n_referenc
     assert np.mean(right) > 0.92
     # Above the fifth largest of 400 others, and above the 41st.
     np.testing.assert_allclose(np.mean(rates, axis=0), [5 / 401, 41 / 401], rtol=0.15)
+
+
+def test_columns_of_the_same_records_are_computed_once_where_many_models_are_attacked():
+    X, y = table(40)
+    with _record_columns.computed_once():
+        found = [
+            _record_columns.record_columns(X.copy(), labels, None, first=0, seed=seed)
+            for labels, seed in ((y, 1), (y.copy(), 1), (1 - y, 1), (y, 2))
+        ]
+    assert found[0] is found[1]
+    assert len({id(each) for each in found}) == 3
+    alone = _record_columns.record_columns(X, y, None, first=0, seed=1)
+    assert alone is not found[0] and alone.tobytes() == found[0].tobytes()
+
+
+def test_a_comparison_computes_them_once_and_looks_for_one_finding(monkeypatch):
+    def measure(*given):
+        kept.append(_record_columns._KEPT.get())
+        found = [code for code in (each.code for each in FINDERS) if code in _all._SOUGHT.get()]
+        assert found == ["LOST_REFERENCES"]
+        return _kept_rows.Measured({"fit_time": 1.0, "predict_time": 1.0}, "lira", ["lira"])
+
+    kept: list = []
+    monkeypatch.setattr(_compare, "_measure", measure)
+    X, y = table(40)
+    trees = {name: DecisionTreeClassifier() for name in "ab"}
+    with suppress(KeyError):  # Of columns that nothing was measured for.
+        _compare.compare_defenses(trees, X, y, n_references=4, progress=False)
+    assert kept[0] is not None and kept[0] is kept[1]
+    assert _record_columns._KEPT.get() is None and _all._SOUGHT.get() is None

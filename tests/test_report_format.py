@@ -319,13 +319,52 @@ def test_many_records_are_kept_as_parquet(make_report, many, tmp_path, monkeypat
     assert not (tmp_path / "records.parquet").exists() and (tmp_path / "records.csv").exists()
 
 
-def test_without_pyarrow_many_records_are_rows(make_report, tmp_path, monkeypatch):
+@pytest.fixture
+def no_pyarrow(monkeypatch):
     monkeypatch.setattr(_record_files, "MANY", 10)
     monkeypatch.setattr(_record_files, "find_spec", lambda name: None)
-    report = make_report(n=30)
+
+
+@pytest.mark.usefixtures("no_pyarrow")
+def test_without_pyarrow_many_records_are_kept_by_numpy(make_report, tmp_path):
+    report = make_report(n=30, labels=("=1+1", "b"))
     report.save(tmp_path)
-    assert len(content_of(tmp_path)["records"]) == 60
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("audit.json", "index.html", "records.npz")
+    }
+    assert departures(content_of(tmp_path), schema(), schema()) == []
     assert_frame_equal(AuditReport.load(tmp_path).records, report.records, check_exact=True)
+    whole = (tmp_path / "records.npz").read_bytes()
+    (tmp_path / "records.npz").write_bytes(whole[:-1] + b"x")
+    with pytest.raises(ValueError, match=r"records\.npz' was damaged or changed"):
+        AuditReport.load(tmp_path)
+
+
+@pytest.mark.usefixtures("no_pyarrow")
+def test_numpy_keeps_every_kind_of_column(tmp_path):
+    floats = np.array([np.nan, np.inf, -0.0, 5e-324, 0.1 + 0.2])
+    table = pd.DataFrame(
+        {
+            **{kind: np.arange(5).astype(kind) for kind in ("i1", "u8", "f4", "?")},
+            "float/..": floats,
+            "large": np.array([2**63 - 1, -(2**63), 0, 1, 2]),
+            **{kind: pd.array([1, None, 0, 1, 1], dtype=kind) for kind in ("Int64", "Float64")},
+            "boolean": pd.array([True, None, False, True, True], dtype="boolean"),
+            "text": ["", "001", "None", "é\u2028\x00", "1e5"],
+            "texts": pd.array(["a", None, "1", "", "b"], dtype="string"),
+            "object": pd.Series(["a", 1, None, -np.inf, (1, ("b",))], dtype=object),
+        }
+    )
+    content, about, columns = _record_files.to_file(table)
+    assert content == _record_files.to_file(table)[0]
+    (tmp_path / "records.npz").write_bytes(content)
+    read = _record_files.read_file(tmp_path, about, columns)
+    assert_frame_equal(read, table, check_exact=True)
+    assert read["float/.."].to_numpy().tobytes() == floats.tobytes()
+    with pytest.raises(ValueError, match="other columns or rows"):
+        _record_files.read_file(tmp_path, about, columns[1:])
+    with pytest.raises(ValueError, match="other columns or rows"):
+        _record_files.read_file(tmp_path, about | {"rows": 6}, columns)
 
 
 def renewed(folder, **about):

@@ -16,6 +16,7 @@ __all__ = [
     "CosineIndex",
     "average_linkage",
     "cluster_medoids",
+    "euclidean_nearest",
     "gower_nearest",
     "kernel_log_density",
     "leave_one_out_t",
@@ -222,6 +223,27 @@ def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Numbers, float]:
         NaN.
     total : float
         The same of all values.
+    """
+
+def euclidean_nearest(
+    queries: NDArray[np.float32], table: NDArray[np.float32], n_neighbors: int
+) -> tuple[_Numbers, NDArray[np.int64]]:
+    """Find the nearest rows of a table under Euclidean distance. Ctrl-C ends a long search.
+
+    Parameters
+    ----------
+    queries : float32 ndarray of shape (n_queries, n_columns)
+    table : float32 ndarray of shape (n_rows, n_columns)
+        Of any strides, without NaN. Every query is compared with every row.
+    n_neighbors : int
+        From 1 to `n_rows`.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_queries, n_neighbors)
+        Rising; roots of sums in float64, over columns in their order.
+    indices : ndarray of shape (n_queries, n_neighbors)
+        Of equal distances the lowest first.
     """
 
 def gower_nearest(

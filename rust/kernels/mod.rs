@@ -2,6 +2,7 @@
 
 pub mod cosine;
 pub mod density;
+pub mod euclidean;
 pub mod gower;
 pub mod leave_one_out;
 pub mod linkage;

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from joblib import cpu_count
+from scipy import sparse
 from sklearn import config_context, get_config
 
 from .._process._parallel import map_on_cores, one_thread_each
@@ -24,7 +25,8 @@ _BY_RECORD = (
     *_SHORT_LOOPS,
     "sklearn.calibration",
     "sklearn.compose",
-    "sklearn.impute",
+    "sklearn.impute._base",
+    "sklearn.impute._knn",
     "sklearn.model_selection",
     "sklearn.multiclass",
     "sklearn.multioutput",
@@ -78,9 +80,11 @@ def _in_threads(method: Any, tables: list[Any]) -> list[Any]:
 
 
 def _joined(answers: list[Any]) -> Any:
-    """Return the answers about all parts as one: an array, or a list of one for each output."""
+    """Return the answers about all parts as one: a table, or a list of one for each output."""
     if isinstance(answers[0], list):
         return [np.concatenate(of_output) for of_output in zip(*answers, strict=True)]
+    if sparse.issparse(answers[0]):
+        return sparse.vstack(answers, format=answers[0].format)
     return np.concatenate(answers)
 
 

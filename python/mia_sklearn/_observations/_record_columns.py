@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +19,16 @@ from sklearn import config_context
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeClassifier
 
+from .._models._fingerprint import NotDescribableError, fingerprint
+from .._models._preprocessing import preprocessing_of
 from .._process._parallel import map_on_cores
 from .._records._digests import row_digests
 from .._records._groups import Grouping
 from .._records._rows import take_rows
+from .._rust import euclidean_nearest
 from ._record_features import record_features, without_texts
 
-__all__ = ["RECORD_COLUMNS", "RecordColumns", "record_columns"]
+__all__ = ["RECORD_COLUMNS", "RecordColumns", "computed_once", "record_columns"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,6 +42,9 @@ _SMOOTHING = 0.02
 # of records, not with its square.
 _MOST_COMPARED = 10_000
 _QUERIES_IN_TURN = 1024
+# Up to so many features trees of records, or a scan of all, beat products of matrices.
+_FEW_FEATURES = 15
+_KEPT: ContextVar[dict[bytes, RecordColumns] | None] = ContextVar("kept", default=None)
 
 #: The columns, in their order.
 RECORD_COLUMNS = tuple(
@@ -104,6 +113,32 @@ def record_columns(
     estimator : estimator or callable, default=None
         The steps in front of it make numbers of texts and pictures.
     """
+    given = X, labels, people, first, seed
+    kept = _KEPT.get()
+    if kept is None:
+        return _computed(*given, estimator=estimator)
+    try:
+        name = fingerprint((*given, preprocessing_of(estimator, seed)), "the records")
+    except NotDescribableError:
+        return _computed(*given, estimator=estimator)
+    if name not in kept:
+        kept[name] = _computed(*given, estimator=estimator)
+    return kept[name]
+
+
+@contextmanager
+def computed_once() -> Iterator[None]:
+    """Compute the columns of the same records once meanwhile, whichever models are attacked."""
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
+def _computed(
+    X: Any, labels: np.ndarray, people: np.ndarray | None, first: int, seed: int, *, estimator: Any
+) -> RecordColumns:
     read = without_texts(X)
     content = row_digests(X if read is None else read)
     order = np.lexsort((labels, content))
@@ -127,28 +162,46 @@ def record_columns(
 def _of_neighbors(pool: _Pool) -> np.ndarray:
     """Return the columns of the nearest records, the record itself left out."""
     n, size = len(pool.labels), min(_N_NEIGHBORS, len(pool.known) - 1)
-    same = np.full((n, _N_NEIGHBORS), np.nan)
-    distance = np.full((n, _N_NEIGHBORS), np.nan)
-    nearest = np.full((n, 2), np.nan)
-    if size > 0:
-        theirs = pool.labels[pool.known]
-        search = NearestNeighbors(n_neighbors=size + 1).fit(pool.features[pool.known])
+    columns = np.empty((n, len(_SHARES_OVER) + len(_DISTANCES_TO) + 3), dtype=np.float32)
+    theirs = pool.labels[pool.known]
+    nearest = _search(pool.features[pool.known], size + 1) if size > 0 else None
 
-        def ask(start: int) -> None:
-            rows = np.arange(start, min(start + _QUERIES_IN_TURN, n))
-            far, index = search.kneighbors(pool.features[rows])
+    def ask(start: int) -> None:
+        rows = np.arange(start, min(start + _QUERIES_IN_TURN, n))
+        same = np.full((len(rows), _N_NEIGHBORS), np.nan)
+        distance = np.full((len(rows), _N_NEIGHBORS), np.nan)
+        if nearest is not None:
+            far, index = nearest(pool.features[rows])
             own = pool.known[index] == rows[:, None]
             # Who is not among the compared, or has many copies, is not in the own list.
             own[~own.any(axis=1), -1] = True
             far, index = far[~own].reshape(-1, size), index[~own].reshape(-1, size)
-            distance[rows, :size] = far
-            same[rows, :size] = theirs[index] == pool.labels[rows, None]
+            distance[:, :size] = far
+            same[:, :size] = theirs[index] == pool.labels[rows, None]
+        columns[rows] = _told_by_neighbors(same, distance)
 
-        map_on_cores(ask, range(0, n, _QUERIES_IN_TURN))
-        for side in (0, 1):
-            alike = same == 1 - side
-            first = np.take_along_axis(distance, alike.argmax(axis=1)[:, None], axis=1)[:, 0]
-            nearest[:, side] = np.where(alike.any(axis=1), first, np.nan)
+    map_on_cores(ask, range(0, n, _QUERIES_IN_TURN))
+    return columns
+
+
+def _search(known: np.ndarray, size: int) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return what finds the nearest records, and how far they are.
+
+    Of few features exactly, the first of those that are as far; of many by scikit-learn's products
+    of matrices, which pay there.
+    """
+    if known.shape[1] <= _FEW_FEATURES:
+        return lambda rows: euclidean_nearest(rows, known, size)
+    return NearestNeighbors(n_neighbors=size).fit(known).kneighbors
+
+
+def _told_by_neighbors(same: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Return the columns of records whose nearest are so far, and of the same label or not."""
+    nearest = np.full((len(same), 2), np.nan)
+    for side in (0, 1):
+        alike = same == 1 - side
+        first = np.take_along_axis(distance, alike.argmax(axis=1)[:, None], axis=1)[:, 0]
+        nearest[:, side] = np.where(alike.any(axis=1), first, np.nan)
     density = np.nansum(same / (1 + distance), axis=1)
     shares = [_mean_of_known(same[:, :k]) for k in _SHARES_OVER]
     return np.column_stack(
@@ -214,11 +267,13 @@ def _out_of_bag(pool: _Pool, seed: int) -> tuple[np.ndarray, np.ndarray]:
     place = np.searchsorted(model.classes_, pool.labels[rows])
     place[place == len(model.classes_)] = 0
     is_there = model.classes_[place] == pool.labels[rows]
-    leaf = tree.apply(pool.features[rows])
-    answers = [
-        np.where(is_there, shares[_large_enough(tree, size)[leaf], place], 0.0) for size in _LEAVES
-    ]
-    return rows, np.array(answers)
+    # Of all nodes and labels at once, so that each size costs one look.
+    place += tree.apply(pool.features[rows]) * shares.shape[1]
+    answers = np.empty((len(_LEAVES), len(rows)))
+    for size, answer in zip(_LEAVES, answers, strict=True):
+        np.take(shares[_large_enough(tree, size)], place, out=answer, mode="clip")
+    answers[:, ~is_there] = 0.0
+    return rows, answers
 
 
 def _large_enough(tree: Any, size: int) -> np.ndarray:

@@ -53,9 +53,9 @@ class CascadeAttack(StackedAttack):
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
-    estimators_ : list of fitted classifiers, whose log-odds are averaged
+    estimator_ : fitted classifier
     feature_names_ : list of str
-        What the classifiers read.
+        What the classifier reads.
 
     See Also
     --------

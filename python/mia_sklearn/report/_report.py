@@ -20,7 +20,7 @@ class AuditReport(AuditContents):
 
     `print(report)` gives the verdict and the numbers in words; `save` writes them as a page for
     people (``index.html``), a file for programs (``audit.json``) and a list of records
-    (``records.csv``, or ``records.parquet`` where they are many).
+    (``records.csv``, or a file of columns where they are many).
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ class AuditReport(AuditContents):
         """Write a page, a file for programs and a list of records.
 
         They are ``index.html``, ``audit.json`` and ``records.csv``. Of more than 20,000 records
-        the list is ``records.parquet`` in place of CSV, where pyarrow is installed, and
+        the list is ``records.parquet`` in place of CSV, without pyarrow ``records.npz``, and
         ``audit.json`` holds none.
 
         Parameters
@@ -226,8 +226,8 @@ class AuditReport(AuditContents):
         Raises
         ------
         FileNotFoundError
-            If there is no ``audit.json`` in the folder, or no ``records.parquet`` where it needs
-            one.
+            If there is no ``audit.json`` in the folder, or no ``records.parquet`` or
+            ``records.npz`` where it needs one.
         ValueError
             If the path is empty, or a file damaged, changed, no report, or of a later version.
         """

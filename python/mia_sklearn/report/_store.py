@@ -19,7 +19,7 @@ from ._folder import Writers, fingerprint, read_json, whole, write_files
 from ._format_1 import tables_of
 from ._gate import gate_of, gate_of_report
 from ._leak import read_leak
-from ._record_files import CSV, PARQUET, goes_to_parquet, read_parquet, to_csv, to_parquet
+from ._record_files import CSV, FILES, goes_to_file, read_file, to_csv, to_file
 from ._signoff import attacker_of
 from ._structure import COLUMNS
 from ._summary import verdict_of
@@ -78,11 +78,11 @@ def _files(report: AuditContents, before: AuditContents | None) -> tuple[Writers
     mark = fingerprint(content)
     writers: Writers = {"audit.json": lambda: whole(content, mark, FORMAT)}
     writers["index.html"] = lambda: render_html(report, mark, before=before)
-    if packed is not None:
-        writers[PARQUET] = lambda: packed
-        return writers, [CSV]
-    writers[CSV] = lambda: to_csv(report.records)
-    return writers, [PARQUET]
+    if packed is None:
+        writers[CSV] = lambda: to_csv(report.records)
+    else:
+        writers[content["records"]["file"]] = lambda: packed
+    return writers, [name for name in FILES if name not in writers]
 
 
 def _evidence_files(
@@ -101,7 +101,7 @@ def _evidence_files(
     # Of the earlier report, too, nothing that could name somebody.
     earlier = None if before is None else evidence_of(before, "")
     writers["index.html"] = lambda: render_html(drawn, mark, records=False, before=earlier)
-    return writers, [CSV, PARQUET]
+    return writers, list(FILES)
 
 
 def to_json(report: AuditContents, *, records: bool) -> str:
@@ -113,10 +113,10 @@ def to_json(report: AuditContents, *, records: bool) -> str:
 
 
 def _with_records(report: AuditContents) -> tuple[bytes | None, dict[str, Any]]:
-    """Return the Parquet file of a report's records, if one is made, and the JSON of it all."""
+    """Return the file of a report's records, if one is made, and the JSON of it all."""
     content = _encode_report(report)
-    if goes_to_parquet(report.records):
-        packed, content["records"], content["columns"]["records"] = to_parquet(report.records)
+    if goes_to_file(report.records):
+        packed, content["records"], content["columns"]["records"] = to_file(report.records)
         return packed, content
     content["columns"]["records"], content["records"] = encode_rows(report.records)
     return None, content
@@ -219,7 +219,7 @@ def _tables(content: dict[str, Any], folder: Path) -> dict[str, pd.DataFrame]:
         parts["records"] = [] if records is None else records
     tables = {name: decode_rows(name, columns[name], rows) for name, rows in parts.items()}
     if "records" not in tables:
-        tables["records"] = read_parquet(folder, records, columns["records"])
+        tables["records"] = read_file(folder, records, columns["records"])
     return tables
 
 

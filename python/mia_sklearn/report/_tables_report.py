@@ -15,7 +15,7 @@ from .._process._folders import path_of
 from ._encoding import decode, decode_rows, encode, encode_rows
 from ._finding import Finding
 from ._folder import JSON, PAGE, Writers, fingerprint, read_json, whole, write_files
-from ._record_files import CSV, PARQUET, goes_to_parquet, read_parquet, to_csv, to_parquet
+from ._record_files import CSV, FILES, goes_to_file, read_file, to_csv, to_file
 from ._tables_page import PageTable, render_tables
 
 __all__ = ["TablesReport"]
@@ -74,7 +74,7 @@ class TablesReport(ABC):
         """Write a page, a file for programs and a list of records.
 
         They are ``index.html``, ``audit.json`` and ``records.csv``; of more than 20,000 records
-        ``records.parquet`` in place of CSV, where pyarrow is installed.
+        ``records.parquet`` in place of CSV, or ``records.npz`` where pyarrow is not installed.
 
         Parameters
         ----------
@@ -107,10 +107,10 @@ class TablesReport(ABC):
             PAGE: lambda: report.to_html(mark),
         }
         if packed is not None:
-            writers[PARQUET] = lambda: packed
+            writers[content[self._LISTED]["file"]] = lambda: packed
         elif table is not None and len(table):
             writers[CSV] = lambda: to_csv(table)
-        return write_files(folder, writers, {CSV, PARQUET} - writers.keys())
+        return write_files(folder, writers, set(FILES) - writers.keys())
 
     @classmethod
     def load(cls: type[Report], folder: str | os.PathLike[str]) -> Report:
@@ -128,7 +128,7 @@ class TablesReport(ABC):
         Raises
         ------
         FileNotFoundError
-            If there is no ``audit.json`` in the folder, or no ``records.parquet`` where it needs
+            If there is no ``audit.json`` in the folder, or no file of records where it needs
             one.
         ValueError
             If the path is empty, or a file damaged, changed, of another kind or a later version.
@@ -177,7 +177,7 @@ class TablesReport(ABC):
         )
 
     def _encoded(self) -> tuple[dict[str, Any], bytes | None]:
-        """Return the report as JSON, and the Parquet file of its records where they are many."""
+        """Return the report as JSON, and the file of its records where they are many."""
         content: dict[str, Any] = {
             "kind": self._KIND,
             "summary": self.summary,
@@ -190,8 +190,8 @@ class TablesReport(ABC):
             table = getattr(self, name)
             columns: Any = None
             rows: Any = None
-            if table is not None and name == self._LISTED and goes_to_parquet(table):
-                packed, rows, columns = to_parquet(table)
+            if table is not None and name == self._LISTED and goes_to_file(table):
+                packed, rows, columns = to_file(table)
             elif table is not None:
                 columns, rows = encode_rows(table)
             content["columns"][name], content[name] = columns, rows
@@ -206,7 +206,7 @@ class TablesReport(ABC):
                 tables[name] = None
                 continue
             if isinstance(rows, dict):
-                tables[name] = read_parquet(folder, rows, columns)
+                tables[name] = read_file(folder, rows, columns)
             else:
                 tables[name] = decode_rows(name, columns, rows)
             for column in numbers:

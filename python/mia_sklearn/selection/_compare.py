@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._audit import audit
 from .._audit._choice import Means, choose_attacks, released
+from .._audit._findings import sought
 from .._audit._options import check_options, seed_of
 from .._models._answers import answer_of
 from .._models._asking import beside_other_work
@@ -17,6 +18,7 @@ from .._models._describe import describe
 from .._models._kinds import is_generator
 from .._models._random import seeded_within
 from .._models._trainable import check_trainable, configured
+from .._observations._record_columns import computed_once
 from .._process._engine import at_home
 from .._records._rows import take_rows
 from ..access import TrueValueAccess
@@ -43,6 +45,8 @@ _FIRST = (
     "test_score_low",
     "test_score_high",
 )
+# The one finding that a comparison reads.
+_LOST = "LOST_REFERENCES"
 # They alter no number.
 _NO_MATTER = ("cache", "n_jobs")
 _LAST = ("epsilon", "fit_time", "fit_ratio", "predict_time", "predict_ratio", "error")
@@ -204,7 +208,8 @@ def compare_defenses(
         "random_state": seed,
     }
     kept = KeptRows(cache, _shaping(data, options, chosen))
-    rows, last = _measure_all(named, data, options, kept, progress)
+    with computed_once(), sought(_LOST):
+        rows, last = _measure_all(named, data, options, kept, progress)
     from ._shown import ComparisonFrame
 
     frame = ComparisonFrame(_laid_out(rows, baseline))
@@ -346,7 +351,7 @@ def _measure(estimator: Any, data: ComparedRecords, options: dict[str, Any]) -> 
         **options,
     )
     numbers = {name: float(value) for name, value in (row | _rates(report)).items()}
-    whole = all(finding.code != "LOST_REFERENCES" for finding in report.findings)
+    whole = all(finding.code != _LOST for finding in report.findings)
     return Measured(numbers, report.info["headline"], list(report.info["attacks"]), whole)
 
 

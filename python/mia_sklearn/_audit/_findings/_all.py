@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from ...report import BaseFinder, Finding
 from ...structural._findings import LossGap, SelfInfluence, StoresRecords, SupportVectors
 from ._context import Context
@@ -31,7 +35,9 @@ from ._of_records import (
 )
 from ._of_references import FewReferences, NoReferences, Saturated
 
-__all__ = ["FINDERS", "findings"]
+__all__ = ["FINDERS", "findings", "sought"]
+
+_SOUGHT: ContextVar[frozenset[str] | None] = ContextVar("sought", default=None)
 
 FINDERS: tuple[type[BaseFinder], ...] = (
     ClassesPermuted,
@@ -73,7 +79,21 @@ FINDERS: tuple[type[BaseFinder], ...] = (
 
 
 def findings(context: Context) -> list[Finding]:
-    """Return all findings of an audit."""
-    found = [finder().find(context) for finder in FINDERS]
-    found += of_other_packages(context, {finder.code for finder in FINDERS})
+    """Return all findings of an audit, or those that `sought` names."""
+    codes = _SOUGHT.get()
+    if codes is not None:
+        found = [finder().find(context) for finder in FINDERS if finder.code in codes]
+    else:
+        found = [finder().find(context) for finder in FINDERS]
+        found += of_other_packages(context, {finder.code for finder in FINDERS})
     return [finding for finding in found if finding is not None]
+
+
+@contextmanager
+def sought(*codes: str) -> Iterator[None]:
+    """Let audits look for these findings alone meanwhile, where nobody is shown the others."""
+    token = _SOUGHT.set(frozenset(codes))
+    try:
+        yield
+    finally:
+        _SOUGHT.reset(token)

@@ -256,7 +256,11 @@ impl Block {
         // Where estimates leave most tiles open, they are a detour.
         let mut exact = work.dense > 16 && 2 * work.dense > work.estimated;
         let whole = tile.exact.is_some() && !self.exact[t].is_empty();
-        if exact && whole {
+        // Rows of one norm, as one-hot rows are, have one threshold: nothing is quicker.
+        let alike = tile.squares[1..tile.filled]
+            .iter()
+            .all(|x| *x == tile.squares[0]);
+        if whole && (exact || alike && width < 16 * basis.groups) {
             return self.count_whole(search, pair, going, 0);
         }
         if exact {

@@ -45,25 +45,34 @@ fn kernels(criterion: &mut Criterion) {
     for (layout, table) in [("rows", &rows), ("columns", &columns)] {
         let references = References::new(table.view(), None).unwrap();
         group.bench_function(format!("reference_statistics, {layout}"), |b| {
-            b.iter(|| statistics::reference_statistics(black_box(&signal), references))
+            b.iter(|| statistics::reference_statistics(black_box(&signal), references, &|| Ok(())))
         });
         group.bench_function(
             format!("kernel_log_density, two bandwidths, {layout}"),
-            |b| b.iter(|| density::kernel_log_density(black_box(&signal), references, &[0.3, 1.0])),
+            |b| {
+                b.iter(|| {
+                    density::kernel_log_density(
+                        black_box(&signal),
+                        references,
+                        &[0.3, 1.0],
+                        &|| Ok(()),
+                    )
+                })
+            },
         );
         group.bench_function(format!("leave_one_out_t, {layout}"), |b| {
-            b.iter(|| leave_one_out::leave_one_out_t(black_box(one.view()), references))
+            b.iter(|| leave_one_out::leave_one_out_t(black_box(one.view()), references, &|| Ok(())))
         });
         group.bench_function(format!("shrunken_t, {layout}"), |b| {
-            b.iter(|| shrunken::shrunken_t(black_box(one.view()), references, None))
+            b.iter(|| shrunken::shrunken_t(black_box(one.view()), references, None, &|| Ok(())))
         });
     }
     let references = References::new(single.view(), None).unwrap();
     group.bench_function("reference_statistics, float32 rows", |b| {
-        b.iter(|| statistics::reference_statistics(black_box(&signal), references))
+        b.iter(|| statistics::reference_statistics(black_box(&signal), references, &|| Ok(())))
     });
     group.bench_function("pooled_counts", |b| {
-        b.iter(|| pooled::pooled_counts(black_box(&signal), rows.view()))
+        b.iter(|| pooled::pooled_counts(black_box(&signal), rows.view(), &|| Ok(())))
     });
     for (targets, own) in [(1, one.clone()), (20, rows.clone())] {
         let (own, others, go) = (own.view(), single.view(), || Ok(()));
@@ -76,7 +85,7 @@ fn kernels(criterion: &mut Criterion) {
     }
     let population = numbers(POPULATION);
     group.bench_function(format!("rmia_scores, population {POPULATION}"), |b| {
-        b.iter(|| rmia::rmia_scores(black_box(&signal), &population, 1.0))
+        b.iter(|| rmia::rmia_scores(black_box(&signal), &population, 1.0, &|| Ok(())))
     });
     group.finish();
 }
@@ -99,7 +108,7 @@ fn clusters(criterion: &mut Criterion) {
     });
     let labels: ndarray::Array1<i64> = (0..VECTORS as i64).map(|i| i % 50).collect();
     group.bench_function("cluster_medoids, 50 clusters", |b| {
-        b.iter(|| linkage::cluster_medoids(black_box(vectors.view()), labels.view()))
+        b.iter(|| linkage::cluster_medoids(black_box(vectors.view()), labels.view(), &|| Ok(())))
     });
     group.finish();
 }

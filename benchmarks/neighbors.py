@@ -41,6 +41,21 @@ def similar_features(rng: np.random.Generator, queries: int, references: int) ->
     return [table[:queries], table[queries:]]
 
 
+def whole_features(rng: np.random.Generator) -> dict[str, tuple[Table, tuple[float, ...]]]:
+    """Draw tables of whole numbers, of which many pairs tie exactly, each with its radii."""
+    values = (9, 16, 7, 15, 6, 5, 2, 42, 4, 2, 8, 5)
+    columns = [np.minimum(rng.geometric(0.45, 26_000), n) - 1 for n in values]
+    one_hot = np.hstack([np.eye(n)[x] for n, x in zip(values, columns, strict=True)])
+    counts = rng.integers(0, 40, (26_000, 4))
+    small = rng.integers(0, 4, (26_000, 60))
+    tables = {
+        "one-hot": (one_hot, (0.25, 0.5)),
+        "one-hot and counts": (np.hstack([one_hot, counts]), (0.1,)),
+        "whole numbers to 3": (small, (0.1, 0.3)),
+    }
+    return {name: (table.astype(np.float32), radii) for name, (table, radii) in tables.items()}
+
+
 def numpy_counts(queries: Table, references: Table, radii: tuple[float, ...]) -> NDArray[np.int64]:
     """Multiply 256 rows at a time in float32 and count what is above the threshold, row by row."""
 
@@ -150,6 +165,12 @@ def main() -> None:
     print("scikit-learn's radius_neighbors in the place of NumPy, 500 queries, 5,000 references:")
     show("radius 0.1", spent["ours"], spent["theirs"])
     print(f"its float32 distances miscount {(ours != found).sum()} of the 500 queries")
+
+    print("whole numbers, 8,000 queries, 18,000 references, 121, 125 and 60 features:")
+    for name, (table, radii) in whole_features(rng).items():
+        for radius in radii:
+            tables = table[:8_000], table[8_000:]
+            compare(f"{name}, radius {radius}", tables, (radius,), (None,), arguments.rounds)
 
     print("isotropic features, 4,000 queries, 10,000 references, 1,000 features:")
     table = rng.normal(size=(14_000, 1_000)).astype(np.float32)

@@ -183,7 +183,9 @@ fn reference_statistics<'py>(
     let signal = vector("signal", signal)?;
     let references = table("references", references)?;
     let numbers = with_references!(references, skip, |references| {
-        py.detach(|| statistics::reference_statistics(&signal, references))?
+        interruptible(py, |pulse| {
+            statistics::reference_statistics(&signal, references, pulse)
+        })?
     });
     rows(py, numbers, signal.len(), statistics::COLUMNS)
 }
@@ -201,7 +203,9 @@ fn kernel_log_density<'py>(
     let bandwidths = vector("bandwidths", bandwidths)?;
     let references = table("references", references)?;
     let numbers = with_references!(references, skip, |references| {
-        py.detach(|| density::kernel_log_density(&signal, references, &bandwidths))?
+        interruptible(py, |pulse| {
+            density::kernel_log_density(&signal, references, &bandwidths, pulse)
+        })?
     });
     rows(py, numbers, signal.len(), bandwidths.len())
 }
@@ -215,7 +219,9 @@ fn rmia_scores<'py>(
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let log_ratios = vector("log_ratios", log_ratios)?;
     let log_population = vector("log_population", log_population)?;
-    let scores = py.detach(|| rmia::rmia_scores(&log_ratios, &log_population, gamma))?;
+    let scores = interruptible(py, |pulse| {
+        rmia::rmia_scores(&log_ratios, &log_population, gamma, pulse)
+    })?;
     Ok(scores.into_pyarray(py))
 }
 
@@ -267,7 +273,9 @@ fn leave_one_out_t<'py>(
     let references = table("references", references)?;
     let (models, (target, each)) = with_references!(references, None, |references| {
         let models = references.models();
-        let result = py.detach(|| leave_one_out::leave_one_out_t(signal.view(), references))?;
+        let result = interruptible(py, |pulse| {
+            leave_one_out::leave_one_out_t(signal.view(), references, pulse)
+        })?;
         (models, result)
     });
     let target = ArrayD::from_shape_vec(shape, target)
@@ -290,7 +298,9 @@ fn shrunken_t<'py>(
     let references = table("references", references)?;
     let (models, found) = with_references!(references, None, |references| {
         let models = references.models();
-        let found = py.detach(|| shrunken::shrunken_t(signal.view(), references, variance))?;
+        let found = interruptible(py, |pulse| {
+            shrunken::shrunken_t(signal.view(), references, variance, pulse)
+        })?;
         (models, found)
     });
     let own = ArrayD::from_shape_vec(shape, found.own)
@@ -309,11 +319,11 @@ fn pooled_counts<'py>(
     let (counts, total) = match table("pool", pool)? {
         Table::Single(pool) => {
             let pool = pool.as_array();
-            py.detach(|| pooled::pooled_counts(&t, pool))
+            interruptible(py, |pulse| pooled::pooled_counts(&t, pool, pulse))?
         }
         Table::Double(pool) => {
             let pool = pool.as_array();
-            py.detach(|| pooled::pooled_counts(&t, pool))
+            interruptible(py, |pulse| pooled::pooled_counts(&t, pool, pulse))?
         }
     };
     Ok((counts.into_pyarray(py), total))
@@ -389,11 +399,11 @@ fn cluster_medoids<'py>(
     let medoids = match table("vectors", vectors)? {
         Table::Single(vectors) => {
             let vectors = vectors.as_array();
-            py.detach(|| linkage::cluster_medoids(vectors, labels))
+            interruptible(py, |pulse| linkage::cluster_medoids(vectors, labels, pulse))
         }
         Table::Double(vectors) => {
             let vectors = vectors.as_array();
-            py.detach(|| linkage::cluster_medoids(vectors, labels))
+            interruptible(py, |pulse| linkage::cluster_medoids(vectors, labels, pulse))
         }
     }?;
     Ok(medoids.into_pyarray(py))

@@ -20,6 +20,9 @@ use crate::kernels::Pulse;
 /// Work, in numbers read, below which waking threads costs more than it saves.
 const PARALLEL_FROM: usize = 1 << 14;
 
+/// Work from which the pulse is asked: some hundredths of a second.
+const LONG: usize = 1 << 23;
+
 /// The most time that should pass between two looks at the pulse.
 const PART: Duration = Duration::from_millis(400);
 
@@ -46,6 +49,21 @@ pub fn for_each<I: Send, S>(
             items.into_iter().for_each(|item| body(&mut own, item));
         }
     }
+}
+
+/// As `for_each`, asking `pulse` where the work takes long enough for someone to give up.
+pub fn for_each_or_stop<I: Send, S: Send>(
+    items: Vec<I>,
+    work: usize,
+    pulse: Pulse,
+    scratch: impl Fn() -> S + Sync,
+    body: impl Fn(&mut S, I) + Sync,
+) -> Result<()> {
+    if work >= LONG {
+        return for_each_pulsed(items, pulse, scratch, body);
+    }
+    for_each(items, work, scratch, body);
+    Ok(())
 }
 
 /// As `for_each` on several threads, in parts between which the calling thread asks `pulse`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal as signals
+import sys
 import threading
 import warnings
 
@@ -15,7 +16,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logsumexp
 
 from mia_sklearn import _rust
-from processes import printed_by_kernels
+from processes import printed_after_ctrl_c, printed_by_kernels
 
 BANDWIDTHS = np.array([0.05, 0.3, 1.0, 40.0])
 # Enough numbers that the kernels use their threads.
@@ -685,3 +686,34 @@ def test_long_kernels_let_signal_handlers_run(method):
         signals.setitimer(signals.ITIMER_REAL, 0)
         signals.signal(signals.SIGALRM, before)
     assert calls >= 3
+
+
+# Some ten seconds of one core each.
+_LONG_CALLS = {
+    "kernel_log_density": "np.zeros(20_000), np.zeros((20_000, 100)), np.ones(1_000)",
+    "pooled_counts": "np.zeros(3), np.broadcast_to(0.5, (2_000_000, 2_000))",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a child")
+@pytest.mark.parametrize("method", _LONG_CALLS)
+def test_ctrl_c_ends_a_long_call(method):
+    output = printed_after_ctrl_c(
+        f"""
+import time
+import numpy as np
+from mia_sklearn import _rust
+arguments = {_LONG_CALLS[method]}
+print("calling", flush=True)
+began = time.monotonic()
+try:
+    _rust.{method}(*arguments)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    assert time.monotonic() - began < 1.5
+""",
+        wait=1,
+        timeout=20,
+    )
+    assert output == "interrupted\n"

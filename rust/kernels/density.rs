@@ -5,13 +5,14 @@ use std::f64::consts::PI;
 use crate::error::{Error, Result};
 use crate::kernels::math::exp_nonpositive;
 use crate::kernels::tile::{Lanes, References, LANES};
-use crate::kernels::wide;
+use crate::kernels::{wide, Pulse};
 
 /// Returns one log-density per record and bandwidth, row by row; NaN without references.
 pub fn kernel_log_density<T: Copy + Into<f64> + Sync>(
     signal: &[f64],
     references: References<'_, T>,
     bandwidths: &[f64],
+    pulse: Pulse,
 ) -> Result<Vec<f64>> {
     references.check_records("signal", signal.len())?;
     // Subnormal bandwidths have no finite inverse.
@@ -23,17 +24,22 @@ pub fn kernel_log_density<T: Copy + Into<f64> + Sync>(
     }
     let width = bandwidths.len();
     let mut out = vec![f64::NAN; signal.len() * width];
-    references.for_each_tile([(&mut out, width)], |tile, first, [rows]| {
-        let lanes = rows.len().checked_div(width).unwrap_or(0);
-        let mut own = [f64::NAN; LANES];
-        own[..lanes].copy_from_slice(&signal[first..first + lanes]);
-        for (column, &bandwidth) in bandwidths.iter().enumerate() {
-            let density = tile_log_density(tile, &own, bandwidth);
-            for (row, value) in rows.chunks_exact_mut(width).zip(density) {
-                row[column] = value;
+    references.for_each_tile(
+        [(&mut out, width)],
+        2 * width,
+        pulse,
+        |tile, first, [rows]| {
+            let lanes = rows.len().checked_div(width).unwrap_or(0);
+            let mut own = [f64::NAN; LANES];
+            own[..lanes].copy_from_slice(&signal[first..first + lanes]);
+            for (column, &bandwidth) in bandwidths.iter().enumerate() {
+                let density = tile_log_density(tile, &own, bandwidth);
+                for (row, value) in rows.chunks_exact_mut(width).zip(density) {
+                    row[column] = value;
+                }
             }
-        }
-    });
+        },
+    )?;
     Ok(out)
 }
 
@@ -94,7 +100,7 @@ mod tests {
         #[test]
         fn agrees_with_a_sum_of_logarithms((signal, table) in records(), h in 1e-3..1e3f64) {
             let references = References::new(table.view(), None).unwrap();
-            let out = kernel_log_density(&signal, references, &[h, 1.0]).unwrap();
+            let out = kernel_log_density(&signal, references, &[h, 1.0], &|| Ok(())).unwrap();
             for (i, &got) in out.iter().step_by(2).enumerate() {
                 let x = valid(table.row(i));
                 let terms = x.iter().map(|x| -0.5 * ((signal[i] - x) / h).powi(2));
@@ -111,11 +117,21 @@ mod tests {
     }
 
     #[test]
+    fn long_work_ends_when_it_is_told_to() {
+        let table = Array2::<f64>::zeros((400, 100));
+        let references = References::new(table.view(), None).unwrap();
+        let stop = || Err(Error::Interrupted);
+        let density = |widths| kernel_log_density(&[0.0; 400], references, widths, &stop);
+        assert!(density(&[1.0]).is_ok());
+        assert_eq!(density(&[1.0; 200]), Err(Error::Interrupted));
+    }
+
+    #[test]
     fn bandwidths_must_be_positive() {
         let table = Array2::<f64>::zeros((1, 2));
         let references = References::new(table.view(), None).unwrap();
         for h in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-310] {
-            let refused = kernel_log_density(&[0.0], references, &[1.0, h]);
+            let refused = kernel_log_density(&[0.0], references, &[1.0, h], &|| Ok(()));
             assert!(matches!(refused, Err(Error::NotPositive { .. })));
         }
     }

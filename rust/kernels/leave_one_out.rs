@@ -4,7 +4,7 @@ use ndarray::ArrayView2;
 
 use crate::error::Result;
 use crate::kernels::tile::{moments, Lanes, Moments, References, LANES};
-use crate::kernels::wide;
+use crate::kernels::{wide, Pulse};
 
 /// Below this share of the sum of squares, removing one reference cancels too many digits.
 const CANCELLED: f64 = 1e-2;
@@ -16,6 +16,7 @@ const CANCELLED: f64 = 1e-2;
 pub fn leave_one_out_t<T: Copy + Into<f64> + Sync>(
     signal: ArrayView2<'_, f64>,
     references: References<'_, T>,
+    pulse: Pulse,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
     let (records, targets) = signal.dim();
     references.check_records("signal", records)?;
@@ -24,6 +25,8 @@ pub fn leave_one_out_t<T: Copy + Into<f64> + Sync>(
     let mut each = vec![f64::NAN; records * width];
     references.for_each_tile(
         [(&mut own, targets), (&mut each, width)],
+        2 + targets / width.max(1),
+        pulse,
         |tile, first, [own, each]| {
             let of_all = moments(tile);
             let mut e = vec![[f64::NAN; LANES]; width];
@@ -45,7 +48,7 @@ pub fn leave_one_out_t<T: Copy + Into<f64> + Sync>(
                 }
             }
         },
-    );
+    )?;
     Ok((own, each))
 }
 
@@ -134,7 +137,7 @@ mod tests {
         fn agrees_with_its_definition((signal, table) in records()) {
             let references = References::new(table.view(), None).unwrap();
             let own = Array2::from_shape_fn((signal.len(), 2), |(i, j)| signal[i] + j as f64);
-            let (t, e) = leave_one_out_t(own.view(), references).unwrap();
+            let (t, e) = leave_one_out_t(own.view(), references, &|| Ok(())).unwrap();
             let e = Array2::from_shape_vec(table.dim(), e).unwrap();
             for i in 0..table.nrows() {
                 let row = table.row(i);
@@ -156,7 +159,7 @@ mod tests {
     fn an_outlier_among_equals_has_no_t() {
         let table = array![[0.1, 0.1, 0.1, 1e8, 0.1]];
         let references = References::new(table.view(), None).unwrap();
-        let (_, e) = leave_one_out_t(array![[0.0]].view(), references).unwrap();
+        let (_, e) = leave_one_out_t(array![[0.0]].view(), references, &|| Ok(())).unwrap();
         assert!(e[3].is_nan());
         assert!(e.iter().enumerate().all(|(j, x)| j == 3 || x.is_finite()));
     }

@@ -6,7 +6,7 @@ use ndarray::ArrayView2;
 
 use crate::error::Result;
 use crate::kernels::tile::{moments, Lanes, Moments, References, LANES};
-use crate::kernels::wide;
+use crate::kernels::{wide, Pulse};
 
 /// Observations that the common variance counts for beside a record's own.
 const PSEUDO_OBSERVATIONS: f64 = 4.0;
@@ -35,11 +35,15 @@ pub fn shrunken_t<T: Copy + Into<f64> + Sync>(
     signal: ArrayView2<'_, f64>,
     references: References<'_, T>,
     variance: Option<f64>,
+    pulse: Pulse,
 ) -> Result<Shrunken> {
     let (records, targets) = signal.dim();
     references.check_records("signal", records)?;
     let width = references.models();
-    let variance = variance.unwrap_or_else(|| common_variance(references));
+    let variance = match variance {
+        Some(variance) => variance,
+        None => common_variance(references, pulse)?,
+    };
     let common = PSEUDO_OBSERVATIONS * variance;
     // Numbers that differ by this share of their size are equal.
     let rounding = 8.0
@@ -51,6 +55,8 @@ pub fn shrunken_t<T: Copy + Into<f64> + Sync>(
     let mut each = vec![f64::NAN; records * width];
     references.for_each_tile(
         [(&mut own, targets), (&mut each, width)],
+        4 + 2 * targets / width.max(1),
+        pulse,
         |tile, first, [own, each]| {
             // Differences from one of the values: what is equal stays so whatever the size.
             let shift = last_finite(tile);
@@ -90,7 +96,7 @@ pub fn shrunken_t<T: Copy + Into<f64> + Sync>(
                 }
             }
         },
-    );
+    )?;
     Ok(Shrunken {
         own,
         each,
@@ -99,9 +105,12 @@ pub fn shrunken_t<T: Copy + Into<f64> + Sync>(
 }
 
 /// The mean variance of the records that have a finite one; 0 without any.
-fn common_variance<T: Copy + Into<f64> + Sync>(references: References<'_, T>) -> f64 {
+fn common_variance<T: Copy + Into<f64> + Sync>(
+    references: References<'_, T>,
+    pulse: Pulse,
+) -> Result<f64> {
     let mut variances = vec![f64::NAN; references.records()];
-    references.for_each_tile([(&mut variances, 1)], |tile, _, [variances]| {
+    references.for_each_tile([(&mut variances, 1)], 1, pulse, |tile, _, [variances]| {
         let shift = last_finite(tile);
         let tile: Vec<Lanes> = tile.iter().map(|x| minus(x, &shift)).collect();
         let found = moments(&tile);
@@ -110,11 +119,11 @@ fn common_variance<T: Copy + Into<f64> + Sync>(references: References<'_, T>) ->
                 *variance = found.squares[lane] / (found.count[lane] - 1.0);
             }
         }
-    });
+    })?;
     // In order, so that the number of threads changes no bit.
     variances.retain(|x| x.is_finite());
     let count = variances.len().max(1) as f64;
-    variances.iter().map(|x| x / count).sum()
+    Ok(variances.iter().map(|x| x / count).sum())
 }
 
 wide! {
@@ -246,7 +255,7 @@ mod tests {
         fn agrees_with_its_definition((signal, table) in records()) {
             let own = Array2::from_shape_fn((signal.len(), 2), |(i, j)| signal[i] + j as f64);
             let references = References::new(table.view(), None).unwrap();
-            let found = shrunken_t(own.view(), references, None).unwrap();
+            let found = shrunken_t(own.view(), references, None, &|| Ok(())).unwrap();
             let variances: Vec<f64> = table.rows().into_iter().map(valid).filter(|row| row.len() > 2)
                 .map(|row| variance(&row)).collect();
             let common = variances.iter().sum::<f64>() / variances.len().max(1) as f64;
@@ -283,7 +292,7 @@ mod tests {
         let table = array![[0.1, 0.1, 0.1, 0.1], [3.0, 3.0, 3.0, 3.0]];
         let references = References::new(table.view(), None).unwrap();
         let signal = array![[0.1, 0.2, 0.0], [3.0, f64::INFINITY, f64::NAN]];
-        let found = shrunken_t(signal.view(), references, None).unwrap();
+        let found = shrunken_t(signal.view(), references, None, &|| Ok(())).unwrap();
         assert_eq!(found.variance, 0.0);
         assert_eq!(found.each, [0.0; 8]);
         assert_eq!(
@@ -306,7 +315,7 @@ mod tests {
             let table = rows(big);
             let signal = array![[big, 0.0], [big, 0.0], [big, -big]];
             let references = References::new(table.view(), None).unwrap();
-            shrunken_t(signal.view(), references, Some(1.0)).unwrap()
+            shrunken_t(signal.view(), references, Some(1.0), &|| Ok(())).unwrap()
         };
         let (limit, large) = (s(f64::INFINITY), s(1e12));
         for (a, b) in limit

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::kernels::math::sigmoid;
 use crate::kernels::tile::{moments, Lanes, References, LANES};
-use crate::kernels::wide;
+use crate::kernels::{wide, Pulse};
 
 /// Count, mean, sd, least, greatest, number below and equal to the signal, mean probability.
 pub const COLUMNS: usize = 8;
@@ -12,10 +12,11 @@ pub const COLUMNS: usize = 8;
 pub fn reference_statistics<T: Copy + Into<f64> + Sync>(
     signal: &[f64],
     references: References<'_, T>,
+    pulse: Pulse,
 ) -> Result<Vec<f64>> {
     references.check_records("signal", signal.len())?;
     let mut out = vec![f64::NAN; signal.len() * COLUMNS];
-    references.for_each_tile([(&mut out, COLUMNS)], |tile, first, [rows]| {
+    references.for_each_tile([(&mut out, COLUMNS)], 2, pulse, |tile, first, [rows]| {
         let lanes = rows.len() / COLUMNS;
         let mut own = [f64::NAN; LANES];
         own[..lanes].copy_from_slice(&signal[first..first + lanes]);
@@ -25,7 +26,7 @@ pub fn reference_statistics<T: Copy + Into<f64> + Sync>(
                 *number = column[lane];
             }
         }
-    });
+    })?;
     Ok(out)
 }
 
@@ -84,7 +85,7 @@ mod tests {
         #[test]
         fn agree_with_their_definitions((signal, table) in records()) {
             let references = References::new(table.view(), None).unwrap();
-            let out = reference_statistics(&signal, references).unwrap();
+            let out = reference_statistics(&signal, references, &|| Ok(())).unwrap();
             for (i, row) in out.chunks(COLUMNS).enumerate() {
                 let x = valid(table.row(i));
                 prop_assert_eq!(row[0], x.len() as f64);
@@ -115,7 +116,7 @@ mod tests {
         fn equal_references_have_no_spread(x in -1e6..1e6f64, k in 2..40usize) {
             let table = Array2::from_elem((3, k), x);
             let references = References::new(table.view(), None).unwrap();
-            let out = reference_statistics(&[x; 3], references).unwrap();
+            let out = reference_statistics(&[x; 3], references, &|| Ok(())).unwrap();
             prop_assert_eq!((out[1], out[2]), (x, 0.0));
         }
 
@@ -124,10 +125,10 @@ mod tests {
             let (a, b) = (a.min(b).min(table.ncols()), a.max(b).min(table.ncols()));
             let bits = |v: Vec<f64>| v.into_iter().map(f64::to_bits).collect::<Vec<_>>();
             let skipped = References::new(table.view(), Some((a, b))).unwrap();
-            let skipped = bits(reference_statistics(&signal, skipped).unwrap());
+            let skipped = bits(reference_statistics(&signal, skipped, &|| Ok(())).unwrap());
             table.slice_mut(ndarray::s![.., a..b]).fill(f64::NAN);
             let masked = References::new(table.view(), None).unwrap();
-            prop_assert_eq!(skipped, bits(reference_statistics(&signal, masked).unwrap()));
+            prop_assert_eq!(skipped, bits(reference_statistics(&signal, masked, &|| Ok(())).unwrap()));
         }
     }
 
@@ -136,7 +137,7 @@ mod tests {
         let table = Array2::<f64>::zeros((3, 4));
         let references = References::new(table.view(), None).unwrap();
         assert!(matches!(
-            reference_statistics(&[0.0; 2], references),
+            reference_statistics(&[0.0; 2], references, &|| Ok(())),
             Err(Error::Length {
                 found: 2,
                 expected: 3,

@@ -3,13 +3,14 @@
 use ndarray::{s, ArrayView2, Axis};
 
 use crate::error::{Error, Result};
-use crate::kernels::wide;
+use crate::kernels::{wide, Pulse};
 use crate::threads;
 
 /// Records in a tile: one AVX-512 register of float64.
 pub const LANES: usize = 8;
-/// Tiles that a thread takes at once.
+/// Tiles that a thread takes at once, at most, and steps after which it has had enough.
 const TILES: usize = 32;
+const STEPS: usize = 1 << 22;
 
 /// One number for each record of a tile.
 pub type Lanes = [f64; LANES];
@@ -63,12 +64,16 @@ impl<'a, T: Copy + Into<f64> + Sync> References<'a, T> {
 
     /// Calls `body(tile, first record, rows)` for every tile, on all threads: a tile holds one
     /// `Lanes` per model, and `rows` is the tile's part of `out`, `width` numbers per record.
+    /// `steps`: of a few nanoseconds each, per reference signal.
     pub fn for_each_tile<const N: usize>(
         &self,
         out: [(&mut [f64], usize); N],
+        steps: usize,
+        pulse: Pulse,
         body: impl Fn(&[Lanes], usize, [&mut [f64]; N]) + Sync,
-    ) {
-        let chunk = LANES * TILES;
+    ) -> Result<()> {
+        let work = self.all.ncols().saturating_mul(steps).max(1);
+        let chunk = LANES * (STEPS / LANES / work).clamp(1, TILES);
         let mut chunks =
             out.map(|(numbers, width)| (numbers.chunks_mut((chunk * width).max(1)), width));
         let items: Vec<_> = (0..self.records())
@@ -80,9 +85,10 @@ impl<'a, T: Copy + Into<f64> + Sync> References<'a, T> {
                 (first, rows)
             })
             .collect();
-        threads::for_each(
+        threads::for_each_or_stop(
             items,
-            self.records() * self.all.ncols(),
+            self.records().saturating_mul(work),
+            pulse,
             || vec![[f64::NAN; LANES]; self.models()],
             |tile, (first, mut rows)| {
                 for start in (first..self.records().min(first + chunk)).step_by(LANES) {
@@ -95,7 +101,7 @@ impl<'a, T: Copy + Into<f64> + Sync> References<'a, T> {
                     body(tile, start, part);
                 }
             },
-        );
+        )
     }
 
     /// Copies records `start..start + lanes` into a tile; lanes beyond are NaN.

@@ -3,6 +3,7 @@
 use ndarray::ArrayView2;
 
 use super::basis::Basis;
+use super::digits::{self, Cuts};
 use super::index::Tile;
 use super::open::Open;
 use super::rows::{self, Real};
@@ -12,6 +13,8 @@ use crate::kernels::wide;
 
 /// Open pairs of a tile from which all its pairs are multiplied in float32.
 const DENSE: usize = 96;
+/// Open pairs of a tile of whole numbers from which all its pairs are multiplied so.
+const TIES: usize = 12;
 
 /// What all blocks of a search share.
 #[derive(Clone, Copy)]
@@ -46,6 +49,10 @@ pub struct Block {
     whole: Vec<i8>,
     shifted: Vec<u8>,
     leads: Vec<f32>,
+    /// The queries themselves, `[tile]`, where they are small whole numbers; else empty.
+    exact: Vec<Vec<u8>>,
+    /// `[tile][radius]`.
+    cuts: Vec<Cuts>,
     shapes: Vec<Shape>,
     losses: Vec<Losses>,
     /// `[tile][number][lane]`, made when it is first wanted.
@@ -82,8 +89,6 @@ impl Block {
         let (coordinates, rest) = (basis.coordinates(), 4 * basis.groups);
         self.coordinates.resize(padded * coordinates, 0.0);
         basis.project(search.isa, &self.units, &mut self.coordinates);
-        self.whole.clear();
-        self.whole.resize(LANES * rest, 0);
         self.shifted.resize(tiles * LANES * rest, 0);
         self.leads.clear();
         self.leads.resize(tiles * LANES * basis.lead, 0.0);
@@ -91,9 +96,24 @@ impl Block {
         self.losses.clear();
         self.panels.resize(TILES, vec![]);
         self.panels.iter_mut().for_each(Vec::clear);
+        let places = tiles * search.thresholds.len();
         self.counts.clear();
-        self.counts
-            .resize(tiles * search.thresholds.len(), [0; LANES]);
+        self.counts.resize(places, [0; LANES]);
+        self.cuts.clear();
+        self.cuts.resize(places, Cuts::default());
+        self.exact.resize(TILES, vec![]);
+        self.exact.iter_mut().for_each(Vec::clear);
+        for (t, exact) in self.exact.iter_mut().enumerate().take(tiles) {
+            let rows = &self.rows[t * LANES * width..][..LANES * width];
+            let squares = &self.squares[t * LANES..][..LANES];
+            if digits::whole(search.isa, rows, width, squares, &mut self.whole) {
+                let width = width.next_multiple_of(4);
+                exact.resize(LANES * width, 0);
+                digits::shift(search.isa, &self.whole, width, exact);
+            }
+        }
+        self.whole.clear();
+        self.whole.resize(LANES * rest, 0);
         for (t, chosen) in chosen.chunks(LANES).enumerate() {
             let rows = &self.coordinates[t * LANES * coordinates..][..chosen.len() * coordinates];
             let mut losses = [Loss::default(); LANES];
@@ -101,17 +121,7 @@ impl Block {
             self.shapes.push(shape);
             self.losses.push(Losses::new(&losses));
             let shifted = &mut self.shifted[t * LANES * rest..][..LANES * rest];
-            let offset = search.isa.offset();
-            for (lane, whole) in self.whole.chunks_exact(rest).enumerate() {
-                for (group, four) in shifted
-                    .chunks_exact_mut(4 * LANES)
-                    .zip(whole.chunks_exact(4))
-                {
-                    for (to, from) in group[4 * lane..].iter_mut().zip(four) {
-                        *to = (i32::from(*from) + offset) as u8;
-                    }
-                }
-            }
+            digits::shift(search.isa, &self.whole, rest, shifted);
             let leads = &mut self.leads[t * LANES * basis.lead..];
             for (lane, row) in rows.chunks_exact(coordinates).enumerate() {
                 for (l, x) in row[..basis.lead].iter().enumerate() {
@@ -245,6 +255,14 @@ impl Block {
         work.looked += 1;
         // Where estimates leave most tiles open, they are a detour.
         let mut exact = work.dense > 16 && 2 * work.dense > work.estimated;
+        let whole = tile.exact.is_some() && !self.exact[t].is_empty();
+        // Rows of one norm, as one-hot rows are, have one threshold: nothing is quicker.
+        let alike = tile.squares[1..tile.filled]
+            .iter()
+            .all(|x| *x == tile.squares[0]);
+        if whole && (exact || alike && width < 16 * basis.groups) {
+            return self.count_whole(search, pair, going, 0);
+        }
         if exact {
             self.multiply(search.isa, width, t, tile, stale, &mut pairs);
         } else {
@@ -254,8 +272,8 @@ impl Block {
             let (rest, lead) = (4 * basis.groups * LANES, basis.lead * LANES);
             let operands = Operands {
                 queries: &self.shifted[t * rest..][..rest],
-                references: &tile.whole,
-                bias: &tile.bias,
+                references: &tile.whole.numbers,
+                bias: &tile.whole.bias,
                 query_steps: &losses.steps,
                 reference_steps: &tile.steps,
                 query_lead: &self.leads[t * lead..][..lead],
@@ -263,9 +281,9 @@ impl Block {
             };
             search.isa.estimate(operands, &mut pairs);
         }
-        for (k, &going) in going.iter().enumerate() {
+        for (k, &live) in going.iter().enumerate() {
             let threshold = search.thresholds[k] as f32;
-            if least > threshold || most < threshold || going == 0 {
+            if least > threshold || most < threshold || live == 0 {
                 continue;
             }
             let place = t * search.thresholds.len() + k;
@@ -273,21 +291,56 @@ impl Block {
             let (isa, filled) = (search.isa, tile.filled);
             let counts = &mut self.counts[place];
             let masks = isa.judge(&pairs, threshold, margins, filled, counts);
-            self.open.list(&masks, going);
-            if !exact && self.open.count > DENSE {
+            self.open.list(&masks, live);
+            if !exact && self.open.count > if whole { TIES } else { DENSE } {
                 work.dense += 1;
                 self.counts[place] = before;
+                if whole {
+                    return self.count_whole(search, pair, going, k);
+                }
                 self.multiply(isa, width, t, tile, stale, &mut pairs);
                 (exact, margins) = (true, Margins::none(slop));
                 let counts = &mut self.counts[place];
                 let masks = isa.judge(&pairs, threshold, margins, filled, counts);
-                self.open.list(&masks, going);
+                self.open.list(&masks, live);
             }
             let threshold = search.thresholds[k];
             if !exact {
                 self.compute(isa, pair, width, stale, threshold as f32, place);
             }
             self.decide(tile, t, width, threshold, place);
+        }
+    }
+
+    /// Counts the pairs of two tiles of whole numbers, from a radius on.
+    fn count_whole<T: Real>(
+        &mut self,
+        search: &Search<'_, T>,
+        PairOfTiles {
+            t,
+            tile,
+            least,
+            most,
+            ..
+        }: PairOfTiles<'_, T>,
+        going: &[u32],
+        from: usize,
+    ) {
+        let mut pairs: Pairs = [0.0; ROWS * LANES];
+        if let Some(references) = &tile.exact {
+            digits::products(search.isa, &self.exact[t], references, &mut pairs);
+        }
+        let queries = self.squares[t * LANES..].first_chunk();
+        let queries = queries.expect("a tile has LANES queries");
+        for (k, &going) in going.iter().enumerate().skip(from) {
+            let threshold = search.thresholds[k];
+            if least > threshold as f32 || most < threshold as f32 || going == 0 {
+                continue;
+            }
+            let place = t * search.thresholds.len() + k;
+            let references = &tile.squares[..tile.filled];
+            let counts = &mut self.counts[place];
+            self.cuts[place].count(&pairs, threshold, queries, references, counts);
         }
     }
 

@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView2};
 
 use super::basis::Basis;
 use super::block::{Block, Found, Search};
+use super::digits::{self, Digits};
 use super::order::order;
 use super::rows::{self, Real};
 use super::shape::{Loss, Shape, TILES};
@@ -33,9 +34,10 @@ pub struct Tile<T> {
     /// What 1 means among each one's whole numbers, and its lengths in the margins of estimates.
     pub steps: [f32; ROWS],
     pub lengths: [[f32; 3]; ROWS],
-    /// Whole numbers, `[group][reference][4]`.
-    pub whole: Vec<i8>,
-    pub bias: [i32; ROWS],
+    /// Coordinates as whole numbers.
+    pub whole: Digits,
+    /// The rows themselves, where they are small whole numbers.
+    pub exact: Option<Digits>,
     /// `[coordinate][reference]`.
     pub leads: Vec<f32>,
 }
@@ -310,17 +312,9 @@ impl Scratch {
         let filled = &self.coordinates[..chosen.len() * coordinates];
         let mut losses = [Loss::default(); ROWS];
         let shape = Shape::of(basis, isa, filled, &mut self.whole, &mut losses);
-        let mut whole = vec![0; ROWS * rest];
-        let mut bias = [0; ROWS];
-        for (i, numbers) in self.whole.chunks_exact(rest).enumerate() {
-            for (group, four) in whole
-                .chunks_exact_mut(4 * ROWS)
-                .zip(numbers.chunks_exact(4))
-            {
-                group[4 * i..4 * i + 4].copy_from_slice(four);
-            }
-            bias[i] = -isa.offset() * numbers.iter().map(|x| i32::from(*x)).sum::<i32>();
-        }
+        let whole = Digits::of_references(isa, &self.whole, rest);
+        let exact = digits::whole(isa, &rows, width, &squares, &mut self.whole)
+            .then(|| Digits::of_references(isa, &self.whole, width.next_multiple_of(4)));
         let mut leads = vec![0.0; ROWS * basis.lead];
         for (i, row) in filled.chunks_exact(coordinates).enumerate() {
             for (l, x) in row[..basis.lead].iter().enumerate() {
@@ -336,7 +330,7 @@ impl Scratch {
             steps: losses.map(|loss| loss.step),
             lengths: losses.map(|loss| loss.of_reference()),
             whole,
-            bias,
+            exact,
             leads,
         }
     }

@@ -7,6 +7,7 @@
 
 mod basis;
 mod block;
+mod digits;
 mod index;
 mod open;
 mod order;

@@ -149,6 +149,38 @@ fn a_pulse_that_refuses_ends_the_search() {
     assert_eq!(found, Err(Error::Interrupted));
 }
 
+/// Ones and noughts, larger numbers, too large ones, rows of others between, other scales.
+#[test]
+fn ties_of_whole_numbers_are_decided_as_one_by_one() {
+    let coin = |i: usize, k: usize| f64::from(u8::from(number(i, k) > 0.3));
+    let shapes: [fn(f64, f64, usize) -> f64; 6] = [
+        |coin, _, _| coin,
+        |_, x, _| (3.0 * x).round(),
+        |_, x, _| (127.0 * x).round(),
+        |_, x, _| (300.0 * x).round(),
+        |coin, x, i| if i.is_multiple_of(3) { 0.5 * x } else { coin },
+        |coin, _, i| coin * 2f64.powi(60 * (i % 5) as i32 - 120),
+    ];
+    for (shape, width) in shapes.into_iter().zip([40, 9, 5, 18, 12, 30]) {
+        let mut table =
+            Array2::from_shape_fn((330, width), |(i, k)| shape(coin(i, k), number(i, k), i));
+        // No row may be empty.
+        for (i, mut row) in table.rows_mut().into_iter().enumerate() {
+            row[0] = shape(1.0, 1.0, i);
+        }
+        let (queries, references) = table.view().split_at(ndarray::Axis(0), 130);
+        let radii = [0.1, 0.25, 0.5, 1.0, 1.5];
+        let expected = twin(queries, references, &radii);
+        for isa in Isa::available() {
+            let index = Index::with(isa, references, &go_on).unwrap();
+            for cap in [None, Some(3)] {
+                let found = index.count(queries, &radii, cap, &go_on).unwrap();
+                assert_eq!(found, capped(&expected, cap), "{width} {cap:?} {isa:?}");
+            }
+        }
+    }
+}
+
 proptest! {
     /// Small whole numbers tie at the threshold all the time.
     #[test]

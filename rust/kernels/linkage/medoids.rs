@@ -4,13 +4,20 @@ use ndarray::{ArrayView1, ArrayView2};
 
 use super::vectors::{dot, normalise, NAME};
 use crate::error::{refuse, Error, Result};
+use crate::kernels::Pulse;
 
 /// Mean similarities that lie no farther apart are equal: rounding must not choose.
 const EQUAL: f64 = 1e-12;
+/// Numbers read between two looks at the pulse.
+const SLAB: usize = 1 << 26;
 
 /// Returns, for each cluster, the row with the least mean cosine distance to the others, the first
 /// among equals. `labels`, one per row, number the clusters from 0 on.
-pub fn cluster_medoids<T>(rows: ArrayView2<'_, T>, labels: ArrayView1<'_, i64>) -> Result<Vec<i64>>
+pub fn cluster_medoids<T>(
+    rows: ArrayView2<'_, T>,
+    labels: ArrayView1<'_, i64>,
+    pulse: Pulse,
+) -> Result<Vec<i64>>
 where
     T: Copy + Into<f64>,
 {
@@ -29,9 +36,13 @@ where
     let clusters = labels.iter().max().map_or(0, |&label| label as usize + 1);
     let depth = rows.ncols();
     let mut unit = vec![0.0; depth];
+    let slab = (SLAB / depth.max(1)).max(1);
     let mut sums = vec![0.0; clusters * depth];
     let mut sizes = vec![0.0; clusters];
     for (row, (vector, &label)) in rows.outer_iter().zip(labels).enumerate() {
+        if row % slab == 0 {
+            pulse()?;
+        }
         if let Err(fault) = normalise(vector, &mut unit) {
             refuse(NAME, &[(row, fault)])?;
         }
@@ -48,6 +59,9 @@ where
     let mut best = vec![f64::NEG_INFINITY; clusters];
     let mut medoids = vec![0; clusters];
     for (row, (vector, &label)) in rows.outer_iter().zip(labels).enumerate() {
+        if row % slab == 0 {
+            pulse()?;
+        }
         // No row is left without a direction.
         let _ = normalise(vector, &mut unit);
         let label = label as usize;

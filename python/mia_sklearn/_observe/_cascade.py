@@ -117,7 +117,9 @@ def observe_cascade(
     >>> model = DecisionTreeClassifier(random_state=0).fit(X[::2], y[::2])
     >>> references = ReferenceModels(DecisionTreeClassifier(), n_models=4, random_state=0)
     >>> references = references.fit(X, y)
-    >>> seen = observe_cascade(model, X, y, references=references, n_models=8, random_state=0)
+    >>> seen = observe_cascade(
+    ...     model, X, y, references=references, n_models=8, min_auc=0, random_state=0
+    ... )
     >>> len(seen.shadow), len(seen.observations)
     (600, 150)
     """

@@ -124,7 +124,7 @@ def stretch_bound(
     >>> from mia_sklearn.stats import TradeOff, stretch_bound
     >>> guarantee = TradeOff.of([(0, 0.2), (0.5, 0.1), (1, 0.02), (2, 1e-4)])
     >>> round(stretch_bound(1000, 100, 85, guarantee), 2)
-    0.93
+    0.69
     >>> stretch_bound(1000, 100, 99, guarantee) > 1
     True
     """

@@ -56,7 +56,7 @@ def stretched(guarantee: TradeOff, factor: float) -> TradeOff:
     2.0
     >>> half = stretched(TradeOff.of([(0.5, 0.1), (1, 0.02), (2, 1e-4)]), 0.5)
     >>> round(half.epsilon(1e-5), 2)
-    0.84
+    1.28
     """
     if not 0 <= factor < math.inf:
         raise ValueError(f"`factor` must be at least 0 and finite, got {factor!r}.")

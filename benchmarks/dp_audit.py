@@ -296,7 +296,8 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["Location30", "Adult"])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--mechanisms", nargs="+", default=["sound", *BROKEN])
+    known = ["sound", *BROKEN]
+    parser.add_argument("--mechanisms", nargs="+", choices=known, default=known)
     parser.add_argument("--epsilons", type=float, nargs="+", default=EPSILONS)
     parser.add_argument("--keep", help="folder for the scores")
     parser.add_argument("--canaries", type=int, default=2000)

@@ -224,11 +224,8 @@ def one_run_mu(
     >>> 0.8 < bound < 2, one_run_mu(np.ones(50), np.ones(50))
     (True, 0.0)
     """
-    error = (1 - check_level(confidence, "confidence")) / N_TRIES
-    best = 0.0
-    for counts in _at_even_odds(member_scores, nonmember_scores, membership_rate, random_state):
-        best = _largest(gaussian_misses, counts, error, best)
-    return best
+    tries = _at_even_odds(member_scores, nonmember_scores, membership_rate, random_state)
+    return _best_of_tries(gaussian_misses, tries, confidence)
 
 
 def one_run_stretch(
@@ -281,11 +278,8 @@ def one_run_stretch(
     >>> one_run_stretch(*scores, TradeOff.gaussian(0.5)) > 1
     True
     """
-    error = (1 - check_level(confidence, "confidence")) / N_TRIES
-    family, best = stretched_misses(guarantee), 0.0
-    for counts in _at_even_odds(member_scores, nonmember_scores, membership_rate, random_state):
-        best = _largest(family, counts, error, best)
-    return best
+    tries = _at_even_odds(member_scores, nonmember_scores, membership_rate, random_state)
+    return _best_of_tries(stretched_misses(guarantee), tries, confidence)
 
 
 def one_run_p_value(
@@ -336,6 +330,15 @@ def one_run_p_value(
     for counts in _at_even_odds(member_scores, nonmember_scores, membership_rate, random_state):
         least = _p_value(counts, trade_off, least)
     return min(1.0, N_TRIES * least)
+
+
+def _best_of_tries(family: Any, tries: Any, confidence: float) -> float:
+    """Return the largest bound over the numbers of guesses, their choice paid for."""
+    error = (1 - check_level(confidence, "confidence")) / N_TRIES
+    best = 0.0
+    for counts in tries:
+        best = _largest(family, counts, error, best)
+    return best
 
 
 def _at_even_odds(

@@ -23,7 +23,7 @@ from mia_sklearn._models._random import seeded  # noqa: E402
 from mia_sklearn._models._trainable import configured  # noqa: E402
 from mia_sklearn.references._sampling import training_rows  # noqa: E402
 from mia_sklearn.torch import TorchTarget  # noqa: E402
-from mia_sklearn.torch._training import _chunks, _ensemble  # noqa: E402
+from mia_sklearn.torch._training import _chunks, _ensemble, _machine, _trainer  # noqa: E402
 from mia_sklearn.torch._training._batchable import why_not_batched  # noqa: E402
 from mia_sklearn.torch._training._ensemble import Ensemble  # noqa: E402
 from mia_sklearn.torch._training._functions import TrainingFunctions, step_keys  # noqa: E402
@@ -151,7 +151,7 @@ def test_clipped_convolutions_equal_skorch(rows):
 
 def test_stacked_convolutions_equal_skorch(monkeypatch, rows):
     """As on a GPU: on a CPU they would be trained apart."""
-    monkeypatch.setattr(_ensemble, "_CONVOLUTIONS", ())
+    monkeypatch.setattr(_trainer, "_CONVOLUTIONS", ())
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 1, 8, 8)).astype(np.float32), rng.integers(3, size=200)
     assert_equal_models(classifier(Convolutional), X, y, rows, stacked=True)
@@ -410,13 +410,13 @@ def test_a_chunk_that_does_not_fit_is_halved(records, rows, monkeypatch):
 def test_memory_sets_how_many_train_together(records, monkeypatch):
     X, y = records
     small = Ensemble(classifier(), [X], y, len(X)).chunk_size(90)
-    monkeypatch.setattr(_ensemble, "_CPU_BYTES", 2**18)
+    monkeypatch.setattr(_machine, "_CPU_BYTES", 2**18)
     assert 1 <= Ensemble(classifier(), [X], y, len(X)).chunk_size(90) < small
 
 
 def test_a_killed_run_repeats_no_finished_chunk(records, tmp_path, monkeypatch):
     X, y = records
-    monkeypatch.setattr(_ensemble, "_MOST_MODELS", 2)
+    monkeypatch.setattr(_trainer, "_MOST_MODELS", 2)
     expected = ReferenceModels(classifier(), 8, random_state=0).fit(X, y).outputs_
     fit_chunk = Ensemble.fit_chunk
     trained = []

@@ -73,6 +73,10 @@ class BaseDefense(Documented, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMe
     needs_reference_data: ClassVar[bool] = False
     #: Whether it defends networks alone.
     needs_networks: ClassVar[bool] = False
+    #: Whether `fit` trains the wrapped model once, as its last act, and asks it nothing: networks
+    #: within then train as one with those of other references. Not inherited by a class that
+    #: fits in a way of its own.
+    trains_once: ClassVar[bool] = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 

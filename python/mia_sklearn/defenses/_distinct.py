@@ -63,6 +63,7 @@ class DistinctTraining(BaseDefense):
     """
 
     alters: ClassVar[str] = "training data"
+    trains_once: ClassVar[bool] = True
     defends: ClassVar[tuple[str, ...]] = KINDS
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -88,6 +88,7 @@ class InputNoise(BaseDefense):
     """
 
     alters: ClassVar[str] = "training data"
+    trains_once: ClassVar[bool] = True
     defends: ClassVar[tuple[str, ...]] = KINDS
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -24,6 +24,7 @@ class OutputDefense(BaseDefense):
     """
 
     alters: ClassVar[str] = "answers"
+    trains_once: ClassVar[bool] = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"estimator": [HasMethods(["fit"])]}
 

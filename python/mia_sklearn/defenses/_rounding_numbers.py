@@ -74,6 +74,7 @@ class RoundedPrediction(BaseDefense):
     """
 
     alters: ClassVar[str] = "answers"
+    trains_once: ClassVar[bool] = True
     defends: ClassVar[tuple[str, ...]] = ("regressor",)
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -19,7 +19,7 @@ from sklearn.utils.parallel import delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._answers import name_of
-from .._models._backend import Backend
+from .._models._backend import Backend, networks
 from .._models._fingerprint import fingerprint
 from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
@@ -99,7 +99,8 @@ class _Run:
 
     def train(self, models: Sequence[int]) -> None:
         """Train models: networks that can be as one, all others one by one."""
-        backend = self.job.backend
+        # Also of networks within other models.
+        backend = networks() if holds_net(self.job.estimator) else None
         if backend is not None and models:
             reason = self._train_as_one(backend, models)
             if reason is None:
@@ -231,8 +232,9 @@ class _Run:
         if reason is None and lost:
             if len(lost) < len(self.seeds):
                 seeds = np.array([second_seed(int(seed)) for seed in self.seeds])
-                again, lost = sorted(lost), {}
-                together(seeds, again, keep_first)
+                first, lost = lost, {}
+                if together(seeds, sorted(first), keep_first) is not None:
+                    lost = first
             for model in sorted(lost):
                 self._done(model, lost[model])
         return reason

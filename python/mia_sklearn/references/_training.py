@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -26,7 +26,7 @@ from ._job import Job, makers_of
 from ._lost import CannotTrain, Lost, lost_to, second_seed
 from ._sampling import training_rows
 
-__all__ = ["classes_in", "fit_one", "of_job", "packed", "train"]
+__all__ = ["answer_of", "attempted", "classes_in", "fit_one", "of_job", "packed", "train"]
 
 # What trained models elsewhere and was found to be like here.
 _found_alike: list[dict[str, str]] = []
@@ -123,9 +123,17 @@ def _check_likeness(job: Job) -> None:
 
 
 def _try(job: Job, model: int, counts: np.ndarray, seed: int) -> np.ndarray | Lost:
-    try:
+    def work() -> np.ndarray | Lost:
         fitted = fit_one(job, training_rows(counts, job.n_core, seed), seed)
-        return fitted if isinstance(fitted, Lost) else _answer(fitted, job, seed)
+        return fitted if isinstance(fitted, Lost) else answer_of(fitted, job, seed)
+
+    return attempted(model, work)
+
+
+def attempted(model: int, work: Callable[[], Any]) -> Any:
+    """Return what comes of work on a model, or `Lost` where it fails."""
+    try:
+        return work()
     except MemoryError as error:
         # Nothing that the model did: the next ones would find as little.
         raise CannotTrain(
@@ -175,7 +183,8 @@ def _fit_generator(estimator: Any, X: Any, seed: int, params: dict[str, Any]) ->
         return configured(estimator, seed).fit(X, **params)
 
 
-def _answer(model: Any, job: Job, seed: int) -> np.ndarray:
+def answer_of(model: Any, job: Job, seed: int) -> np.ndarray:
+    """Return what a trained model answers on all records but the core, and on their copies."""
     n_records = job.n_records
     answers = np.empty((job.n_answers, job.n_columns), dtype=np.float32)
     if job.question is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._models._kinds import is_pipeline
 from ._defenses._canary_gradients import fit_every_epoch, fit_with_canaries
 from ._gans._gan_references import is_gan, train_references
 from ._targets._gradients import record_features
@@ -15,6 +16,7 @@ from ._targets._of_net import as_target
 from ._training._batchable import why_not_batched
 from ._training._checkpoint import in_memory
 from ._training._ensemble import train_as_one
+from ._training._held import train_held
 from ._training._kept_networks import KeptNetworks
 from ._training._nets import check_net, fit_net, make_fresh, net_classes, train_net
 
@@ -50,6 +52,8 @@ def fit_many(
         return train_references(*what, progress=progress) or None
     if job.unlabelled:
         return ""
+    if job.backend is None or is_pipeline(job.estimator):
+        return train_held(*what, n_jobs=n_jobs, progress=progress)
     return train_as_one(*what, n_jobs=n_jobs, progress=progress) or None
 
 

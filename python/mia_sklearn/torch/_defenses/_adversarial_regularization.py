@@ -17,10 +17,10 @@ from ..._models._random import seeded
 from ..._records._rows import positions
 from ...base import BaseDefense, BaseReferenceDefense, TrainingSet
 from .._targets._outputs import kind_of, read_output
+from .._training._acting import TrainingCallback
 from .._training._nets import targets_of
 from ._defended_nets import (
     DefendedNet,
-    TrainingCallback,
     as_numbers,
     epoch_loss,
     wrap_criterion,

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils import check_array
-from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from ..._models._kinds import is_net, is_pipeline, last_step
@@ -20,11 +19,11 @@ from ...base._wrapped import check_kind, kind_to_defend
 from .._targets._inputs import as_input, check_device
 from .._targets._outputs import read_output
 from .._targets._target import TorchTarget
+from .._training._acting import TrainingCallback
 from .._training._nets import net_classes, train_net
 
 __all__ = [
     "DefendedNet",
-    "TrainingCallback",
     "as_numbers",
     "epoch_loss",
     "is_norm",
@@ -45,27 +44,6 @@ _KINDS: dict[type[nn.Module], str] = {
     nn.BCEWithLogitsLoss: "logits",
     nn.BCELoss: "proba",
 }
-
-
-class TrainingCallback(Callback):
-    """What a defense does to a net while it trains.
-
-    `release` undoes it, and is called after the training, also after one that failed.
-    Attributes end with an underscore: skorch takes others for parameters.
-    """
-
-    def __sklearn_clone__(self) -> TrainingCallback:
-        # Nets are cloned to look at their modules: what this holds is not copied for that.
-        return self
-
-    def prepare(self, estimator: Any, classes: np.ndarray) -> None:
-        """Note the net or pipeline that is to be trained, and the labels of its columns."""
-
-    def release(self, net: Any) -> None:
-        """Leave the net as if this had never been there; may be called again."""
-
-    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        self.release(net)
 
 
 class DefendedNet(BaseDefense):

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from torch.nn.parameter import is_lazy
 
 from ...base import BaseDefense, TrainingSet
-from ._defended_nets import DefendedNet, TrainingCallback, is_norm
+from .._training._acting import TrainingCallback
+from ._defended_nets import DefendedNet, is_norm
 
 __all__ = ["DropoutDefense"]
 
@@ -69,6 +70,7 @@ class DropoutDefense(DefendedNet):
     (150, 3)
     """
 
+    trains_once: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseDefense._parameter_constraints,
         "p": [Interval(Real, 0, 1, closed="left")],
@@ -83,6 +85,8 @@ class DropoutDefense(DefendedNet):
 
 
 class _Dropout(TrainingCallback):
+    acts_on_many_ = True
+
     def __init__(self, p: float) -> None:
         self.p_ = p
         self.handles_: list[Any] = []

@@ -13,7 +13,8 @@ from skorch.dataset import ValidSplit
 
 from ..._models._kinds import last_step
 from ...base import BaseDefense, TrainingSet
-from ._defended_nets import DefendedNet, TrainingCallback, epoch_loss
+from .._training._acting import TrainingCallback
+from ._defended_nets import DefendedNet, epoch_loss
 
 __all__ = ["EarlyStoppingDefense"]
 

@@ -10,7 +10,8 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from ...base import BaseDefense, TrainingSet
-from ._defended_nets import DefendedNet, TrainingCallback, wrap_criterion
+from .._training._acting import TrainingCallback
+from ._defended_nets import DefendedNet, wrap_criterion
 
 __all__ = ["RelaxLoss"]
 
@@ -69,6 +70,7 @@ class RelaxLoss(DefendedNet):
     True
     """
 
+    trains_once: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseDefense._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -83,6 +85,8 @@ class RelaxLoss(DefendedNet):
 
 
 class _Relaxed(TrainingCallback):
+    acts_on_many_ = True
+
     def __init__(self, alpha: float) -> None:
         self.alpha_ = alpha
         self.epoch_ = 0
@@ -97,13 +101,14 @@ class _Relaxed(TrainingCallback):
         self.epoch_ = len(net.history)
 
     def _loss(self, loss: Tensor, log_proba: Tensor, label: Tensor) -> Tensor:
-        if loss.item() >= self.alpha_:
-            return loss
+        is_small = loss.detach() < self.alpha_
         if self.epoch_ % 2 == 0:
             # The value of the loss, and the gradient of its negative.
-            return 2 * loss.detach() - loss
+            return torch.where(is_small, 2 * loss.detach() - loss, loss)
+        # Of batches that are not to be relaxed nothing is computed that could be infinite.
+        log_proba = torch.where(is_small, log_proba, torch.zeros_like(log_proba))
         flattened = -(_flattened(log_proba, label) * log_proba).sum(dim=1).mean()
-        return loss.detach() + flattened - flattened.detach()
+        return torch.where(is_small, loss.detach() + flattened - flattened.detach(), loss)
 
     def release(self, net: Any) -> None:
         if self.criterion_ is not None:

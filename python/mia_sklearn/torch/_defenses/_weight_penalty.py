@@ -10,7 +10,8 @@ from sklearn.utils._param_validation import Interval
 from torch import nn
 
 from ...base import BaseDefense, TrainingSet
-from ._defended_nets import DefendedNet, TrainingCallback, is_norm
+from .._training._acting import TrainingCallback
+from ._defended_nets import DefendedNet, is_norm
 
 __all__ = ["WeightPenalty"]
 
@@ -70,6 +71,7 @@ class WeightPenalty(DefendedNet):
     True
     """
 
+    trains_once: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseDefense._parameter_constraints,
         "l1": [Interval(Real, 0, None, closed="left")],
@@ -87,10 +89,12 @@ class WeightPenalty(DefendedNet):
 
 
 class _Penalty(TrainingCallback):
+    acts_on_many_ = True
+
     def __init__(self, l1: float, l2: float) -> None:
         self.l1_ = l1
         self.l2_ = l2
-        self.weights_: list[nn.Parameter] = []
+        self.weights_: set[str] = set()
 
     def on_grad_computed(
         self,
@@ -105,8 +109,8 @@ class _Penalty(TrainingCallback):
             # Only now do lazy modules know their weights.
             self.weights_ = _weights(net.module_)
         with torch.no_grad():
-            for w in self.weights_:
-                if w.grad is None:
+            for name, w in named_parameters:
+                if name not in self.weights_ or w.grad is None:
                     continue
                 if self.l1_:
                     w.grad.add_(torch.sign(w), alpha=self.l1_)
@@ -114,16 +118,16 @@ class _Penalty(TrainingCallback):
                     w.grad.add_(w, alpha=2 * self.l2_)
 
     def release(self, net: Any) -> None:
-        self.weights_ = []
+        self.weights_ = set()
 
 
-def _weights(module: nn.Module) -> list[nn.Parameter]:
-    """Return each weight once, also where several layers share it."""
+def _weights(module: nn.Module) -> set[str]:
+    """Return the names of all weights; of one that several layers share, the first."""
     found = {
-        id(p): p
+        id(p)
         for part in module.modules()
         if not is_norm(part)
         for name, p in part.named_parameters(recurse=False)
         if p.ndim >= 2 and "bias" not in name
     }
-    return list(found.values())
+    return {name for name, p in module.named_parameters() if id(p) in found}

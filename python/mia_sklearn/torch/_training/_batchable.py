@@ -14,8 +14,16 @@ from ..._models._kinds import is_pipeline
 from ..._models._predictors import predicts_numbers
 from ..._models._random import seeded
 from ..._models._trainable import configured
+from ._acting import TrainingCallback
 
-__all__ = ["ELEMENTWISE", "LOADING", "changed_steps", "why_not_batched"]
+__all__ = [
+    "ELEMENTWISE",
+    "LOADING",
+    "changed_steps",
+    "why_not_after_start",
+    "why_not_batched",
+    "why_not_by_parameters",
+]
 
 # Their updates treat every number apart, so that stacked parameters are updated as each alone.
 ELEMENTWISE = {
@@ -68,7 +76,7 @@ _STEPS = (
 
 
 def why_not_batched(estimator: Any, X: Any, fit_params: dict[str, Any]) -> str:
-    """Return why a net's models cannot be trained as one; empty where they can."""
+    """Return why models of a bare net cannot be trained as one; empty where they can."""
     if is_pipeline(estimator):
         return "the steps of a Pipeline are fitted on each training set"
     if fit_params:
@@ -76,10 +84,16 @@ def why_not_batched(estimator: Any, X: Any, fit_params: dict[str, Any]) -> str:
     if not isinstance(X, np.ndarray):
         return f"records are a {type(X).__name__}, not an array"
     net = configured(estimator, 0)
-    return _why_not_by_parameters(net) or _why_not_after_start(net)
+    reason = why_not_by_parameters(net)
+    if not reason:
+        with seeded(0):
+            net.initialize()
+        reason = why_not_after_start(net)
+    return reason
 
 
-def _why_not_by_parameters(net: Any) -> str:
+def why_not_by_parameters(net: Any) -> str:
+    """Return why nets of a kind cannot be trained as one, by what they were given."""
     changed = changed_steps(net)
     loading = sorted(net.get_params_for("iterator_train").keys() - LOADING)
     unknown = [
@@ -112,9 +126,8 @@ def changed_steps(net: Any) -> list[str]:
     ]
 
 
-def _why_not_after_start(net: Any) -> str:
-    with seeded(0):
-        net.initialize()
+def why_not_after_start(net: Any) -> str:
+    """Return why nets like an initialised one cannot be trained as one."""
     for _, callback in net.callbacks_:
         if not _is_followed(callback):
             return f"the callback {type(callback).__name__} may change the training"
@@ -125,6 +138,8 @@ def _why_not_after_start(net: Any) -> str:
 
 def _is_followed(callback: Any) -> bool:
     """Tell whether training as one does what a callback does."""
+    if isinstance(callback, TrainingCallback):
+        return callback.acts_on_many_
     if type(callback) is known.LRScheduler:
         policy = callback.policy_
         # The others look at a model's own scores.

@@ -16,7 +16,7 @@ from ..._models._random import seeded
 from ..._models._trainable import configured
 from ._functions import TrainingFunctions, step_keys
 
-__all__ = ["ONE_AT_A_TIME", "Alone", "Stacked", "begin", "draw", "shuffled"]
+__all__ = ["ONE_AT_A_TIME", "Alone", "Stacked", "begin", "draw", "generator_at", "shuffled"]
 
 _ANSWERS_AT_ONCE = 2**16
 _ROWS_OF_ONE = 1024
@@ -25,17 +25,19 @@ ONE_AT_A_TIME = threading.Lock()
 
 
 class Training(Protocol):
-    """What all models of an `Ensemble` share, see there."""
+    """What all models of a `Trainer` share, see there."""
 
-    estimator: Any
-    #: The fitted network that says how answers are read.
-    target: Any
     template: nn.Module
     device: torch.device
     tables: list[Tensor]
     y: Tensor
-    n_asked: int
     clippings: list[tuple[float, float]]
+
+    def started(self, seeds: np.ndarray) -> list[tuple[nn.Module, torch.Generator]]:
+        """Return modules with their first weights, and the random numbers that follow these."""
+
+    def changed_gradients(self, parameters: dict[str, Tensor]) -> None:
+        """Let callbacks change the gradients of a step."""
 
     def gathered(self, rows: Tensor) -> Tensor:
         """Return records by their numbers."""
@@ -51,12 +53,10 @@ class Stacked:
     """A chunk of models whose parameters are stacked along a first dimension."""
 
     def __init__(self, ensemble: Training, seeds: np.ndarray) -> None:
-        self.ensemble, self.seeds = ensemble, seeds
-        nets, self.generators = zip(
-            *(begin(ensemble.estimator, int(seed)) for seed in seeds), strict=True
-        )
-        modules = [net.module_ for net in nets]
-        stacked, self.buffers = stack_module_state(modules)
+        self.ensemble: Any = ensemble
+        self.seeds = seeds
+        modules, self.generators = zip(*ensemble.started(seeds), strict=True)
+        stacked, self.buffers = stack_module_state(list(modules))
         trained = {name for name, p in modules[0].named_parameters() if p.requires_grad}
         self.parameters = {
             name: value.detach().requires_grad_(name in trained) for name, value in stacked.items()
@@ -81,6 +81,7 @@ class Stacked:
         losses.sum().backward()
         for most, order in ensemble.clippings:
             _clip(self.parameters.values(), most, order)
+        ensemble.changed_gradients(self.parameters)
         self.optimizer.step()
         return losses.detach()
 
@@ -103,18 +104,22 @@ class Stacked:
     def module_of(self, place: int) -> nn.Module:
         """Return one of the models as a module of its own."""
         module = copy.deepcopy(self.ensemble.template)
-        stacked = self.parameters | self.buffers
-        with torch.no_grad():
-            for name, own in (*module.named_parameters(), *module.named_buffers()):
-                own.copy_(stacked[name][place])
+        self.write(module, place)
         return module
+
+    @torch.no_grad()
+    def write(self, module: nn.Module, place: int) -> None:
+        """Give a module what one of the models has learned."""
+        stacked = self.parameters | self.buffers
+        for name, own in (*module.named_parameters(), *module.named_buffers()):
+            own.copy_(stacked[name][place])
 
     def twin(self) -> Stacked:
         """Return a copy that trains on from here by itself."""
         twin = copy.copy(self)
         twin.parameters, twin.buffers = copy.deepcopy((self.parameters, self.buffers))
         twin.optimizer = _taken_over(self.ensemble, twin.parameters, self.optimizer)
-        twin.generators = tuple(_copied(g) for g in self.generators)
+        twin.generators = tuple(generator_at(g.get_state()) for g in self.generators)
         return twin
 
     def answer(self, target: np.ndarray) -> None:
@@ -129,11 +134,11 @@ class Alone:
     """One model, trained by itself in the fastest layout of memory."""
 
     def __init__(self, ensemble: Training, seeds: np.ndarray) -> None:
-        self.ensemble, self.seeds = ensemble, seeds
-        net, generator = begin(ensemble.estimator, int(seeds[0]))
+        self.ensemble: Any = ensemble
+        self.seeds = seeds
+        ((self.module, generator),) = ensemble.started(seeds)
         self.generators: tuple[torch.Generator, ...] = (generator,)
         self.images = ensemble.tables[0].ndim == 4
-        self.module = net.module_
         if self.images:
             self.module = self.module.to(memory_format=torch.channels_last)
         self.parameters = dict(self.module.named_parameters())
@@ -150,6 +155,7 @@ class Alone:
         loss.backward()
         for most, order in ensemble.clippings:
             torch.nn.utils.clip_grad_norm_(self.parameters.values(), most, order)
+        ensemble.changed_gradients(self.parameters)
         self.optimizer.step()
         return loss.detach().reshape(1)
 
@@ -165,22 +171,29 @@ class Alone:
     def module_of(self, place: int) -> nn.Module:
         return self.module
 
+    @torch.no_grad()
+    def write(self, module: nn.Module, place: int) -> None:
+        learned = dict((*self.module.named_parameters(), *self.module.named_buffers()))
+        for name, own in (*module.named_parameters(), *module.named_buffers()):
+            own.copy_(learned[name])
+
     def twin(self) -> Alone:
         twin = copy.copy(self)
         twin.module = copy.deepcopy(self.module)
         twin.parameters = dict(twin.module.named_parameters())
         twin.optimizer = _taken_over(self.ensemble, twin.parameters, self.optimizer)
-        twin.generators = tuple(_copied(g) for g in self.generators)
+        twin.generators = tuple(generator_at(g.get_state()) for g in self.generators)
         return twin
 
     def _laid_out(self, x: Tensor) -> Tensor:
         return x.contiguous(memory_format=torch.channels_last) if self.images else x
 
 
-def _copied(generator: torch.Generator) -> torch.Generator:
-    copied = torch.Generator()
-    copied.set_state(generator.get_state())
-    return copied
+def generator_at(state: Tensor) -> torch.Generator:
+    """Return a generator that goes on from a state."""
+    generator = torch.Generator()
+    generator.set_state(state)
+    return generator
 
 
 def _taken_over(
@@ -213,9 +226,7 @@ def begin(estimator: Any, seed: int) -> tuple[Any, torch.Generator]:
         with seeded(seed):
             net.initialize()
             state = torch.get_rng_state()
-    generator = torch.Generator()
-    generator.set_state(state)
-    return net, generator
+    return net, generator_at(state)
 
 
 def shuffled(n: int, generator: torch.Generator) -> Tensor:
@@ -230,7 +241,7 @@ def draw(generator: torch.Generator) -> int:
     return int(torch.empty((), dtype=torch.int64).random_(generator=generator).item())
 
 
-def _tables_by_rows(ensemble: Training, size: int) -> Iterator[tuple[slice, Tensor]]:
+def _tables_by_rows(ensemble: Any, size: int) -> Iterator[tuple[slice, Tensor]]:
     n = ensemble.n_asked
     for place, table in enumerate(ensemble.tables):
         for start in range(0, n, size):

@@ -1,18 +1,14 @@
-"""Many networks of one kind trained as one: weights stacked, batches gathered by index."""
+"""Networks of one kind on common records, trained and asked together."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-import skorch
 import torch
-from skorch import callbacks as known
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch import nn
 
 from ..._models._predictors import predicts_numbers
 from ..._models._random import seeded
@@ -24,20 +20,12 @@ from ...references._sampling import training_rows
 from .._targets._inputs import as_input
 from .._targets._of_net import as_target
 from ._batchable import why_not_batched
-from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin, draw, shuffled
-from ._functions import TrainingFunctions
-from ._machine import fuses, in_threads, is_out_of_memory, n_cores, torch_threads
+from ._chunks import ONE_AT_A_TIME, Alone, Stacked, begin
+from ._machine import in_halves, in_threads, n_cores, torch_threads
 from ._nets import check_shapes, targets_of
+from ._trainer import SEED_OF_PROBES, Trainer
 
 __all__ = ["Ensemble", "train_as_one"]
-
-_CPU_BYTES = 2**30
-_GPU_SHARE = 0.5
-# More are hardly faster, and a run that is killed repeats a chunk.
-_MOST_MODELS = 128
-_PROBE_ROWS = 4
-_SEED_OF_PROBES = 0
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
 def train_as_one(
@@ -109,7 +97,7 @@ def train_as_one(
     return ""
 
 
-class Ensemble:
+class Ensemble(Trainer):
     """Trains models of one kind together and lets them answer together.
 
     Parameters
@@ -143,91 +131,30 @@ class Ensemble:
         classes: np.ndarray | None = None,
     ) -> None:
         self.estimator, self.question = estimator, question
-        self.net, _ = begin(estimator, _SEED_OF_PROBES)
-        self.target = as_target(self.net, tables[0])
-        if predicts_numbers(self.net):
+        net, _ = begin(estimator, SEED_OF_PROBES)
+        self.target = as_target(net, tables[0])
+        if predicts_numbers(net):
             check_shapes(self.target, tables[0], y)
-        self.device = self.target.device
-        self.tables = [
-            torch.as_tensor(as_input(table, self.target.dtype), device=self.device)
-            for table in tables
-        ]
-        self.y = torch.as_tensor(targets_of(self.net, y, self.target.dtype), device=self.device)
+        dtype, device = self.target.dtype, self.target.device
+        super().__init__(
+            net,
+            [torch.as_tensor(as_input(table, dtype), device=device) for table in tables],
+            torch.as_tensor(targets_of(net, y, dtype), device=device),
+        )
         self.n_asked = n_asked
         self.n_answers = n_asked * len(tables)
         # The log-posteriors and their normalizer.
         self.n_columns = len(self.target.classes_) + 1 if question is None else question.n_columns
         if classes is not None and len(classes) and question is not None:
             self.target.classes_ = classes
-        self.template = self.net.module_
-        loading = self.net.get_params_for("iterator_train")
-        self.batch_size = loading.get("batch_size", self.net.batch_size)
-        self.shuffle = bool(loading.get("shuffle", False))
-        self.drop_last = bool(loading.get("drop_last", False))
-        callbacks = [callback for _, callback in self.net.callbacks_]
-        self.schedules = [
-            callback for callback in callbacks if isinstance(callback, known.LRScheduler)
-        ]
-        self.clippings = [
-            (callback.gradient_clip_value, float(callback.gradient_clip_norm_type))
-            for callback in callbacks
-            if isinstance(callback, known.GradientNormClipping)
-            and callback.gradient_clip_value is not None
-        ]
-        self.reason = self._why_not_at_random()
-        self.stacked = not self.reason and self._can_stack()
+        self.reason = self.why_not()
 
-    def _why_not_at_random(self) -> str:
-        """Draws from torch's own generator would mix the models' random numbers."""
-        net, _ = begin(self.estimator, _SEED_OF_PROBES)
-        rows = torch.arange(min(_PROBE_ROWS, len(self.y)), device=self.device)
-        watch = _Draws()
-        with seeded(_SEED_OF_PROBES), watch:
-            self._loss_alone(net.module_, rows, torch.zeros((), dtype=torch.int32))
-        return f"the module draws random numbers by {watch.drawn[0]}" if watch.drawn else ""
+    def started(self, seeds: np.ndarray) -> list[tuple[nn.Module, torch.Generator]]:
+        begun = (begin(self.estimator, int(seed)) for seed in seeds)
+        return [(net.module_, generator) for net, generator in begun]
 
-    def _can_stack(self) -> bool:
-        """Tell whether one stacked pass is possible, and no slower than one model at a time."""
-        parts = list(self.template.modules())
-        if self.device.type == "cpu" and any(isinstance(part, _CONVOLUTIONS) for part in parts):
-            # Stacked convolutions are grouped ones, which the CPU computes slower than plain ones.
-            return False
-        try:
-            rows = np.arange(min(_PROBE_ROWS, len(self.y)))[None].repeat(2, axis=0)
-            chunk = Stacked(self, np.array([0, 1]))
-            chunk.step(torch.as_tensor(rows, device=self.device), 0)
-            next(chunk.answers(_PROBE_ROWS))
-        except (RuntimeError, ValueError, NotImplementedError):
-            return False
-        return True
-
-    def chunk_size(self, n_rows: int) -> int:
-        """Return how many models fit into the memory that training may take."""
-        if not self.stacked:
-            return 1
-        batch = n_rows if self.batch_size == -1 else min(self.batch_size, n_rows)
-        per_model = self._bytes_per_model(batch)
-        if self.device.type == "cuda":
-            available = int(_GPU_SHARE * torch.cuda.mem_get_info(self.device)[0])
-        else:
-            available = _CPU_BYTES
-        return max(1, min(_MOST_MODELS, available // per_model))
-
-    def _bytes_per_model(self, batch: int) -> int:
-        saved: list[int] = []
-
-        def count(tensor: Tensor) -> Tensor:
-            saved.append(tensor.numel() * tensor.element_size())
-            return tensor
-
-        net, _ = begin(self.estimator, _SEED_OF_PROBES)
-        rows = torch.arange(min(batch, len(self.y)), device=self.device)
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            self._loss_alone(net.module_, rows, torch.zeros((), dtype=torch.int32))
-        weights = sum(p.numel() * p.element_size() for p in self.template.parameters())
-        answers = 4 * self.n_answers * self.n_columns
-        # Weights, gradients and two moments; activations, and as much again for their gradients.
-        return 4 * weights + 2 * sum(saved) + answers + 1
+    def bytes_per_model(self, batch: int) -> int:
+        return super().bytes_per_model(batch) + 4 * self.n_answers * self.n_columns
 
     def train(
         self,
@@ -255,12 +182,12 @@ class Ensemble:
                 models = np.flatnonzero(sizes == size)
                 most = chunk_size or self.chunk_size(int(size))
                 chunks = [models[k : k + most] for k in range(0, len(models), most)]
-                train = partial(self._train_halving, rows=rows, seeds=seeds, advance=advance)
+                train = partial(self._train_chunk, rows=rows, seeds=seeds, advance=advance)
                 for answers in in_threads(train, chunks, side_by_side):
                     for model, answer in answers:
                         keep(model, answer)
 
-    def _train_halving(
+    def _train_chunk(
         self,
         models: np.ndarray,
         rows: Callable[[int], np.ndarray],
@@ -268,35 +195,27 @@ class Ensemble:
         advance: Callable[[int], object],
     ) -> list[tuple[int, np.ndarray | Lost]]:
         """Train a chunk; the halves of one that does not fit into memory."""
-        used = [self.used(rows(int(model)), int(seeds[model])) for model in models]
-        n = len(used[0])
-        try:
-            if all(len(own) == n for own in used):
-                chunk, lost = self.fit_chunk(np.stack(used), seeds[models], advance)
-                shape = (len(models), self.n_answers, self.n_columns)
-                answers = np.empty(shape, dtype=np.float32)
-                found: list[np.ndarray | Lost] = [
-                    diverged(epoch) if epoch else answer
-                    for epoch, answer in zip(lost.tolist(), answers, strict=True)
-                ]
-                if self.question is None:
-                    chunk.answer(answers)
-                else:
-                    self._ask(chunk, found)
-                return list(zip(models.tolist(), found, strict=True))
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or len(models) == 1:
-                raise
-            warnings.warn(
-                f"{len(models)} networks at a time do not fit into the memory of {self.device}; "
-                f"going on with {(len(models) + 1) // 2}.",
-                stacklevel=2,
-            )
-        # Behind the handler, whose traceback holds what is to be released.
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        parts = np.array_split(models, 2)
-        return [pair for part in parts for pair in self._train_halving(part, rows, seeds, advance)]
+        used = {model: self.used(rows(model), int(seeds[model])) for model in models.tolist()}
+        # What remains behind their own validation splits.
+        sizes = {len(own) for own in used.values()}
+
+        def train(some: Sequence[int]) -> list[tuple[int, np.ndarray | Lost]]:
+            own = np.stack([used[model] for model in some])
+            chunk, lost = self.fit_chunk(own, seeds[list(some)], advance)
+            shape = (len(some), self.n_answers, self.n_columns)
+            answers = np.empty(shape, dtype=np.float32)
+            found: list[np.ndarray | Lost] = [
+                diverged(epoch) if epoch else answer
+                for epoch, answer in zip(lost.tolist(), answers, strict=True)
+            ]
+            if self.question is None:
+                chunk.answer(answers)
+            else:
+                self._ask(chunk, found)
+            return list(zip(some, found, strict=True))
+
+        parts = ([model for model, own in used.items() if len(own) == size] for size in sizes)
+        return [pair for part in parts for pair in in_halves(train, part, self.device)]
 
     def _ask(self, chunk: Stacked | Alone, found: list[np.ndarray | Lost]) -> None:
         """Write the answers to the question of all models that are not lost, or why they are."""
@@ -313,55 +232,6 @@ class Ensemble:
                     # Weights that the last step has made infinite, for example.
                     found[place] = lost_to(error)
 
-    def fit_chunk(
-        self,
-        rows: np.ndarray,
-        seeds: np.ndarray,
-        advance: Callable[[int], object] = lambda epochs: None,
-    ) -> tuple[Stacked | Alone, np.ndarray]:
-        """Train models together.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_models, n_rows)
-        seeds : ndarray of shape (n_models,)
-        advance : callable
-            Gets the number of models after each epoch.
-
-        Returns
-        -------
-        chunk : Stacked or Alone
-        lost : ndarray of shape (n_models,), int
-            The epoch, from 1, in which the loss became NaN; 0 where it did not.
-        """
-        chunk: Any = Stacked(self, seeds) if self.stacked else Alone(self, seeds)
-        lost = np.zeros(len(seeds), dtype=int)
-        records = torch.as_tensor(rows, device=self.device)
-        n = rows.shape[1]
-        batch = n if self.batch_size == -1 else self.batch_size
-        stop = n - n % batch if self.drop_last else n
-        schedulers = [
-            (s.step_every, s.policy_(chunk.optimizer, **s.kwargs)) for s in self.schedules
-        ]
-        step = 0
-        for epoch in range(self.net.max_epochs):
-            order = records
-            if self.shuffle:
-                places = torch.stack([shuffled(n, g) for g in chunk.generators])
-                order = torch.gather(records, 1, places.to(self.device))
-            bad = torch.zeros(len(seeds), dtype=torch.bool, device=self.device)
-            for start in range(0, stop, batch):
-                bad |= chunk.step(order[:, start : start + batch], step).isnan()
-                _advance(schedulers, "batch")
-                step += 1
-            if self.net.train_split is not None:
-                for generator in chunk.generators:
-                    draw(generator)
-            _advance(schedulers, "epoch")
-            lost = np.where((lost == 0) & bad.cpu().numpy(), epoch + 1, lost)
-            advance(len(seeds))
-        return chunk, lost
-
     def used(self, rows: np.ndarray, seed: int) -> np.ndarray:
         """Return the rows that remain for training behind the net's own validation split."""
         if self.net.train_split is None:
@@ -370,46 +240,3 @@ class Ensemble:
             train, _ = self.net.get_split_datasets(rows[:, None], self.y[rows].cpu().numpy())
         places = np.asarray(train.indices) if hasattr(train, "indices") else slice(None)
         return rows[places]
-
-    def _loss_alone(self, module: nn.Module, rows: Tensor, key: Tensor) -> Tensor:
-        module.train()
-        with TrainingFunctions(key):
-            return self.loss(module(self.gathered(rows)), self.y[rows])
-
-    def gathered(self, rows: Tensor) -> Tensor:
-        """Return records by their numbers; a plain gather is far quicker than fancy indexing."""
-        X = self.tables[0]
-        return X.index_select(0, rows.reshape(-1)).reshape(*rows.shape, *X.shape[1:])
-
-    def loss(self, output: Any, y: Tensor) -> Tensor:
-        output = output[0] if isinstance(output, tuple) else output
-        if isinstance(self.net, skorch.NeuralNetBinaryClassifier):
-            output = output.reshape(-1)
-        return self.net.get_loss(output, y)
-
-    def optimizer(self, parameters: dict[str, Tensor]) -> torch.optim.Optimizer:
-        args, options = self.net.get_params_for_optimizer("optimizer", list(parameters.items()))
-        given = any("fused" in group or "foreach" in group for group in (options, *args[0]))
-        if not given and fuses(self.net.optimizer, self.device.type):
-            # One pass over the weights in place of one for each operation.
-            options["fused"] = True
-        return self.net.optimizer(*args, **options)
-
-
-def _advance(schedulers: list[tuple[str, Any]], every: str) -> None:
-    for when, scheduler in schedulers:
-        if when == every:
-            scheduler.step()
-
-
-class _Draws(TorchDispatchMode):
-    """Notes every operation that takes numbers from a random generator."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.drawn: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if torch.Tag.nondeterministic_seeded in func.tags:
-            self.drawn.append(str(func))
-        return func(*args, **(kwargs or {}))

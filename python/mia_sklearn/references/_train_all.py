@@ -106,7 +106,10 @@ class _Run:
             if reason is None:
                 self._check_hope()
                 return
-            if reason:
+            if reason and self.job.backend is None:
+                # Of what stands around a network, which its user would not change for this.
+                _LOG.info("the reference networks are trained one by one: %s", reason)
+            elif reason:
                 warnings.warn(
                     f"The reference networks are trained one by one, not as one: {reason}.",
                     stacklevel=5,

@@ -49,7 +49,7 @@ def fit_many(
 ) -> str | None:
     what = (job, membership, seeds, models, keep)
     if is_gan(job.estimator):
-        return train_references(*what, progress=progress) or None
+        return train_references(*what, n_jobs=n_jobs, progress=progress) or None
     if job.unlabelled:
         return ""
     if job.backend is None or is_pipeline(job.estimator):

@@ -1,10 +1,12 @@
-"""Many GANs of one kind trained as one: their weights stacked, each on its own records."""
+"""Many GANs of one kind trained as one, each on its own records."""
 
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -13,28 +15,32 @@ from sklearn.base import clone
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from skorch.dataset import Dataset
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
 from torch.utils.data import DataLoader
 
 from ..._models._random import seeded
 from ..._process._progress import progress_bar
 from .._training._batchable import ELEMENTWISE, LOADING
-from .._training._chunks import draw, shuffled
 from .._training._functions import TrainingFunctions
+from .._training._machine import free_bytes, in_halves, in_threads, n_cores, torch_threads
+from .._training._trainer import Draws
 from ._adversarial_net import PARTS
 from ._gan import GAN
+from ._gans_in_training import GansInTraining, Plan
 
-__all__ = ["train_gans", "why_not_stacked"]
+__all__ = ["plan_for", "train_gans"]
 
-_CPU_BYTES = 2**30
-_GPU_SHARE = 0.5
 _MOST_MODELS = 128
 _PROBE_ROWS = 4
 _WATCHING = (EpochTimer, PassthroughScoring, PrintLog)
 
 
 def train_gans(
-    gan: GAN, tables: Sequence[Any], seeds: Sequence[int], *, progress: bool = False
+    gan: GAN,
+    tables: Sequence[Any],
+    seeds: Sequence[int],
+    *,
+    n_jobs: int | None = None,
+    progress: bool = False,
 ) -> list[GAN]:
     """Train GANs of one kind, each on records of its own; as one where that is possible.
 
@@ -46,13 +52,15 @@ def train_gans(
         Training set of each. Those of equal length are trained together.
     seeds : sequence of int
         `random_state` of each.
+    n_jobs : int, default=None
+        Cores; None for as many as torch uses.
     progress : bool, default=False
         Whether to show a bar.
 
     Returns
     -------
     list of GAN
-        Fitted ones: the same, but for rounding, as
+        Fitted ones: the same, but for rounding and the draws of dropout, as
         ``clone(gan).set_params(random_state=seed).fit(table)``. Their history has the losses of
         each epoch, and none of single batches.
 
@@ -60,6 +68,8 @@ def train_gans(
     ------
     ValueError
         If there is not one seed per table, or `fit` of one of them fails.
+    CannotTrain
+        If not even one fits into memory.
 
     Warns
     -----
@@ -76,9 +86,10 @@ def train_gans(
     against each other: behind hundreds of epochs the models of the two ways are as like as
     those of two seeds.
 
-    Trained one by one are nets with callbacks, a `train_split`, modules that draw random numbers
-    (dropout) or a subclass with steps of its own, and convolutions on a CPU, which computes single
-    ones faster.
+    Weights are stacked, and all models make each step at once. Convolutions on a CPU, which
+    computes single ones faster, and modules that torch cannot stack make their steps one model per
+    core. Trained one by one are nets with callbacks, a `train_split`, modules that draw random
+    numbers otherwise than by dropout, or a subclass with steps of its own.
 
     Examples
     --------
@@ -95,7 +106,7 @@ def train_gans(
     nets = [clone(gan).set_params(random_state=int(seed), verbose=0) for seed in seeds]
     if len(nets) < 2:
         return [net.fit(X) for net, X in zip(nets, tables, strict=True)]
-    reason = why_not_stacked(gan, tables[0])
+    plan = plan_for(gan, tables[0])
     bar = progress_bar(
         total=len(nets) * gan.max_epochs,
         desc=f"{len(nets)} GANs",
@@ -103,33 +114,50 @@ def train_gans(
         disable=not progress,
     )
     with bar:
-        if reason:
-            warnings.warn(f"The GANs are trained one by one, not as one: {reason}.", stacklevel=2)
+        if isinstance(plan, str):
+            warnings.warn(f"The GANs are trained one by one, not as one: {plan}.", stacklevel=2)
             for net, X in zip(nets, tables, strict=True):
                 net.fit(X)
                 bar.update(gan.max_epochs)
             return nets
-        records = [net.begin(X) for net, X in zip(nets, tables, strict=True)]
-        for models in _chunks(nets[0], records):
-            stack = _Stack([nets[i] for i in models], [records[i] for i in models])
-            stack.train(bar)
+        cores = n_cores(n_jobs)
+        # What is wrong with a table is said before any is trained on.
+        sizes = np.array([len(net.begin(X)) for net, X in zip(nets, tables, strict=True)])
+        with torch_threads(cores if plan.stacked else 1):
+            for models in _chunks(nets[0], sizes, cores, plan):
+                _train_chunk(nets, tables, models, plan, bar)
     return nets
 
 
-def _chunks(net: GAN, records: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _train_chunk(
+    nets: Sequence[GAN], tables: Sequence[Any], models: np.ndarray, plan: Plan, bar: Any
+) -> None:
+    """Train some models at a time: stacked, or beside each other."""
+
+    def begun(some: Sequence[int]) -> GansInTraining:
+        # After a try that did not fit into memory they begin anew.
+        records = [nets[i].begin(tables[i]) for i in some]
+        return GansInTraining([nets[i] for i in some], records, plan)
+
+    device = torch.device(nets[0].device)
+    if plan.stacked:
+        in_halves(lambda some: [begun(some).train(bar)], models.tolist(), device, "GANs")
+        return
+
+    def train(one: GansInTraining) -> None:
+        in_halves(lambda _: [one.train(bar)], [0], device, "GANs")
+
+    # First weights are drawn in turn, by the generators of the process.
+    apart = [begun([i]) for i in models.tolist()]
+    list(in_threads(train, apart, len(apart)))
+
+
+def _chunks(net: GAN, sizes: np.ndarray, cores: int, plan: Plan) -> list[np.ndarray]:
     """Return the models to train together: on equally many records, as many as memory allows."""
-    sizes = np.array([len(X) for X in records])
-    parameters = sum(
-        p.numel() for part in PARTS for p in getattr(net, f"{part}_module_").parameters()
-    )
-    # Weights, gradients and two moments; records and what a step makes of a batch of them.
-    per_model = 16 * parameters + 3 * max(X.nbytes for X in records)
-    device = torch.device(net.device)
-    if device.type == "cuda":
-        available = int(_GPU_SHARE * torch.cuda.mem_get_info(device)[0])
-    else:
-        available = _CPU_BYTES
-    most = max(1, min(_MOST_MODELS, available // per_model))
+    if not plan.stacked:
+        every = np.arange(len(sizes))
+        return [every[start : start + cores] for start in range(0, len(sizes), cores)]
+    most = max(1, min(_MOST_MODELS, free_bytes(torch.device(net.device)) // _bytes(net, sizes)))
     return [
         models[start : start + most]
         for models in (np.flatnonzero(sizes == size) for size in np.unique(sizes))
@@ -137,14 +165,38 @@ def _chunks(net: GAN, records: Sequence[np.ndarray]) -> list[np.ndarray]:
     ]
 
 
-def why_not_stacked(gan: GAN, X: Any) -> str:
-    """Return why GANs of a kind cannot be trained as one; empty where they can."""
+def _bytes(net: GAN, sizes: np.ndarray) -> int:
+    """Return what one of the models needs of memory while it trains."""
+    parameters = sum(
+        p.numel() for part in PARTS for p in getattr(net, f"{part}_module_").parameters()
+    )
+    n = int(sizes.max())
+    batch = n if net.batch_size == -1 else min(net.batch_size, n)
+    saved: list[int] = []
+
+    def count(tensor: Tensor) -> Tensor:
+        saved.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    with seeded(0), torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        # Copies: what normalises takes note of every batch.
+        generator, discriminator = (
+            deepcopy(getattr(net, f"{part}_module_")).train() for part in PARTS
+        )
+        discriminator(generator(net.noise(batch)))
+    # Weights, gradients and two moments; activations and their gradients; records.
+    return 16 * parameters + 2 * sum(saved) + 8 * n * math.prod(net.record_shape_)
+
+
+def plan_for(gan: GAN, X: Any) -> Plan | str:
+    """Return how GANs of a kind train together, or why they cannot."""
     net = clone(gan).set_params(random_state=0, verbose=0)
     reason = _why_not_by_parameters(net)
     if reason:
         return reason
     X = net.begin(X)
-    return _why_not_after_start(net) or _why_not_by_trying(net, X[:_PROBE_ROWS])
+    reason = _why_not_after_start(net)
+    return reason or _found_by_trying(net, X[:_PROBE_ROWS])
 
 
 def _why_not_by_parameters(net: GAN) -> str:
@@ -184,164 +236,31 @@ def _why_not_by_parameters(net: GAN) -> str:
 
 def _why_not_after_start(net: GAN) -> str:
     others = [type(call).__name__ for _, call in net.callbacks_ if type(call) not in _WATCHING]
-    parts = [layer for part in PARTS for layer in getattr(net, f"{part}_module_").modules()]
-    convolves = any(isinstance(layer, nn.modules.conv._ConvNd) for layer in parts)
     if others:
         return f"the callback {others[0]} looks at single networks"
     if any(True for _ in net.criterion_.parameters()):
         return "the criterion has parameters of its own"
-    if convolves and torch.device(net.device).type == "cpu":
-        return "a CPU computes stacked convolutions slower than single ones"
-    return ""
-
-
-def _why_not_by_trying(net: GAN, X: np.ndarray) -> str:
-    with seeded(0), torch.no_grad():
-        before = _random_states(net)
+    with seeded(0), torch.no_grad(), Draws() as watch:
         net._set_training(True)
-        made = net.generator_module_(torch.zeros(len(X), net.latent_dim, device=net.device))
-        net.infer(made)
-        drawn = any(
-            not torch.equal(old, new) for old, new in zip(before, _random_states(net), strict=True)
-        )
-    if drawn:
-        return "its modules draw random numbers of their own"
-    try:
-        nets = [clone(net).set_params(max_epochs=1, random_state=seed) for seed in (0, 1)]
-        _Stack(nets, [each.begin(X) for each in nets]).train()
-    except (RuntimeError, NotImplementedError):
-        return "torch cannot stack its modules"
-    return ""
+        noise = torch.zeros(_PROBE_ROWS, net.latent_dim, device=net.device)
+        with TrainingFunctions(torch.zeros((), dtype=torch.int32)):
+            net.infer(net.generator_module_(noise))
+    return f"its modules draw random numbers by {watch.drawn[0]}" if watch.drawn else ""
 
 
-def _random_states(net: GAN) -> list[Tensor]:
-    device = torch.device(net.device)
-    states = [torch.get_rng_state()]
-    return states + ([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])
-
-
-class _Stack:
-    """GANs that have begun, whose parameters are stacked along a first dimension."""
-
-    def __init__(self, nets: Sequence[GAN], records: Sequence[np.ndarray]) -> None:
-        self.nets, self.net = nets, nets[0]
-        self.records = torch.from_numpy(np.stack(records)).to(self.net.device)
-        # Each goes on with the numbers that `fit` would seed.
-        self.generators = [torch.Generator().manual_seed(net.next_seed()) for net in nets]
-        self.templates, self.learned, self.buffers, self.optimizers = {}, {}, {}, {}
-        for part in PARTS:
-            modules = [getattr(net, f"{part}_module_").train() for net in nets]
-            stacked, self.buffers[part] = stack_module_state(modules)
-            needed = {name: p.requires_grad for name, p in modules[0].named_parameters()}
-            self.learned[part] = {
-                name: value.detach().requires_grad_(needed[name]) for name, value in stacked.items()
-            }
-            self.templates[part] = modules[0]
-            self.optimizers[part] = self.net.made_optimizer(part, self.learned[part].items())
-
-    def train(self, bar: Any = None) -> None:
-        """Train for the nets' number of epochs, and hand them what was learned."""
-        n = self.records.shape[1]
-        loading = self.net.get_params_for("iterator_train")
-        batch = loading.get("batch_size", self.net.batch_size)
-        batch = n if batch == -1 else batch
-        stop = n - n % batch if loading.get("drop_last") else n
-        for _ in range(self.net.max_epochs):
-            for net in self.nets:
-                net.history.new_epoch()
-                net.history.record("epoch", len(net.history))
-            order = self._order(n, loading.get("shuffle", False))
-            losses: dict[str, list[tuple[int, Tensor]]] = {part: [] for part in PARTS}
-            for start in range(0, stop, batch):
-                self._step(order[:, start : start + batch], losses)
-            self._note(losses)
-            if bar is not None:
-                bar.update(len(self.nets))
-        self._hand_over()
-
-    def _order(self, n: int, shuffle: bool) -> Tensor:
-        """Return the order of each model's records, by the draws of its DataLoader."""
-        if shuffle:
-            orders = [shuffled(n, generator) for generator in self.generators]
-        else:
-            for generator in self.generators:
-                draw(generator)
-            orders = [torch.arange(n)] * len(self.generators)
-        return torch.stack(orders).to(self.records.device)
-
-    def _step(self, rows: Tensor, losses: dict[str, list[tuple[int, Tensor]]]) -> None:
-        n = rows.shape[1]
-        models = torch.arange(len(rows), device=rows.device)[:, None]
-        with torch.no_grad():
-            made = self._answers("generator", self._noise(n))
-        real = self._answers("discriminator", self.records[models, rows])
-        false = self._answers("discriminator", made)
-        loss = vmap(self.net.discriminator_loss_of)(real, false)
-        self._descend("discriminator", loss)
-        losses["discriminator"].append((n, loss.detach()))
-        self.net.n_steps_ += 1
-        if self.net.n_steps_ % self.net.n_discriminator_steps == 0:
-            made = self._answers("generator", self._noise(n))
-            loss = vmap(self.net.generator_loss_of)(self._answers("discriminator", made))
-            self._descend("generator", loss)
-            losses["generator"].append((n, loss.detach()))
-
-    def _noise(self, n: int) -> Tensor:
-        return torch.stack([self.net.noise(n, generator) for generator in self.generators])
-
-    def _answers(self, part: str, x: Tensor) -> Tensor:
-        """Return what all models' generators, or discriminators, answer: (n_models, n, ...)."""
-        template = self.templates[part]
-
-        def answer(learned: Any, buffers: Any, x: Tensor) -> Tensor:
-            # No module draws random numbers: the key is not used.
-            with TrainingFunctions(torch.zeros((), dtype=torch.int32), stacked=True):
-                found = functional_call(template, (learned, buffers), (x,))
-            return found.reshape(-1) if part == "discriminator" else found
-
-        return vmap(answer)(self.learned[part], self.buffers[part], x)
-
-    def _descend(self, part: str, losses: Tensor) -> None:
-        optimizer = self.optimizers[part]
-        optimizer.zero_grad()
-        # The sum's gradient by one model's parameters is that of its own loss.
-        learned = [p for p in self.learned[part].values() if p.requires_grad]
-        losses.sum().backward(inputs=learned)
-        optimizer.step()
-
-    def _note(self, losses: dict[str, list[tuple[int, Tensor]]]) -> None:
-        """Write the epoch's mean losses into each history."""
-        for part, name in (("discriminator", "train_loss"), ("generator", "generator_loss")):
-            if not losses[part]:
-                continue
-            total = sum(n for n, _ in losses[part])
-            means = torch.stack([loss * (n / total) for n, loss in losses[part]]).sum(dim=0)
-            for net, mean in zip(self.nets, means.cpu(), strict=True):
-                net.check_loss(part, mean)
-                net.history.record(name, mean.item())
-
-    @torch.no_grad()
-    def _hand_over(self) -> None:
-        """Give each net its own weights and the state of its optimizers."""
-        for place, net in enumerate(self.nets):
-            net.n_steps_ = self.net.n_steps_
-            for part in PARTS:
-                module = getattr(net, f"{part}_module_")
-                optimizer = getattr(net, f"{part}_optimizer_")
-                for name, value in self.buffers[part].items():
-                    module.get_buffer(name).copy_(value[place])
-                for name, p in module.named_parameters():
-                    stacked = self.learned[part][name]
-                    p.copy_(stacked[place])
-                    state = self.optimizers[part].state.get(stacked)
-                    if state:
-                        optimizer.state[p] = {
-                            key: _own(value, stacked, place) for key, value in state.items()
-                        }
-
-
-def _own(value: Any, stacked: Tensor, place: int) -> Any:
-    """Return one model's part of an optimizer's state, which is stacked as the parameter is."""
-    if not isinstance(value, Tensor):
-        return value
-    return (value[place] if value.shape == stacked.shape else value).clone()
+def _found_by_trying(net: GAN, X: np.ndarray) -> Plan | str:
+    parts = [layer for part in PARTS for layer in getattr(net, f"{part}_module_").modules()]
+    convolves = any(isinstance(layer, nn.modules.conv._ConvNd) for layer in parts)
+    plans = [Plan(stacked=False, channels_last=convolves and X.ndim == 4), Plan(stacked=False)]
+    # Stacked convolutions are grouped ones, which the CPU computes slower than plain ones.
+    if not (convolves and torch.device(net.device).type == "cpu"):
+        plans.insert(0, Plan(stacked=True))
+    for plan in plans:
+        seeds = (0, 1) if plan.stacked else (0,)
+        nets = [clone(net).set_params(max_epochs=1, random_state=seed) for seed in seeds]
+        try:
+            GansInTraining(nets, [each.begin(X) for each in nets], plan).train()
+        except (RuntimeError, NotImplementedError):
+            continue
+        return plan
+    return "its modules cannot be called outside of their own training"

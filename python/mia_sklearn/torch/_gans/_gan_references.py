@@ -13,7 +13,7 @@ from ..._models._trainable import configured
 from ..._records._rows import take_rows
 from ...references._sampling import training_rows
 from ._gan import GAN
-from ._gan_ensemble import train_gans, why_not_stacked
+from ._gan_ensemble import plan_for, train_gans
 
 if TYPE_CHECKING:
     from ...references._job import Job
@@ -33,6 +33,7 @@ def train_references(
     models: Sequence[int],
     keep: Callable[[int, Any], None],
     *,
+    n_jobs: int | None,
     progress: bool,
 ) -> str:
     """Train GANs and let them answer the job's question; or tell why they cannot be one.
@@ -46,6 +47,8 @@ def train_references(
         Which ones to train.
     keep : callable
         Gets a model's number and its answer.
+    n_jobs : int or None
+        Cores; None for as many as torch uses.
     progress : bool
 
     Returns
@@ -67,10 +70,11 @@ def train_references(
         estimators.append(estimator)
         tables.append(X)
     nets = [last_step(estimator) for estimator in estimators]
-    reason = why_not_stacked(nets[0], tables[0])
-    if reason:
-        return reason
-    fitted = train_gans(nets[0], tables, [net.random_state for net in nets], progress=progress)
+    plan = plan_for(nets[0], tables[0])
+    if isinstance(plan, str):
+        return plan
+    seeds_of_nets = [net.random_state for net in nets]
+    fitted = train_gans(nets[0], tables, seeds_of_nets, n_jobs=n_jobs, progress=progress)
     records = np.arange(job.n_records)
     for model, estimator, gan in zip(models, estimators, fitted, strict=True):
         if is_pipeline(estimator):

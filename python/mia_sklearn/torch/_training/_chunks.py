@@ -32,6 +32,7 @@ class Training(Protocol):
     tables: list[Tensor]
     y: Tensor
     clippings: list[tuple[float, float]]
+    layout: torch.memory_format
 
     def started(self, seeds: np.ndarray) -> list[tuple[nn.Module, torch.Generator]]:
         """Return modules with their first weights, and the random numbers that follow these."""
@@ -140,7 +141,7 @@ class Alone:
         self.generators: tuple[torch.Generator, ...] = (generator,)
         self.images = ensemble.tables[0].ndim == 4
         if self.images:
-            self.module = self.module.to(memory_format=torch.channels_last)
+            self.module = self.module.to(memory_format=ensemble.layout)
         self.parameters = dict(self.module.named_parameters())
         self.optimizer = ensemble.optimizer(self.parameters)
 
@@ -186,7 +187,7 @@ class Alone:
         return twin
 
     def _laid_out(self, x: Tensor) -> Tensor:
-        return x.contiguous(memory_format=torch.channels_last) if self.images else x
+        return x.contiguous(memory_format=self.ensemble.layout) if self.images else x
 
 
 def generator_at(state: Tensor) -> torch.Generator:

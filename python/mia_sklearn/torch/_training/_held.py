@@ -75,11 +75,11 @@ def train_held(
     Returns
     -------
     str or None
-        The reason, empty where nobody could change it; None when they are trained.
+        The reason; None when they are trained.
     """
     net = _only_net(configured(job.estimator, 0))
     if net is None:
-        return ""
+        return f"{type(job.estimator).__name__} is not known to train one network, and once"
     reason = why_not_by_parameters(net)
     if reason:
         return reason
@@ -272,8 +272,7 @@ class _Held:
         self.cores, self.advance = cores, advance
         self.notes: list[_Begun] = []
         self.noting = replace(job, estimator=_noting(job.estimator, self.notes))
-        # Whether nets are stacked, and how many are begun at a time.
-        self.stacked, self.at_once = False, 1
+        self.plan: _Together
 
     def train(self, models: Sequence[int]) -> str | None:
         """Train models; returns why none of them is trained, or None."""
@@ -285,8 +284,9 @@ class _Held:
             reason = first.begun.reason or self._plan(first.begun)
         if reason:
             return reason
+        at_once = self.plan.chunk_size(len(first.begun.X)) if self.plan.stacked else self.cores
         begun = itertools.chain([first], begun)
-        while block := list(itertools.islice(begun, self.at_once)):
+        while block := list(itertools.islice(begun, at_once)):
             self._train_block(block)
         return None
 
@@ -307,15 +307,12 @@ class _Held:
 
     def _plan(self, begun: _Begun) -> str:
         """Note how nets like one train together, or return why they cannot."""
-        trainer = _Together([begun])
+        self.plan = _Together([begun])
         try:
-            with acting(trainer.net, trainer.acting):
-                reason = trainer.why_not()
-                self.stacked = trainer.stacked
-                self.at_once = trainer.chunk_size(len(begun.X)) if self.stacked else self.cores
+            with acting(self.plan.net, self.plan.acting):
+                return self.plan.why_not()
         except (RuntimeError, ValueError, TypeError) as error:
-            reason = f"a first step fails: {told(error)}"
-        return reason
+            return f"a first step fails: {told(error)}"
 
     def _train_block(self, block: list[_Model]) -> None:
         groups: dict[Any, list[_Model]] = {}
@@ -324,9 +321,9 @@ class _Held:
                 # Its records are of another kind than the first model's.
                 self._train_alone(model.number)
             else:
-                alike = model.begun.shape if self.stacked else model.number
+                alike = model.begun.shape if self.plan.stacked else model.number
                 groups.setdefault(alike, []).append(model)
-        side_by_side = 1 if self.stacked else self.cores
+        side_by_side = 1 if self.plan.stacked else self.cores
         with torch_threads(self.cores // side_by_side):
             trained = list(in_threads(self._train_group, list(groups.values()), side_by_side))
         for model, lost in (pair for group in trained for pair in group):
@@ -339,7 +336,7 @@ class _Held:
         def train(places: Sequence[int]) -> list[tuple[_Model, Lost | None]]:
             models = [group[place] for place in places]
             trainer = _Together([model.begun for model in models])
-            trainer.stacked = self.stacked
+            trainer.as_planned(self.plan)
             seeds = self.seeds[[model.number for model in models]]
             return list(zip(models, trainer.trained(seeds, self.advance), strict=True))
 

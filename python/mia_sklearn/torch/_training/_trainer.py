@@ -18,7 +18,7 @@ from ._chunks import Alone, Stacked, draw, shuffled
 from ._functions import TrainingFunctions
 from ._machine import free_bytes, fuses
 
-__all__ = ["SEED_OF_PROBES", "Trainer"]
+__all__ = ["SEED_OF_PROBES", "Draws", "Trainer"]
 
 # More are hardly faster, and a run that is killed repeats a chunk.
 _MOST_MODELS = 128
@@ -66,8 +66,9 @@ class Trainer:
             if isinstance(callback, known.GradientNormClipping)
             and callback.gradient_clip_value is not None
         ]
-        #: Whether models are stacked, or trained one by one in the same loop.
-        self.stacked = True
+        #: Whether models are stacked, or trained one by one in the same loop, and how their
+        #: images lie in memory then.
+        self.stacked, self.layout = True, torch.contiguous_format
 
     def started(self, seeds: np.ndarray) -> list[tuple[nn.Module, torch.Generator]]:
         """Return modules with their first weights, and the random numbers that follow these."""
@@ -77,11 +78,17 @@ class Trainer:
         """Return why models cannot be trained together, found by trying; note how they can."""
         reason = self._why_not_at_random()
         self.stacked = not reason and self._can_stack()
+        if not reason and not self.stacked and self.tables[0].ndim == 4:
+            self.layout = self._quickest_layout()
         return reason
+
+    def as_planned(self, other: Trainer) -> None:
+        """Train in the way that was found best for networks of the same kind."""
+        self.stacked, self.layout = other.stacked, other.layout
 
     def _why_not_at_random(self) -> str:
         """Draws from torch's own generator would mix the models' random numbers."""
-        module, watch = self._one(), _Draws()
+        module, watch = self._one(), Draws()
         with seeded(SEED_OF_PROBES), watch:
             self._loss_alone(module, _PROBE_ROWS)
         return f"the module draws random numbers by {watch.drawn[0]}" if watch.drawn else ""
@@ -101,6 +108,16 @@ class Trainer:
         except (RuntimeError, ValueError, NotImplementedError):
             return False
         return True
+
+    def _quickest_layout(self) -> torch.memory_format:
+        """Return channels last, unless the module takes views that need them first."""
+        self.layout = torch.channels_last
+        rows = torch.arange(min(_PROBE_ROWS, len(self.y)), device=self.device)[None]
+        try:
+            Alone(self, np.array([SEED_OF_PROBES])).step(rows, 0)
+        except RuntimeError:
+            return torch.contiguous_format
+        return torch.channels_last
 
     def chunk_size(self, n_rows: int) -> int:
         """Return how many models fit into the memory that training may take."""
@@ -228,7 +245,7 @@ def _advance(schedulers: list[tuple[str, Any]], every: str) -> None:
             scheduler.step()
 
 
-class _Draws(TorchDispatchMode):
+class Draws(TorchDispatchMode):
     """Notes every operation that takes numbers from a random generator."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import nn
 from mia_sklearn import ReferenceModels
-from mia_sklearn.defenses import RoundedPosterior
+from mia_sklearn.defenses import MemGuard
 
 class Small(nn.Module):
     def __init__(self):
@@ -36,7 +36,7 @@ rng = np.random.default_rng(0)
 X, y = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    references = ReferenceModels(RoundedPosterior(net, 6), n_models=2, n_jobs=2, random_state=0)
+    references = ReferenceModels(MemGuard(net), n_models=2, n_jobs=2, random_state=0)
     references.fit(X, y)
 print(any("defined in __main__" in str(warning.message) for warning in caught))
 print(references.outputs_.shape)

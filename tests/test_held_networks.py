@@ -57,6 +57,9 @@ FRAME = pd.DataFrame(
 TO_SINGLE = FunctionTransformer(np.float32)
 NET = classifier(max_epochs=2)
 OF_NUMBERS = regressor(module__n_features=20)
+BINARY = NeuralNetBinaryClassifier(
+    Dense, module__n_outputs=1, max_epochs=2, train_split=None, verbose=0
+)
 
 
 class Flat(Convolutional):
@@ -106,56 +109,38 @@ def both_ways(monkeypatch, estimator, records, y, *, as_one=True, **options):
     return found
 
 
+ALIKE = {
+    "strings": (make_pipeline(StandardScaler(), NET), X, np.array(["a", "b", "c"])[Y]),
+    "frame": (make_pipeline(columns(), TO_SINGLE, classifier(module__n_features=5)), FRAME, Y),
+    "target": (TransformedTargetRegressor(OF_NUMBERS, transformer=StandardScaler()), X, NUMBERS),
+    "temperature": (TemperaturePosterior(make_pipeline(StandardScaler(), NET)), X, Y),
+    "relax": (RelaxLoss(classifier(max_epochs=4), alpha=1.0), X, Y),
+    "penalty": (WeightPenalty(classifier(max_epochs=2), l1=0.01, l2=0.01), X, Y),
+    "dropout": (DropoutDefense(classifier(max_epochs=1), p=1e-9), X, Y),
+}
+OTHERS = {
+    "nested": (
+        make_pipeline("passthrough", make_pipeline(StandardScaler(), TO_SINGLE), NET),
+        X,
+        Y,
+    ),
+    "memory": (make_pipeline(StandardScaler(), NET, memory="nowhere"), X, Y),
+    "split": (make_pipeline(StandardScaler(), classifier(train_split=ValidSplit(4))), X, Y),
+    "binary": (make_pipeline(StandardScaler(), BINARY), X, Y > 0),
+    "numbers": (make_pipeline(StandardScaler(), OF_NUMBERS), X, NUMBERS),
+    "label only": (make_pipeline(StandardScaler(), LabelOnly(NET)), X, Y),
+    "noise": (InputNoise(NET, sigma=0.1), X, Y),
+    "distinct": (DistinctTraining(NET), X, Y),
+    "rounded": (RoundedPrediction(OF_NUMBERS, step=0.1), X, NUMBERS),
+    "relax a binary net": (RelaxLoss(BINARY, alpha=1.0), X, (Y > 0).astype(int)),
+}
+
+
 @pytest.mark.parametrize(
     ("estimator", "records", "y"),
     [
-        (make_pipeline(StandardScaler(), NET), X, np.array(["a", "b", "c"])[Y]),
-        (make_pipeline("passthrough", make_pipeline(StandardScaler(), TO_SINGLE), NET), X, Y),
-        (make_pipeline(columns(), TO_SINGLE, classifier(module__n_features=5)), FRAME, Y),
-        (make_pipeline(StandardScaler(), classifier(train_split=ValidSplit(4))), X, Y),
-        (
-            make_pipeline(
-                StandardScaler(),
-                NeuralNetBinaryClassifier(
-                    Dense, module__n_outputs=1, max_epochs=1, train_split=None, verbose=0
-                ),
-            ),
-            X,
-            Y > 0,
-        ),
-        (make_pipeline(StandardScaler(), OF_NUMBERS), X, NUMBERS),
-        (
-            TransformedTargetRegressor(
-                regressor(module__n_features=20), transformer=StandardScaler()
-            ),
-            X,
-            NUMBERS,
-        ),
-        (TemperaturePosterior(make_pipeline(StandardScaler(), NET)), X, Y),
-        (make_pipeline(StandardScaler(), LabelOnly(NET)), X, Y),
-        (InputNoise(NET, sigma=0.1), X, Y),
-        (DistinctTraining(NET), X, Y),
-        (RoundedPrediction(OF_NUMBERS, step=0.1), X, NUMBERS),
-        (WeightPenalty(classifier(max_epochs=2), l1=0.01, l2=0.01), X, Y),
-        (RelaxLoss(classifier(max_epochs=4), alpha=1.0), X, Y),
-        (DropoutDefense(classifier(max_epochs=1), p=1e-9), X, Y),
-    ],
-    ids=[
-        "strings",
-        "nested",
-        "frame",
-        "split",
-        "binary",
-        "numbers",
-        "target",
-        "temperature",
-        "label only",
-        "noise",
-        "distinct",
-        "rounded",
-        "penalty",
-        "relax",
-        "dropout",
+        *(pytest.param(*case, id=name) for name, case in ALIKE.items()),
+        *(pytest.param(*case, id=name, marks=pytest.mark.slow) for name, case in OTHERS.items()),
     ],
 )
 def test_equals_one_by_one(estimator, records, y, monkeypatch):
@@ -187,6 +172,7 @@ def test_what_is_not_stacked_trains_beside_each_other(estimator, records, monkey
     np.testing.assert_allclose(as_one, apart, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", [True, False], ids=["sparse", "dense"])
 def test_training_sets_of_different_widths(output, monkeypatch):
     """The encoder learns other categories from each: networks of one width train together."""
@@ -197,6 +183,7 @@ def test_training_sets_of_different_widths(output, monkeypatch):
     np.testing.assert_allclose(as_one, apart, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_numbers_that_steps_draw_are_those_of_each_model(monkeypatch):
     """Of the process, of the step's own seed, and of the net behind it."""
 
@@ -208,6 +195,7 @@ def test_numbers_that_steps_draw_are_those_of_each_model(monkeypatch):
     np.testing.assert_allclose(as_one, apart, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_of_records_go_to_the_step(monkeypatch):
     params = {"standardscaler__sample_weight": np.linspace(1, 2, len(X))}
 
@@ -220,6 +208,7 @@ def test_weights_of_records_go_to_the_step(monkeypatch):
     np.testing.assert_allclose(as_one, fitted(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_copies_core_and_population_behind_steps():
     references = ReferenceModels(make_pipeline(StandardScaler(), NET), 2, n_queries=1)
     references.fit(X[:16], Y[:16], population=(X[16:40], Y[16:40]), core=(X[40:], Y[40:]))

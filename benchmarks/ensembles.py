@@ -2,7 +2,8 @@
 
 Bare, behind the steps of a Pipeline, and within defenses. Both ways do the same work in one run:
 the same seeds, training sets and epochs, and the answers of every network on all records.
-`--only TEXT` chooses rows, `--tiny` a few records of each, `--device cuda` needs a GPU.
+`--only TEXT` chooses rows, `--alone 4` trains so many one by one and multiplies, `--tiny` takes a
+few records of each, `--device cuda` needs a GPU.
 """
 
 from __future__ import annotations
@@ -179,6 +180,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", default="", help="part of a case's name")
+    parser.add_argument(
+        "--alone", type=int, default=10**6, help="models trained one by one, to be multiplied"
+    )
     parser.add_argument("--tiny", action="store_true", help="2 models of 200 records, 1 epoch")
     options = parser.parse_args()
     if options.device == "cuda":
@@ -209,13 +213,17 @@ def compared(X, y, estimator, n_models, options):
     as_one = time.perf_counter() - start, time.process_time() - worked
     apart = 0.0
     start, worked = time.perf_counter(), time.process_time()
-    for model, seed in enumerate(references.seeds_):
+    n_models = len(references.seeds_)
+    n_alone = min(options.alone, n_models)
+    for model, seed in enumerate(references.seeds_[:n_alone]):
         rows = training_rows(references.membership_[model], 0, int(seed))
         answer = alone(estimator, X, y, rows, int(seed))
         both = (np.maximum(one, -100) for one in (answer, references.outputs_[model]))
         apart = max(apart, float(np.abs(np.subtract(*both)).max()))
-    by_itself = time.perf_counter() - start, time.process_time() - worked
-    n_models = len(references.seeds_)
+    by_itself = [
+        spent * n_models / n_alone
+        for spent in (time.perf_counter() - start, time.process_time() - worked)
+    ]
     work = f"{n_models} models, {epochs_of(estimator)} epochs of {len(y) // 2:,} records"
     return (
         f"{work} | {by_itself[0]:.1f} | {as_one[0]:.1f} "

@@ -219,16 +219,16 @@ class ReferenceModels(AnsweredModels):
     the interpreter lock, run in threads, which start at once and share the records; everything
     else runs in processes. `joblib.parallel_config` overrides this.
 
-    *Networks* (skorch classifiers) are trained together, as one network with stacked weights and
-    batches gathered by index. Each model keeps its own first weights, batches and dropout
-    masks, and equals the model that `torch.manual_seed(seed)` and skorch's `fit` give, to the
-    rounding of single precision (dropout: the same distribution, other draws). As many train at
-    a time as fit into memory, which changes results by rounding only. Convolutions on a CPU, and
-    what torch cannot stack, train one model per core in the same loop. `n_jobs` is the number of
-    cores then; None stands for as many as torch uses. Schedules of the learning rate and clipping
-    of the gradient's norm are followed; nets with other callbacks that act, training steps of
-    their own or other sources of randomness train one by one, with a warning that names the
-    reason.
+    *Networks* (of skorch) are trained together, as one network with stacked weights and batches
+    gathered by index, also behind the steps of a Pipeline and within defenses that train them
+    once. Each model keeps its own steps, first weights, batches and dropout masks, and equals the
+    model that `torch.manual_seed(seed)` and `fit` give, to the rounding of single precision
+    (dropout: the same distribution, other draws). As many train at a time as fit into memory,
+    which changes results by rounding only. Convolutions on a CPU, and what torch cannot stack,
+    train one model per core in the same loop. `n_jobs` is the number of cores then; None stands
+    for as many as torch uses. Schedules of the learning rate and clipping of the gradient's norm
+    are followed; nets with other callbacks that act, training steps of their own or other sources
+    of randomness train one by one, with a warning that names the reason.
 
     *The cache* has one file for each model, written whole or not at all as soon as the model has
     answered, and one of all models together. Files are named by all that shapes an answer:

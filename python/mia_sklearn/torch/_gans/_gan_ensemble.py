@@ -139,17 +139,24 @@ def _train_chunk(
         records = [nets[i].begin(tables[i]) for i in some]
         return GansInTraining([nets[i] for i in some], records, plan)
 
+    def stacked(some: Sequence[int]) -> list[None]:
+        begun(some).train(bar)
+        return []
+
+    def apart(one: GansInTraining) -> None:
+        def train(_: Sequence[int]) -> list[None]:
+            one.train(bar)
+            return []
+
+        in_halves(train, [0], device, "GANs")
+
     device = torch.device(nets[0].device)
     if plan.stacked:
-        in_halves(lambda some: [begun(some).train(bar)], models.tolist(), device, "GANs")
-        return
-
-    def train(one: GansInTraining) -> None:
-        in_halves(lambda _: [one.train(bar)], [0], device, "GANs")
-
-    # First weights are drawn in turn, by the generators of the process.
-    apart = [begun([i]) for i in models.tolist()]
-    list(in_threads(train, apart, len(apart)))
+        in_halves(stacked, models.tolist(), device, "GANs")
+    else:
+        # First weights are drawn in turn, by the generators of the process.
+        waiting = [begun([i]) for i in models.tolist()]
+        list(in_threads(apart, waiting, len(waiting)))
 
 
 def _chunks(net: GAN, sizes: np.ndarray, cores: int, plan: Plan) -> list[np.ndarray]:

@@ -120,11 +120,13 @@ def _holds(part: Any) -> bool:
 
 
 def _trains_once(defense: type[BaseDefense]) -> bool:
+    """Tell whether a defense says so, or a class that it fits as."""
     for kind in defense.__mro__:
-        if "trains_once" in vars(kind):
-            return kind.trains_once
-        if vars(kind).keys() & {"fit", "_fit", "_fit_beside"}:
-            return False
+        own = vars(kind)
+        if "trains_once" in own:
+            return bool(own["trains_once"])
+        if own.keys() & {"fit", "_fit", "_fit_beside"}:
+            break
     return False
 
 
@@ -276,7 +278,7 @@ class _Held:
 
     def train(self, models: Sequence[int]) -> str | None:
         """Train models; returns why none of them is trained, or None."""
-        begun = (one for one in map(self._begin, models) if one is not None)
+        begun: Iterator[_Model] = (one for one in map(self._begin, models) if one is not None)
         first = next(begun, None)
         if first is None:
             return None

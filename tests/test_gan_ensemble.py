@@ -183,6 +183,25 @@ def test_dropout_is_each_model_s_own(tables):
     assert not np.allclose(whole[0].sample(5, 0), together[0].sample(5, 0), atol=1e-3)
 
 
+def test_dropout_is_drawn_anew_in_each_pass(tables):
+    """So that real records and samples, and each step, have masks of their own."""
+    nets = [clone(GAN(latent_dim=8)).set_params(random_state=seed) for seed in SEEDS]
+    options = {"discriminator_module": Logistic, "discriminator_module__dropout": 0.5}
+    nets = [net.set_params(**options) for net in nets]
+    records = [net.begin(X) for net, X in zip(nets, tables, strict=True)]
+    training = _gan_ensemble.GansInTraining(nets, records, Plan(stacked=True))
+    x = torch.ones(3, 200, 8)
+    first, second = (training._answers("discriminator", x).detach() for _ in range(2))
+    assert not torch.equal(first, second)
+    # Each model drops others, too.
+    weights = training.learned["discriminator"]["layer.weight"].detach()
+    training.learned["discriminator"]["layer.weight"] = torch.ones_like(weights)
+    training.learned["discriminator"]["layer.bias"] = torch.zeros(3, 1)
+    kept = training._answers("discriminator", x).detach()
+    assert not torch.equal(kept[0], kept[1])
+    assert kept.mean().item() == pytest.approx(8, abs=0.5)
+
+
 def test_too_little_memory_is_halved_and_then_said(tables, monkeypatch):
     step = _gan_ensemble.GansInTraining.train
     most = 2

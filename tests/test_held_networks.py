@@ -33,6 +33,7 @@ from mia_sklearn.defenses import (  # noqa: E402
     RoundedPrediction,
     TemperaturePosterior,
     WeightPenalty,
+    all_defenses,
 )
 from mia_sklearn.torch import _backend  # noqa: E402
 from mia_sklearn.torch._training import _held, _machine  # noqa: E402
@@ -114,6 +115,7 @@ ALIKE = {
     "frame": (make_pipeline(columns(), TO_SINGLE, classifier(module__n_features=5)), FRAME, Y),
     "target": (TransformedTargetRegressor(OF_NUMBERS, transformer=StandardScaler()), X, NUMBERS),
     "temperature": (TemperaturePosterior(make_pipeline(StandardScaler(), NET)), X, Y),
+    "split": (make_pipeline(StandardScaler(), classifier(train_split=ValidSplit(4))), X, Y),
     "relax": (RelaxLoss(classifier(max_epochs=4), alpha=1.0), X, Y),
     "penalty": (WeightPenalty(classifier(max_epochs=2), l1=0.01, l2=0.01), X, Y),
     "dropout": (DropoutDefense(classifier(max_epochs=1), p=1e-9), X, Y),
@@ -125,7 +127,6 @@ OTHERS = {
         Y,
     ),
     "memory": (make_pipeline(StandardScaler(), NET, memory="nowhere"), X, Y),
-    "split": (make_pipeline(StandardScaler(), classifier(train_split=ValidSplit(4))), X, Y),
     "binary": (make_pipeline(StandardScaler(), BINARY), X, Y > 0),
     "numbers": (make_pipeline(StandardScaler(), OF_NUMBERS), X, NUMBERS),
     "label only": (make_pipeline(StandardScaler(), LabelOnly(NET)), X, Y),
@@ -231,6 +232,26 @@ def test_why_one_by_one(estimator, reason):
             ReferenceModels(estimator, 2, random_state=0).fit(X, Y)
         except (ValueError, RuntimeError):
             assert reason.endswith("list")
+
+
+def test_defenses_that_train_once():
+    """All that say so, but those that fit in a way of their own below what says it."""
+    names = {info.name for info in all_defenses() if _held._trains_once(info.defense)}
+    of_answers = {"top-k", "rounded", "rounded numbers", "temperature", "label only"}
+    assert names == of_answers | {
+        "input noise",
+        "distinct",
+        "dropout",
+        "weight penalty",
+        "RelaxLoss",
+    }
+
+    class Twice(TemperaturePosterior):
+        def _fit(self, data):
+            super()._fit(data)
+            super()._fit(data)
+
+    assert not _held._trains_once(Twice)
 
 
 def test_why_a_defense_trains_by_itself(caplog):

@@ -35,8 +35,10 @@ from mia_sklearn.defenses import (  # noqa: E402
     WeightPenalty,
     all_defenses,
 )
+from mia_sklearn.references._training import answer_of  # noqa: E402
 from mia_sklearn.torch import _backend  # noqa: E402
 from mia_sklearn.torch._training import _held, _machine  # noqa: E402
+from mia_sklearn.torch._training._acting import TrainingCallback  # noqa: E402
 from nets import Convolutional, Dense, Frail, Recurrent, classifier, regressor  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -148,6 +150,26 @@ def test_equals_one_by_one(estimator, records, y, monkeypatch):
     as_one, apart = both_ways(monkeypatch, estimator, records, y)
     np.testing.assert_allclose(as_one, apart, atol=1e-4)
     assert np.ptp(np.exp(as_one), axis=0).max() > 0
+
+
+@pytest.mark.parametrize("defense", [RelaxLoss, DropoutDefense])
+def test_nothing_of_the_defense_is_left_and_steps_are_fitted(defense, monkeypatch):
+    answered = []
+
+    def noted(model, *args):
+        answered.append(model)
+        return answer_of(model, *args)
+
+    monkeypatch.setattr(_held, "answer_of", noted)
+    references = ReferenceModels(defense(make_pipeline(StandardScaler(), NET)), 2, random_state=0)
+    references.fit(X, Y)
+    for model, inside in zip(answered, references.membership_ > 0, strict=True):
+        scaler, net = model.estimator_.source
+        np.testing.assert_array_equal(scaler.mean_, StandardScaler().fit(X[inside]).mean_)
+        assert type(net.criterion_) is nn.CrossEntropyLoss
+        assert not any(isinstance(call, TrainingCallback) for _, call in net.callbacks_)
+        assert not any(part._forward_pre_hooks for part in net.module_.modules())
+        assert model.classes_.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from sklearn.exceptions import DataConversionWarning
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
-from ..._models._kinds import is_pipeline, nested
+from ..._models._kinds import holds_net, is_pipeline, nested
 from ..._models._trainable import configured, unfitted
 from ..._process._parallel import settled_warnings
 from ..._process._printable import told
@@ -105,18 +105,17 @@ def _only_net(estimator: Any) -> Any:
         elif type(estimator) is TransformedTargetRegressor:
             estimator = estimator.regressor
         elif isinstance(estimator, BaseDefense) and _trains_once(type(estimator)):
-            held = [part for part in estimator.get_params(deep=False).values() if _holds(part)]
-            estimator = held[0]
+            held = (
+                part
+                for part in estimator.get_params(deep=False).values()
+                if not isinstance(part, type) and holds_net(part)
+            )
+            estimator = next(held)
         else:
             return None
-        if not _holds(estimator):
+        if not holds_net(estimator):
             return None
     return nets[0] if len(nets) == 1 else None
-
-
-def _holds(part: Any) -> bool:
-    known = hasattr(part, "get_params") and not isinstance(part, type)
-    return known and any(isinstance(inner, skorch.NeuralNet) for inner in nested(part))
 
 
 def _trains_once(defense: type[BaseDefense]) -> bool:

@@ -17,10 +17,11 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
-from skorch import NeuralNetBinaryClassifier  # noqa: E402
+from skorch import NeuralNetBinaryClassifier, NeuralNetRegressor  # noqa: E402
 from skorch.callbacks import EarlyStopping  # noqa: E402
 from skorch.dataset import ValidSplit  # noqa: E402
 from torch import nn  # noqa: E402
+from torch.utils.data import default_collate  # noqa: E402
 
 from mia_sklearn import ReferenceModels  # noqa: E402
 from mia_sklearn.defenses import (  # noqa: E402
@@ -244,16 +245,29 @@ def test_copies_core_and_population_behind_steps():
     [
         (make_pipeline(StandardScaler(), classifier(callbacks=[EarlyStopping("train_loss")])),
          "the callback EarlyStopping may change the training"),
+        (make_pipeline(StandardScaler(), classifier(nn.LazyLinear, module__out_features=3)),
+         "the module draws its weights when it is first called"),
+        (TransformedTargetRegressor(NeuralNetRegressor(
+            nn.LazyLinear, module__out_features=1, max_epochs=1, train_split=None, verbose=0)), ""),
         (make_pipeline(FunctionTransformer(lambda x: x.tolist()), NET), "the net is given a list"),
+        (make_pipeline(StandardScaler(), classifier(iterator_valid__collate_fn=default_collate)),
+         "iterator_valid__collate_fn is not honoured"),
     ],
-    ids=["callback", "list"],
+    ids=["callback", "lazy", "lazy and not asked", "list", "loading"],
 )  # fmt: skip
-def test_why_one_by_one(estimator, reason):
-    with pytest.warns(UserWarning, match=f"one by one, not as one: {reason}"):
+def test_why_one_by_one(estimator, reason, caplog):
+    if not reason:
+        # What is no net, and no Pipeline, trains one by one without a warning.
+        with caplog.at_level(logging.INFO, logger="mia_sklearn"):
+            answers_of(estimator, X, NUMBERS)
+        assert "one by one: the module draws random numbers by aten.uniform_" in caplog.text
+        return
+    with pytest.warns(UserWarning, match="trained one by one, not as one") as caught:
         try:
-            ReferenceModels(estimator, 2, random_state=0).fit(X, Y)
+            answers_of(estimator, X, Y)
         except (ValueError, RuntimeError):
             assert reason.endswith("list")
+    assert f"not as one: {reason}" in str(caught[0].message)
 
 
 def test_defenses_that_train_once():

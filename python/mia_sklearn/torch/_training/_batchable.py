@@ -95,11 +95,17 @@ def why_not_batched(estimator: Any, X: Any, fit_params: dict[str, Any]) -> str:
 def why_not_by_parameters(net: Any) -> str:
     """Return why nets of a kind cannot be trained as one, by what they were given."""
     changed = changed_steps(net)
-    loading = sorted(net.get_params_for("iterator_train").keys() - LOADING)
+    loading = [
+        f"{kind}__{name}"
+        for kind in ("iterator_train", "iterator_valid")
+        for name in sorted(net.get_params_for(kind).keys() - LOADING)
+    ]
     unknown = [
         f"{name}={getattr(value, '__name__', value)}"
         for name, value, allowed in (
             ("iterator_train", net.iterator_train, {torch.utils.data.DataLoader}),
+            # By which nets load what they are asked about.
+            ("iterator_valid", net.iterator_valid, {torch.utils.data.DataLoader}),
             ("dataset", net.dataset, {skorch.dataset.Dataset}),
             ("optimizer", net.optimizer, ELEMENTWISE),
         )
@@ -111,7 +117,7 @@ def why_not_by_parameters(net: Any) -> str:
     elif unknown:
         reason = f"{unknown[0]} is not known to update or load each model apart"
     elif loading:
-        reason = f"iterator_train__{loading[0]} is not honoured"
+        reason = f"{loading[0]} is not honoured"
     elif net.compile:
         reason = "compile=True compiles single networks"
     return reason

@@ -137,6 +137,7 @@ class _Begun:
     X: Any
     y: Any
     state: Tensor
+    marks: list[Any]
     callbacks: list[TrainingCallback]
     reason: str = ""
 
@@ -153,13 +154,24 @@ class _Begun:
             if hasattr(train, "indices"):
                 places = np.asarray(train.indices)
                 X, y = X[places], y[places]
-        return cls(net, X, y, torch.get_rng_state(), callbacks, reason)
+        return cls(net, X, y, torch.get_rng_state(), _marks(net.module_), callbacks, reason)
+
+    def check_unchanged(self) -> None:
+        """Note that the net is not as it began, where asking it has changed it."""
+        if self.marks != _marks(self.net.module_):
+            self.reason = "the module draws its weights when it is first called"
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """What models that train together have in common."""
         weights = tuple(tuple(p.shape) for p in self.net.module_.parameters())
         return self.X.shape, self.X.dtype, self.y.shape, self.y.dtype, weights
+
+
+def _marks(module: nn.Module) -> list[Any]:
+    """Return what differs once a module's weights are drawn, or changed in place."""
+    held = (*module.named_parameters(), *module.named_buffers())
+    return [(name, id(tensor), type(tensor), tensor._version) for name, tensor in held]
 
 
 def _why_not_these(net: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> str:
@@ -191,7 +203,7 @@ class _Noting:
         return self
 
     def forward_iter(self: Any, X: Any, training: bool = False, device: Any = "cpu") -> Any:
-        if training or not isinstance(X, np.ndarray):
+        if training or not isinstance(X, np.ndarray) or X.dtype.kind not in "biuf":
             yield from super().forward_iter(X, training=training, device=device)  # type: ignore[misc]
             return
         for start in range(0, len(X), _ROWS_AT_ONCE):
@@ -303,6 +315,7 @@ class _Held:
             # One class alone, for which no net is asked.
             self._answer(number, fitted)
         else:
+            self.notes[-1].check_unchanged()
             return _Model(number, fitted, self.notes[-1])
         return None
 

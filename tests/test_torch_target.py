@@ -176,18 +176,17 @@ def test_pipeline_and_search(records):
         np.testing.assert_allclose(
             observations[["proba_0", "proba_1", "proba_2"]], model.predict_proba(X), atol=1e-6
         )
-    with pytest.warns(UserWarning, match="the steps of a Pipeline"):
-        report = audit(
-            search,
-            X[:60],
-            y[:60],
-            X[60:],
-            y[60:],
-            n_references=4,
-            attacks=["lira"],
-            random_state=0,
-            progress=False,
-        )
+    report = audit(
+        search,
+        X[:60],
+        y[:60],
+        X[60:],
+        y[60:],
+        n_references=4,
+        attacks=["lira"],
+        random_state=0,
+        progress=False,
+    )
     assert report.info["model"] == "GridSearchCV of Pipeline of NeuralNetClassifier"
     assert [f.code for f in report.findings if f.code == "SEARCH"]
 

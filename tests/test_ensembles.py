@@ -424,7 +424,14 @@ def test_memory_sets_how_many_train_together(records, monkeypatch):
     X, y = records
     small = Ensemble(classifier(), [X], y, len(X)).chunk_size(90)
     monkeypatch.setattr(_machine, "_CPU_BYTES", 2**18)
-    assert 1 <= Ensemble(classifier(), [X], y, len(X)).chunk_size(90) < small
+    ensemble = Ensemble(classifier(), [X], y, len(X))
+    assert 1 <= ensemble.chunk_size(90) < small
+
+    def short_of_memory(*_):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB.")
+
+    monkeypatch.setattr(ensemble, "_loss_alone", short_of_memory)
+    assert ensemble.chunk_size(90) == 1
 
 
 def test_a_killed_run_repeats_no_finished_chunk(records, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from ..._models._random import seeded
 from ._acting import TrainingCallback
 from ._chunks import Alone, Stacked, draw, shuffled
 from ._functions import TrainingFunctions
-from ._machine import free_bytes, fuses
+from ._machine import free_bytes, fuses, is_out_of_memory
 
 __all__ = ["SEED_OF_PROBES", "Draws", "Trainer"]
 
@@ -124,7 +124,13 @@ class Trainer:
         if not self.stacked:
             return 1
         batch = n_rows if self.batch_size == -1 else min(self.batch_size, n_rows)
-        per_model = self.bytes_per_model(batch)
+        try:
+            per_model = self.bytes_per_model(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            # Training says what to do where it meets the same.
+            return 1
         return max(1, min(_MOST_MODELS, free_bytes(self.device) // per_model))
 
     def bytes_per_model(self, batch: int) -> int:

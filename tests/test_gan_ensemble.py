@@ -63,7 +63,7 @@ def assert_same(one, other, X):
     ids=["plain", "k", "whole", "drop", "momentum", "norm"],
 )
 def test_each_is_trained_as_by_itself(tables, options):
-    gan = GAN(max_epochs=3, **options)
+    gan = GAN(max_epochs=2, **options)
     together = train_gans(gan, tables, SEEDS)
     for X, one, other in zip(tables, together, alone(gan, tables, SEEDS), strict=True):
         assert_same(one, other, X)

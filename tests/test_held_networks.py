@@ -11,6 +11,7 @@ from sklearn.compose import (
     make_column_selector,
     make_column_transformer,
 )
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
@@ -115,15 +116,15 @@ def both_ways(monkeypatch, estimator, records, y, *, as_one=True, **options):
 
 ALIKE = {
     "strings": (make_pipeline(StandardScaler(), NET), X, np.array(["a", "b", "c"])[Y]),
-    "frame": (make_pipeline(columns(), TO_SINGLE, classifier(module__n_features=5)), FRAME, Y),
     "target": (TransformedTargetRegressor(OF_NUMBERS, transformer=StandardScaler()), X, NUMBERS),
-    "temperature": (TemperaturePosterior(make_pipeline(StandardScaler(), NET)), X, Y),
     "split": (make_pipeline(StandardScaler(), classifier(train_split=ValidSplit(4))), X, Y),
     "relax": (RelaxLoss(classifier(max_epochs=4), alpha=1.0), X, Y),
     "penalty": (WeightPenalty(classifier(max_epochs=2), l1=0.01, l2=0.01), X, Y),
-    "dropout": (DropoutDefense(classifier(max_epochs=1), p=1e-9), X, Y),
 }
 OTHERS = {
+    "dropout": (DropoutDefense(classifier(max_epochs=1), p=1e-9), X, Y),
+    "temperature": (TemperaturePosterior(make_pipeline(StandardScaler(), NET)), X, Y),
+    "frame": (make_pipeline(columns(), TO_SINGLE, classifier(module__n_features=5)), FRAME, Y),
     "nested": (
         make_pipeline("passthrough", make_pipeline(StandardScaler(), TO_SINGLE), NET),
         X,
@@ -293,7 +294,7 @@ def test_defenses_that_train_once():
 def test_why_a_defense_trains_by_itself(caplog):
     """Nobody would leave a defense away for this: the log says it."""
     with caplog.at_level(logging.INFO, logger="mia_sklearn"), warnings.catch_warnings():
-        answers_of(MemGuard(NET, reference_size=0.4), X, Y)
+        answers_of(MemGuard(NET, adversary=LogisticRegression(), reference_size=0.4), X, Y)
     assert "one by one: MemGuard is not known to train one network, and once" in caplog.text
 
 

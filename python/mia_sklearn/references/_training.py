@@ -66,9 +66,11 @@ def train(
 
 def _answers(job: Job, model: int, counts: bytes, seed: int) -> np.ndarray | Lost:
     times = _unpacked(counts, n_rows(job.table) - job.n_core - job.first)
-    answer = _try(job, model, times, seed)
-    if not isinstance(answer, Lost):
-        return answer
+    # What cannot be trained is told in the words of the job itself.
+    for one in (job.quick, job):
+        answer = Lost("") if one is None else _try(one, model, times, seed)
+        if not isinstance(answer, Lost):
+            return answer
     again = _try(job, model, times, second_seed(seed))
     return answer if isinstance(again, Lost) else again
 

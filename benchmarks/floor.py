@@ -1,8 +1,8 @@
 """What reference models cost beyond training them: seconds of 16 references over their floor.
 
-Run `python benchmarks/floor.py [--models forest logistic ...] [--rounds 3]`. The floor is what 16
-models take by scikit-learn alone, one after the other at one thread, fitted on half of the records
-and asked for all, divided by the cores. It is measured in the same run, in turn with the references,
+Run `python benchmarks/floor.py [--models forest tree ...] [--rounds 3]`. The floor is what 16 models
+take by scikit-learn alone, one after the other at one thread, fitted on half of the records and
+asked for all, divided by the cores. It is measured in the same run, in turn with the references,
 which begin without worker processes each time. The records are raw rows of Adult (read from the
 folder that MIA_SKLEARN_DATA names), which a Pipeline of each model encodes.
 
@@ -119,15 +119,16 @@ def main() -> None:
             times = options.references / options.floor / np.array([n_cores, 1])
             floors.append(times * clocked(lambda: alone(model, X, y, seeds)))  # noqa: B023
             references = ReferenceModels(
-                model, options.references, n_jobs=options.jobs, random_state=0, smoothing=0.1
+                model, options.references, n_jobs=options.jobs, random_state=0
             )
             ours.append(clocked(lambda: references.fit(X, y)))  # noqa: B023
             get_reusable_executor().shutdown(wait=True)
         ratios = [(one / floor)[0] for one, floor in zip(ours, floors, strict=True)]
         floor, one = np.median(floors, axis=0), np.median(ours, axis=0)
-        cells = f"{floor[0]:.2f}", f"{one[0]:.2f}", f"{median(ratios):.2f}"
+        seconds = f"{floor[0]:.2f}", f"{one[0]:.2f}", f"{median(ratios):.2f}"
         each = ", ".join(f"{ratio:.2f}" for ratio in sorted(ratios))
-        print("|", " | ".join((name, *cells, each, f"{one[1] / floor[1]:.2f}", str(goal))), "|", flush=True)
+        cells = name, *seconds, each, f"{one[1] / floor[1]:.2f}", str(goal)
+        print("|", " | ".join(cells), "|", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,14 @@ from ._lost_parameters import check_parameters
 from ._predictors import predicts_numbers
 from ._side_effects import without_side_effects
 
-__all__ = ["check_fit_takes", "check_trainable", "configured", "prefers_threads", "unfitted"]
+__all__ = [
+    "check_fit_takes",
+    "check_trainable",
+    "configured",
+    "may_draw_globally",
+    "prefers_threads",
+    "unfitted",
+]
 
 # What clone keeps beside the parameters.
 _BESIDE_PARAMETERS = ("_metadata_request", "_sklearn_output_config")
@@ -33,6 +40,10 @@ _THREADED_PACKAGES = (
     "lightgbm",
     "catboost",
 )
+# But for this: it grows each tree node by node, in Python.
+_LOCKED_PACKAGE = "sklearn.ensemble._hist_gradient_boosting"
+# All that they draw is by seeds that `configured` sets.
+_SEEDED_PACKAGES = {"catboost", "imblearn", "lightgbm", "mia_sklearn", "sklearn", "xgboost"}
 
 
 def unfitted(estimator: Any) -> Any:
@@ -113,9 +124,39 @@ def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[st
 
 def prefers_threads(estimator: Any) -> bool:
     """Tell whether training runs well in threads, which need no start-up and no copies."""
+    if may_draw_globally(estimator):
+        return False
     while is_pipeline(estimator) or hasattr(getattr(estimator, "estimator", None), "fit"):
         estimator = estimator.steps[-1][1] if is_pipeline(estimator) else estimator.estimator
-    return type(estimator).__module__.startswith(_THREADED_PACKAGES)
+    module = type(estimator).__module__
+    return module.startswith(_THREADED_PACKAGES) and not module.startswith(_LOCKED_PACKAGE)
+
+
+def may_draw_globally(estimator: Any) -> bool:
+    """Tell whether training may draw from NumPy's global generator, which threads share.
+
+    Other people's code may, and what splits records without a seed does.
+    """
+    if not hasattr(estimator, "get_params"):
+        return True
+    parts = nested(estimator)
+    if any(_package_of(type(part)) not in _SEEDED_PACKAGES for part in parts):
+        return True
+    held = [_entries(value) for part in parts for value in part.get_params(deep=False).values()]
+    return any(_is_unknown(value) for values in held for value in values)
+
+
+def _is_unknown(value: Any) -> bool:
+    if isinstance(value, (type, np.ufunc)) or hasattr(value, "get_params"):
+        return False
+    if callable(value):
+        named = value if hasattr(value, "__name__") else type(value)
+        return _package_of(named) not in {*_SEEDED_PACKAGES, "numpy", "scipy"}
+    return getattr(value, "random_state", 0) is None and getattr(value, "shuffle", True)
+
+
+def _package_of(named: Any) -> str:
+    return str(named.__module__).partition(".")[0]
 
 
 def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:

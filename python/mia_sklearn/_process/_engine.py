@@ -9,33 +9,44 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
-from sklearn.utils.parallel import Parallel
+from sklearn import config_context, get_config
+from sklearn.utils.parallel import Parallel, delayed
 
 from ._printable import told
+from ._shared import Shared
 
 __all__ = [
     "arrived",
     "at_home",
     "away",
+    "done_here_first",
     "has_lost_workers",
+    "may_begin_here",
     "parallel",
     "sent_once",
+    "taken",
     "wait_for_workers",
     "what_workers_lack",
 ]
 
 _DASK, _RAY = "DaskDistributedBackend", "RayBackend"
+_OF_PROCESSES = ("LokyBackend", "MultiprocessingBackend")
 _SECONDS_TO_REACH = 2.0
 _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.2
+# What a process takes to load its libraries, while it keeps a core busy.
+_SECONDS_OF_PROCESS = 2.0
 # Of a task whose worker has ended: as often as Dask tries by itself.
 _TRIES = 3
 _OF_LOST_WORKERS = {
@@ -99,13 +110,91 @@ def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Paral
     return Parallel(n_jobs=n_jobs, prefer=prefer, return_as=return_as, batch_size=batch_size)
 
 
-def sent_once(value: Any, n_jobs: int | None) -> Any:
+def may_begin_here(prefer: str) -> bool:
+    """Tell whether tasks that prefer processes may be done here first: nobody chose a backend."""
+    chosen = {type(get_active_backend(prefer=way)[0]) for way in ("threads", "processes")}
+    return prefer == "processes" and len(chosen) > 1
+
+
+def done_here_first(
+    function: Callable[..., Any],
+    tasks: deque[Any],
+    arguments: Callable[[Any], tuple[Any, ...]],
+    engine: Parallel,
+    n_jobs: int,
+) -> Iterator[Any]:
+    """Yield what a function returns for each task: here, and in processes once these pay.
+
+    Tasks are done here, one after the other, until processes have come up. These are started when
+    the tasks that are left would take longer than that, or when the first takes so long.
+
+    Parameters
+    ----------
+    function : callable
+    tasks : deque
+        Tasks, which are taken out; when they are gone, no more are done.
+    arguments : callable
+        What the function is given for a task.
+    engine : Parallel
+        Of `n_jobs` processes.
+    n_jobs : int
+    """
+    pays, settings, n_sent, n_done = threading.Event(), get_config(), 0, 0
+    engine.pre_dispatch = n_jobs
+
+    def send() -> Iterator[Any]:
+        nonlocal n_sent
+        for task in taken(tasks):
+            n_sent += 1
+            yield delayed(function)(*arguments(task))
+
+    def begin() -> Any:
+        if not pays.wait(_SECONDS_OF_PROCESS) and n_done:
+            pays.wait()
+        with config_context(**settings):
+            return engine(send()) if tasks else iter(())
+
+    with ThreadPoolExecutor(1) as starter:
+        started, start = starter.submit(begin), time.perf_counter()
+        try:
+            for task in taken(tasks):
+                done = function(*arguments(task))
+                n_done += 1
+                seconds = (time.perf_counter() - start) / n_done * len(tasks)
+                if seconds * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS:
+                    pays.set()
+                yield done
+                # More than one for each process are sent when the first has come back.
+                if n_sent > n_jobs:
+                    break
+            pays.set()
+            yield from started.result()
+        finally:
+            tasks.clear()
+            pays.set()
+            if started.exception() is None:
+                getattr(started.result(), "close", lambda: None)()
+
+
+def taken(tasks: deque[Any]) -> Iterator[Any]:
+    """Take out tasks and yield them, each to one of the threads that ask for them."""
+    while True:
+        try:
+            task = tasks.popleft()
+        except IndexError:
+            return
+        yield task
+
+
+def sent_once(value: Any, n_jobs: int | None, prefer: str | None) -> Any:
     """Return what stands for a value in tasks, each of which makes it the value by `arrived`."""
-    backend, _ = get_active_backend()
+    backend, _ = get_active_backend(prefer=prefer)
     engine = _name(backend)
     # joblib runs the tasks of one worker here.
-    if not engine or effective_n_jobs(n_jobs) == 1:
+    if effective_n_jobs(n_jobs) == 1:
         return value
+    if not engine:
+        return Shared(value) if type(backend).__name__ in _OF_PROCESSES else value
     if engine == _DASK:
         client = backend.client
         worker = next(iter(client.ncores()))
@@ -122,7 +211,7 @@ def arrived(sent: Any) -> Any:
         import ray
 
         return ray.get(sent.reference)
-    return sent
+    return sent.value if isinstance(sent, Shared) else sent
 
 
 def wait_for_workers(n_jobs: int) -> None:

@@ -35,24 +35,21 @@ def coded(estimator: Any, table: Any) -> tuple[Any, Any] | None:
     None where no column of texts is read by encoders of scikit-learn alone: subclasses, and
     steps that are told names of columns, could do something else with them.
     """
-    if type(estimator) is not Pipeline or not is_frame(table) or _tells_names(estimator):
+    if not _reads_columns(estimator) or not is_frame(table) or _tells_names(estimator):
         return None
     name, columns = estimator.steps[0]
-    if type(columns) is not ColumnTransformer or len(estimator.steps) == 1:
-        return None
-    if not all(isinstance(column, str) for column in table.columns):
-        return None
     parts = [(label, part, _names(given, table)) for label, part, given in columns.transformers]
-    if any(names is None for *_, names in parts):
+    is_named = all(isinstance(column, str) for column in table.columns)
+    if not is_named or any(names is None for *_, names in parts):
         return None
     read = [_listed(names) for _, part, names in parts if not _encodes(part, names)]
     others = {column for names in read for column in names}
     numbers: dict[str, np.ndarray] = {}
     for _, part, names in parts:
         if _encodes(part, names) and others.isdisjoint(names):
-            found = {column: _places(table[column]) for column in names}
+            found = {column: _places(table, column) for column in names}
             if all(places is not None for places in found.values()):
-                numbers.update(found)
+                numbers.update(found)  # type: ignore[arg-type]
             else:
                 others.update(names)
     numbers = {column: places for column, places in numbers.items() if column not in others}
@@ -62,16 +59,15 @@ def coded(estimator: Any, table: Any) -> tuple[Any, Any] | None:
     changed = clone(estimator).set_params(**{f"{name}__transformers": parts})
     frame = table.copy(deep=False)
     for column, places in numbers.items():
-        kind = _absent_from(table, _WHOLE if places.dtype.kind == "i" else _WITH_NAN)
-        if kind is None:
-            return None
-        frame.isetitem(table.columns.get_loc(column), places.astype(kind))
+        frame.isetitem(table.columns.get_loc(column), places)
     return changed, frame
 
 
-def _absent_from(table: Any, kinds: tuple[Any, ...]) -> Any:
-    present = set(table.dtypes)
-    return next((kind for kind in kinds if np.dtype(kind) not in present), None)
+def _reads_columns(estimator: Any) -> bool:
+    """Tell whether an estimator is a Pipeline that first makes numbers of columns by name."""
+    if type(estimator) is not Pipeline or len(estimator.steps) == 1:
+        return False
+    return type(estimator.steps[0][1]) is ColumnTransformer
 
 
 def _tells_names(estimator: Any) -> bool:
@@ -119,10 +115,11 @@ def _fills_in(step: Any) -> bool:
     return type(step) is SimpleImputer and step.strategy == "most_frequent" and is_nan
 
 
-def _places(column: Any) -> np.ndarray | None:
+def _places(table: Any, name: str) -> np.ndarray | None:
     """Return each text's place among those of a column, NaN for NaN; None of other columns."""
     import pandas as pd
 
+    column = table[name]
     if pd.api.types.is_numeric_dtype(column.dtype) or column.dtype == "category":
         return None
     cells = np.asarray(column, dtype=object)
@@ -132,11 +129,10 @@ def _places(column: Any) -> np.ndarray | None:
     if kinds[0] != {str} or kinds[1] - {float}:
         return None
     place = {text: number for number, text in enumerate(sorted(set(texts)))}
-    if len(place) > _MOST_TEXTS:
+    wanted = _WITH_NAN if missing.any() else _WHOLE
+    kind = next((kind for kind in wanted if np.dtype(kind) not in set(table.dtypes)), None)
+    if len(place) > _MOST_TEXTS or kind is None:
         return None
-    found = np.array([place[text] for text in texts])
-    if not missing.any():
-        return found
-    places = np.full(len(cells), np.nan)
-    places[~missing] = found
+    places = np.full(len(cells), -1 if kind in _WHOLE else np.nan, dtype=kind)
+    places[~missing] = [place[text] for text in texts]
     return places

@@ -16,7 +16,7 @@ from .._models._backend import Backend, backend_of
 from .._models._code import version_of
 from .._models._fingerprint import NotDescribableError, fingerprint
 from .._models._kinds import is_net, nested
-from .._models._trainable import configured
+from .._models._trainable import configured, may_draw_globally
 from .._process._parallel import this_process
 from .._process._terminal import Terminal
 from .._records._rows import n_rows, positions
@@ -82,6 +82,11 @@ class Job:
             return None
         found = coded(self.estimator, self.table)
         return None if found is None else replace(self, estimator=found[0], table=found[1])
+
+    @cached_property
+    def draws_globally(self) -> bool:
+        """Whether models may draw from NumPy's global generator."""
+        return may_draw_globally(self.estimator)
 
     def __getstate__(self) -> dict[str, Any]:
         # Told where the job begins, to be compared where it arrives.

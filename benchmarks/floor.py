@@ -1,10 +1,10 @@
 """What reference models cost beyond training them: seconds of 16 references over their floor.
 
-Run `python benchmarks/floor.py [--models forest tree ...] [--rounds 3]`. The floor is what 16 models
-take by scikit-learn alone, one after the other at one thread, fitted on half of the records and
-asked for all, divided by the cores. It is measured in the same run, in turn with the references,
-which begin without worker processes each time. The records are raw rows of Adult (read from the
-folder that MIA_SKLEARN_DATA names), which a Pipeline of each model encodes.
+Run `python benchmarks/floor.py [--models forest tree ...] [--rounds 3]`. The floor is what 16
+models take by scikit-learn alone, one after the other at one thread, fitted on half of the records
+and asked for all, divided by the cores. It is measured in the same run, in turn with the
+references, which begin without worker processes each time. The records are raw rows of Adult (read
+from the folder that MIA_SKLEARN_DATA names), which a Pipeline of each model encodes.
 
 Seconds by the clock say what others do on a machine that is not at rest. Seconds of processor, of
 this process and all that it started, say what was spent: `processor` is their ratio.

@@ -45,8 +45,10 @@ _OF_PROCESSES = ("LokyBackend", "MultiprocessingBackend")
 _SECONDS_TO_REACH = 2.0
 _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.2
-# What a process takes to load its libraries, while it keeps a core busy.
+# What a process takes to load its libraries, in seconds of a core.
 _SECONDS_OF_PROCESS = 2.0
+# What uses less of the time waits for something else than a core.
+_LEAST_USE = 1 / 8
 # Of a task whose worker has ended: as often as Dask tries by itself.
 _TRIES = 3
 _OF_LOST_WORKERS = {
@@ -140,6 +142,7 @@ def done_here_first(
     n_jobs : int
     """
     pays, settings, n_sent, n_done = threading.Event(), get_config(), 0, 0
+    spent = _stopwatch()
     engine.pre_dispatch = n_jobs
 
     def send() -> Iterator[Any]:
@@ -149,19 +152,20 @@ def done_here_first(
             yield delayed(function)(*arguments(task))
 
     def begin() -> Any:
-        if not pays.wait(_SECONDS_OF_PROCESS) and n_done:
-            pays.wait()
+        while not pays.wait(_SECONDS_BETWEEN_LOOKS):
+            if not n_done and spent() > _SECONDS_OF_PROCESS:
+                break
         with config_context(**settings):
             return engine(send()) if tasks else iter(())
 
     with ThreadPoolExecutor(1) as starter:
-        started, start = starter.submit(begin), time.perf_counter()
+        started = starter.submit(begin)
         try:
             for task in taken(tasks):
                 done = function(*arguments(task))
                 n_done += 1
-                seconds = (time.perf_counter() - start) / n_done * len(tasks)
-                if seconds * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS:
+                left = spent() / n_done * len(tasks)
+                if left * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS:
                     pays.set()
                 yield done
                 # More than one for each process are sent when the first has come back.
@@ -174,6 +178,20 @@ def done_here_first(
             pays.set()
             if started.exception() is None:
                 getattr(started.result(), "close", lambda: None)()
+
+
+def _stopwatch() -> Callable[[], float]:
+    """Return what tells how long a work has taken since, by the cores that it could have.
+
+    A work that waits for its core, beside others, would wait for one in another process, too.
+    """
+    begin, used = time.perf_counter(), time.process_time()
+
+    def spent() -> float:
+        seconds, of_core = time.perf_counter() - begin, time.process_time() - used
+        return of_core if of_core > _LEAST_USE * seconds else seconds
+
+    return spent
 
 
 def taken(tasks: deque[Any]) -> Iterator[Any]:

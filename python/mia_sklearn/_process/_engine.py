@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+import numpy as np
 from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from sklearn import config_context, get_config
@@ -46,7 +47,7 @@ _SECONDS_TO_REACH = 2.0
 _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 # What a process takes to load its libraries, in seconds of a core.
-_SECONDS_OF_PROCESS = 2.0
+_SECONDS_OF_PROCESS = 3.0
 # What uses less of the time waits for something else than a core.
 _LEAST_USE = 1 / 8
 # Of a task whose worker has ended: as often as Dask tries by itself.
@@ -142,7 +143,7 @@ def done_here_first(
     n_jobs : int
     """
     pays, settings, n_sent, n_done = threading.Event(), get_config(), 0, 0
-    spent = _stopwatch()
+    spent, each = _stopwatch(), np.inf
     engine.pre_dispatch = n_jobs
 
     def send() -> Iterator[Any]:
@@ -164,8 +165,9 @@ def done_here_first(
             for task in taken(tasks):
                 done = function(*arguments(task))
                 n_done += 1
-                left = spent() / n_done * len(tasks)
-                if left * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS:
+                # Of the first some is spent on what is made once.
+                each = min(each, spent() / (2 if n_done == 1 else n_done))
+                if each * len(tasks) * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS:
                     pays.set()
                 yield done
                 # More than one for each process are sent when the first has come back.

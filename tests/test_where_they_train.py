@@ -30,6 +30,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.parallel import Parallel
 
@@ -91,6 +92,9 @@ def test_threads_where_they_serve():
     assert prefers_threads(known)
     for split in (KFold(3), KFold(3, shuffle=True, random_state=0)):
         assert prefers_threads(GridSearchCV(TREE, {}, cv=split))
+    for drawing in (LinearSVC(), SVC(probability=True), LogisticRegression(solver="liblinear")):
+        assert may_draw_globally(drawing) and not prefers_threads(make_pipeline(drawing))
+    assert prefers_threads(SVC())
     for held in (LogisticRegression(), HistGradientBoostingClassifier()):
         assert not may_draw_globally(held) and not prefers_threads(GridSearchCV(held, {}))
 
@@ -107,9 +111,15 @@ def test_what_draws_from_the_global_generator_is_the_same_in_threads_and_by_itse
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [make_pipeline(Drawing(), Drawing()), StandardScaler()])
-def test_models_are_the_same_wherever_they_train(first, monkeypatch):
-    model = make_pipeline(first, LogisticRegression())
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(Drawing(), GaussianNB()),
+        LogisticRegression(),
+        LogisticRegression(solver="liblinear", dual=True, max_iter=3_000),
+    ],
+)
+def test_models_are_the_same_wherever_they_train(model, monkeypatch):
     alone = answers(model)
     assert answers(model, n_jobs=2) == alone
     monkeypatch.setattr(_engine, "_SECONDS_OF_PROCESS", 0)
@@ -122,11 +132,27 @@ def test_models_are_the_same_wherever_they_train(first, monkeypatch):
 # --- here first -----------------------------------------------------------------------------
 
 
-def here_first(function, n_tasks=8):
-    # Threads stand for processes, which take seconds to start.
-    engine = Parallel(n_jobs=2, backend="threading", return_as="generator_unordered")
+@pytest.fixture
+def engines(monkeypatch):
+    """Let threads stand for processes, which take seconds to start; note who is asked."""
+    asked = []
+
+    def parallel(n_jobs, *, prefer, return_as):
+        def begin(tasks):
+            asked.append(prefer)
+            return engine(tasks)
+
+        engine = Parallel(n_jobs=n_jobs, backend="threading", return_as=return_as)
+        return begin
+
+    monkeypatch.setattr(_engine, "parallel", parallel)
+    return asked
+
+
+def here_first(function, n_tasks=8, *, in_threads=False):
     tasks = deque(range(n_tasks))
-    return done_here_first(function, tasks, lambda task: (task,), engine, 2), tasks
+    given = done_here_first(function, tasks, lambda task: (task,), 2, in_threads=in_threads)
+    return given, tasks
 
 
 def where(task):
@@ -134,23 +160,27 @@ def where(task):
     return task, threading.get_ident()
 
 
-def test_short_work_starts_no_processes():
-    results, _ = here_first(where)
+@pytest.mark.parametrize("in_threads", [False, True])
+def test_short_work_starts_no_processes(engines, in_threads):
+    results, _ = here_first(where, in_threads=in_threads)
     done = list(results)
-    assert {place for _, place in done} == {threading.get_ident()}
-    assert [task for task, _ in done] == list(range(8))
+    assert engines == ["threads"] * in_threads
+    assert sorted(task for task, _ in done) == list(range(8))
+    here = [place == threading.get_ident() for _, place in done]
+    assert here == [True] + [not in_threads] * 7
 
 
-def test_processes_take_over_when_they_have_come_up(monkeypatch):
+def test_processes_take_over_when_they_have_come_up(engines, monkeypatch):
     monkeypatch.setattr(_engine, "_SECONDS_OF_PROCESS", 0)
-    results, _ = here_first(where, 12)
+    results, _ = here_first(where, 12, in_threads=True)
     done = list(results)
+    assert engines == ["processes"]
     assert Counter(task for task, _ in done) == Counter(range(12))
     assert done[0] == (0, threading.get_ident())
     assert len({place for _, place in done}) > 1
 
 
-def test_processes_are_started_while_the_first_task_goes_on(monkeypatch):
+def test_processes_are_started_while_the_first_task_goes_on(engines, monkeypatch):
     monkeypatch.setattr(_engine, "_SECONDS_OF_PROCESS", 0)
     monkeypatch.setattr(_engine, "_SECONDS_BETWEEN_LOOKS", 0.001)
     elsewhere = threading.Event()
@@ -164,7 +194,7 @@ def test_processes_are_started_while_the_first_task_goes_on(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [0, 100])
-def test_nothing_is_begun_after_an_error_or_an_end(seconds, monkeypatch):
+def test_nothing_is_begun_after_an_error_or_an_end(engines, seconds, monkeypatch):
     monkeypatch.setattr(_engine, "_SECONDS_OF_PROCESS", seconds)
 
     def fail(task):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def configured(estimator: Any, seed: int) -> Any:
     for part in nested(estimator):
         # CatBoost lists only parameters that were given.
         known = part.get_params(deep=False)
-        names = known.keys() | set(inspect.signature(type(part)).parameters)
+        names = known.keys() | _parameters_of(type(part))
         seeding = _first_of(("random_state", "random_seed"), known, names)
         if seeding:
             part.set_params(**{seeding: int(rng.integers(2**31 - 1))})
@@ -111,6 +112,11 @@ def configured(estimator: Any, seed: int) -> Any:
         if backend is not None:
             backend.make_fresh(part, seed)
     return estimator
+
+
+@lru_cache(maxsize=256)
+def _parameters_of(kind: type) -> frozenset[str]:
+    return frozenset(inspect.signature(kind).parameters)
 
 
 def _is_sklearn(part: Any) -> bool:
@@ -133,17 +139,26 @@ def prefers_threads(estimator: Any) -> bool:
 
 
 def may_draw_globally(estimator: Any) -> bool:
-    """Tell whether training may draw from NumPy's global generator, which threads share.
+    """Tell whether training may draw from a generator that all threads share.
 
-    Other people's code may, and what splits records without a seed does.
+    Other people's code may draw from NumPy's, and what splits records without a seed does. LIBSVM
+    and liblinear have one of their own, which they seed at each fit.
     """
     if not hasattr(estimator, "get_params"):
         return True
     parts = nested(estimator)
-    if any(_package_of(type(part)) not in _SEEDED_PACKAGES for part in parts):
+    if any(
+        _package_of(type(part)) not in _SEEDED_PACKAGES or _is_liblinear(part) for part in parts
+    ):
         return True
     held = [_entries(value) for part in parts for value in part.get_params(deep=False).values()]
     return any(_is_unknown(value) for values in held for value in values)
+
+
+def _is_liblinear(part: Any) -> bool:
+    is_linear = type(part).__module__.startswith("sklearn.svm") and hasattr(part, "dual")
+    asked = getattr(part, "probability", False), getattr(part, "solver", "")
+    return is_linear or asked[0] is True or str(asked[1]) == "liblinear"
 
 
 def _is_unknown(value: Any) -> bool:

@@ -48,6 +48,8 @@ _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 # What a process takes to load its libraries, in seconds of a core.
 _SECONDS_OF_PROCESS = 3.0
+# More of them would wait for the interpreter lock.
+_MOST_THREADS = 4
 # What uses less of the time waits for something else than a core.
 _LEAST_USE = 1 / 8
 # Of a task whose worker has ended: as often as Dask tries by itself.
@@ -123,13 +125,16 @@ def done_here_first(
     function: Callable[..., Any],
     tasks: deque[Any],
     arguments: Callable[[Any], tuple[Any, ...]],
-    engine: Parallel,
     n_jobs: int,
+    *,
+    in_threads: bool,
 ) -> Iterator[Any]:
-    """Yield what a function returns for each task: here, and in processes once these pay.
+    """Yield what a function returns for each task: here, and in processes where these pay.
 
-    Tasks are done here, one after the other, until processes have come up. These are started when
-    the tasks that are left would take longer than that, or when the first takes so long.
+    Processes are started when the tasks that are left would take longer than that, or while the
+    first does. Until they have come up, tasks are done here, one after the other. What is done
+    sooner than processes start, is done in threads, where it may be: a part of most work is done
+    outside of the interpreter lock.
 
     Parameters
     ----------
@@ -138,13 +143,17 @@ def done_here_first(
         Tasks, which are taken out; when they are gone, no more are done.
     arguments : callable
         What the function is given for a task.
-    engine : Parallel
-        Of `n_jobs` processes.
     n_jobs : int
+        Tasks at a time.
+    in_threads : bool
+        Whether tasks may be done in threads.
     """
     pays, settings, n_sent, n_done = threading.Event(), get_config(), 0, 0
     spent, each = _stopwatch(), np.inf
-    engine.pre_dispatch = n_jobs
+    processes = parallel(n_jobs, prefer="processes", return_as="generator_unordered")
+    processes.pre_dispatch = n_jobs
+    few = min(n_jobs, _MOST_THREADS)
+    threads = parallel(few, prefer="threads", return_as="generator_unordered")
 
     def send() -> Iterator[Any]:
         nonlocal n_sent
@@ -157,7 +166,7 @@ def done_here_first(
             if not n_done and spent() > _SECONDS_OF_PROCESS:
                 break
         with config_context(**settings):
-            return engine(send()) if tasks else iter(())
+            return processes(send()) if tasks else iter(())
 
     with ThreadPoolExecutor(1) as starter:
         started = starter.submit(begin)
@@ -173,6 +182,8 @@ def done_here_first(
                 # More than one for each process are sent when the first has come back.
                 if n_sent > n_jobs:
                     break
+                if in_threads and not pays.is_set():
+                    yield from threads(send())
             pays.set()
             yield from started.result()
         finally:

@@ -191,9 +191,10 @@ class _Run:
             return sent, m, packed(self.membership[m]), int(self.seeds[m]), name
 
         def begun() -> Iterator[Any]:
-            engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
             if at_once > 1 and may_begin_here(prefer):
-                return done_here_first(train, left, arguments, engine, at_once)
+                safe = not self.job.draws_globally
+                return done_here_first(train, left, arguments, at_once, in_threads=safe)
+            engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
             return engine(delayed(train)(*arguments(m)) for m in taken(left))
 
         with settled_warnings(), threadpool_limits(1), _stopping(begun()) as results:

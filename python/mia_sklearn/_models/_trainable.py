@@ -115,7 +115,7 @@ def configured(estimator: Any, seed: int) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _parameters_of(kind: type) -> frozenset[str]:
+def _parameters_of(kind: Any) -> frozenset[str]:
     return frozenset(inspect.signature(kind).parameters)
 
 

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 _DASK, _RAY = "DaskDistributedBackend", "RayBackend"
-_OF_PROCESSES = ("LokyBackend", "MultiprocessingBackend")
+_OF_PROCESSES = "LokyBackend"
 _SECONDS_TO_REACH = 2.0
 _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -225,7 +225,7 @@ def sent_once(value: Any, n_jobs: int | None, prefer: str | None) -> Any:
     if effective_n_jobs(n_jobs) == 1:
         return value
     if not engine:
-        return Shared(value) if type(backend).__name__ in _OF_PROCESSES else value
+        return Shared(value) if type(backend).__name__ == _OF_PROCESSES else value
     if engine == _DASK:
         client = backend.client
         worker = next(iter(client.ncores()))

@@ -33,7 +33,8 @@ class Shared:
 
     @cached_property
     def _parts(self) -> tuple[str, np.ndarray, list[np.ndarray]]:
-        content, arrays = io.BytesIO(), []  # type: ignore[var-annotated]
+        content = io.BytesIO()
+        arrays: list[np.ndarray] = []
 
         class Pickler(get_loky_pickler()):  # type: ignore[misc]
             def persistent_id(self, value: Any) -> int | None:
@@ -52,8 +53,11 @@ class Shared:
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, content: np.ndarray, arrays: list[np.ndarray]) -> None:
-        super().__init__(io.BytesIO(content))
-        self.persistent_load = arrays.__getitem__
+        super().__init__(io.BytesIO(memoryview(content)))
+        self.arrays = arrays
+
+    def persistent_load(self, number: int) -> np.ndarray:
+        return self.arrays[number]
 
 
 class _Held:

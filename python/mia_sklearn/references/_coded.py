@@ -49,7 +49,7 @@ def coded(estimator: Any, table: Any) -> tuple[Any, Any] | None:
         if _encodes(part, names) and others.isdisjoint(names):
             found = {column: _places(table, column) for column in names}
             if all(places is not None for places in found.values()):
-                numbers.update(found)  # type: ignore[arg-type]
+                numbers.update(found)
             else:
                 others.update(names)
     numbers = {column: places for column, places in numbers.items() if column not in others}

@@ -99,7 +99,8 @@ def configured(estimator: Any, seed: int) -> Any:
     for part in nested(estimator):
         # CatBoost lists only parameters that were given.
         known = part.get_params(deep=False)
-        names = known.keys() | _parameters_of(type(part))
+        kind: Any = type(part)
+        names = known.keys() | _parameters_of(kind)
         seeding = _first_of(("random_state", "random_seed"), known, names)
         if seeding:
             part.set_params(**{seeding: int(rng.integers(2**31 - 1))})

@@ -53,7 +53,7 @@ class Shared:
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, content: np.ndarray, arrays: list[np.ndarray]) -> None:
-        super().__init__(io.BytesIO(memoryview(content)))
+        super().__init__(io.BytesIO(content.tobytes()))
         self.arrays = arrays
 
     def persistent_load(self, number: int) -> np.ndarray:

@@ -7,7 +7,9 @@ references, which begin without worker processes each time. The records are raw 
 from the folder that MIA_SKLEARN_DATA names), which a Pipeline of each model encodes.
 
 Seconds by the clock say what others do on a machine that is not at rest. Seconds of processor, of
-this process and all that it started, say what was spent: `processor` is their ratio.
+this process and all that it started, say what was spent: `processor` is their ratio. With
+`--ways sequential threading loky`, the ratio is also printed of references that train by one of
+these alone, whichever this library would choose.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ import platform
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import date
-from statistics import median
 from typing import Any
 
 import numpy as np
 import psutil
 import sklearn
-from joblib import cpu_count
+from joblib import cpu_count, parallel_config
 from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -51,6 +53,9 @@ GOALS = {
 }
 
 
+WAYS = ("sequential", "threading", "loky")
+
+
 def pipeline(model: Any) -> Any:
     """Return a model of raw rows: numbers on one scale, texts as columns of zeros and ones."""
     sparse = isinstance(model, LogisticRegression)
@@ -62,7 +67,7 @@ def pipeline(model: Any) -> Any:
     return make_pipeline(columns, model)
 
 
-def spent() -> float:
+def processor() -> float:
     """Return seconds of processor of this process and of those that it has started."""
     total = sum(os.times()[:4])
     for child in psutil.Process().children(recursive=True):
@@ -72,9 +77,9 @@ def spent() -> float:
 
 def clocked(work: Callable[[], Any]) -> np.ndarray:
     """Return seconds by the clock and of processor that a work takes."""
-    start, used = time.perf_counter(), spent()
+    start, used = time.perf_counter(), processor()
     work()
-    return np.array([time.perf_counter() - start, spent() - used])
+    return np.array([time.perf_counter() - start, processor() - used])
 
 
 def alone(model: Any, X: Any, y: np.ndarray, seeds: range) -> None:
@@ -93,7 +98,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=GOALS, default=list(GOALS))
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--references", type=int, default=16)
-    parser.add_argument("--floor", type=int, default=4, help="models that the floor is timed on")
+    parser.add_argument("--floor", type=int, default=3, help="models that the floor is timed on")
+    parser.add_argument("--ways", nargs="*", default=[], choices=WAYS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=-1)
     options = parser.parse_args()
@@ -107,27 +113,34 @@ def main() -> None:
         f"{cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {len(y):,} records, "
         f"{options.references} references, median of {options.rounds}\n"
     )
-    print("| model | floor s | references s | ratio | of each round | processor | goal |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    titles = "model", "floor s", "references s", "ratio", "of each round", "processor", "goal"
+    titles = *titles, *options.ways
+    print(f"| {' | '.join(titles)} |\n{'| --- ' * len(titles)}|")
     n_cores = cpu_count() if options.jobs < 0 else options.jobs
+    scale = options.references / options.floor / np.array([n_cores, 1])
     for name in options.models:
         model, goal = pipeline(GOALS[name][0]), GOALS[name][1]
+        references = ReferenceModels(model, options.references, n_jobs=options.jobs, random_state=0)
+
+        def trained(way: str, references: Any = references) -> np.ndarray:
+            with parallel_config(backend=way) if way else nullcontext():
+                seconds = clocked(lambda: references.fit(X, y))
+            get_reusable_executor().shutdown(wait=True)
+            return seconds
+
         alone(model, X, y, range(1))
-        floors, ours = [], []
+        rounds = []
         for turn in range(options.rounds):
             seeds = range(turn * options.floor, (turn + 1) * options.floor)
-            times = options.references / options.floor / np.array([n_cores, 1])
-            floors.append(times * clocked(lambda: alone(model, X, y, seeds)))  # noqa: B023
-            references = ReferenceModels(
-                model, options.references, n_jobs=options.jobs, random_state=0
-            )
-            ours.append(clocked(lambda: references.fit(X, y)))  # noqa: B023
-            get_reusable_executor().shutdown(wait=True)
-        ratios = [(one / floor)[0] for one, floor in zip(ours, floors, strict=True)]
-        floor, one = np.median(floors, axis=0), np.median(ours, axis=0)
-        seconds = f"{floor[0]:.2f}", f"{one[0]:.2f}", f"{median(ratios):.2f}"
-        each = ", ".join(f"{ratio:.2f}" for ratio in sorted(ratios))
-        cells = name, *seconds, each, f"{one[1] / floor[1]:.2f}", str(goal)
+            floor = scale * clocked(lambda: alone(model, X, y, seeds))  # noqa: B023
+            rounds.append([floor, *(trained(way) for way in ("", *options.ways))])
+        times = np.array(rounds)
+        ratios = times[:, 1:, 0] / times[:, :1, 0]
+        seconds = [f"{value:.2f}" for value in np.median(times[:, :2, 0], axis=0)]
+        middle = [f"{value:.2f}" for value in np.median(ratios, axis=0)]
+        each = ", ".join(f"{ratio:.2f}" for ratio in sorted(ratios[:, 0]))
+        spent = f"{np.median(times[:, 1, 1] / times[:, 0, 1]):.2f}"
+        cells = name, *seconds, middle[0], each, spent, str(goal), *middle[1:]
         print("|", " | ".join(cells), "|", flush=True)
 
 

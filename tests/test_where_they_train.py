@@ -82,6 +82,7 @@ def answers(model, n_jobs=None):
         make_pipeline(Drawing(), TREE),
         make_pipeline(FunctionTransformer(lambda X: X), TREE),
         GridSearchCV(TREE, {}, cv=KFold(3, shuffle=True)),
+        GridSearchCV(make_pipeline(None, TREE), {"nonetype": [Drawing()]}),
     ],
 )
 def test_what_may_draw_from_the_global_generator_prefers_no_threads(model):

@@ -148,12 +148,23 @@ def may_draw_globally(estimator: Any) -> bool:
     if not hasattr(estimator, "get_params"):
         return True
     parts = nested(estimator)
-    if any(
-        _package_of(type(part)) not in _SEEDED_PACKAGES or _is_liblinear(part) for part in parts
-    ):
+    if any(map(_is_liblinear, parts)):
         return True
-    held = [_entries(value) for part in parts for value in part.get_params(deep=False).values()]
-    return any(_is_unknown(value) for values in held for value in values)
+    if any(_package_of(type(part)) not in _SEEDED_PACKAGES for part in parts):
+        return True
+    values = _flat([list(part.get_params(deep=False).values()) for part in parts])
+    # Those that a search tries are among the values alone.
+    known = set(map(id, parts))
+    others = [value for value in values if _is_estimator(value) and id(value) not in known]
+    return any(map(_is_unknown, values)) or any(map(may_draw_globally, others))
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [part for entry in value for part in _flat(entry)]
+    return [value]
 
 
 def _is_liblinear(part: Any) -> bool:

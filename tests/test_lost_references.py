@@ -151,7 +151,8 @@ def test_a_process_that_ends_is_said():
         if multiprocessing.parent_process() is not None:
             os._exit(0)
 
-    with pytest.raises(CannotTrain, match=r"came to an end: training .* ended it, or memory"):
+    ended = pytest.raises(CannotTrain, match=r"came to an end: training .* ended it, or memory")
+    with parallel_config(backend="loky"), ended:
         fitted(leave, n_jobs=2)
 
 

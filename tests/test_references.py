@@ -16,7 +16,6 @@ from sklearn.datasets import load_iris, make_classification
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     BaggingClassifier,
-    HistGradientBoostingClassifier,
     RandomForestClassifier,
     StackingClassifier,
     VotingClassifier,
@@ -35,7 +34,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_info
 
-from mia_sklearn._models._trainable import configured, prefers_threads
+from mia_sklearn._models._trainable import configured
 from mia_sklearn._records._digests import row_digests
 from mia_sklearn.references import ReferenceModels
 from mia_sklearn.references._sampling import assign, training_rows
@@ -369,13 +368,6 @@ def test_models_find_one_core(data, n_jobs):
 
     with parallel_config(backend="threading", n_jobs=2):
         ReferenceModels(train, 4, n_jobs=n_jobs).fit(*data)
-
-
-def test_threads_where_they_serve():
-    assert prefers_threads(make_pipeline(StandardScaler(), RandomForestClassifier()))
-    assert prefers_threads(GridSearchCV(HistGradientBoostingClassifier(), {}))
-    assert not prefers_threads(LogisticRegression())
-    assert not prefers_threads(lambda X, y, seed: None)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -22,13 +22,15 @@ from mia_sklearn._process._parallel import at_most, settled_warnings
 SLEEPING = """
 import os, time
 import numpy as np
+from joblib import parallel_config
 from mia_sklearn import ReferenceModels
 
 def train(X, y, seed):
     print(os.getpid(), flush=True)
     time.sleep(60)
 
-ReferenceModels(train, 4, n_jobs=2).fit(np.zeros((8, 2)), np.arange(8) % 2)
+with parallel_config(backend="loky"):
+    ReferenceModels(train, 4, n_jobs=2).fit(np.zeros((8, 2)), np.arange(8) % 2)
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -12,7 +13,9 @@ from sklearn.utils import check_random_state
 
 from ._kinds import holds_net
 
-__all__ = ["random_state_of", "seeded", "seeded_within"]
+__all__ = ["random_state_of", "seeded", "seeded_alone", "seeded_within"]
+
+_drawing = threading.RLock()
 
 _ONE_OF = {
     "Generator": "int(rng.integers(2**32)) of it",
@@ -62,6 +65,13 @@ def seeded(seed: int) -> Iterator[None]:
             yield
         finally:
             np.random.set_state(before)  # noqa: NPY002
+
+
+@contextmanager
+def seeded_alone(seed: int) -> Iterator[None]:
+    """Seed the global generators for what no other thread does meanwhile, and put them back."""
+    with _drawing, seeded(seed):
+        yield
 
 
 def seeded_within(estimator: Any, seed: int | None) -> Any:

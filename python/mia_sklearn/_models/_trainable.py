@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,14 @@ from ._lost_parameters import check_parameters
 from ._predictors import predicts_numbers
 from ._side_effects import without_side_effects
 
-__all__ = ["check_fit_takes", "check_trainable", "configured", "prefers_threads", "unfitted"]
+__all__ = [
+    "check_fit_takes",
+    "check_trainable",
+    "configured",
+    "may_draw_globally",
+    "prefers_threads",
+    "unfitted",
+]
 
 # What clone keeps beside the parameters.
 _BESIDE_PARAMETERS = ("_metadata_request", "_sklearn_output_config")
@@ -33,6 +41,10 @@ _THREADED_PACKAGES = (
     "lightgbm",
     "catboost",
 )
+# But for this: it grows each tree node by node, in Python.
+_LOCKED_PACKAGE = "sklearn.ensemble._hist_gradient_boosting"
+# All that they draw is by seeds that `configured` sets.
+_SEEDED_PACKAGES = {"catboost", "imblearn", "lightgbm", "mia_sklearn", "sklearn", "xgboost"}
 
 
 def unfitted(estimator: Any) -> Any:
@@ -87,7 +99,8 @@ def configured(estimator: Any, seed: int) -> Any:
     for part in nested(estimator):
         # CatBoost lists only parameters that were given.
         known = part.get_params(deep=False)
-        names = known.keys() | set(inspect.signature(type(part)).parameters)
+        kind: Any = type(part)
+        names = known.keys() | _parameters_of(kind)
         seeding = _first_of(("random_state", "random_seed"), known, names)
         if seeding:
             part.set_params(**{seeding: int(rng.integers(2**31 - 1))})
@@ -102,6 +115,11 @@ def configured(estimator: Any, seed: int) -> Any:
     return estimator
 
 
+@lru_cache(maxsize=256)
+def _parameters_of(kind: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(kind).parameters)
+
+
 def _is_sklearn(part: Any) -> bool:
     return type(part).__module__.partition(".")[0] == "sklearn"
 
@@ -113,9 +131,59 @@ def _first_of(aliases: tuple[str, ...], known: Iterable[str], names: Iterable[st
 
 def prefers_threads(estimator: Any) -> bool:
     """Tell whether training runs well in threads, which need no start-up and no copies."""
+    if may_draw_globally(estimator):
+        return False
     while is_pipeline(estimator) or hasattr(getattr(estimator, "estimator", None), "fit"):
         estimator = estimator.steps[-1][1] if is_pipeline(estimator) else estimator.estimator
-    return type(estimator).__module__.startswith(_THREADED_PACKAGES)
+    module = type(estimator).__module__
+    return module.startswith(_THREADED_PACKAGES) and not module.startswith(_LOCKED_PACKAGE)
+
+
+def may_draw_globally(estimator: Any) -> bool:
+    """Tell whether training may draw from a generator that all threads share.
+
+    Other people's code may draw from NumPy's, and what splits records without a seed does. LIBSVM
+    and liblinear have one of their own, which they seed at each fit.
+    """
+    if not hasattr(estimator, "get_params"):
+        return True
+    parts = nested(estimator)
+    if any(map(_is_liblinear, parts)):
+        return True
+    if any(_package_of(type(part)) not in _SEEDED_PACKAGES for part in parts):
+        return True
+    values = _flat([list(part.get_params(deep=False).values()) for part in parts])
+    # Those that a search tries are among the values alone.
+    known = set(map(id, parts))
+    others = [value for value in values if _is_estimator(value) and id(value) not in known]
+    return any(map(_is_unknown, values)) or any(map(may_draw_globally, others))
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [part for entry in value for part in _flat(entry)]
+    return [value]
+
+
+def _is_liblinear(part: Any) -> bool:
+    is_linear = type(part).__module__.startswith("sklearn.svm") and hasattr(part, "dual")
+    asked = getattr(part, "probability", False), getattr(part, "solver", "")
+    return is_linear or asked[0] is True or str(asked[1]) == "liblinear"
+
+
+def _is_unknown(value: Any) -> bool:
+    if isinstance(value, (type, np.ufunc)) or hasattr(value, "get_params"):
+        return False
+    if callable(value):
+        named = value if hasattr(value, "__name__") else type(value)
+        return _package_of(named) not in {*_SEEDED_PACKAGES, "numpy", "scipy"}
+    return getattr(value, "random_state", 0) is None and getattr(value, "shuffle", True)
+
+
+def _package_of(named: Any) -> str:
+    return str(named.__module__).partition(".")[0]
 
 
 def check_trainable(estimator: Any, fit_params: dict[str, Any] | None) -> None:

@@ -9,33 +9,49 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+import numpy as np
 from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
-from sklearn.utils.parallel import Parallel
+from sklearn import config_context, get_config
+from sklearn.utils.parallel import Parallel, delayed
 
 from ._printable import told
+from ._shared import Shared
 
 __all__ = [
     "arrived",
     "at_home",
     "away",
+    "done_here_first",
     "has_lost_workers",
+    "may_begin_here",
     "parallel",
     "sent_once",
+    "taken",
     "wait_for_workers",
     "what_workers_lack",
 ]
 
 _DASK, _RAY = "DaskDistributedBackend", "RayBackend"
+_OF_PROCESSES = "LokyBackend"
 _SECONDS_TO_REACH = 2.0
 _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.2
+# What a process takes to load its libraries, in seconds of a core.
+_SECONDS_OF_PROCESS = 3.0
+# More of them would wait for the interpreter lock.
+_MOST_THREADS = 4
+# What uses less of the time waits for something else than a core.
+_LEAST_USE = 1 / 8
 # Of a task whose worker has ended: as often as Dask tries by itself.
 _TRIES = 3
 _OF_LOST_WORKERS = {
@@ -99,13 +115,117 @@ def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Paral
     return Parallel(n_jobs=n_jobs, prefer=prefer, return_as=return_as, batch_size=batch_size)
 
 
-def sent_once(value: Any, n_jobs: int | None) -> Any:
+def may_begin_here(prefer: str) -> bool:
+    """Tell whether tasks that prefer processes may be done here first: nobody chose a backend."""
+    chosen = {type(get_active_backend(prefer=way)[0]) for way in ("threads", "processes")}
+    return prefer == "processes" and len(chosen) > 1
+
+
+def done_here_first(
+    function: Callable[..., Any],
+    tasks: deque[Any],
+    arguments: Callable[[Any], tuple[Any, ...]],
+    n_jobs: int,
+    *,
+    in_threads: bool,
+) -> Iterator[Any]:
+    """Yield what a function returns for each task: here, and in processes where these pay.
+
+    Processes are started when the tasks that are left would take longer than that, or while the
+    first does. Until they have come up, tasks are done here, one after the other. What is done
+    sooner than processes start, is done in threads, where it may be: a part of most work is done
+    outside of the interpreter lock.
+
+    Parameters
+    ----------
+    function : callable
+    tasks : deque
+        Tasks, which are taken out; when they are gone, no more are done.
+    arguments : callable
+        What the function is given for a task.
+    n_jobs : int
+        Tasks at a time.
+    in_threads : bool
+        Whether tasks may be done in threads.
+    """
+    pays, settings, n_sent, n_done = threading.Event(), get_config(), 0, 0
+    spent, each = _stopwatch(), np.inf
+    processes = parallel(n_jobs, prefer="processes", return_as="generator_unordered")
+    processes.pre_dispatch = n_jobs
+    few = min(n_jobs, _MOST_THREADS)
+    threads = parallel(few, prefer="threads", return_as="generator_unordered")
+
+    def send() -> Iterator[Any]:
+        nonlocal n_sent
+        for task in taken(tasks):
+            n_sent += 1
+            yield delayed(function)(*arguments(task))
+
+    def begin() -> Any:
+        while not pays.wait(_SECONDS_BETWEEN_LOOKS):
+            if not n_done and spent() > _SECONDS_OF_PROCESS:
+                break
+        with config_context(**settings):
+            return processes(send()) if tasks else iter(())
+
+    with ThreadPoolExecutor(1) as starter:
+        started = starter.submit(begin)
+        try:
+            for task in taken(tasks):
+                done = function(*arguments(task))
+                n_done += 1
+                # Of the first some is spent on what is made once.
+                each = min(each, spent() / (2 if n_done == 1 else n_done))
+                if each * len(tasks) * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS:
+                    pays.set()
+                yield done
+                # More than one for each process are sent when the first has come back.
+                if n_sent > n_jobs:
+                    break
+                if in_threads and not pays.is_set():
+                    yield from threads(send())
+            pays.set()
+            yield from started.result()
+        finally:
+            tasks.clear()
+            pays.set()
+            if started.exception() is None:
+                getattr(started.result(), "close", lambda: None)()
+
+
+def _stopwatch() -> Callable[[], float]:
+    """Return what tells how long a work has taken since, by the cores that it could have.
+
+    A work that waits for its core, beside others, would wait for one in another process, too.
+    """
+    begin, used = time.perf_counter(), time.process_time()
+
+    def spent() -> float:
+        seconds, of_core = time.perf_counter() - begin, time.process_time() - used
+        return of_core if of_core > _LEAST_USE * seconds else seconds
+
+    return spent
+
+
+def taken(tasks: deque[Any]) -> Iterator[Any]:
+    """Take out tasks and yield them, each to one of the threads that ask for them."""
+    while True:
+        try:
+            task = tasks.popleft()
+        except IndexError:
+            return
+        yield task
+
+
+def sent_once(value: Any, n_jobs: int | None, prefer: str | None) -> Any:
     """Return what stands for a value in tasks, each of which makes it the value by `arrived`."""
-    backend, _ = get_active_backend()
+    backend, _ = get_active_backend(prefer=prefer)
     engine = _name(backend)
     # joblib runs the tasks of one worker here.
-    if not engine or effective_n_jobs(n_jobs) == 1:
+    if effective_n_jobs(n_jobs) == 1:
         return value
+    if not engine:
+        return Shared(value) if type(backend).__name__ == _OF_PROCESSES else value
     if engine == _DASK:
         client = backend.client
         worker = next(iter(client.ncores()))
@@ -122,7 +242,7 @@ def arrived(sent: Any) -> Any:
         import ray
 
         return ray.get(sent.reference)
-    return sent
+    return sent.value if isinstance(sent, Shared) else sent
 
 
 def wait_for_workers(n_jobs: int) -> None:

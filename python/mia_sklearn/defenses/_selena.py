@@ -183,7 +183,7 @@ class SELENA(BaseDefense):
         keep = not self.distill
         prefer = "threads" if prefers_threads(self.estimator) else "processes"
         n_jobs = at_most(self.n_jobs, len(seeds))
-        sent = sent_once(data, n_jobs)
+        sent = sent_once(data, n_jobs, prefer)
         return parallel(n_jobs, prefer=prefer, return_as="generator")(
             delayed(_train_one)(
                 self.estimator, sent, unseen[:, number], classes, seed=seed, keep=keep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,12 +16,13 @@ from .._models._backend import Backend, backend_of
 from .._models._code import version_of
 from .._models._fingerprint import NotDescribableError, fingerprint
 from .._models._kinds import is_net, nested
-from .._models._trainable import configured
+from .._models._trainable import configured, may_draw_globally
 from .._process._parallel import this_process
 from .._process._terminal import Terminal
 from .._records._rows import n_rows, positions
 from .._version import __version__
 from ..access import BaseAccess, Question, TrueValueAccess
+from ._coded import coded
 from ._store import BaseStore
 
 # Of the stored answers; answers of another layout are made anew.
@@ -74,9 +75,25 @@ class Job:
         copied = makers_of(deepcopy(self.estimator))
         return {name: value for name, value in made.items() if copied.get(name) == value}
 
+    @cached_property
+    def quick(self) -> Job | None:
+        """A job of the same models whose steps find numbers for texts, where that can be had."""
+        if self.question is not None or self.copies or self.backend is not None:
+            return None
+        found = coded(self.estimator, self.table)
+        return None if found is None else replace(self, estimator=found[0], table=found[1])
+
+    @cached_property
+    def draws_globally(self) -> bool:
+        """Whether models may draw from NumPy's global generator."""
+        return may_draw_globally(self.estimator)
+
     def __getstate__(self) -> dict[str, Any]:
         # Told where the job begins, to be compared where it arrives.
-        return vars(self) | {"makers": self.makers}
+        state = vars(self) | {"makers": self.makers}
+        # Sooner made again than sent.
+        state.pop("quick", None)
+        return state
 
     @cached_property
     def learned(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from sklearn.utils.parallel import delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from .._models._random import seeded_alone
 from .._models._trainable import prefers_threads
 from .._process._engine import away, parallel, sent_once
 from .._process._parallel import at_most, settled_warnings
@@ -54,7 +56,7 @@ class KeptModels:
             self.models = self._train(at_most(n_jobs, len(rows)), prefer, progress)
 
     def _train(self, n_jobs: int | None, prefer: str, progress: bool) -> list[Any]:
-        sent = sent_once(self.job, n_jobs)
+        sent = sent_once(self.job, n_jobs, prefer)
         tasks = (
             delayed(_trained)(sent, model, own, int(seed))
             for model, (own, seed) in enumerate(zip(self.rows, self.seeds, strict=True))
@@ -114,6 +116,7 @@ def _trained(sent: Any, model: int, rows: np.ndarray, seed: int) -> Any:
 
 def _try(job: Job, rows: np.ndarray, seed: int) -> Any:
     try:
-        return fit_one(job, rows, seed)
+        with seeded_alone(seed) if job.draws_globally else nullcontext():
+            return fit_one(job, rows, seed)
     except (Exception, SystemExit) as error:
         return lost_to(error)

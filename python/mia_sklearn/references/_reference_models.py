@@ -213,11 +213,11 @@ class ReferenceModels(AnsweredModels):
     ranks among the models' answers), attacks read that one: `logit`, `out_*` and `in_*` are on
     it. The answers of the target have no part in the choice.
 
-    *Cores.* Every nested `n_jobs` is set to 1 and numerical libraries get one thread: models
-    run beside each other instead, which is faster and keeps sums in the same order whatever
-    `n_jobs`. Trees, ensembles, neighbours and support vector machines, which compute outside
-    the interpreter lock, run in threads, which start at once and share the records; everything
-    else runs in processes. `joblib.parallel_config` overrides this.
+    *Cores.* Nested `n_jobs` are set to 1, and libraries get one thread: models run beside each
+    other, with sums in one order. Trees, forests, neighbours and kernel machines run in threads.
+    Others begin here and go on in processes where these pay, else here, or in threads. What may
+    draw from NumPy's own generator is seeded, and never beside others in a process.
+    `joblib.parallel_config` overrides all this; models are the same.
 
     *Networks* (of skorch) are trained together, as one network with stacked weights and batches
     gathered by index, also behind the steps of a Pipeline and within defenses that train them

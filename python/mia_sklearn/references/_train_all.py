@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import logging
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
@@ -25,9 +25,12 @@ from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
 from .._process._engine import (
     away,
+    done_here_first,
     has_lost_workers,
+    may_begin_here,
     parallel,
     sent_once,
+    taken,
     wait_for_workers,
     what_workers_lack,
 )
@@ -184,16 +187,21 @@ class _Run:
 
     def _hand_out(self, models: Sequence[int], n_jobs: int | None, prefer: str) -> None:
         """Train models one by one on the engine that joblib was told to use."""
-        job, names = self.job, self.names
-        sent = sent_once(job, n_jobs)
-        tasks = (
-            delayed(train)(
-                sent, m, packed(self.membership[m]), int(self.seeds[m]), names[m] if names else ""
-            )
-            for m in itertools.takewhile(lambda _: not self._is_hopeless(), models)
-        )
-        engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
-        with settled_warnings(), threadpool_limits(1), _stopping(engine(tasks)) as results:
+        at_once, left = effective_n_jobs(n_jobs), deque(models)
+        sent, names = sent_once(self.job, n_jobs, prefer), self.names
+
+        def arguments(m: int) -> tuple[Any, ...]:
+            name = names[m] if names else ""
+            return sent, m, packed(self.membership[m]), int(self.seeds[m]), name
+
+        def begun() -> Iterator[Any]:
+            if at_once > 1 and may_begin_here(prefer):
+                safe = not self.job.draws_globally
+                return done_here_first(train, left, arguments, at_once, in_threads=safe)
+            engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
+            return engine(delayed(train)(*arguments(m)) for m in taken(left))
+
+        with settled_warnings(), threadpool_limits(1), _stopping(begun()) as results:
             shown = progress_bar(
                 results,
                 total=len(self.seeds),
@@ -201,13 +209,15 @@ class _Run:
                 desc="reference models",
                 unit="model",
                 disable=not self.progress,
-                at_once=effective_n_jobs(n_jobs),
+                at_once=at_once,
             )
             # Of labels in a frame, as the target was given them too.
             warnings.simplefilter("ignore", DataConversionWarning)
             try:
                 for model, answer in shown:
                     self._done(model, answer)
+                    if self._is_hopeless():
+                        left.clear()
             except BrokenProcessPool as error:
                 raise self._ended("A process") from error
 
@@ -344,6 +354,8 @@ def _stopping(results: Any) -> Iterator[Iterable]:
     finally:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "[0-9]+ tasks (which were still|have been succ)")
+            # By another thread than that which started the processes.
+            warnings.filterwarnings("ignore", "A generator produced by joblib.Parallel has been")
             results.close()
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 from joblib import parallel_config
+from sklearn import get_config
+from sklearn.pipeline import Pipeline
 
 from .._models._backend import backend_of
 from .._models._fitted import constant, fit_afresh, fit_copy
 from .._models._kinds import is_net
-from .._models._random import seeded_within
+from .._models._random import seeded_alone, seeded_within
 from .._models._trainable import configured
 from .._process._engine import arrived
 from .._process._parallel import end_with_parent, one_thread, one_thread_each, this_process
@@ -66,9 +68,11 @@ def train(
 
 def _answers(job: Job, model: int, counts: bytes, seed: int) -> np.ndarray | Lost:
     times = _unpacked(counts, n_rows(job.table) - job.n_core - job.first)
-    answer = _try(job, model, times, seed)
-    if not isinstance(answer, Lost):
-        return answer
+    # What cannot be trained is told in the words of the job itself.
+    for one in (job.quick, job):
+        answer = Lost("") if one is None else _try(one, model, times, seed)
+        if not isinstance(answer, Lost):
+            return answer
     again = _try(job, model, times, second_seed(seed))
     return answer if isinstance(again, Lost) else again
 
@@ -124,8 +128,9 @@ def _check_likeness(job: Job) -> None:
 
 def _try(job: Job, model: int, counts: np.ndarray, seed: int) -> np.ndarray | Lost:
     def work() -> np.ndarray | Lost:
-        fitted = fit_one(job, training_rows(counts, job.n_core, seed), seed)
-        return fitted if isinstance(fitted, Lost) else answer_of(fitted, job, seed)
+        with seeded_alone(seed) if job.draws_globally else nullcontext():
+            fitted = fit_one(job, training_rows(counts, job.n_core, seed), seed)
+            return fitted if isinstance(fitted, Lost) else answer_of(fitted, job, seed)
 
     return attempted(model, work)
 
@@ -197,8 +202,20 @@ def answer_of(model: Any, job: Job, seed: int) -> np.ndarray:
             own[rows] = (
                 model.answers(model.output(X))
                 if is_net(job.estimator)
-                else log_posteriors(model, X, job.classes)
+                else log_posteriors(*_last_step(model, X), job.classes)
             )
             if np.isnan(own[rows]).any():
                 raise ValueError("it answers NaN")
     return answers
+
+
+def _last_step(model: Any, X: Any) -> tuple[Any, Any]:
+    """Return what a Pipeline of scikit-learn asks in the end, and about what.
+
+    Before models are asked about all records, they are asked about a few, in two ways.
+    """
+    if type(model) is not Pipeline or get_config()["enable_metadata_routing"]:
+        return model, X
+    for _, step in model.steps[:-1]:
+        X = X if step in (None, "passthrough") else step.transform(X)
+    return model.steps[-1][1], X

@@ -19,6 +19,7 @@ from .._process._parallel import map_on_cores, one_thread_each
 from .._rust import kernel_log_density
 from ..base import BaseAttack, Variant
 from ..stats._likelihood import GaussianRatio, Moments
+from ._boosted import SmallTrees
 
 __all__ = ["StackedAttack"]
 
@@ -236,13 +237,14 @@ class StackedAttack(BaseAttack):
 
         Rows are read so many at a time that trees find them in the processor's own memory.
         """
+        model = SmallTrees.of(self.estimator_) or self.estimator_
         starts = range(0, len(table), _ROWS_IN_TURN)
         rows = [table.values[start : start + _ROWS_IN_TURN] for start in starts]
 
         def answered(turn: tuple[tuple[Skip, Skip], np.ndarray]) -> np.ndarray:
             skips, values = turn
             features = self._features(Reader(values, table.groups, table.names), skips)
-            return _log_odds(self.estimator_, features)
+            return _log_odds(model, features)
 
         answers = map_on_cores(answered, product(skipped, rows))
         return np.mean(np.concatenate(answers).reshape(len(skipped), len(table)), axis=0)

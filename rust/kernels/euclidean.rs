@@ -3,6 +3,8 @@
 //! Trees of rows pay below five features or so; from there on they are walked whole, and a plain
 //! scan of rows that lie side by side is several times as fast.
 
+use std::mem::take;
+
 use ndarray::{ArrayView2, Axis};
 
 use crate::error::{Error, Result};
@@ -92,7 +94,7 @@ pub fn euclidean_nearest(
                 for four in searches.chunks_exact_mut(QUERIES) {
                     let least = least(group, [0, 1, 2, 3].map(|q| &four[q].rough[..]));
                     for (search, least) in four.iter_mut().zip(least) {
-                        search.note(group, least);
+                        search.least.push(least);
                     }
                 }
             }
@@ -163,10 +165,10 @@ struct Search {
     exact: Vec<f64>,
     rough: Vec<f32>,
     square: f64,
-    /// Each group's least number, at most and at least.
+    /// Each group's least number, as float32 has it, at most and at least.
+    least: Vec<f32>,
     upper: Vec<f64>,
     lower: Vec<f64>,
-    spare: Vec<f64>,
     found: Vec<Candidate>,
 }
 
@@ -177,46 +179,47 @@ impl Search {
         self.exact.clear();
         self.exact.extend(query.clone().map(f64::from));
         self.square = square(query);
-        self.upper.clear();
-        self.lower.clear();
+        self.least.clear();
     }
 
-    /// Takes down what float32 says of the next group.
-    fn note(&mut self, group: &Group, least: f32) {
+    /// How much a group's number can be wrong by.
+    fn wrong(&self, group: &Group) -> f64 {
         let both = self.square + group.most;
+        if both > LARGEST {
+            return f64::INFINITY;
+        }
         // Each of `width` products and sums, and each half, is wrong by half a unit at most; and
-        // what is lost in numbers too small for float32. Numbers too large tell nothing.
-        let wrong = if both > LARGEST {
-            f64::INFINITY
-        } else {
-            (self.rough.len() + 8) as f64 * f64::from(f32::EPSILON) * both + 1e-30
-        };
-        let least = if wrong.is_finite() {
-            f64::from(least)
-        } else {
-            0.0
-        };
-        self.upper.push(least + wrong);
-        self.lower.push(least - wrong);
+        // what is lost in numbers too small for float32.
+        (self.rough.len() + 8) as f64 * f64::from(f32::EPSILON) * both + 1e-30
     }
 
     /// Finds the nearest rows in the groups that may hold them, of those as far the first.
     fn find(&mut self, groups: &[Group], count: usize) {
-        self.spare.clone_from(&self.upper);
+        let (mut upper, mut lower) = (take(&mut self.upper), take(&mut self.lower));
+        upper.clear();
+        lower.clear();
+        for (group, &least) in groups.iter().zip(&self.least) {
+            // Numbers too large tell nothing.
+            let wrong = self.wrong(group);
+            let least = if wrong.is_finite() {
+                f64::from(least)
+            } else {
+                0.0
+            };
+            upper.push(least + wrong);
+            lower.push(least - wrong);
+        }
         let bound = if count > groups.len() {
             f64::INFINITY
         } else {
-            *self
-                .spare
-                .select_nth_unstable_by(count - 1, f64::total_cmp)
-                .1
+            *upper.select_nth_unstable_by(count - 1, f64::total_cmp).1
         };
         // The sums' own rounding is far below what float32 is wrong by.
         let most = 2.0 * bound + self.square;
         self.found.clear();
         for (group, _) in groups
             .iter()
-            .zip(&self.lower)
+            .zip(&lower)
             .filter(|(_, lower)| **lower <= bound)
         {
             let sums = squares(&group.exact, &self.exact);
@@ -230,6 +233,7 @@ impl Search {
             self.found.truncate(count);
         }
         self.found.sort_unstable_by(nearer);
+        (self.upper, self.lower) = (upper, lower);
     }
 }
 

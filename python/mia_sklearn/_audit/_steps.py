@@ -277,11 +277,11 @@ def _attack(
     ):
         for name, attack in outside.items():
             scores[name][part] = attack.decision_function(seen)
-    observations = None
+    whole = None
     if len(outside) < len(run.attacks):
-        observations = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
-        scores |= _on_target(run, observations)
-    return table, observations, scores, (shadow, membership)
+        whole = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
+        scores |= _on_target(run, whole)
+    return table, whole, scores, (shadow, membership)
 
 
 def _on_target(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -91,7 +91,8 @@ class StackedAttack(BaseAttack):
     asked about the others, as they are and with nodes cut that hold fewer than 5 or 20 records.
     No membership and no answer of a model goes into them, so that they favour nobody: they say
     where an answer is to be trusted, and break the ties of trees and of votes. Of more than 10,000
-    records as many, drawn, are what all are compared with and learned from.
+    records as many, drawn, are what all are compared with and learned from; of more than 20,000
+    one tree in four answers for each of the others.
 
     Numbers are standardised for that, and categories become indicators; of tables of more than
     1,024 columns 64 directions are read, the first singular vectors. Of texts and pictures (arrays

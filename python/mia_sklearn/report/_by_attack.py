@@ -34,8 +34,8 @@ def by_attack(records: pd.DataFrame, attacks: list[str], reason: str) -> pd.Data
         scores = records[attack].to_numpy(dtype=np.float64)
         table[attack] = records[attack]
         table[f"{attack}_p"] = _of_both_sides(conformal_p_values, scores, others, reason)
-    scores = records[attacks].to_numpy(dtype=np.float64)
-    table["combined_p"] = _of_both_sides(conformal_combine, scores, others, reason)
+    every = records[attacks].to_numpy(dtype=np.float64)
+    table["combined_p"] = _of_both_sides(conformal_combine, every, others, reason)
     return pd.DataFrame(table, index=records.index)
 
 

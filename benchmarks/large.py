@@ -61,8 +61,7 @@ def measure(n: int, args: Any) -> dict[str, Any]:
 def follow_processor_time(busy_at: dict[str, float]) -> None:
     """Take down the processor time of each phase, which other work on the machine hardly alters.
 
-    Of references that train in threads of this process, as boosting and naive Bayes do not always:
-    those of other processes are not counted.
+    References that train in processes of their own, as naive Bayes does, are not counted.
     """
     from contextlib import contextmanager
 

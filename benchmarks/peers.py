@@ -4,8 +4,9 @@ A random forest of 100 trees on Adult, 5,000 members and 5,000 non-members, 16 r
 All scores are judged by the same metrics. A second table is of attackers who see labels alone, in
 which ART's search for the decision boundary gets a few records only, for the time that it takes.
 A third is of attackers who hold other records of the kind alone: Privacy Meter's
-attacks and ours, with the same reference models. `make bench-peers` runs all, `... peers.py --part
-labels` one of them.
+attacks and ours, with the same reference models. A fourth is of time alone, for several kinds of
+model. `make bench-peers` runs all, `... peers.py --part labels` one of them; the fourth takes a
+minute or two: `... peers.py --part models`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ import argparse
 import contextlib
 import io
 import logging
+import os
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mia_sklearn import ReferenceModels, audit, observe
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack, StackedAttack, ThresholdAttack
@@ -31,6 +37,14 @@ from mia_sklearn.datasets import load_adult
 from mia_sklearn.metrics import roc_auc, tpr_at_fpr
 
 SEED = 0
+#: What audits are timed with: as sacroml trains its shadow models, with one job each.
+MODELS = {
+    "forest": RandomForestClassifier(random_state=SEED),
+    "boosting": HistGradientBoostingClassifier(random_state=SEED),
+    "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+    "nearest neighbours": KNeighborsClassifier(),
+}
+THREE = ["threshold", "lira", "rmia"]
 HEADER = """\
 | attack | seconds | AUC | TPR at 1 % FPR | TPR at .1 % FPR |
 | --- | --- | --- | --- | --- |"""
@@ -170,7 +184,9 @@ def main() -> None:
     parser.add_argument("--references", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
-        "--part", choices=["posteriors", "labels", "population"], help="one table; all by default"
+        "--part",
+        choices=["posteriors", "labels", "population", "models"],
+        help="one table; all by default",
     )
     parser.add_argument(
         "--boundary", type=int, default=10, help="members, and others, for ART's search"
@@ -200,6 +216,57 @@ def main() -> None:
         by_labels(forest(None), ours, records, args.boundary)
     if args.part in (None, "population"):
         by_population(forest(None), records, population, args.references)
+    if args.part in (None, "models"):
+        by_models(records, args)
+
+
+def by_models(records: tuple[Any, ...], args: Any) -> None:
+    """Print what the same audit takes beside sacroml's LiRA, for several kinds of model."""
+    print("\n| model | sacroml LiRA | three attacks | auto | three by LiRA | auto by LiRA |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, kind in MODELS.items():
+        model = kind.fit(*records[:2])
+        work = contenders(model, records, args)
+        cells, spent = [], []
+        for each in work:
+            before = processor_seconds()
+            seconds, _ = timed(each)
+            spent.append((seconds, processor_seconds() - before))
+            cells.append("{:.1f} s ({:.1f} CPU s)".format(*spent[-1]))
+        for own in spent[1:]:
+            by_clock, by_cpu = (a / b for a, b in zip(own, spent[0], strict=True))
+            cells.append(f"{by_clock:.2f} ({by_cpu:.2f})")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def contenders(model: Any, records: tuple[Any, ...], args: Any) -> list[Callable[[], Any]]:
+    def ours(attacks: Any) -> Any:
+        return audit(
+            model, *records, attacks=attacks, n_references=args.references, n_jobs=args.jobs,
+            random_state=SEED, progress=False,
+        )  # fmt: skip
+
+    lira = lambda: sacroml_lira(model, records, args.references)  # noqa: E731
+    return [lira, lambda: ours(THREE), lambda: ours("auto")]
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and of those that it has started."""
+    total = sum(os.times()[:4])
+    if not Path("/proc/self/stat").exists():
+        return total
+    parents, spent = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            parents[int(path.parent.name)] = int(fields[1])
+            spent[int(path.parent.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    for process, seconds in spent.items():
+        above = parents[process]
+        while above in parents and above != os.getpid():
+            above = parents[above]
+        total += seconds if above == os.getpid() else 0.0
+    return total
 
 
 def by_labels(model: Any, ours: Any, records: tuple[Any, ...], n: int) -> None:

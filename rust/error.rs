@@ -51,6 +51,8 @@ pub enum Error {
         found: usize,
         most: usize,
     },
+    /// A node that belongs to no tree of the kind.
+    Tree(usize),
     /// The caller asked a long kernel to stop.
     Interrupted,
 }
@@ -125,6 +127,11 @@ impl fmt::Display for Error {
             Self::Neighbors { found, most } => write!(
                 f,
                 "n_neighbors={found} does not lie between 1 and {most}, the rows of table."
+            ),
+            Self::Tree(node) => write!(
+                f,
+                "node {node} is none of a tree: children must be nodes of it, features columns of \
+                 rows, and the leaves of small trees at most 32."
             ),
             Self::Interrupted => write!(f, "Interrupted."),
         }

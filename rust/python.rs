@@ -15,7 +15,7 @@ use crate::kernels::cosine::Index;
 use crate::kernels::tile::References;
 use crate::kernels::{
     density, euclidean, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken,
-    statistics, Pulse,
+    statistics, trees, Pulse,
 };
 
 impl From<Error> for PyErr {
@@ -369,6 +369,35 @@ fn euclidean_nearest<'py>(
     ))
 }
 
+#[pyfunction]
+#[pyo3(signature = (rows, feature, threshold, left, right, *, missing_left, value, starts, baseline))]
+#[expect(clippy::too_many_arguments, reason = "columns of a table of nodes")]
+fn boosted_sums<'py>(
+    py: Python<'py>,
+    rows: PyReadonlyArray2<'py, f32>,
+    feature: PyReadonlyArray1<'py, i64>,
+    threshold: PyReadonlyArray1<'py, f64>,
+    left: PyReadonlyArray1<'py, i64>,
+    right: PyReadonlyArray1<'py, i64>,
+    missing_left: PyReadonlyArray1<'py, bool>,
+    value: PyReadonlyArray1<'py, f64>,
+    starts: PyReadonlyArray1<'py, i64>,
+    baseline: f64,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let nodes = trees::Nodes {
+        feature: feature.as_slice()?,
+        threshold: threshold.as_slice()?,
+        left: left.as_slice()?,
+        right: right.as_slice()?,
+    };
+    let (missing_left, value) = (missing_left.as_slice()?, value.as_slice()?);
+    let (rows, starts) = (rows.as_array(), starts.as_slice()?);
+    let sums = interruptible(py, |pulse| {
+        trees::boosted_sums(rows, nodes, missing_left, value, starts, baseline, pulse)
+    })?;
+    Ok(sums.into_pyarray(py))
+}
+
 type Linkage<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray1<f64>>);
 
 #[pyfunction]
@@ -485,6 +514,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(shrunken_t, module)?)?;
     module.add_function(wrap_pyfunction!(euclidean_nearest, module)?)?;
     module.add_function(wrap_pyfunction!(gower_nearest, module)?)?;
+    module.add_function(wrap_pyfunction!(boosted_sums, module)?)?;
     module.add_function(wrap_pyfunction!(average_linkage, module)?)?;
     module.add_function(wrap_pyfunction!(cluster_medoids, module)?)?;
     Ok(())

@@ -6,16 +6,20 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit
 from scipy.stats import norm, spearmanr
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
+from mia_sklearn._observations import _layout
+from mia_sklearn._observations._reference_table import ReferenceTable
 from mia_sklearn.attacks import (
     LiRAAttack,
     RMIAAttack,
     ShadowAttack,
     StackedAttack,
     ThresholdAttack,
+    _stacked,
     random_query_threshold,
 )
 from mia_sklearn.metrics import roc_auc
@@ -295,6 +299,24 @@ def test_stacked_masks_one_block_at_a_time(references, shadow, target_observatio
     assert_allclose(
         attack.score_observations(trimmed), np.mean([parts[0], *without], axis=0), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("attack", [ThresholdAttack(), LiRAAttack(), RMIAAttack(), StackedAttack()])
+def test_records_seen_a_few_at_a_time_are_those_of_the_whole_table(
+    references, shadow, target_observations, monkeypatch, attack
+):
+    attack = clone(attack).fit(*(part[::16] for part in shadow))
+    monkeypatch.setattr(_layout, "_RECORDS_IN_TURN", 37)
+    monkeypatch.setattr(_stacked, "_ROWS_IN_TURN", 29)
+    table, rows = ReferenceTable(references), np.arange(references.n_pool_)
+    log_proba = np.log(np.maximum(target_observations.filter(like="proba_").to_numpy(), 1e-30))
+    parts = list(_layout.laid_in_turns(table, log_proba, rows))
+    whole = _layout.lay_beside_references(table, log_proba, rows)
+    assert len(parts) == np.ceil(len(rows) / 37)
+    pd.testing.assert_frame_equal(pd.concat([part for _, part in parts]), whole, check_exact=True)
+    scores = np.concatenate([attack.decision_function(part) for _, part in parts])
+    monkeypatch.undo()
+    np.testing.assert_array_equal(scores, attack.decision_function(whole))
 
 
 class LogisticRegressionOnMeans(LogisticRegression):

@@ -14,8 +14,10 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logsumexp
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mia_sklearn import _rust
+from mia_sklearn.attacks._boosted import SmallTrees
 from processes import printed_after_ctrl_c, printed_by_kernels
 
 BANDWIDTHS = np.array([0.05, 0.3, 1.0, 40.0])
@@ -337,6 +339,22 @@ def test_nearest_of_few_columns_equal_their_twin():
         _assert_same_bits(_rust.euclidean_nearest(one, table, 40), expected)
 
 
+@pytest.mark.parametrize("max_leaf_nodes", [3, 32])
+def test_small_trees_say_what_their_booster_says(max_leaf_nodes):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(-9, 9, (301, 4)).astype(np.float32) * np.float32(0.1)
+    rows[rng.random(rows.shape) < 0.2] = np.nan
+    options = {"max_iter": 4, "min_samples_leaf": 2, "max_leaf_nodes": max_leaf_nodes}
+    model = HistGradientBoostingClassifier(**options).fit(rows, rng.integers(2, size=301))
+    trees = SmallTrees.of(model)
+    for asked in (rows, np.asfortranarray(rows)[::3], rows[:0]):
+        expected = model.decision_function(asked) if len(asked) else np.empty(0)
+        _assert_same_bits([trees.decision_function(asked)], [expected])
+    assert SmallTrees.of(model.set_params(max_leaf_nodes=40).fit(rows, np.arange(301) % 2)) is None
+    three = HistGradientBoostingClassifier(**options).fit(rows, np.arange(301) % 3)
+    assert SmallTrees.of(three) is None
+
+
 @pytest.mark.parametrize("exponent", [-1_000, -500, 400, 1_000])
 def test_pchip_of_tiny_and_huge_numbers_is_that_of_plain_ones(exponent):
     signal, references = CASES["normal"]
@@ -593,6 +611,8 @@ def test_other_one_dimensional_arguments_are_converted():
             ValueError,
             "queries holds NaN or infinity",
         ),
+        (lambda: _sums(feature=np.array([1])), ValueError, "node 0 is none of a tree"),
+        (lambda: _sums(value=np.zeros(2)), ValueError, "value has 2 rows where 1 were expected"),
         (lambda: _rust.rmia_scores([0.0], [], 1.0), ValueError, "log_population is empty"),
         (lambda: _rust.rmia_scores([0.0], [np.nan], 1.0), ValueError, "log_population holds NaN"),
         (lambda: _rust.rmia_scores([0.0], [0.0], -1.0), ValueError, "gamma must be positive"),
@@ -601,6 +621,12 @@ def test_other_one_dimensional_arguments_are_converted():
 def test_wrong_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def _sums(**changed):
+    nodes = {name: np.zeros(1, dtype=int) for name in ("feature", "left", "right", "starts")}
+    nodes |= {"threshold": np.zeros(1), "value": np.zeros(1), "missing_left": np.zeros(1, bool)}
+    return _rust.boosted_sums(np.zeros((1, 1), "f4"), **nodes | changed, baseline=0.0)
 
 
 _PRINT_DIGEST = """

@@ -106,7 +106,7 @@ def test_a_copy_of_another_person_s_record_is_one_too():
     assert abs(found["forest_1"].mean()) < 0.6
 
 
-def test_nothing_depends_on_the_order_of_records_or_on_threads(monkeypatch):
+def test_nothing_depends_on_the_order_of_records_or_how_many_are_looked_at_at_a_time(monkeypatch):
     X, y = table(90, 3)
     X[10:20] = X[:10]
     people = np.arange(90) // 2
@@ -115,6 +115,8 @@ def test_nothing_depends_on_the_order_of_records_or_on_threads(monkeypatch):
     monkeypatch.setattr(
         _record_columns, "map_on_cores", lambda function, items: [*map(function, items)]
     )
+    monkeypatch.setattr(_record_columns, "_QUERIES_IN_TURN", 7)
+    monkeypatch.setattr(_record_columns, "_RECORDS_IN_TURN", 37)
     again = columns_of(X[order], y[order], people[order])
     expected = found.iloc[order].reset_index(drop=True)
     pd.testing.assert_frame_equal(again, expected, check_exact=True)

@@ -120,6 +120,18 @@ def test_blocks_of_any_size_come_within_five_percent():
         assert drawn.block.max() >= 1
 
 
+def test_answers_that_no_memory_holds_are_refused_before_anything_is_trained(
+    data, monkeypatch, tmp_path
+):
+    free = "mia_sklearn.references._answered.available_memory"
+    monkeypatch.setattr(free, lambda: 0)
+    with pytest.raises(ValueError, match=r"4 reference models.*n_references.*max_records.*cache="):
+        ReferenceModels(Untrainable(), 4).fit(*data)
+    # The signals alone are held of answers that lie on disk.
+    with pytest.raises(ValueError, match="GiB of memory are free"):
+        ReferenceModels(Untrainable(), 4, cache=tmp_path).fit(*data)
+
+
 def test_draws_do_not_depend_on_the_number_of_models():
     for sampling in ("block", "bootstrap", "disjoint"):
         few = assign(sampling, 50, 20, 0, n_models=4, entropy=7)

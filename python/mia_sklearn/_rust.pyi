@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "CosineIndex",
     "average_linkage",
+    "boosted_sums",
     "cluster_medoids",
     "euclidean_nearest",
     "gower_nearest",
@@ -299,4 +300,38 @@ def cluster_medoids(vectors: NDArray[Any], labels: NDArray[np.int64]) -> NDArray
     -------
     ndarray of shape (n_clusters,)
         Row numbers, the lowest among equals (within 1e-12).
+    """
+
+def boosted_sums(
+    rows: NDArray[np.float32],
+    feature: NDArray[np.int64],
+    threshold: _Numbers,
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    *,
+    missing_left: NDArray[np.bool_],
+    value: _Numbers,
+    starts: NDArray[np.int64],
+    baseline: float,
+) -> _Numbers:
+    """Add up what many small trees say of each row.
+
+    Parameters
+    ----------
+    rows : float32 ndarray of shape (n_rows, n_columns)
+    feature, threshold, left, right : ndarray of shape (n_nodes,)
+        Of the trees' nodes, one tree after the other: the column looked at, negative for leaves;
+        up to which number rows go left; the children, numbered within their tree.
+    missing_left : bool ndarray of shape (n_nodes,)
+        Whether rows go left that have no number there.
+    value : ndarray of shape (n_nodes,)
+        What a leaf says.
+    starts : ndarray of shape (n_trees,)
+        Each tree's first node. A tree has 32 leaves at most.
+    baseline : float
+        What the trees' values are added to, in their order.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
     """

@@ -18,6 +18,7 @@ pub mod statistics;
 #[cfg(test)]
 mod testing;
 pub mod tile;
+pub mod trees;
 
 use crate::error::Result;
 

@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 
-from .._observations._layout import lay_beside_references
+from .._observations._layout import laid_in_turns
 from .._observations._reference_table import ReferenceTable
 from .._observations._references import References
 from .._observations._shadow import shadow_observations
@@ -26,6 +26,8 @@ from ..metrics import Estimate, roc_auc
 
 _CONTROL_ROWS = 12_000
 _MANY_RECORDS = 4_000
+# Of more records than this so many, or people, tell it: an AUC to within .003.
+_MOST_PLAYED = 100_000
 _SHIFT_ROWS = 6_000
 _SHIFT_FEATURES = 100
 _CEILING_ROWS = 4_000
@@ -117,6 +119,7 @@ def reference_control(
     member: np.ndarray,
     units: Grouping,
     *,
+    seed: int,
     called: str = "the headline attack",
 ) -> Control:
     """Score references with an attack, as it is `called`, against the *target's* membership.
@@ -126,15 +129,17 @@ def reference_control(
     the rank-sum test is the permutation test of the AUC. Of a person with several records, who
     has one score, one record counts.
     """
-    refs = table.references
-    models = _first_block(refs)
-    scores = np.mean([attack.decision_function(_play(table, model)) for model in models], axis=0)
-    scores, member = scores[units.first], member[units.first]
+    models = _first_block(table.references)
+    rows = _drawn(units, np.ones(len(units), dtype=bool), seed)
+    firsts = Grouping(units.of_row[rows]).first
+    scores = np.mean([_played(attack, table, model, rows)[firsts] for model in models], axis=0)
+    member = member[rows[firsts]]
     result = mannwhitneyu(scores[member], scores[~member], method="asymptotic")
     auc = roc_auc(member, scores)
     passed = bool(result.pvalue >= _ALARM)
+    of_some = f" on {len(firsts):,} drawn records" if len(firsts) < len(units) else ""
     note = (
-        f"{len(models)} references scored by {called} against the target's membership, "
+        f"{len(models)} references scored by {called}{of_some} against the target's membership, "
         "of which they know nothing: the AUC must be at chance, 0.5."
     )
     return Control("references", auc.value, auc.low, auc.high, float(result.pvalue), passed, note)
@@ -176,7 +181,6 @@ def pipeline_control(
     acting, rows = (observations.index.get_level_values(name) for name in ("model", "row"))
     fold = half[rows]
     actors = held[:2]
-    plays = [_play(table, model) for model in actors]
     # One half of many records tells enough; few need both to.
     turns = (0, 1) if refs.n_pool_ < _MANY_RECORDS else (0,)
     crossed_score = np.full(len(membership), np.nan)
@@ -186,21 +190,22 @@ def pipeline_control(
         own = fitted.decision_function(observations[fold == out])
         # Fits differ in level, which would tell on their pooled ranks.
         crossed_score[fold == out] = _ranks(own)
-        for score, play in zip(played_score, plays, strict=True):
-            score[half == out] = _ranks(fitted.decision_function(play[half == out]))
+        played = _drawn(units, half[units.first] == out, seed)
+        for score, model in zip(played_score, actors, strict=True):
+            score[played] = _ranks(_played(fitted, table, model, played))
     # One record of a person under each model, who has one score there.
     firsts = Grouping(np.asarray(acting) * len(units) + units.of_row[rows]).first
     scored = firsts[np.isfinite(crossed_score[firsts])]
     crossed = roc_auc(membership[scored], crossed_score[scored], confidence=confidence)
-    played = []
+    aucs = []
     for model, score in zip(actors, played_score, strict=True):
         known = refs.labelled_[model, : refs.n_pool_] & np.isfinite(score)
         once = units.first[known[units.first]]
         trained = refs.membership_[model, : refs.n_pool_] > 0
-        played.append(roc_auc(trained[once], score[once], confidence=confidence))
-    value = float(np.mean([estimate.value for estimate in played]))
+        aucs.append(roc_auc(trained[once], score[once], confidence=confidence))
+    value = float(np.mean([estimate.value for estimate in aucs]))
     z = norm.ppf(0.5 + confidence / 2)
-    errors = [(estimate.high - estimate.low) / (2 * z) for estimate in (*played[:1], crossed)]
+    errors = [(estimate.high - estimate.low) / (2 * z) for estimate in (*aucs[:1], crossed)]
     error = float(np.sqrt(np.sum(np.square(errors)) + _SPREAD_OVER_TARGETS**2))
     p_value = float(2 * norm.sf(abs(value - crossed.value) / error))
     note = (
@@ -239,22 +244,37 @@ def memorising_threshold(X: Any, y: np.ndarray, member: np.ndarray, *, seed: int
     return Control("memoriser", 1 - right / 2, np.nan, np.nan, np.nan, None, note)
 
 
-def _play(table: ReferenceTable, model: int) -> Any:
-    """Observe a reference on all records as the target is observed, its block left empty."""
+def _played(attack: Any, table: ReferenceTable, model: int, rows: np.ndarray) -> np.ndarray:
+    """Return an attack's scores of a reference that acts as the target, on some of the records.
+
+    It is observed as the target is, its block left empty.
+    """
     refs = table.references
-    rows = np.arange(refs.n_pool_)
     own = refs.block_[model]
-    absent = np.flatnonzero(refs.block_ == own) if own >= 0 else np.array([model])
-    query_phi = None
+    options: dict[str, Any] = {
+        "without": np.flatnonzero(refs.block_ == own) if own >= 0 else np.array([model])
+    }
+    if table.neighborhood:
+        options["pool_phi"] = table.phi[model, : refs.n_pool_]
     if table.n_queries:
-        query_phi = np.stack([refs.query_phi(q)[model, rows] for q in range(table.n_queries)])
-    return lay_beside_references(
-        table,
-        refs.outputs_[model, rows],
-        rows,
-        without=absent,
-        query_phi=query_phi,
-    )
+        asked = [refs.query_phi(query)[model, rows] for query in range(table.n_queries)]
+        options["query_phi"] = np.stack(asked)
+    scores = np.empty(len(rows))
+    for part, seen in laid_in_turns(table, refs.outputs_[model, rows], rows, **options):
+        scores[part] = attack.decision_function(seen)
+    return scores
+
+
+def _drawn(units: Grouping, chosen: np.ndarray, seed: int) -> np.ndarray:
+    """Return the rows of the chosen units, of very many some that are drawn."""
+    units_drawn = np.flatnonzero(chosen)
+    if len(units_drawn) > _MOST_PLAYED:
+        units_drawn = np.random.default_rng(seed).permutation(units_drawn)[:_MOST_PLAYED]
+    if len(units_drawn) == len(units):
+        return np.arange(len(units.of_row))
+    drawn = np.zeros(len(units), dtype=bool)
+    drawn[units_drawn] = True
+    return np.flatnonzero(drawn[units.of_row])
 
 
 def _first_block(refs: References) -> np.ndarray:

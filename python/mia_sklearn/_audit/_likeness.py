@@ -23,6 +23,8 @@ _LEAST_ACCURACY = 0.005
 _LEAST_DISTANCE = np.log(1.15)
 
 
+# Of more records than this so many drawn ones tell means and spreads closely enough.
+_MOST_COMPARED = 200_000
 _OF_SIGNALS = ("signal", "spread", "distance")
 # Distances from an average of one or two models vary too much to be compared.
 _FEWEST_BLOCKS = 4
@@ -57,22 +59,25 @@ def differing_traits(run: Run) -> list[Trait]:
     refs = run.references
     if refs is None:
         return []
-    n = refs.n_pool_
-    trained, kept = refs.membership_[:, :n] > 0, _kept(run)
+    rows, kept = np.arange(refs.n_pool_), _kept(run)
+    if len(rows) > _MOST_COMPARED:
+        drawn = np.random.default_rng(run.seed).permutation(len(rows))[:_MOST_COMPARED]
+        rows = np.sort(drawn)
+    trained, member, answers = refs.membership_[:, rows] > 0, run.member[rows], run.answers[rows]
     found = traits(
-        refs.phi()[kept][:, :n],
+        refs.phi()[np.ix_(kept, rows)],
         trained[kept],
         refs.block_[kept],
-        refs.signal_of(run.answers, np.arange(n)),
-        run.member,
+        refs.signal_of(answers, rows),
+        member,
     )
-    predicted = predicted_classes(refs.outputs_[:, :n], refs.access_)
+    predicted = predicted_classes(refs.outputs_[:, rows], refs.access_)
     if predicted is not None:
-        own = predicted_classes(run.answers, run.access)
+        own = predicted_classes(answers, run.access)
         assert own is not None
-        labels = refs.labels_[:n]
+        labels = refs.labels_[rows]
         right = (predicted == labels)[kept]
-        arguments = (trained[kept], refs.block_[kept], own == labels, run.member)
+        arguments = (trained[kept], refs.block_[kept], own == labels, member)
         found = traits(right, *arguments, accuracy=True) + found
     return [trait for trait in found if trait.p_value <= _ALARM / len(found)]
 

@@ -9,14 +9,15 @@ import numpy as np
 from .._models._agreement import Agreement, agreement_with_predict, sample_of_both
 from .._models._kinds import kind_of_estimator
 from .._models._targets import class_indices
-from .._observations._columns import group_columns
 from .._observations._difficulty import with_feature_columns
 from .._observations._edges import edge_distances
 from .._observations._inside import white_box_columns
 from .._observations._inside_columns import PARTS
 from .._observations._layout import (
+    laid_in_turns,
     lay_alone,
     lay_beside_references,
+    signal_on_pool,
     with_groups,
     with_inside_columns,
 )
@@ -113,7 +114,8 @@ def score(asked: Asked, *, controls: bool) -> Run:
         table, observations, scores, shadow = _attack(asked)
     first: dict[bool, Any] = {}
     second_stage = None
-    if table is not None and shadow is not None and stages_of(asked.attacks):
+    if table is not None and observations is not None and stages_of(asked.attacks):
+        assert shadow is not None
         with asked.timed("cascade"):
             first = first_stages(asked, shadow)
             found, second_stage = scores_of_cascade(asked, first, table, observations, shadow)
@@ -123,7 +125,7 @@ def score(asked: Asked, *, controls: bool) -> Run:
         structure = structure_of(asked)
         differing = output_order(asked) or other_targets(asked)
     with asked.timed("p_values"):
-        p_values, n_out = _p_values(asked, observations)
+        p_values, n_out = _p_values(asked, table)
         again = _again(asked, n_out)
         vulnerable, expected_neighbors = _vulnerable(asked)
     with asked.timed("controls"):
@@ -229,10 +231,13 @@ def _train_references(run: Planned, taught: dict[str, Any], **options: Any) -> R
 
 def _attack(
     run: Asked,
-) -> tuple[ReferenceTable | None, pd.DataFrame, dict[str, np.ndarray], tuple[Any, Any] | None]:
+) -> tuple[
+    ReferenceTable | None, pd.DataFrame | None, dict[str, np.ndarray], tuple[Any, Any] | None
+]:
     """Fit every attack where membership is known, and score the target's observations.
 
-    The last are what these learned from; scores of cascades are to follow.
+    These are there as a whole for attacks alone that need all of them; the last are what the
+    others learned from. Scores of cascades are to follow.
     """
     for attack in run.attacks.values():
         if "random_state" in attack.get_params(deep=False) and attack.random_state is None:
@@ -262,13 +267,21 @@ def _attack(
     table = ReferenceTable(refs, **extras)
     rows = np.arange(len(run.y))
     query_phi = ask_copies(run.target, refs, rows, run.n_queries) if run.n_queries else None
-    observations = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
     shadow, membership = refs.shadow_observations(random_state=run.seed, **extras)
-    for name, attack in steps(outside.items(), len(outside)):
+    for _, attack in steps(outside.items(), len(outside)):
         attack.fit(shadow, membership)
-        scores[name] = attack.decision_function(observations)
-    scores |= _on_target(run, observations)
-    return table, observations, scores, (shadow, membership)
+    scores |= {name: np.empty(len(rows)) for name in outside}
+    pool_phi = signal_on_pool(table, run.answers, rows)
+    for part, seen in laid_in_turns(
+        table, run.answers, rows, pool_phi=pool_phi, query_phi=query_phi
+    ):
+        for name, attack in outside.items():
+            scores[name][part] = attack.decision_function(seen)
+    whole = None
+    if len(outside) < len(run.attacks):
+        whole = lay_beside_references(table, run.answers, rows, query_phi=query_phi)
+        scores |= _on_target(run, whole)
+    return table, whole, scores, (shadow, membership)
 
 
 def _on_target(run: Asked, observations: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -306,18 +319,15 @@ def _white_box(run: Asked, attacks: dict[str, Any]) -> tuple[list[str], np.ndarr
     )
 
 
-def _p_values(run: Asked, observations: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
+def _p_values(run: Asked, table: ReferenceTable | None) -> tuple[np.ndarray, np.ndarray | None]:
     """Return each unit's p-value under "not trained on", and on how many references it rests.
 
     NaN and None where they would not hold.
     """
-    refs = run.references
     n_trained = run.plan.n_trained
-    if refs is None or abs(refs.train_size_ - n_trained) > _SIZE_TOLERANCE * n_trained:
+    if table is None or abs(table.references.train_size_ - n_trained) > _SIZE_TOLERANCE * n_trained:
         return np.full(len(run.units), np.nan), None
-    groups = group_columns(observations.columns)
-    values = observations.to_numpy()
-    signal, out = values[:, groups["logit"][0]], values[:, groups["out"]]
+    signal, out = table.signal_and_out(run.answers)
     if run.of_people:
         signal, out = of_people(signal, out, run.units)
     return pooled_p_values(signal, out), np.count_nonzero(~np.isnan(out), axis=1)
@@ -367,10 +377,9 @@ def _controls(
         # References that were trained for the target know of it.
         attack, called = first_stage_of(attack, first), "the headline attack's first stage"
     if table is not None and not fitted_on_target(attack):
-        told: dict[str, Any] = {"called": called}
+        told: dict[str, Any] = {"called": called, "seed": run.seed}
         checks.append(reference_control(attack, table, member, units, **told))
-        told |= {"seed": run.seed, "confidence": run.confidence}
-        checks.append(pipeline_control(attack, table, units, **told))
+        checks.append(pipeline_control(attack, table, units, confidence=run.confidence, **told))
     if run.pool.labelled and not run.of_people:
         checks.append(memorising_threshold(X, y, member, seed=run.seed))
     return checks, how_far

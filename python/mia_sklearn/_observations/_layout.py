@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _SMOOTHING = 1e-12
+_RECORDS_IN_TURN = 2**16
 
 
 def lay_beside_references(
@@ -29,21 +31,60 @@ def lay_beside_references(
     query_phi: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return a model's answers on `rows` of the pool beside those of the references."""
+    pool_phi = signal_on_pool(table, answers, rows)
+    return _laid(table, answers, rows, without=without, pool_phi=pool_phi, query_phi=query_phi)
+
+
+def signal_on_pool(
+    table: ReferenceTable, answers: np.ndarray, rows: np.ndarray
+) -> np.ndarray | None:
+    """Return a model's signal on the whole pool where neighbours are read, None elsewhere."""
+    if not table.neighborhood:
+        return None
+    pool_phi = np.empty(len(rows))
+    pool_phi[rows] = table.references.signal_of(answers, rows)
+    return pool_phi
+
+
+def laid_in_turns(
+    table: ReferenceTable,
+    answers: np.ndarray,
+    rows: np.ndarray,
+    *,
+    without: np.ndarray | None = None,
+    pool_phi: np.ndarray | None = None,
+    query_phi: np.ndarray | None = None,
+) -> Iterator[tuple[slice, pd.DataFrame]]:
+    """Yield the same some records at a time, so that the table of all is never there.
+
+    People are scored by all of their records, which come at once.
+
+    Parameters
+    ----------
+    pool_phi : ndarray of shape (n_pool,), default=None
+        The model's signal on the whole pool, where neighbours are read.
+
+    Yields
+    ------
+    slice
+        Which of `rows` these are.
+    DataFrame
+    """
+    size = len(rows) if table.references.groups_ is not None else _RECORDS_IN_TURN
+    for start in range(0, len(rows), max(1, size)):
+        part = slice(start, start + size)
+        copies = None if query_phi is None else query_phi[:, part]
+        given = {"without": without, "pool_phi": pool_phi, "query_phi": copies}
+        yield part, _laid(table, answers[part], rows[part], **given)
+
+
+def _laid(
+    table: ReferenceTable, answers: np.ndarray, rows: np.ndarray, **options: Any
+) -> pd.DataFrame:
     import pandas as pd
 
     values = np.empty((len(rows), len(table.columns())), dtype=np.float32)
-    pool_phi = None
-    if table.neighborhood:
-        pool_phi = np.empty(len(rows))
-        pool_phi[rows] = table.references.signal_of(answers, rows)
-    table.fill(
-        values,
-        answers,
-        rows,
-        without=without,
-        pool_phi=pool_phi,
-        query_phi=query_phi,
-    )
+    table.fill(values, answers, rows, **options)
     return as_frame(values, table.columns(), pd.Index(rows, name="row"))
 
 

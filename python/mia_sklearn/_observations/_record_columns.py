@@ -42,6 +42,7 @@ _SMOOTHING = 0.02
 # of records, not with its square.
 _MOST_COMPARED = 10_000
 _QUERIES_IN_TURN = 1024
+_RECORDS_IN_TURN = 4096
 # Up to so many features trees of records, or a scan of all, beat products of matrices.
 _FEW_FEATURES = 15
 _KEPT: ContextVar[dict[bytes, RecordColumns] | None] = ContextVar("kept", default=None)
@@ -153,16 +154,19 @@ def _computed(
     copies = Grouping(content[order]).of_row
     whose = copies if people is None else Grouping(people[order]).of_row
     pool = _Pool(features, labels[order], copies, whose, known)
-    columns = np.empty((len(order), len(RECORD_COLUMNS)), dtype=np.float32)
-    columns[order] = np.hstack([_of_neighbors(pool), _of_trees(pool, rng)])
+    laid = np.empty((len(order), len(RECORD_COLUMNS)), dtype=np.float32)
+    n_of_trees = len(_LEAVES) + 1
+    _of_neighbors(pool, laid[:, :-n_of_trees])
+    _of_trees(pool, rng, laid[:, -n_of_trees:])
+    columns = np.empty_like(laid)
+    columns[order] = laid
     _LOG.info("columns of the records themselves (difficulty_*) are of: %s", text)
     return RecordColumns(columns, text)
 
 
-def _of_neighbors(pool: _Pool) -> np.ndarray:
-    """Return the columns of the nearest records, the record itself left out."""
+def _of_neighbors(pool: _Pool, columns: np.ndarray) -> None:
+    """Write the columns of the nearest records, the record itself left out, into `columns`."""
     n, size = len(pool.labels), min(_N_NEIGHBORS, len(pool.known) - 1)
-    columns = np.empty((n, len(_SHARES_OVER) + len(_DISTANCES_TO) + 3), dtype=np.float32)
     theirs = pool.labels[pool.known]
     nearest = _search(pool.features[pool.known], size + 1) if size > 0 else None
 
@@ -181,7 +185,6 @@ def _of_neighbors(pool: _Pool) -> np.ndarray:
         columns[rows] = _told_by_neighbors(same, distance)
 
     map_on_cores(ask, range(0, n, _QUERIES_IN_TURN))
-    return columns
 
 
 def _search(known: np.ndarray, size: int) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
@@ -215,65 +218,105 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
         return np.where(known, values, 0).sum(axis=1) / known.sum(axis=1)
 
 
-def _of_trees(pool: _Pool, rng: np.random.RandomState) -> np.ndarray:
-    """Return the out-of-bag log-odds of the true label, for each size of leaves."""
-    seeds = rng.randint(np.iinfo(np.int32).max, size=_N_TREES)
-    turns = np.split(seeds, range(_TREES_IN_TURN, _N_TREES, _TREES_IN_TURN))
+def _of_trees(pool: _Pool, rng: np.random.RandomState, columns: np.ndarray) -> None:
+    """Write the out-of-bag log-odds of the true label, for each size of leaves, into `columns`.
 
-    def grow(turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        total, count = np.zeros((len(_LEAVES), len(pool.labels))), np.zeros(len(pool.labels))
-        for seed in turn.tolist():
-            rows, answers = _out_of_bag(pool, seed)
-            total[:, rows] += answers
-            count[rows] += 1
-        return total, count
+    All trees answer for some records in turn, so that nothing but sums is held of all.
+    """
+    n = len(pool.labels)
+    seeds = rng.randint(np.iinfo(np.int32).max, size=_N_TREES).tolist()
+    total, count = np.zeros((len(_LEAVES), n)), np.zeros(n)
+    known_people = np.unique(pool.people[pool.known])
+    is_known = np.zeros(int(pool.people.max()) + 1, dtype=bool)
+    is_known[known_people] = True
+    for first in range(0, _N_TREES, _TREES_IN_TURN):
+        numbers = range(first, first + _TREES_IN_TURN)
+        with warnings.catch_warnings():
+            # Of classes that half of all records have to themselves.
+            warnings.filterwarnings("ignore", message="The number of unique classes")
+            trees = map_on_cores(
+                lambda number: _grown(pool, known_people, number, seeds[number]), numbers
+            )
 
-    with warnings.catch_warnings():
-        # Of classes that half of all records have to themselves.
-        warnings.filterwarnings("ignore", message="The number of unique classes")
-        parts = map_on_cores(grow, turns)
-    total, count = (sum(part[j] for part in parts) for j in (0, 1))
+        def ask(start: int, trees: list[_Tree] = trees) -> None:
+            part = slice(start, start + _RECORDS_IN_TURN)
+            answers = np.zeros_like(total[:, part])
+            for tree in trees:
+                rows, said = tree.out_of_bag(pool, is_known, part)
+                answers[:, rows] += said
+                count[part][rows] += 1
+            total[:, part] += answers
+
+        map_on_cores(ask, range(0, n, _RECORDS_IN_TURN))
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = total / count
-    log_odds = np.log((share + _SMOOTHING) / (1 - share + _SMOOTHING))
-    return np.vstack([log_odds, log_odds[0] - log_odds[-1]]).T
+        total /= count
+    log_odds = np.log((total + _SMOOTHING) / (1 - total + _SMOOTHING), out=total)
+    columns[:, :-1] = log_odds.T
+    columns[:, -1] = log_odds[0] - log_odds[-1]
 
 
-def _out_of_bag(pool: _Pool, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Grow a tree on half of the people; return who had no part in it, and their label's shares.
+class _Tree(NamedTuple):
+    """A tree that has learned from half of the people, those of its own among the compared."""
 
-    A tree says what it would with larger leaves too: what the smallest node on a record's way
-    holds that is large enough. Half of all are drawn, though no more than the compared ones of
-    them are learned from, so that as many trees answer for the others.
+    number: int
+    tree: Any
+    classes: np.ndarray
+    #: Whom it was not grown without, and of which records it has seen a copy.
+    drawn: np.ndarray
+    copied: np.ndarray
+    #: For each size of leaves, the shares of the labels in each node, or above it.
+    shares: list[np.ndarray]
+
+    def out_of_bag(
+        self, pool: _Pool, is_known: np.ndarray, part: slice
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of some records the tree answers for, and the shares of their labels.
+
+        Of people none of whose records is compared, whom no tree learns from, it answers for every
+        second one, as for the others; of many records for every fourth.
+        """
+        people = pool.people[part]
+        every = 2 if len(pool.labels) <= 2 * _MOST_COMPARED else 4
+        mine = (people + self.number) % every == 0
+        unseen = np.where(is_known[people], ~self.drawn[people], mine)
+        rows = np.flatnonzero(unseen & ~self.copied[pool.content[part]])
+        answers = np.zeros((len(_LEAVES), len(rows)))
+        if not len(rows) or not self.shares:
+            return rows[:0], answers[:, :0]
+        labels = pool.labels[part][rows]
+        place = np.searchsorted(self.classes, labels)
+        place[place == len(self.classes)] = 0
+        is_there = self.classes[place] == labels
+        # Of all nodes and labels at once, so that each size costs one look.
+        place += self.tree.apply(pool.features[part][rows]) * len(self.classes)
+        for shares, answer in zip(self.shares, answers, strict=True):
+            np.take(shares, place, out=answer, mode="clip")
+        answers[:, ~is_there] = 0.0
+        return rows, answers
+
+
+def _grown(pool: _Pool, known_people: np.ndarray, number: int, seed: int) -> _Tree:
+    """Grow a tree on half of the people whose records are compared.
+
+    It says what it would with larger leaves too: what the smallest node on a record's way holds
+    that is large enough.
     """
     rng = np.random.RandomState(seed)
-    n_people = int(pool.people.max()) + 1
-    drawn = np.zeros(n_people, dtype=bool)
-    drawn[rng.permutation(n_people)[: n_people // 2]] = True
+    drawn = np.zeros(int(pool.people.max()) + 1, dtype=bool)
+    drawn[known_people[rng.permutation(len(known_people))[: len(known_people) // 2]]] = True
     learned = pool.known[drawn[pool.people[pool.known]]]
-    if len(learned) == 0:
-        return learned, np.empty((len(_LEAVES), 0))
     copied = np.zeros(int(pool.content.max()) + 1, dtype=bool)
     copied[pool.content[learned]] = True
-    rows = np.flatnonzero(~drawn[pool.people] & ~copied[pool.content])
+    if len(learned) == 0:
+        return _Tree(number, None, np.empty(0), drawn, copied, [])
     model = DecisionTreeClassifier(max_features="sqrt", random_state=rng)
     # A hundred checks of the same table take longer than trees of a hundred records.
     with config_context(skip_parameter_validation=True):
         tree = model.fit(pool.features[learned], pool.labels[learned], check_input=False).tree_
-    if len(rows) == 0:
-        return rows, np.empty((len(_LEAVES), 0))
     shares = tree.value[:, 0, :]
     shares = shares / shares.sum(axis=1, keepdims=True)
-    place = np.searchsorted(model.classes_, pool.labels[rows])
-    place[place == len(model.classes_)] = 0
-    is_there = model.classes_[place] == pool.labels[rows]
-    # Of all nodes and labels at once, so that each size costs one look.
-    place += tree.apply(pool.features[rows]) * shares.shape[1]
-    answers = np.empty((len(_LEAVES), len(rows)))
-    for size, answer in zip(_LEAVES, answers, strict=True):
-        np.take(shares[_large_enough(tree, size)], place, out=answer, mode="clip")
-    answers[:, ~is_there] = 0.0
-    return rows, answers
+    of_sizes = [shares[_large_enough(tree, size)].ravel() for size in _LEAVES]
+    return _Tree(number, tree, model.classes_, drawn, copied, of_sizes)
 
 
 def _large_enough(tree: Any, size: int) -> np.ndarray:

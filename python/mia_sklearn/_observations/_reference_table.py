@@ -169,6 +169,22 @@ class ReferenceTable:
         if self.of_records is not None:
             parts["records"][:] = self.of_records[rows]
 
+    def signal_and_out(self, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return a model's signal on the first records, and that of their out references."""
+        n = len(answers)
+        signal = np.empty(n, dtype=np.float32)
+        out = np.empty((n, self.n_out), dtype=np.float32)
+        answers = np.asarray(answers, dtype=np.float32)
+        absent = np.zeros(self.references.n_models_, dtype=bool)
+        step = max(1, _VALUES_PER_STEP // self.references.n_models_)
+        for start in range(0, n, step):
+            rows = np.arange(start, min(start + step, n))
+            slots = np.empty((len(rows), self.n_out + self.n_in), dtype=np.float32)
+            self._fill_slots(slots, self.phi, rows, absent)
+            out[rows] = slots[:, : self.n_out]
+            signal[rows] = self.references.signal_of(answers[rows], rows)
+        return signal, out
+
     def _fill_slots(
         self, slots: np.ndarray, phi: np.ndarray, rows: np.ndarray, absent: np.ndarray
     ) -> None:

@@ -17,6 +17,7 @@ class References(Protocol):
     """Fitted `ReferenceModels`, see there."""
 
     n_models_: int
+    train_size_: int
     seeds_: np.ndarray
     n_pool_: int
     n_population_: int

@@ -19,6 +19,7 @@ from .._process._parallel import map_on_cores, one_thread_each
 from .._rust import kernel_log_density
 from ..base import BaseAttack, Variant
 from ..stats._likelihood import GaussianRatio, Moments
+from ._boosted import SmallTrees
 
 __all__ = ["StackedAttack"]
 
@@ -90,7 +91,8 @@ class StackedAttack(BaseAttack):
     asked about the others, as they are and with nodes cut that hold fewer than 5 or 20 records.
     No membership and no answer of a model goes into them, so that they favour nobody: they say
     where an answer is to be trusted, and break the ties of trees and of votes. Of more than 10,000
-    records as many, drawn, are what all are compared with and learned from.
+    records as many, drawn, are what all are compared with and learned from; of more than 20,000
+    one tree in four answers for each of the others.
 
     Numbers are standardised for that, and categories become indicators; of tables of more than
     1,024 columns 64 directions are read, the first singular vectors. Of texts and pictures (arrays
@@ -236,13 +238,14 @@ class StackedAttack(BaseAttack):
 
         Rows are read so many at a time that trees find them in the processor's own memory.
         """
+        model = SmallTrees.of(self.estimator_) or self.estimator_
         starts = range(0, len(table), _ROWS_IN_TURN)
         rows = [table.values[start : start + _ROWS_IN_TURN] for start in starts]
 
         def answered(turn: tuple[tuple[Skip, Skip], np.ndarray]) -> np.ndarray:
             skips, values = turn
             features = self._features(Reader(values, table.groups, table.names), skips)
-            return _log_odds(self.estimator_, features)
+            return _log_odds(model, features)
 
         answers = map_on_cores(answered, product(skipped, rows))
         return np.mean(np.concatenate(answers).reshape(len(skipped), len(table)), axis=0)

@@ -16,7 +16,7 @@ __all__ = ["Acted", "act_as_target"]
 
 # References that act, and numbers that all of them look through: more takes longer and tells
 # little more of a share.
-_MOST_ACTING, _MOST_VALUES = 64, 2**28
+_MOST_ACTING, _MOST_VALUES = 64, 2**27
 
 
 class Acted(NamedTuple):

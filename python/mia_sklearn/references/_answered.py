@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._observations._record_columns import RecordColumns, record_columns
 from .._observations._shadow import shadow_observations
+from .._process._memory import available_memory
 from .._records._groups import Grouping
 from ..access import AskedRecords, TrueValueAccess
 from ..signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
@@ -36,6 +37,23 @@ class AnsweredModels(BaseEstimator):
         self.holdout_ = assignment.holdout
         self.membership_ = behind(first, assignment.membership)
         self.labelled_ = behind(first, assignment.labelled)
+
+    def _check_memory(self, n_models: int, n_asked: int) -> None:
+        """Raise if what models are to answer cannot be held."""
+        free = available_memory()
+        n_numbers = 1
+        # A cache keeps the answers on disk, from where they are read in place.
+        if getattr(self, "cache", None) is None:
+            n_columns = max(1, len(self.classes_)) if self.access_ is None else 1
+            n_numbers += n_columns * (1 + getattr(self, "n_queries", 0))
+        needed = 4 * n_models * n_asked * n_numbers
+        if free is not None and needed > free:
+            raise ValueError(
+                f"What {n_models} reference models answer about {n_asked:,} records takes "
+                f"{needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free: give "
+                "fewer models (n_models; n_references of an audit), fewer records (max_records of "
+                "an audit), or a folder as cache=, which keeps answers on disk."
+            )
 
     def _keep(self, answers: np.ndarray, n_asked: int, scale: Any = None) -> None:
         """Name the parts of the models' answers, and choose their scale unless it is given."""

@@ -392,8 +392,7 @@ class ReferenceModels(AnsweredModels):
 
     def _assigned(self, pool: GatheredPool, entropy: int) -> Assignment:
         """Draw every model's training set and seed."""
-        records, groups = pool.records, pool.groups
-        first = records.first
+        records, groups, first = pool.records, pool.groups, pool.records.first
         assignment = assign(
             self.sampling,
             records.n_asked - first,
@@ -404,6 +403,7 @@ class ReferenceModels(AnsweredModels):
             groups=None if groups is None else groups[first:],
             strata=records.labels[first : records.n_asked] if self.stratify else None,
         )
+        self._check_memory(assignment.n_models, records.n_asked)
         self.train_size_ = assignment.train_size + records.n_core
         self._take(assignment, first)
         self.seeds_ = np.random.default_rng(entropy).integers(_LARGEST_SEED, size=self.n_models_)

@@ -15,7 +15,7 @@ from ._leak import INFERRED_AT
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["by_attack", "combined_p_values", "named_by", "share_again", "withheld"]
+__all__ = ["by_attack", "named_by", "share_again", "withheld"]
 
 # Columns that say who a record is.
 _OF_RECORDS = ("set", "group", "n_rows", "row", "index", "label", "member")
@@ -34,14 +34,9 @@ def by_attack(records: pd.DataFrame, attacks: list[str], reason: str) -> pd.Data
         scores = records[attack].to_numpy(dtype=np.float64)
         table[attack] = records[attack]
         table[f"{attack}_p"] = _of_both_sides(conformal_p_values, scores, others, reason)
-    table["combined_p"] = combined_p_values(records, attacks, reason)
+    every = records[attacks].to_numpy(dtype=np.float64)
+    table["combined_p"] = _of_both_sides(conformal_combine, every, others, reason)
     return pd.DataFrame(table, index=records.index)
-
-
-def combined_p_values(records: pd.DataFrame, attacks: list[str], reason: str) -> np.ndarray:
-    """Return each record's p-value from the scores of all attacks; NaN where it is withheld."""
-    scores = records[attacks].to_numpy(dtype=np.float64)
-    return _of_both_sides(conformal_combine, scores, records["member"].to_numpy() == 0, reason)
 
 
 def withheld(records: pd.DataFrame, controls: pd.DataFrame, info: dict[str, Any]) -> str:

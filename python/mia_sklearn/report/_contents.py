@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ._by_attack import by_attack, named_by, withheld
 from ._finding import NAMING, QUALIFYING, Finding, in_order
 
@@ -98,10 +100,11 @@ class AuditContents:
         records = self.records
         if records.empty:
             raise ValueError("This report was saved without its records: it names nobody.")
-        members = records[records["member"] == 1]
-        order = members.assign(_score=-members[self.info["headline"]])
-        ranked = members.loc[order.sort_values(["p_value", "_score"], kind="stable").index]
-        return ranked if n is None else ranked.head(n)
+        members = np.flatnonzero(records["member"] == 1)
+        told = records[["p_value", self.info["headline"]]].to_numpy(dtype=np.float64)[members]
+        # What is missing comes last.
+        order = np.lexsort((-told[:, 1], told[:, 0]))
+        return records.iloc[members[order[:n]]]
 
     def record_scores(self) -> pd.DataFrame:
         """Return all attacks' scores of each record, each with its p-value, and one of all.

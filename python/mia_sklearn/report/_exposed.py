@@ -6,9 +6,12 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..stats import conformal_combine
 from ..stats._listing import list_members
 from . import _wording as wording
-from ._by_attack import combined_p_values, share_again, withheld
+from ._by_attack import share_again, withheld
 from ._counted import PERSON, of_numbers, unit_of
 from ._generalising import generalising
 from ._leak import INFERRED_AT, LISTED_AT
@@ -30,14 +33,16 @@ _OF_OUTPUT = re.compile(r"label_\d+")
 
 def exposed(report: AuditContents) -> list[dict[str, Any]]:
     """Return the members that stand out most, the first `N_SHOWN`."""
-    import pandas as pd
-
     if report.records.empty:
         return []
     found = report.most_exposed(N_SHOWN)
     reason = withheld(report.records, report.controls, report.info)
-    combined = combined_p_values(report.records, report.attacks, reason)
-    found = found.assign(combined_p=pd.Series(combined, report.records.index))
+    # Nobody's value depends on that of another member.
+    others = report.records.loc[report.records["member"] == 0, report.attacks]
+    combined = np.full(len(found), np.nan)
+    if not reason and len(found):
+        combined = conformal_combine(found[report.attacks].to_numpy(float), others.to_numpy(float))
+    found = found.assign(combined_p=combined)
     return [_exposed(rank, row, report) for rank, (_, row) in enumerate(found.iterrows(), 1)]
 
 

@@ -7,6 +7,8 @@ UV := $(BIN)/uv
 SOURCES := Cargo.toml pyproject.toml $(shell find rust -name '*.rs')
 FLOORS := .venv-floors
 PEERS := .venv-peers
+LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-linux-$(libc))
+FREE_THREADED := python3.14t
 # What depends on versions: records of any library, tags, answers and attributes of models, cloning,
 # networks, saving. Statistics, kernels, attacks on scores, texts, pages, gates and the command line
 # see what these make of it, numbers and names alone.
@@ -33,7 +35,7 @@ THOROUGH := not slow and not gpu
 MARKS := $(THOROUGH) and not thorough
 
 .PHONY: audit test thorough mutants tables test-slow lint lint-rust lint-python rust-test python-test floors bench bench-peers docs \
-	changelog hooks wheel clean
+	changelog hooks wheel wheels clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -153,6 +155,24 @@ hooks: $(VENV)/.test
 
 wheel: $(VENV)/.test
 	$(BIN)/maturin build --release --out dist
+
+# The wheels of Linux, linked by zig against a C library of 2014 or against musl, for the targets that
+# this toolchain has: `rustup target add` brings others. One wheel serves every Python from 3.10 on,
+# but for those without an interpreter lock, which want one each: the interpreters that are found.
+wheels: $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --group wheels
+	@for target in $(LINUX); do \
+		case $$target in *-musl) policy=musllinux_1_2;; *) policy=manylinux2014;; esac; \
+		if ! [ -d "$$(rustc --print target-libdir --target $$target)" ]; then \
+			echo "$$target: not in this toolchain, skipped"; continue; \
+		fi; \
+		for python in python3.11 $(FREE_THREADED); do \
+			if command -v $$python >/dev/null; then \
+				PATH="$(CURDIR)/$(BIN):$$PATH" maturin build --release --zig --target $$target \
+					--compatibility $$policy --interpreter $$python --out dist || exit; \
+			fi; \
+		done; \
+	done
 
 clean:
 	rm -rf $(VENV) $(FLOORS) $(PEERS) target dist site audit-report docs/_build docs/_examples docs/api docs/examples

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal as signals
 import sys
+import sysconfig
 import threading
 import warnings
 
@@ -672,11 +673,11 @@ def test_threads_may_call_at_the_same_time():
 
 
 @pytest.mark.skipif(
-    getattr(sys, "_is_gil_enabled", lambda: True)(), reason="needs a free-threaded interpreter"
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="needs a free-threaded interpreter"
 )
-def test_the_module_asks_for_no_lock():
-    # Python would have turned its lock on again, had the module not said that it needs none.
-    assert "mia_sklearn._rust" in sys.modules
+def test_the_module_wants_no_lock():
+    # Python turns its lock on again where a module has not said that it needs none.
+    assert not sys._is_gil_enabled()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

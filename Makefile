@@ -156,21 +156,21 @@ hooks: $(VENV)/.test
 wheel: $(VENV)/.test
 	$(BIN)/maturin build --release --out dist
 
-# The wheels of Linux, linked by zig against a C library of 2014 or against musl, for the targets that
-# this toolchain has: `rustup target add` brings others. One wheel serves every Python from 3.10 on,
-# but for those without an interpreter lock, which want one each: the interpreters that are found.
+# The wheels of Linux for the targets that this toolchain has (`rustup target add` brings others): zig
+# links against a C library of 2014, or against musl. One serves every Python from 3.10 on, but for
+# those without an interpreter lock, each of which wants its own.
 wheels: $(UV)
 	$(UV) pip install --quiet --python $(BIN)/python --group wheels
-	@for target in $(LINUX); do \
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; for target in $(LINUX); do \
 		case $$target in *-musl) policy=musllinux_1_2;; *) policy=manylinux2014;; esac; \
-		if ! [ -d "$$(rustc --print target-libdir --target $$target)" ]; then \
-			echo "$$target: not in this toolchain, skipped"; continue; \
+		if [ ! -d "$$(rustc --print target-libdir --target $$target)" ]; then \
+			echo "$$target: not in this toolchain, skipped."; continue; \
 		fi; \
-		for python in python3.11 $(FREE_THREADED); do \
-			if command -v $$python >/dev/null; then \
-				PATH="$(CURDIR)/$(BIN):$$PATH" maturin build --release --zig --target $$target \
-					--compatibility $$policy --interpreter $$python --out dist || exit; \
-			fi; \
+		build="maturin build --release --zig --target $$target --compatibility $$policy --out dist"; \
+		$$build || exit; \
+		for python in $(FREE_THREADED); do \
+			if command -v $$python >/dev/null; then $$build --interpreter $$python || exit; \
+			else echo "$$python: not found, $$target skipped for it."; fi; \
 		done; \
 	done
 

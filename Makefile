@@ -7,6 +7,7 @@ UV := $(BIN)/uv
 SOURCES := Cargo.toml pyproject.toml $(shell find rust -name '*.rs')
 FLOORS := .venv-floors
 PEERS := .venv-peers
+ARM := aarch64-unknown-linux-gnu
 LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-linux-$(libc))
 FREE_THREADED := python3.14t
 # What depends on versions: records of any library, tags, answers and attributes of models, cloning,
@@ -59,6 +60,10 @@ lint: lint-rust lint-python
 lint-rust:
 	cargo fmt --check
 	cargo clippy --all-targets --quiet -- -D warnings
+	@# The same without the instructions of x86, where `rustup target add $(ARM)` has been said.
+	@if [ -d "$$(rustc --print target-libdir --target $(ARM))" ]; then \
+		cargo check --quiet --lib --target $(ARM); \
+	fi
 
 lint-python: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -416,7 +416,7 @@ mod tests {
     }
 
     fn rows(width: usize, least: usize) -> impl Strategy<Value = Array2<f64>> {
-        (least..200usize).prop_flat_map(move |n| {
+        (least..140usize).prop_flat_map(move |n| {
             prop::collection::vec(value(), n * width)
                 .prop_map(move |cells| Array2::from_shape_vec((n, width), cells).unwrap())
         })

@@ -7,6 +7,9 @@ UV := $(BIN)/uv
 SOURCES := Cargo.toml pyproject.toml $(shell find rust -name '*.rs')
 FLOORS := .venv-floors
 PEERS := .venv-peers
+ARM := aarch64-unknown-linux-gnu
+LINUX := $(foreach libc,gnu musl,x86_64-unknown-linux-$(libc) aarch64-unknown-linux-$(libc))
+FREE_THREADED := python3.14t
 # What depends on versions: records of any library, tags, answers and attributes of models, cloning,
 # networks, saving. Statistics, kernels, attacks on scores, texts, pages, gates and the command line
 # see what these make of it, numbers and names alone.
@@ -33,7 +36,7 @@ THOROUGH := not slow and not gpu
 MARKS := $(THOROUGH) and not thorough
 
 .PHONY: audit test thorough mutants tables test-slow lint lint-rust lint-python rust-test python-test floors bench bench-peers docs \
-	changelog hooks wheel clean
+	changelog hooks wheel wheels clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +60,10 @@ lint: lint-rust lint-python
 lint-rust:
 	cargo fmt --check
 	cargo clippy --all-targets --quiet -- -D warnings
+	@# The same without the instructions of x86, where `rustup target add $(ARM)` has been said.
+	@if [ -d "$$(rustc --print target-libdir --target $(ARM))" ]; then \
+		cargo check --quiet --lib --target $(ARM); \
+	fi
 
 lint-python: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -153,6 +160,24 @@ hooks: $(VENV)/.test
 
 wheel: $(VENV)/.test
 	$(BIN)/maturin build --release --out dist
+
+# The wheels of Linux for the targets that this toolchain has (`rustup target add` brings others): zig
+# links against a C library of 2014, or against musl. One serves every Python from 3.10 on, but for
+# those without an interpreter lock, each of which wants its own.
+wheels: $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --group wheels
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; for target in $(LINUX); do \
+		case $$target in *-musl) policy=musllinux_1_2;; *) policy=manylinux2014;; esac; \
+		if [ ! -d "$$(rustc --print target-libdir --target $$target)" ]; then \
+			echo "$$target: not in this toolchain, skipped."; continue; \
+		fi; \
+		build="maturin build --release --zig --target $$target --compatibility $$policy --out dist"; \
+		$$build || exit; \
+		for python in $(FREE_THREADED); do \
+			if command -v $$python >/dev/null; then $$build --interpreter $$python || exit; \
+			else echo "$$python: not found, $$target skipped for it."; fi; \
+		done; \
+	done
 
 clean:
 	rm -rf $(VENV) $(FLOORS) $(PEERS) target dist site audit-report docs/_build docs/_examples docs/api docs/examples

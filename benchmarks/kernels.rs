@@ -6,7 +6,7 @@ use std::time::Duration;
 use _rust::kernels::cosine::Index;
 use _rust::kernels::tile::References;
 use _rust::kernels::{
-    density, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken, statistics,
+    density, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken, statistics,
 };
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use ndarray::{Array2, ShapeBuilder};
@@ -141,5 +141,40 @@ fn neighbours(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, kernels, clusters, neighbours);
+/// Rows of a mixed table, scaled as `audit_synthetic` does: every other column holds one of five
+/// categories, the others numbers between 0 and 1 that follow two hidden ones, or nothing.
+fn mixed_table(count: usize, width: usize, hidden: bool) -> Array2<f64> {
+    let (leading, own) = (numbers(2 * count), numbers(count * width));
+    Array2::from_shape_fn((count, width), |(i, k)| {
+        let common = if hidden { leading[2 * i + k % 2] } else { 0.0 };
+        let value = ((common + own[i * width + k] + 4.0) / 8.0).clamp(0.0, 1.0);
+        if k % 2 == 0 {
+            (5.0 * value).floor()
+        } else {
+            value
+        }
+    })
+}
+
+fn mixed_tables(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("gower_nearest, 1,000 queries, 20,000 rows");
+    group.sample_size(10);
+    group.measurement_time(Duration::from_secs(3));
+    for (name, width, hidden) in [
+        ("14 columns, alike", 14, true),
+        ("14 columns, nothing to prune", 14, false),
+        ("100 columns, nothing to prune", 100, false),
+    ] {
+        let table = mixed_table(20_000, width, hidden);
+        let queries = mixed_table(21_000, width, hidden);
+        let queries = queries.slice(ndarray::s![20_000.., ..]);
+        let caps = vec![1.0; width];
+        group.bench_function(name, |b| {
+            b.iter(|| gower::gower_nearest(black_box(queries), table.view(), &caps, 1, &|| Ok(())))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, kernels, clusters, neighbours, mixed_tables);
 criterion_main!(benches);

@@ -501,7 +501,10 @@ impl CosineIndex {
 }
 
 /// Statistics kernels, compiled; `_rust.pyi` documents them.
-#[pymodule]
+///
+/// They keep nothing but the pool of threads, behind one atomic pointer: no lock of the interpreter
+/// is needed.
+#[pymodule(gil_used = false)]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<CosineIndex>()?;
     module.add_function(wrap_pyfunction!(reference_statistics, module)?)?;

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal as signals
 import sys
+import sysconfig
 import threading
 import warnings
 
@@ -651,13 +652,41 @@ def test_the_number_of_threads_changes_no_bit():
     assert one == three == printed_by_kernels(_PRINT_DIGEST, OMP_NUM_THREADS="2")
 
 
+def _each_kernel(signal, references, index):
+    """What every function of the module answers, by its name."""
+    tables = references[:200], references[:60]
+    narrow = [np.ascontiguousarray(table, dtype="f4") for table in tables]
+    return {
+        "reference_statistics": [_rust.reference_statistics(signal, references)],
+        "kernel_log_density": [_rust.kernel_log_density(signal, references, BANDWIDTHS)],
+        "leave_one_out_t": _rust.leave_one_out_t(signal, references),
+        "shrunken_t": _rust.shrunken_t(signal, references)[:2],
+        "pooled_counts": [_rust.pooled_counts(signal, references)[0]],
+        "rank_p_values": [_rust.rank_p_values(signal[:, None], references)],
+        "pchip_p_values": [_rust.pchip_p_values(signal[:, None], references, True)],
+        "rmia_scores": [_rust.rmia_scores(signal, references.ravel()[:5_000], 1.5)],
+        "gower_nearest": _rust.gower_nearest(*tables, np.ones(references.shape[1]), 2),
+        "euclidean_nearest": _rust.euclidean_nearest(*narrow, 2),
+        "average_linkage": _rust.average_linkage(tables[0]),
+        "cluster_medoids": [_rust.cluster_medoids(tables[0], np.arange(200) % 9)],
+        "CosineIndex": [
+            index.count(references, [0.3, 0.9]),
+            _rust.CosineIndex(tables[1]).count(*tables[1:], [0.3]),
+        ],
+    }
+
+
 def test_threads_may_call_at_the_same_time():
-    signal, references = CASES["large"]
-    expected = _all_kernels(signal, references)
+    signal, references = (np.nan_to_num(x) for x in CASES["large"])
+    index = _rust.CosineIndex(references)  # one for all threads
+    expected = _each_kernel(signal, references, index)
+    assert expected.keys() == {name for name in dir(_rust) if not name.startswith("_")}
     results = [None] * 4
+    start = threading.Barrier(len(results))
 
     def work(i):
-        results[i] = _all_kernels(signal, references)
+        start.wait()
+        results[i] = _each_kernel(signal, references, index)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(len(results))]
     for thread in threads:
@@ -665,7 +694,16 @@ def test_threads_may_call_at_the_same_time():
     for thread in threads:
         thread.join()
     for result in results:
-        _assert_same_bits(result, expected)
+        for name in expected:
+            _assert_same_bits(result[name], expected[name])
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="needs a free-threaded interpreter"
+)
+def test_the_module_wants_no_lock():
+    # Python turns its lock on again where a module has not said that it needs none.
+    assert not sys._is_gil_enabled()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

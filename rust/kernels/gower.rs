@@ -80,14 +80,11 @@ pub fn gower_nearest(
         .collect();
     threads::for_each_pulsed(parts, pulse, Search::default, |search, part| {
         let ((distances, rows), queries) = part;
-        let places = distances.chunks_mut(count).zip(rows.chunks_mut(count));
-        for ((distances, rows), query) in places.zip(queries.rows()) {
-            search.query.clear();
-            search.query.extend(query.iter().map(|&x| read(x)));
-            search.run(&tree, count);
-            for (place, &(distance, row)) in search.best.iter().enumerate() {
-                (distances[place], rows[place]) = (distance, row as i64);
-            }
+        search.queries.clear();
+        search.queries.extend(queries.iter().map(|&x| read(x)));
+        search.run(&tree, queries.nrows(), count);
+        for (place, &(distance, row)) in search.best.iter().enumerate() {
+            (distances[place], rows[place]) = (distance, row as i64);
         }
     })?;
     Ok(Nearest { distances, rows })
@@ -261,59 +258,118 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The search for one query, with the memory that all searches of a thread share.
+/// The search for some queries at once, with the memory that all searches of a thread share.
+///
+/// They go through the tree together, so that a leaf is read from memory once for all of them. Each
+/// looks at the leaf that it falls into first: what it finds there cuts off most of the tree.
 #[derive(Default)]
 struct Search {
-    query: Vec<f64>,
-    /// By distance, then number.
+    /// Query by query.
+    queries: Vec<f64>,
+    /// Query by query: by distance, then number.
     best: Vec<(f64, usize)>,
+    /// The leaf of each query that was looked at first.
+    first: Vec<usize>,
+    /// Queries that look at a node, with a bound on their distance from its rows: those of the
+    /// nodes on the way to the present one, one after the other.
     ahead: Vec<(f64, usize)>,
 }
 
 impl Search {
-    fn run(&mut self, tree: &Tree, count: usize) {
+    fn run(&mut self, tree: &Tree, n_queries: usize, count: usize) {
         self.best.clear();
-        self.best.resize(count, (f64::INFINITY, usize::MAX));
+        self.best
+            .resize(n_queries * count, (f64::INFINITY, usize::MAX));
+        self.first.clear();
         self.ahead.clear();
-        self.ahead.push((0.0, 0));
-        while let Some((bound, place)) = self.ahead.pop() {
-            let node = &tree.nodes[place];
-            if (bound, node.least) > self.best[count - 1] {
-                continue;
+        for query in 0..n_queries {
+            let mut place = 0;
+            while let Content::Split(other) = tree.nodes[place].content {
+                let [one, two] = [place + 1, other].map(|node| self.bound(tree, node, query));
+                place = if one <= two { place + 1 } else { other };
             }
-            match node.content {
-                Content::Leaf { cells, first, rows } => {
-                    let cells = &tree.cells[cells..cells + LEAF * tree.caps.len()];
-                    let distances = leaf_distances(cells, &self.query, tree.caps);
-                    self.keep(&distances[..rows], &tree.order[first..first + rows]);
-                }
-                Content::Split(other) => {
-                    let one = (tree.bound(place + 1, &self.query), place + 1);
-                    let other = (tree.bound(other, &self.query), other);
-                    // The nearer one is looked at first.
-                    let (near, far) = if one <= other {
-                        (one, other)
-                    } else {
-                        (other, one)
-                    };
-                    self.ahead.push(far);
-                    self.ahead.push(near);
-                }
-            }
+            self.first.push(place);
+            self.look(tree, place, query, count);
+            self.ahead.push((0.0, query));
         }
+        self.visit(tree, 0, 0, count);
     }
 
-    fn keep(&mut self, distances: &[f64], numbers: &[usize]) {
-        let last = self.best.len() - 1;
-        if !any_up_to(distances, self.best[last].0) {
+    fn bound(&self, tree: &Tree, node: usize, query: usize) -> f64 {
+        let width = tree.caps.len();
+        tree.bound(node, &self.queries[query * width..(query + 1) * width])
+    }
+
+    /// Looks at a node with the queries of `ahead` from a place on, and takes these off.
+    fn visit(&mut self, tree: &Tree, place: usize, from: usize, count: usize) {
+        let least = tree.nodes[place].least;
+        let mut kept = from;
+        for at in from..self.ahead.len() {
+            let (bound, query) = self.ahead[at];
+            if (bound, least) <= self.best[(query + 1) * count - 1] {
+                self.ahead[kept] = (bound, query);
+                kept += 1;
+            }
+        }
+        self.ahead.truncate(kept);
+        if kept == from {
             return;
         }
-        for found in distances.iter().copied().zip(numbers.iter().copied()) {
-            if found < self.best[last] {
-                let place = self.best.partition_point(|best| *best < found);
-                self.best[place..].rotate_right(1);
-                self.best[place] = found;
+        match tree.nodes[place].content {
+            Content::Leaf { .. } => {
+                for at in from..kept {
+                    let query = self.ahead[at].1;
+                    if self.first[query] != place {
+                        self.look(tree, place, query, count);
+                    }
+                }
             }
+            Content::Split(other) => {
+                let mut nearer = 0isize;
+                let mut bounds = Vec::with_capacity(kept - from);
+                for at in from..kept {
+                    let query = self.ahead[at].1;
+                    let each = [place + 1, other].map(|node| self.bound(tree, node, query));
+                    nearer += isize::from(each[0] <= each[1]) - isize::from(each[1] < each[0]);
+                    bounds.push((each, query));
+                }
+                // The one that is nearer to most is looked at first.
+                let order = if nearer >= 0 { [0, 1] } else { [1, 0] };
+                for child in order {
+                    let start = self.ahead.len();
+                    let queries = bounds.iter().map(|&(each, query)| (each[child], query));
+                    self.ahead.extend(queries);
+                    self.visit(tree, [place + 1, other][child], start, count);
+                }
+            }
+        }
+        self.ahead.truncate(from);
+    }
+
+    /// Looks at the rows of a leaf.
+    fn look(&mut self, tree: &Tree, place: usize, query: usize, count: usize) {
+        let Content::Leaf { cells, first, rows } = tree.nodes[place].content else {
+            return;
+        };
+        let width = tree.caps.len();
+        let cells = &tree.cells[cells..cells + LEAF * width];
+        let own = &self.queries[query * width..(query + 1) * width];
+        let distances = leaf_distances(cells, own, tree.caps);
+        let best = &mut self.best[query * count..(query + 1) * count];
+        keep(best, &distances[..rows], &tree.order[first..first + rows]);
+    }
+}
+
+fn keep(best: &mut [(f64, usize)], distances: &[f64], numbers: &[usize]) {
+    let last = best.len() - 1;
+    if !any_up_to(distances, best[last].0) {
+        return;
+    }
+    for found in distances.iter().copied().zip(numbers.iter().copied()) {
+        if found < best[last] {
+            let place = best.partition_point(|best| *best < found);
+            best[place..].rotate_right(1);
+            best[place] = found;
         }
     }
 }
@@ -360,7 +416,7 @@ mod tests {
     }
 
     fn rows(width: usize, least: usize) -> impl Strategy<Value = Array2<f64>> {
-        (least..200usize).prop_flat_map(move |n| {
+        (least..140usize).prop_flat_map(move |n| {
             prop::collection::vec(value(), n * width)
                 .prop_map(move |cells| Array2::from_shape_vec((n, width), cells).unwrap())
         })

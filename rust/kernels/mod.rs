@@ -6,6 +6,7 @@ pub mod euclidean;
 pub mod gower;
 pub mod leave_one_out;
 pub mod linkage;
+pub mod machine;
 pub mod math;
 pub mod pchip;
 pub mod pooled;
@@ -45,14 +46,11 @@ macro_rules! wide {
                 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
                 fn avx512($($arg: $kind),*) $(-> $out)? { plain($($arg),*) }
 
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-                {
+                if $crate::kernels::machine::has!("avx512f", "avx512dq", "avx512vl") {
                     // SAFETY: the features were just detected.
                     return unsafe { avx512($($arg),*) };
                 }
-                if is_x86_feature_detected!("avx2") {
+                if $crate::kernels::machine::has!("avx2") {
                     // SAFETY: the feature was just detected.
                     return unsafe { avx2($($arg),*) };
                 }

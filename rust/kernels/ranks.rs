@@ -5,6 +5,7 @@ use ndarray::ArrayView2;
 use crate::error::{Error, Result};
 use crate::kernels::rows::for_each_chunk;
 use crate::kernels::sorting::{count_above, count_at_least};
+use crate::kernels::tile::LANES;
 use crate::kernels::Pulse;
 
 /// Returns `(1 + #{reference >= signal}) / (K + 1)` per signal, for a record's K references; with
@@ -37,12 +38,18 @@ where
         |[reached, passed], chunk, first, rows| {
             for (record, p) in rows.chunks_exact_mut(width).enumerate() {
                 let (own, others) = (chunk.signals.row(record), chunk.references.row(record));
-                let (own, others) = (&own[..width], &others[..models]);
+                // A few alone, more with the NaN that fill their last lanes.
+                let own = if width < LANES / 2 {
+                    &own[..width]
+                } else {
+                    own
+                };
+                let others = &others[..models];
                 let total = others.iter().filter(|x| !x.is_nan()).count() as f64;
-                reached.resize(width, 0.0);
+                reached.resize(own.len(), 0.0);
                 count_at_least(others, own, reached);
                 if let Some(places) = places {
-                    passed.resize(width, 0.0);
+                    passed.resize(own.len(), 0.0);
                     count_above(others, own, passed);
                     let places = places.row(first + record);
                     for ((reached, passed), place) in reached.iter_mut().zip(&*passed).zip(places) {

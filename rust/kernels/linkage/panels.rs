@@ -1,5 +1,8 @@
 //! Products of many vectors with many: vectors side by side in panels, a tile of products at a time.
 
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::machine::has;
+
 /// Numbers of a cache line.
 const LINE: usize = 16;
 const LINES: usize = 3;
@@ -89,11 +92,11 @@ pub trait Finder {
 pub fn sweep(rows: Block<'_>, columns: Block<'_>, triangle: bool, finder: &mut impl Finder) {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f") {
+        if has!("avx512f") {
             // SAFETY: the feature was just detected.
             return unsafe { x86::sweep_avx512(rows, columns, triangle, finder) };
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if has!("avx2", "fma") {
             // SAFETY: the features were just detected.
             return unsafe { x86::sweep_avx2(rows, columns, triangle, finder) };
         }
@@ -211,7 +214,7 @@ mod tests {
             sweep_with(rows, columns, triangle, finder, plain, plainly_exceeding);
         }];
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if has!("avx2", "fma") {
             ways.push(|rows, columns, triangle, finder| {
                 // SAFETY: the features were just detected.
                 unsafe { x86::sweep_avx2(rows, columns, triangle, finder) }

@@ -9,6 +9,9 @@ mod avx2;
 mod avx512;
 mod plain;
 
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::machine::has;
+
 /// References of a tile.
 pub const ROWS: usize = 12;
 /// Queries of a tile.
@@ -83,13 +86,10 @@ impl Isa {
         let mut found = vec![];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vnni")
-            {
+            if has!("avx512f", "avx512bw", "avx512vnni") {
                 found.push(Self::Avx512);
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if has!("avx2", "fma") {
                 found.push(Self::Avx2);
             }
         }

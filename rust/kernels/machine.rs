@@ -1,0 +1,138 @@
+//! What instructions the machine has. Tests make it forget some of them.
+
+#[cfg(target_arch = "x86_64")]
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// The widest registers to be used, in bits.
+#[cfg(target_arch = "x86_64")]
+static WIDEST: AtomicU16 = AtomicU16::new(512);
+
+/// Whether the processor has all these features, none of them set aside.
+#[cfg(target_arch = "x86_64")]
+macro_rules! has {
+    ($($feature:tt),+ $(,)?) => {
+        $($crate::kernels::machine::allowed($feature) && is_x86_feature_detected!($feature))&&+
+    };
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use has;
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub fn allowed(feature: &str) -> bool {
+    // Outside tests this is known when it is compiled.
+    !cfg!(test)
+        || match feature.starts_with("avx512") {
+            true => WIDEST.load(Ordering::Relaxed) >= 512,
+            false => WIDEST.load(Ordering::Relaxed) >= 256,
+        }
+}
+
+// Elsewhere there is one way, which its own tests check.
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use ndarray::{Array1, Array2};
+
+    use crate::kernels::cosine::Index;
+    use crate::kernels::tile::References;
+    use crate::kernels::{
+        density, euclidean, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken,
+        statistics,
+    };
+
+    /// Numbers from -4 to 4, some of them whole, some absent.
+    fn table(rows: usize, columns: usize) -> Array2<f64> {
+        Array2::from_shape_fn((rows, columns), |(i, j)| {
+            let place = (i * 7_919 + j * 104_729 + 1) as u64;
+            let x = (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1u64 << 50) as f64;
+            match place % 11 {
+                0 => f64::NAN,
+                1..3 => (x - 4.0).round(),
+                _ => x - 4.0,
+            }
+        })
+    }
+
+    /// What every kernel answers, bit by bit.
+    fn answers() -> Vec<(&'static str, Vec<u64>)> {
+        let go = || Ok(());
+        let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let whole = |numbers: &[i64]| numbers.iter().map(|&x| x as u64).collect::<Vec<_>>();
+        let own = table(45, 35);
+        let signal: Vec<f64> = own.column(0).to_vec();
+        let others = table(45, 19);
+        let single = others.mapv(|x| x as f32);
+        let references = References::new(others.view(), None).unwrap();
+        let full = table(80, 19).mapv(|x| if x.is_nan() { 0.5 } else { x });
+        let narrow = full.mapv(|x| x as f32);
+        let labels = Array1::from_iter((0..80).map(|i| i % 7));
+        let t = leave_one_out::leave_one_out_t(own.view(), references, &go).unwrap();
+        let s = shrunken::shrunken_t(own.view(), references, None, &go).unwrap();
+        let counts = pooled::pooled_counts(&signal, others.view(), &go).unwrap();
+        let near = gower::gower_nearest(own.view(), own.view(), &[0.5; 35], 3, &go).unwrap();
+        let close = euclidean::euclidean_nearest(narrow.view(), narrow.view(), 3, &go).unwrap();
+        let tree = linkage::average_linkage(full.view(), &go).unwrap();
+        let medoids = linkage::cluster_medoids(full.view(), labels.view(), &go).unwrap();
+        let index = Index::new(narrow.view(), &go).unwrap();
+        let rates = rmia::rmia_scores(&full.column(0).to_vec(), &full.column(1).to_vec(), 2.0, &go);
+        let places = own.mapv(|_| 0.25);
+        let rank = |places| ranks::rank_p_values(own.view(), single.view(), places, &go).unwrap();
+        let cubic = |loss| pchip::pchip_p_values(own.view(), others.view(), loss, &go).unwrap();
+        let local =
+            pchip::pchip_p_values(own.slice(ndarray::s![.., ..1]), others.view(), true, &go);
+        vec![
+            (
+                "reference_statistics",
+                bits(&statistics::reference_statistics(&signal, references, &go).unwrap()),
+            ),
+            (
+                "kernel_log_density",
+                bits(&density::kernel_log_density(&signal, references, &[0.3, 1.0], &go).unwrap()),
+            ),
+            ("leave_one_out_t", bits(&[t.0, t.1].concat())),
+            (
+                "shrunken_t",
+                bits(&[s.own, s.each, vec![s.variance]].concat()),
+            ),
+            ("pooled_counts", bits(&[counts.0, vec![counts.1]].concat())),
+            (
+                "rank_p_values",
+                bits(&[rank(None), rank(Some(places.view()))].concat()),
+            ),
+            (
+                "pchip_p_values",
+                bits(&[cubic(false), cubic(true), local.unwrap()].concat()),
+            ),
+            ("rmia_scores", bits(&rates.unwrap())),
+            (
+                "gower_nearest",
+                [bits(&near.distances), whole(&near.rows)].concat(),
+            ),
+            (
+                "euclidean_nearest",
+                [bits(&close.distances), whole(&close.rows)].concat(),
+            ),
+            (
+                "average_linkage",
+                [bits(&tree.heights), whole(tree.children.as_flattened())].concat(),
+            ),
+            ("cluster_medoids", whole(&medoids)),
+            (
+                "CosineIndex",
+                whole(&index.count(full.view(), &[0.1, 0.6], None, &go).unwrap()),
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_kernel_answers_the_same_bits_whatever_the_machine_has() {
+        let expected = answers();
+        for width in [256, 128] {
+            // Other tests meet narrower registers meanwhile, and must pass all the same.
+            super::WIDEST.store(width, super::Ordering::Relaxed);
+            let found = answers();
+            super::WIDEST.store(512, super::Ordering::Relaxed);
+            assert_eq!(found, expected, "registers of {width} bits");
+        }
+    }
+}

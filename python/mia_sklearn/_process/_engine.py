@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
+import threading
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from multiprocessing.dummy import DummyProcess
 from typing import Any, NamedTuple
 
 from joblib import effective_n_jobs, parallel_config
@@ -27,6 +31,7 @@ __all__ = [
     "away",
     "has_lost_workers",
     "parallel",
+    "results_of",
     "sent_once",
     "wait_for_workers",
     "what_workers_lack",
@@ -97,6 +102,28 @@ def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Paral
     # In a batch, tasks that have been done would be lost with the one that ends a worker.
     batch_size = 1 if _name(backend) else "auto"
     return Parallel(n_jobs=n_jobs, prefer=prefer, return_as=return_as, batch_size=batch_size)
+
+
+@contextmanager
+def results_of(engine: Parallel, tasks: Iterable) -> Iterator[Iterable]:
+    """Yield what tasks return; those that nobody waits for any more when it ends are cancelled.
+
+    Threads end what they are in the middle of, and are waited for: scikit-learn puts back the
+    process's warnings in each of them as it ends, over those of whoever has gone on meanwhile.
+    """
+    before = set(threading.enumerate())
+    results = engine(tasks)
+    own = [t for t in threading.enumerate() if isinstance(t, DummyProcess) and t not in before]
+    try:
+        yield results
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "[0-9]+ tasks (which were still|have been succ)")
+            results.close()
+        # Whoever interrupts a training does not want to wait for it.
+        if not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            for thread in own:
+                thread.join()
 
 
 def sent_once(value: Any, n_jobs: int | None) -> Any:

@@ -6,9 +6,9 @@ import hashlib
 import itertools
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from .._process._engine import (
     away,
     has_lost_workers,
     parallel,
+    results_of,
     sent_once,
     wait_for_workers,
     what_workers_lack,
@@ -189,7 +190,7 @@ class _Run:
             for m in itertools.takewhile(lambda _: not self._is_hopeless(), models)
         )
         engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
-        with settled_warnings(), threadpool_limits(1), _stopping(engine(tasks)) as results:
+        with settled_warnings(), threadpool_limits(1), results_of(engine, tasks) as results:
             shown = progress_bar(
                 results,
                 total=len(self.seeds),
@@ -329,17 +330,6 @@ def _names(common: bytes, membership: np.ndarray, seeds: np.ndarray) -> list[str
         f"model-{_sha256(common, seed.tobytes(), counts.tobytes())}"
         for seed, counts in zip(seeds, membership, strict=True)
     ]
-
-
-@contextmanager
-def _stopping(results: Any) -> Iterator[Iterable]:
-    """Cancel what is still to be trained when its consumer stops early."""
-    try:
-        yield results
-    finally:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "[0-9]+ tasks (which were still|have been succ)")
-            results.close()
 
 
 def _sha256(*parts: bytes) -> str:

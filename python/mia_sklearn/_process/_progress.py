@@ -111,6 +111,7 @@ def progress_bar(
     unit: str = "it",
     disable: bool = False,
     at_once: int = 1,
+    foretold: bool = True,
 ) -> Any:
     """Return a bar of tqdm on standard error, or where one is shown for more, a part of it.
 
@@ -120,13 +121,17 @@ def progress_bar(
         As in tqdm.
     at_once : int, default=1
         How many are worked on at a time: how long all take is told when the first is done.
+    foretold : bool, default=True
+        Whether it is.
     """
     whole = _CURRENT.get()
     if disable or whole is None:
         return _tqdm(iterable, total=total, initial=initial, desc=desc, unit=unit, disable=disable)
     if total is None:
         total = len(iterable)  # type: ignore[arg-type]
-    return _Part(whole, iterable, total=total, initial=initial, unit=unit, at_once=at_once)
+    part = _Part(whole, iterable, total=total, initial=initial, unit=unit, at_once=at_once)
+    part.foretold = foretold
+    return part
 
 
 class _Part:
@@ -143,7 +148,7 @@ class _Part:
         at_once: int,
     ) -> None:
         self.whole, self.iterable, self.total, self.n = whole, iterable, total, initial
-        self.unit, self.at_once = unit, at_once
+        self.unit, self.at_once, self.foretold = unit, at_once, True
         self.initial, self.start = initial, time.perf_counter()
 
     def __iter__(self) -> Iterator:
@@ -158,7 +163,7 @@ class _Part:
         return None
 
     def update(self, n: int = 1) -> None:
-        if self.n == self.initial:
+        if self.n == self.initial and self.foretold:
             self._estimate()
         self.n += n
         many = f"{self.unit}s" if self.total != 1 else self.unit

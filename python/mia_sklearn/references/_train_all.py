@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
@@ -39,7 +39,7 @@ from ._lost import CannotTrain, Lost, second_seed
 from ._store import BaseStore
 from ._training import packed, train
 
-__all__ = ["train_all"]
+__all__ = ["Pace", "train_all"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,21 +56,43 @@ def train_all(
     *,
     n_jobs: int | None,
     progress: bool,
+    pace: Pace | None = None,
 ) -> tuple[np.ndarray, dict[int, Lost]]:
     """Return the answers of all models, and those that were lost, which the store does not hold.
 
     Answers that the job's store has are not trained again. They have shape (n_models, n_answers,
     n_columns) and are NaN for a lost model. If none of the first few models can be trained, the
-    first of them and its error are raised.
+    first of them and its error are raised. Where a `pace` is set, they are of the first models
+    alone, as many as it says.
     """
     check_n_jobs(n_jobs)
     options: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress}
     if job.store is not None:
-        return _stored(job, membership, seeds, job.store, options)
-    answers = np.full((len(seeds), job.n_answers, job.n_columns), np.nan, dtype=np.float32)
+        return _stored(job, membership, seeds, job.store, options, pace=pace)
+    # Of models that a pace leaves out, no memory is touched.
+    answers = np.empty((len(seeds), job.n_answers, job.n_columns), dtype=np.float32)
     run = _Run(job, membership, seeds, answers.__setitem__, **options)
-    run.train(range(len(seeds)))
+    answers = answers[: run.train_first(range(len(seeds)), pace)]
+    answers[list(run.lost)] = np.nan
     return answers, run.lost
+
+
+class Pace(Protocol):
+    """Says how many models to train, when it is seen how long they take."""
+
+    #: How many there are to be, as far as is known yet.
+    aim: int
+
+    def next(self, n: int, n_trained: int) -> int:
+        """Return how many models to have next; no more than there are ends it, with so many.
+
+        Parameters
+        ----------
+        n : int
+            How many there are, the first ones of all.
+        n_trained : int
+            How many of these were trained since it was last asked, and not kept from before.
+        """
 
 
 class _Run:
@@ -95,8 +117,29 @@ class _Run:
         self.job, self.membership, self.seeds, self.keep = job, membership, seeds, keep
         self.n_jobs, self.progress, self.n_done = n_jobs, progress, n_done
         self.names = names
+        self.aim = self.upto = len(seeds)
+        self.paced = False
         self.lost: dict[int, Lost] = {}
         self._finished: set[int] = set()
+
+    def train_first(self, missing: Sequence[int], pace: Pace | None) -> int:
+        """Train those that are missing of as many models as `pace` says, and return how many.
+
+        Of all where there is none.
+        """
+        if pace is None:
+            self.train(missing)
+            return len(self.seeds)
+        self.paced = True
+        n, n_finished = 0, 0
+        while (upto := pace.next(n, len(self._finished) - n_finished)) > n:
+            n_finished, self.aim, self.upto = len(self._finished), pace.aim, upto
+            models = [model for model in missing if n <= model < upto]
+            if models:
+                self.train(models)
+            n = upto
+        self.lost = {model: why for model, why in self.lost.items() if model < upto}
+        return upto
 
     def train(self, models: Sequence[int]) -> None:
         """Train models: networks that can be as one, all others one by one."""
@@ -106,10 +149,10 @@ class _Run:
             if reason is None:
                 self._check_hope()
                 return
-            if reason:
+            if reason and not self._finished:
                 warnings.warn(
                     f"The reference networks are trained one by one, not as one: {reason}.",
-                    stacklevel=5,
+                    stacklevel=6,
                 )
         with away():
             self._train_one_by_one(models)
@@ -146,7 +189,7 @@ class _Run:
             warnings.warn(
                 "The network's module is defined in __main__, where other processes cannot find "
                 "it: reference models are trained one at a time. Move it to a file of its own.",
-                stacklevel=6,
+                stacklevel=7,
             )
             engine = parallel_config(backend="sequential")
         at_once = effective_n_jobs(n_jobs)
@@ -193,12 +236,13 @@ class _Run:
         with settled_warnings(), threadpool_limits(1), results_of(engine, tasks) as results:
             shown = progress_bar(
                 results,
-                total=len(self.seeds),
-                initial=len(self.seeds) - len(models),
+                total=self.aim,
+                initial=self.upto - len(models),
                 desc="reference models",
                 unit="model",
                 disable=not self.progress,
                 at_once=effective_n_jobs(n_jobs),
+                foretold=not self.paced,
             )
             # Of labels in a frame, as the target was given them too.
             warnings.simplefilter("ignore", DataConversionWarning)
@@ -228,7 +272,7 @@ class _Run:
             else:
                 self._done(model, answer)
 
-        reason = together(self.seeds, models, keep_first)
+        reason = together(self.seeds[: self.upto], models, keep_first)
         if reason is None and lost:
             if len(lost) < len(self.seeds):
                 seeds = np.array([second_seed(int(seed)) for seed in self.seeds])
@@ -256,6 +300,8 @@ def _stored(
     seeds: np.ndarray,
     store: BaseStore,
     options: dict[str, Any],
+    *,
+    pace: Pace | None,
 ) -> tuple[np.ndarray, dict[int, Lost]]:
     """Return all answers as one file of the store, training what the store lacks.
 
@@ -265,16 +311,16 @@ def _stored(
     common = _common_name(job)
     names = _names(common, membership, seeds)
     shape = (job.n_answers, job.n_columns)
-    of_all = (len(names), *shape)
 
     def may_be(answers: np.ndarray) -> bool:
         return answers.shape == shape and job.may_be_answers(answers)
 
-    def may_be_all(answers: np.ndarray) -> bool:
-        return answers.shape == of_all and job.may_be_answers(answers)
+    def together() -> np.ndarray | None:
+        of_all = (len(names), *shape)
+        name = _name_of_all(names)
+        return store.read(name, lambda a: a.shape == of_all and job.may_be_answers(a))
 
-    together = f"outputs-{_sha256(*map(str.encode, names))}"
-    everything = store.read(together, may_be_all) if store.maps else None
+    everything = together() if store.maps and pace is None else None
     if everything is not None:
         return everything, {}
     in_memory: dict[int, np.ndarray] = {}
@@ -290,9 +336,10 @@ def _stored(
         n_kept = len(names) - len(missing)
         _LOG.info("%d of %d reference models are in the cache %s", n_kept, len(names), store.where)
         run = _Run(job, membership, seeds, keep, n_done=n_kept, names=names, **options)
-        run.train(missing)
-    parts, vanished = dict(in_memory), []
-    for model in set(range(len(names))) - run.lost.keys() - in_memory.keys():
+        names = names[: run.train_first(missing, pace)]
+    parts = {model: answer for model, answer in in_memory.items() if model < len(names)}
+    vanished = []
+    for model in set(range(len(names))) - run.lost.keys() - parts.keys():
         part = store.read(names[model], may_be)
         if part is None:
             vanished.append(model)
@@ -303,9 +350,10 @@ def _stored(
         run.keep, run.names = parts.__setitem__, None
         run.train(sorted(vanished))
     answers = (parts[model] for model in sorted(parts))
+    of_all = (len(names), *shape)
     is_whole = store.maps and not run.lost and not in_memory
-    if is_whole and store.write(together, of_all, answers):
-        everything = store.read(together, may_be_all)
+    if is_whole and store.write(_name_of_all(names), of_all, answers):
+        everything = together()
         if everything is not None:
             return everything, {}
     everything = np.full(of_all, np.nan, dtype=np.float32)
@@ -330,6 +378,10 @@ def _names(common: bytes, membership: np.ndarray, seeds: np.ndarray) -> list[str
         f"model-{_sha256(common, seed.tobytes(), counts.tobytes())}"
         for seed, counts in zip(seeds, membership, strict=True)
     ]
+
+
+def _name_of_all(names: Sequence[str]) -> str:
+    return f"outputs-{_sha256(*map(str.encode, names))}"
 
 
 def _sha256(*parts: bytes) -> str:

@@ -30,6 +30,7 @@ def audit(
     *,
     quick: bool = False,
     n_references: int | None = None,
+    time_budget: float | None = None,
     attacks: Any = "auto",
     estimator: Any = None,
     fit_params: dict[str, Any] | None = None,
@@ -87,7 +88,13 @@ def audit(
         Reference models; rounded up to whole blocks, at least two. 0 trains none: the headline
         is then QMIA (`mia_sklearn.attacks.QMIAAttack`), of generators the threshold, and usually
         less is found. None stands for 16, and for 0 where a discriminator is asked, to which
-        references add nothing.
+        references add nothing. With a `time_budget` it is the most that are trained, and None
+        stands for 64.
+    time_budget : float, default=None
+        Seconds, for who cannot wait: once the first reference says how long one takes, the audit
+        chooses how many it trains (4, 8, 16, 32 or 64, in whole blocks) and, of "auto", whether
+        attacks that learn are run. The report names what was chosen, what it costs in strength,
+        and how to ask for the same without a clock. See Notes for what is promised.
     attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
         "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, the margin
         edge where the model is a support vector machine, and the gradient norm where the release
@@ -215,6 +222,13 @@ def audit(
     records are other people's too is not audited, and everyone else is, with all of their records.
     Without `groups`, the intervals of an audit whose records are not independent are too narrow.
 
+    A `time_budget` is kept as far as what it chooses allows: time is looked at between steps of
+    about a tenth of it (between numbers of references where networks train as one, or a cluster
+    does), and what has begun is brought to an end, attacks and controls included, whose time is
+    estimated. Where the least that is possible does not fit, with what the first reference took,
+    that is an error; a `cache` keeps the reference. What is chosen depends on the clock, and
+    nothing else does: the numbers are those of `n_references` and `attacks` as ``info`` has them.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -236,6 +250,7 @@ def audit(
         model,
         (X_train, y_train, X_test, y_test),
         n_references=n_references,
+        time_budget=time_budget,
         attacks=attacks,
         estimator=estimator,
         fit_params=fit_params,

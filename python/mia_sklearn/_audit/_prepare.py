@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._comparisons._comparison import read_comparison
@@ -13,6 +14,7 @@ from .._observations._inside import has_gradients
 from .._records._rows import as_table
 from ..attacks._registry import headline_of
 from ..stats import TradeOff
+from ._budget import MOST_REFERENCES, TimeBudget, begun, check_time_budget
 from ._cascade import check_parts
 from ._choice import Means, access_of, choose_attacks, draws_records, released
 from ._options import (
@@ -47,6 +49,7 @@ def prepare(
     given: tuple[Any, ...],
     *,
     n_references: int | None,
+    time_budget: float | None,
     attacks: Any,
     estimator: Any,
     fit_params: dict[str, Any] | None,
@@ -65,6 +68,7 @@ def prepare(
     seed: int,
 ) -> tuple[Planned, int]:
     """Check what was asked for, and lay out what is to be done; count the references."""
+    start = begun()
     X_train, y_train, X_test, y_test = given
     generates = draws_records(model, release)
     if generates:
@@ -76,7 +80,9 @@ def prepare(
     access = access_of(model, access, release, n_queries, outputs)
     n_queries = posterior_queries(access, n_queries)
     if n_references is None:
-        n_references = N_REFERENCES if access is None or access.gains_by_references else 0
+        usual = N_REFERENCES if time_budget is None else MOST_REFERENCES
+        n_references = usual if access is None or access.gains_by_references else 0
+    check_time_budget(time_budget, n_references)
     check_options(
         split=split,
         confidence=confidence,
@@ -118,6 +124,17 @@ def prepare(
     if n_references:
         check_references_suffice(planned, n_references)
         check_parts(planned)
+    if time_budget is not None:
+        budget = TimeBudget(
+            planned,
+            time_budget,
+            start=start,
+            most=n_references,
+            may_choose=isinstance(attacks, str) and attacks == "auto",
+            n_jobs=n_jobs,
+        )
+        n_references = budget.rungs[-1]
+        planned = replace(planned, budget=budget)
     if isinstance(target, CountedFunction):
         target.check_budget(len(planned.y) * planned.queries_per_record)
     _log_plan(planned, n_references)

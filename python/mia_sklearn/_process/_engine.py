@@ -30,6 +30,7 @@ __all__ = [
     "at_home",
     "away",
     "has_lost_workers",
+    "is_cluster",
     "parallel",
     "results_of",
     "sent_once",
@@ -88,6 +89,11 @@ def away() -> Iterator[None]:
     backend, n_jobs = waiting
     with parallel_config(backend=backend, n_jobs=n_jobs):
         yield
+
+
+def is_cluster() -> bool:
+    """Tell whether joblib uses a cluster here."""
+    return bool(_name(get_active_backend()[0]))
 
 
 def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Parallel:

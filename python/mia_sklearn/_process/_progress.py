@@ -11,7 +11,7 @@ from typing import Any
 
 from ._terminal import bar_stream
 
-__all__ = ["duration", "enter", "phases", "progress_bar", "steps", "tell"]
+__all__ = ["duration", "enter", "foretell", "phases", "progress_bar", "steps", "tell"]
 
 # A work that is this far from its end, in seconds, is told how long it will take.
 _LONG = 20.0
@@ -90,6 +90,13 @@ def tell(text: str) -> None:
     if whole is None:
         print(text, file=sys.stderr)
     else:
+        whole.tell(text)
+
+
+def foretell(text: str) -> None:
+    """Print a line above the bar, where one is shown."""
+    whole = _CURRENT.get()
+    if whole is not None:
         whole.tell(text)
 
 

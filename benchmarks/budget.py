@@ -3,7 +3,8 @@
 `python benchmarks/budget.py` audits a forest, boosting and logistic regression on 5,000 + 5,000
 records of Adult under budgets of 30, 60 and 120 seconds: what each chose, the time that it took
 over the budget, and the headline beside that of the audit without one. `... --strength forest lr`
-prints what audits find less than with 16 references, with fewer and with LiRA in place of stacked: the same targets, a bootstrap of the difference over targets and records (95 %).
+prints what audits find less with fewer references than 16, and by LiRA than by the stacked attack:
+the same targets, a bootstrap of the difference over targets and records (95 %).
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def test_as_many_references_are_trained_as_there_is_time_for(clock, seconds, n):
 def test_workers_train_as_many_at_a_time(clock, monkeypatch):
     monkeypatch.setattr(_budget, "effective_n_jobs", lambda n_jobs: n_jobs)
     monkeypatch.setattr(_budget, "at_most", lambda n_jobs, n: n_jobs)
-    assert driven(budget_of(clock, 110, n_jobs=4), clock, at_once=4)[0] == 16
+    assert driven(budget_of(clock, 110, n_jobs=4), clock, at_once=4)[0] == 32
 
 
 def test_attacks_that_learn_are_worth_more_than_references(clock):
@@ -159,10 +159,7 @@ def test_n_references_is_the_most(clock, n_references, rungs):
         ({"time_budget": True}, "time_budget must be"),
         ({"time_budget": 60, "n_references": 0}, "trains none .*: leave time_budget out"),
         ({"time_budget": 60, "quick": True}, "trains none .*: leave time_budget out"),
-        (
-            {"time_budget": 0.5},
-            r"time_budget=0.5 is too short: attacks and controls alone take 1.2 s",
-        ),
+        ({"time_budget": 0.5}, "=0.5 is too short: attacks and controls alone take 1.2 s"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_trained(clock, options, message):
@@ -193,13 +190,14 @@ def test_too_little_for_the_least_is_refused_and_loses_nothing(clock, tmp_path):
 
 def test_the_report_is_that_of_the_chosen_numbers(clock, tmp_path):
     target = Slow().fit(*RECORDS[:2])
-    clock.time = 0.0
+    # The last one leaves no time for all attacks.
+    clock.time, clock.n_trained, clock.costs = 0.0, 0, [10.0, 10.0, 10.0, 17.0]
     options = {"random_state": 0, "progress": False, "n_jobs": 1}
     found = audit(target, *RECORDS, time_budget=51, **options)
     chosen = found.info["time_budget"]
     assert chosen["n_references"] == 4 and chosen["attacks"] == QUICK
     assert chosen["lowered"] == ["n_references", "attacks"]
-    assert chosen["usual"] == {"n_references": 16, "attacks": ALL, "seconds": 165.0}
+    assert chosen["usual"] == {"n_references": 16, "attacks": ALL, "seconds": 277.0}
     asked = {name: chosen[name] for name in ("n_references", "attacks")}
     again = audit(target, *RECORDS, **asked, **options)
     for table in ("metrics", "records", "controls", "structural"):
@@ -221,7 +219,7 @@ def _check_words(report, folder):
         "A time budget of 51 s was enough for 4 references in place of 16 and the attacks "
         "threshold, lira, rmia alone"
     )
-    assert "(about 165 s here)" in finding.remedy or "(about 3 min here)" in finding.remedy
+    assert "(about 5 min here)" in finding.remedy
     report.save(folder)
     for loaded in (report, AuditReport.load(folder)):
         assert f"51 s; the same audit on any machine: {again}" in str(loaded)

@@ -82,12 +82,12 @@ class TimeBudget:
     run : Planned
         What is to be done, with the strongest attacks.
     seconds : float
-    start : float
-        When the audit has `begun`.
     most : int
         References.
-    may_choose : bool
-        Whether attacks may be left out.
+    start : float
+        When the audit has `begun`.
+    asked : object
+        The attacks as they were asked for: of "auto" alone some may be left out.
     n_jobs : int or None
         As in `ReferenceModels`.
 
@@ -105,16 +105,17 @@ class TimeBudget:
         self,
         run: Planned,
         seconds: float,
+        most: int,
         *,
         start: float,
-        most: int,
-        may_choose: bool,
+        asked: Any,
         n_jobs: int | None,
     ) -> None:
         self.seconds, self._run, self._start = float(seconds), run, start
         quick = [name for name in run.attacks if of_single_records(run.attacks[name]).is_quick]
-        self.sets, self._may_choose = [list(run.attacks)], may_choose
-        if may_choose and 0 < len(quick) < len(run.attacks):
+        self.sets = [list(run.attacks)]
+        self._may_choose = isinstance(asked, str) and asked == "auto"
+        if self._may_choose and 0 < len(quick) < len(run.attacks):
             self.sets.append(quick)
         self.rungs = _rungs(run, most)
         self.aim = self.rungs[0]

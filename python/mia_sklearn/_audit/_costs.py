@@ -57,7 +57,7 @@ class Costs:
         """
         run, n, k = self._run, len(self._run.y), n_references
         # Each reference is compared with the others, where p-values name records.
-        busy = 0.6 + 3e-6 * n * k + 0.8e-7 * n * k**2
+        busy = 0.6 + 3e-6 * n * k + 1e-7 * n * k**2
         slow = [attack for attack in attacks.values() if not of_single_records(attack).is_quick]
         if slow:
             rows = min(_SHADOW_ROWS, n * k)

@@ -39,6 +39,8 @@ from ._triage import N_REFERENCES
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..access import BaseAccess
+
 __all__ = ["prepare"]
 
 _LOG = logging.getLogger(__name__)
@@ -79,10 +81,7 @@ def prepare(
     release, outputs = released(model, release, y_train, estimator)
     access = access_of(model, access, release, n_queries, outputs)
     n_queries = posterior_queries(access, n_queries)
-    if n_references is None:
-        usual = N_REFERENCES if time_budget is None else MOST_REFERENCES
-        n_references = usual if access is None or access.gains_by_references else 0
-    check_time_budget(time_budget, n_references)
+    n_references = _how_many(n_references, access, time_budget)
     check_options(
         split=split,
         confidence=confidence,
@@ -99,8 +98,8 @@ def prepare(
     about = (n_references > 0, gradients, groups is not None, n_queries > 0)
     means = Means(release, access, *about, "" if generates else edges_shown(target))
     chosen = choose_attacks(attacks, means)
-    options = {"labelled": not generates, "groups": groups, "outputs": outputs}
-    pool = _make_pool(target, given, slices, asked=access is None, **options)
+    about_pool = {"labelled": not generates, "groups": groups, "outputs": outputs}
+    pool = _make_pool(target, given, slices, asked=access is None, **about_pool)
     check_weights(fit_params, pool)
     planned = Planned(
         target=pool.asked(target),
@@ -121,24 +120,31 @@ def prepare(
         search_note=search_note,
         comparison=compared,
     )
+    _check(planned, target, n_references)
+    if time_budget is not None:
+        options: dict[str, Any] = {"start": start, "asked": attacks, "n_jobs": n_jobs}
+        budget = TimeBudget(planned, time_budget, n_references, **options)
+        planned, n_references = replace(planned, budget=budget), budget.rungs[-1]
+    _log_plan(planned, n_references)
+    return planned, n_references
+
+
+def _how_many(n_references: int | None, access: BaseAccess | None, time_budget: Any) -> int:
+    """Return how many references are trained; the most, where the clock chooses."""
+    if n_references is None:
+        usual = N_REFERENCES if time_budget is None else MOST_REFERENCES
+        n_references = usual if access is None or access.gains_by_references else 0
+    check_time_budget(time_budget, n_references)
+    return n_references
+
+
+def _check(planned: Planned, target: Any, n_references: int) -> None:
+    """Raise where what is planned cannot be done, before anything is trained."""
     if n_references:
         check_references_suffice(planned, n_references)
         check_parts(planned)
-    if time_budget is not None:
-        budget = TimeBudget(
-            planned,
-            time_budget,
-            start=start,
-            most=n_references,
-            may_choose=isinstance(attacks, str) and attacks == "auto",
-            n_jobs=n_jobs,
-        )
-        n_references = budget.rungs[-1]
-        planned = replace(planned, budget=budget)
     if isinstance(target, CountedFunction):
         target.check_budget(len(planned.y) * planned.queries_per_record)
-    _log_plan(planned, n_references)
-    return planned, n_references
 
 
 def _log_plan(planned: Planned, n_references: int) -> None:

@@ -271,7 +271,7 @@ def _suffices(run: Planned, n: int) -> bool:
 
 
 def _whole_blocks(run: Planned, n: int) -> int:
-    size, _ = shape_of_block(len(run.y), run.plan.n_trained - len(run.plan.core))
+    size, _ = shape_of_block(len(run.plan.audited), run.plan.n_trained - len(run.plan.core))
     return max(2, ceil(n / size)) * size
 
 

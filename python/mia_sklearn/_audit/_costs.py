@@ -55,7 +55,7 @@ class Costs:
         attacks : dict of str to attack
         n_references : int
         """
-        run, n, k = self._run, len(self._run.y), n_references
+        run, n, k = self._run, len(self._run.plan.audited), n_references
         # Each reference is compared with the others, where p-values name records.
         busy = 0.6 + 3e-6 * n * k + 1e-7 * n * k**2
         slow = [attack for attack in attacks.values() if not of_single_records(attack).is_quick]
@@ -91,14 +91,13 @@ class Costs:
         run = self._run
         if not len(run.classes):
             return 0.0
-        n = len(run.y)
+        n = len(run.plan.audited)
         rows = np.unique(np.linspace(0, n - 1, min(n, _FEW)).astype(int))
-        labels = class_indices(run.target, run.y)
+        tried = run.plan.audited[rows]
+        X, labels = take_rows(run.pool.X, tried), class_indices(run.target, run.pool.y[tried])
         people = run.units.of_row[rows] if run.of_people else None
         start = time.perf_counter()
-        record_columns(
-            take_rows(run.X, rows), labels[rows], people, first=0, seed=0, estimator=run.trainable
-        )
+        record_columns(X, labels, people, first=0, seed=0, estimator=run.trainable)
         taken = time.perf_counter() - start
         many = max(n, _MANY) / _MANY
         return taken * min(n, _MANY) / len(rows) * many**_BEYOND

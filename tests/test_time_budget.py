@@ -17,6 +17,8 @@ from mia_sklearn._audit._costs import Costs
 from mia_sklearn._audit._prepare import prepare
 from mia_sklearn.report import AuditReport
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 X, Y = make_classification(80, 4, random_state=0)
 RECORDS = X[:40], Y[:40], X[40:], Y[40:]
 TARGET = DecisionTreeClassifier(random_state=0).fit(*RECORDS[:2])
@@ -184,15 +186,14 @@ def test_too_little_for_the_least_is_refused_and_loses_nothing(clock, tmp_path):
     with pytest.raises(ValueError, match=message):
         audit(target, *RECORDS, time_budget=40, **options)
     assert clock.n_trained == 1
-    report = audit(target, *RECORDS, n_references=4, attacks=["threshold"], **options)
-    assert clock.n_trained == 4 and report.info["n_references"] == 4
+    assert len(list(tmp_path.glob("model-*"))) == 1
 
 
 def test_the_report_is_that_of_the_chosen_numbers(clock, tmp_path):
     target = Slow().fit(*RECORDS[:2])
     # The last one leaves no time for all attacks.
     clock.time, clock.n_trained, clock.costs = 0.0, 0, [10.0, 10.0, 10.0, 17.0]
-    options = {"random_state": 0, "progress": False, "n_jobs": 1}
+    options = {"random_state": 0, "progress": False, "n_jobs": 1, "controls": False}
     found = audit(target, *RECORDS, time_budget=51, **options)
     chosen = found.info["time_budget"]
     assert chosen["n_references"] == 4 and chosen["attacks"] == QUICK
@@ -200,7 +201,7 @@ def test_the_report_is_that_of_the_chosen_numbers(clock, tmp_path):
     assert chosen["usual"] == {"n_references": 16, "attacks": ALL, "seconds": 277.0}
     asked = {name: chosen[name] for name in ("n_references", "attacks")}
     again = audit(target, *RECORDS, **asked, **options)
-    for table in ("metrics", "records", "controls", "structural"):
+    for table in ("metrics", "records", "structural"):
         pd.testing.assert_frame_equal(getattr(found, table), getattr(again, table))
     ours = {"created", "timings", "time_budget"}
     assert {k: v for k, v in found.info.items() if k not in ours} == {
@@ -220,14 +221,12 @@ def _check_words(report, folder):
         "threshold, lira, rmia alone"
     )
     assert "(about 5 min here)" in finding.remedy
-    report.save(folder)
-    for loaded in (report, AuditReport.load(folder)):
-        assert f"51 s; the same audit on any machine: {again}" in str(loaded)
-        outcome = loaded.check("auc <= 1")
-        assert outcome.results[0].reason.endswith("weaker than it is by default.")
+    assert report.check("auc <= 1").results[0].reason.endswith("weaker than it is by default.")
+    # What is kept where nobody is named holds it too.
+    report.save(folder, records=False)
+    for each in (report, AuditReport.load(folder)):
+        assert f"51 s; the same audit on any machine: {again}" in str(each)
     assert json.loads((folder / "audit.json").read_text())["info"]["time_budget"]["seconds"] == 51
-    report.save(folder / "evidence", records=False)
-    assert again in str(AuditReport.load(folder / "evidence"))
 
 
 def test_a_baseline_with_more_references_is_named(make_report):
@@ -250,8 +249,7 @@ class UpTo:
         return next((step for step in self.steps if step > n), self.aim)
 
 
-@pytest.mark.parametrize("cache", [False, True])
-@pytest.mark.parametrize("groups", [None, np.arange(80) // 3])
+@pytest.mark.parametrize(("cache", "groups"), [(False, None), (True, np.arange(80) // 3)])
 def test_models_that_stop_short_are_those_of_fewer(cache, groups, tmp_path):
     options = {"random_state": 0, "train_size": 52, "n_jobs": 1}
     more = ReferenceModels(GaussianNB(), 30, cache=tmp_path if cache else None, **options)

@@ -624,6 +624,23 @@ def test_more_jobs_than_reference_models_are_not_started(run, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("text", "seconds"), [("600", 600), ("90s", 90), ("10min", 600), (" 1.5 h ", 5400)]
+)
+def test_a_time_has_seconds_or_a_unit(run, monkeypatch, text, seconds):
+    def audited(*args, **options):
+        raise ValueError(f"{options['time_budget']:g} s, most {options['n_references']}")
+
+    monkeypatch.setattr("mia_sklearn._audit.audit", audited)
+    assert f"{seconds} s, most 32" in run(time_budget=text, references=32).err
+
+
+@pytest.mark.parametrize("text", ["", "ten", "10m", "1.2.3", "5 days"])
+def test_other_times_are_refused(run, text):
+    result = run(time_budget=text)
+    assert result.code == 2 and "such as 90s, 10min or 2h" in result.err
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"train": "nowhere.csv"}, "nowhere.csv is not a file"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
+import time
+import warnings
 
 import numpy as np
 import pytest
@@ -141,6 +144,25 @@ def test_a_lack_of_memory_is_said(error, n_jobs):
         pytest.raises(CannotTrain, match=rf"could not be trained: {said}\. Give n_jobs=1"),
     ):
         fitted(train, n_jobs=n_jobs)
+
+
+def test_a_fit_that_fails_leaves_no_thread_behind_that_changes_warnings():
+    begun = threading.Event()
+
+    def train(X, y, seed):
+        if begun.is_set():
+            raise MemoryError
+        begun.set()
+        time.sleep(0.05)
+        return DecisionTreeClassifier().fit(X, y)
+
+    before = set(threading.enumerate())
+    with parallel_config(backend="threading"), pytest.raises(CannotTrain):
+        fitted(train, n_jobs=2)
+    with pytest.warns(UserWarning, match="heard"):
+        for thread in set(threading.enumerate()) - before:
+            thread.join(1)
+        warnings.warn("heard", stacklevel=1)
 
 
 @pytest.mark.thorough

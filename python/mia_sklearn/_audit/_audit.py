@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from .._comparisons._comparison import read_comparison
-from .._models._answers import name_of
-from .._models._counted import CountedFunction
-from .._observations._edges import edges_shown
-from .._observations._inside import has_gradients
 from .._process._engine import at_home
 from .._process._progress import phases
-from .._records._rows import as_table
-from ..attacks._registry import headline_of
 from ..report import AuditReport
-from ..report._exposed import N_SHOWN
-from ..stats import TradeOff
-from ._cascade import N_SECOND, check_parts, stages_of
-from ._choice import Means, access_of, choose_attacks, draws_records, released
-from ._coverage import coverage
-from ._features import features_table
-from ._findings import Context, findings
-from ._options import (
-    check_asked_for,
-    check_options,
-    check_references_suffice,
-    guarantee_of,
-    how_many,
-    on_people,
-    posterior_queries,
-    records_without_labels,
-    seed_of,
-    target_of,
-    what_to_train,
-)
-from ._people import split_off
-from ._plan import make_plan
-from ._pool import Pool, check_weights, make_pool
-from ._repeats import TooFewRecords
+from ._cascade import N_SECOND, stages_of
+from ._options import guarantee_of, how_many, seed_of
+from ._prepare import prepare
+from ._reported import report_of
 from ._run import Planned
-from ._slices import check_slices, slice_columns
-from ._steps import answers_to, ask, score
-from ._tables import controls_table, info_of, metrics_table, records_table
-from ._triage import N_REFERENCES
+from ._steps import ask, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ._controls import Control
-
 __all__ = ["audit"]
-
-_LOG = logging.getLogger(__name__)
 
 
 @at_home()
@@ -65,6 +30,7 @@ def audit(
     *,
     quick: bool = False,
     n_references: int | None = None,
+    time_budget: float | None = None,
     attacks: Any = "auto",
     estimator: Any = None,
     fit_params: dict[str, Any] | None = None,
@@ -122,7 +88,13 @@ def audit(
         Reference models; rounded up to whole blocks, at least two. 0 trains none: the headline
         is then QMIA (`mia_sklearn.attacks.QMIAAttack`), of generators the threshold, and usually
         less is found. None stands for 16, and for 0 where a discriminator is asked, to which
-        references add nothing.
+        references add nothing. With a `time_budget` it is the most that are trained, and None
+        stands for 64.
+    time_budget : float, default=None
+        Seconds, for who cannot wait: once the first reference says how long one takes, the audit
+        chooses how many it trains (4, 8, 16, 32 or 64, in whole blocks) and, of "auto", whether
+        attacks that learn are run. The report names what was chosen, what it costs in strength,
+        and how to ask for the same without a clock. See Notes for what is promised.
     attacks : "auto", or list of names, attacks and (name, attack) pairs, default="auto"
         "auto" runs the threshold, Shokri's, LiRA, RMIA and the stacked attack, the margin
         edge where the model is a support vector machine, and the gradient norm where the release
@@ -250,6 +222,13 @@ def audit(
     records are other people's too is not audited, and everyone else is, with all of their records.
     Without `groups`, the intervals of an audit whose records are not independent are too narrow.
 
+    A `time_budget` is kept as far as what it chooses allows: time is looked at between steps of
+    about a tenth of it (between numbers of references where networks train as one, or a cluster
+    does), and what has begun is brought to an end, attacks and controls included, whose time is
+    estimated. Where the least that is possible does not fit, with what the first reference took,
+    that is an error; a `cache` keeps the reference. What is chosen depends on the clock, and
+    nothing else does: the numbers are those of `n_references` and `attacks` as ``info`` has them.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -267,10 +246,11 @@ def audit(
     (74, 4)
     """
     n_references, max_records = how_many(quick, n_references, max_records)
-    planned, n_references = _planned(
+    planned, n_references = prepare(
         model,
         (X_train, y_train, X_test, y_test),
         n_references=n_references,
+        time_budget=time_budget,
         attacks=attacks,
         estimator=estimator,
         fit_params=fit_params,
@@ -299,22 +279,7 @@ def audit(
             progress=progress,
         )
         run = score(asked, controls=controls)
-        with run.timed("metrics"):
-            metrics = metrics_table(run, run.scores)
-        records = records_table(run, run.scores, run.p_values, run.expected_neighbors)
-        info = info_of(run, title, quick=quick)
-    report = AuditReport(
-        metrics=metrics,
-        records=records,
-        findings=findings(Context(run, metrics, records, run.controls, info)),
-        coverage=coverage(run.attacks, run.headline, run.means, run.truth),
-        controls=controls_table(run.controls),
-        info=info,
-        structural=run.structure.frame(),
-    )
-    report.features = features_table(run, report.most_exposed(N_SHOWN).index)
-    _log_end(report, run.controls)
-    return report
+        return report_of(run, title, quick=quick)
 
 
 def _phases(planned: Planned, n_references: int, controls: bool) -> dict[str, int]:
@@ -329,122 +294,3 @@ def _phases(planned: Planned, n_references: int, controls: bool) -> dict[str, in
         "controls": 2 if controls else 0,
         "metrics": 1,
     }
-
-
-def _log_plan(planned: Planned, n_references: int) -> None:
-    n_members = int(planned.member.sum())
-    _LOG.info(
-        "audit of %s: %d members and %d non-members, %d reference models of %d records, seed %d",
-        *(name_of(planned.target), n_members, len(planned.member) - n_members),
-        *(n_references, planned.plan.n_trained, planned.seed),
-    )
-    _LOG.info(
-        "the verdict is that of %s; attacks: %s; the model is released as %s",
-        *(planned.headline, ", ".join(planned.attacks), planned.release),
-    )
-
-
-def _log_end(report: AuditReport, controls: list[Control]) -> None:
-    verdicts = {None: "no verdict", True: "passed", False: "failed"}
-    for control in controls:
-        _LOG.info("control %s: %s", control.control, verdicts[control.passed])
-    for finding in report.findings:
-        _LOG.info("finding %s (%s): %s", finding.code, finding.severity, finding.title)
-    _LOG.info("seconds: %s", report.info.get("timings"))
-
-
-def _planned(
-    model: Any,
-    given: tuple[Any, ...],
-    *,
-    n_references: int | None,
-    attacks: Any,
-    estimator: Any,
-    fit_params: dict[str, Any] | None,
-    split: str | None,
-    release: str | None,
-    access: Any,
-    slices: Any,
-    groups: Any,
-    dp: TradeOff | None,
-    confidence: float,
-    max_records: int | None,
-    n_queries: int | None,
-    of_function: tuple[Any, int | None],
-    comparison: pd.DataFrame | None,
-    n_jobs: int | None,
-    seed: int,
-) -> tuple[Planned, int]:
-    """Check what was asked for, and lay out what is to be done; count the references."""
-    X_train, y_train, X_test, y_test = given
-    generates = draws_records(model, release)
-    if generates:
-        X_test = records_without_labels(y_train, X_test)
-    else:
-        check_asked_for(model, X_test, y_train, y_test)
-    groups, X_train, X_test = split_off(groups, model, X_train, X_test)
-    release, outputs = released(model, release, y_train, estimator)
-    access = access_of(model, access, release, n_queries, outputs)
-    n_queries = posterior_queries(access, n_queries)
-    if n_references is None:
-        n_references = N_REFERENCES if access is None or access.gains_by_references else 0
-    check_options(
-        split=split,
-        confidence=confidence,
-        n_references=n_references,
-        max_records=max_records,
-        n_queries=n_queries,
-        n_jobs=n_jobs,
-    )
-    compared = None if comparison is None else read_comparison(comparison)
-    given = (X_train, y_train, X_test, y_test)
-    target = model if generates else target_of(model, given, of_function, outputs)
-    trainable, search_note = what_to_train(target, estimator, fit_params, n_references, outputs)
-    gradients = not generates and has_gradients(target)
-    about = (n_references > 0, gradients, groups is not None, n_queries > 0)
-    means = Means(release, access, *about, "" if generates else edges_shown(target))
-    chosen = choose_attacks(attacks, means)
-    options = {"labelled": not generates, "groups": groups, "outputs": outputs}
-    pool = _make_pool(target, given, slices, asked=access is None, **options)
-    check_weights(fit_params, pool)
-    planned = Planned(
-        target=pool.asked(target),
-        attacks=chosen if groups is None else on_people(chosen, means),
-        headline=headline_of(chosen),
-        means=means,
-        pool=pool,
-        plan=make_plan(pool, max_records, seed),
-        split=split,
-        dp=dp,
-        release=release,
-        access=access,
-        confidence=float(confidence),
-        seed=seed,
-        n_queries=n_queries,
-        trainable=trainable,
-        fit_params=tuple(fit_params or ()),
-        search_note=search_note,
-        comparison=compared,
-    )
-    if n_references:
-        check_references_suffice(planned, n_references)
-        check_parts(planned)
-    if isinstance(target, CountedFunction):
-        target.check_budget(len(planned.y) * planned.queries_per_record)
-    _log_plan(planned, n_references)
-    return planned, n_references
-
-
-def _make_pool(
-    target: Any, given: tuple[Any, ...], slices: Any, *, asked: bool, **options: Any
-) -> Pool:
-    try:
-        pool = make_pool(target, *given, **options)
-        pool.sliced = slice_columns(slices, pool)
-        check_slices(pool)
-        return pool
-    except TooFewRecords:
-        if asked:
-            # Records that the model cannot read, missing throughout perhaps, are said first.
-            answers_to(target, as_table(given[0]), as_table(given[2]))
-        raise

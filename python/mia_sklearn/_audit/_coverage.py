@@ -32,6 +32,7 @@ _ACCESS = {
     "federated": "takes part in the training",
     "generator": "asks for samples",
 }
+_NO_TIME = "the time budget left no time for it"
 _THEIR_RECORDS = "all records of a person and their true labels"
 _WITH_REFERENCES = (
     KNOWS_THE_RECORD + "; how the model was trained; records like the training data, on which "
@@ -41,7 +42,11 @@ _WITH_POOL = _WITH_REFERENCES + "; that the whole training set lies among the au
 
 
 def coverage(
-    chosen: dict[str, Any], headline: str, means: Means, truth: str = "label"
+    chosen: dict[str, Any],
+    headline: str,
+    means: Means,
+    truth: str = "label",
+    no_time_for: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Lay out the attacks run and not run.
 
@@ -53,6 +58,8 @@ def coverage(
     means : Means
     truth : str, default="label"
         What is true of a record, in a word; empty where an attacker knows nothing such.
+    no_time_for : iterable of str, default=()
+        Attacks that a time budget left out.
 
     Returns
     -------
@@ -75,6 +82,8 @@ def coverage(
         rows.append((name, "run", _track(required), threat_model, knowledge, reason))
     others = (info for info in (*all_attacks(), *variants()) if info.name not in chosen)
     rows += [row for info in others if (row := _not_run(info, means)) is not None]
+    no_time = set(no_time_for)
+    rows = [(*row[:5], _NO_TIME if row[0] in no_time else row[5]) for row in rows]
     for name, threat_model, knowledge, reason in _elsewhere(means):
         rows.append((name, "not run", "record", threat_model, knowledge, reason))
     if means.people:

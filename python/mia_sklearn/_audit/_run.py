@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from sklearn.metrics import mean_absolute_error, r2_score
@@ -18,6 +18,7 @@ from .._records._groups import Grouping
 from .._records._rows import take_rows
 from ..access import AskedRecords, TrueValueAccess
 from ..references._sampling import is_stratified
+from ..references._train_all import Pace
 from ._plan import Plan
 from ._pool import Pool
 
@@ -33,6 +34,24 @@ if TYPE_CHECKING:
     from ._again import Again
     from ._choice import Means
     from ._controls import Control
+
+
+class Budget(Pace, Protocol):
+    """What chooses as time allows.
+
+    Attributes
+    ----------
+    left_out : list of str
+        Attacks for which there was no time.
+    """
+
+    left_out: list[str]
+
+    def settled(self, run: Asked) -> Asked:
+        """Return what was asked, with the attacks for which there is time left."""
+
+    def told(self) -> dict[str, Any]:
+        """Return what was chosen, and what of it is less than usual."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +77,8 @@ class Planned:
         What defenses did, where they were compared.
     access : BaseAccess or None
         What the target is asked for; None for posteriors.
+    budget : Budget or None
+        What chooses the number of references, and the attacks of these, by the clock.
     seconds : dict of str to float
         Time spent by phase, filled as the audit goes on.
     """
@@ -79,6 +100,7 @@ class Planned:
     search_note: str
     comparison: Comparison | None
     access: BaseAccess | None
+    budget: Budget | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager

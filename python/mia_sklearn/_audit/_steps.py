@@ -96,7 +96,7 @@ def ask(
             answers, doubt = _ask_signal(planned, planned.access, references)
             if planned.pool.labelled:
                 unsteady = depends_on_call(planned, answers)
-    return Asked(
+    asked = Asked(
         **vars_of(planned),
         references=references,
         answers=answers,
@@ -106,6 +106,7 @@ def ask(
         edges=_edges(planned),
         taught=taught,
     )
+    return asked if planned.budget is None else planned.budget.settled(asked)
 
 
 def score(asked: Asked, *, controls: bool) -> Run:
@@ -226,6 +227,7 @@ def _train_references(run: Planned, taught: dict[str, Any], **options: Any) -> R
         signal=run.access,
         **options,
     )
+    references._pace = run.budget
     return references.fit(run.X, **taught)
 
 

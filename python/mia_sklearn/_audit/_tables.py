@@ -228,6 +228,8 @@ def info_of(run: Run, title: str | None, *, quick: bool) -> dict[str, Any]:
     }
     if quick:
         info["quick"] = True
+    if run.budget is not None:
+        info["time_budget"] = run.budget.told()
     if run.dp is not None:
         info["claimed_dp"] = run.dp.as_dict()
     if run.of_people:

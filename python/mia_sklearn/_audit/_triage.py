@@ -9,7 +9,7 @@ from ..metrics import roc_auc
 if TYPE_CHECKING:
     from ._run import Run
 
-__all__ = ["N_REFERENCES", "references_would"]
+__all__ = ["N_REFERENCES", "references_would", "seconds_of_training"]
 
 #: How many references an audit trains where nobody says.
 N_REFERENCES = 16
@@ -31,7 +31,7 @@ def references_would(run: Run) -> dict[str, float]:
     if run.references is not None or (run.access and not run.access.gains_by_references):
         return {}
     found: dict[str, float] = {"trainings": N_REFERENCES}
-    seconds = _seconds_of_training(run.target)
+    seconds = seconds_of_training(run.target)
     if seconds:
         found["seconds"] = N_REFERENCES * seconds
     auc = _expected_auc(run)
@@ -52,7 +52,7 @@ def _expected_auc(run: Run) -> float | None:
     return expected if expected > found else None
 
 
-def _seconds_of_training(target: Any) -> float | None:
+def seconds_of_training(target: Any) -> float | None:
     """Return how long the target's own training took, where it says so: searches, networks."""
     target = getattr(target, "source", None) or target
     seconds = getattr(target, "refit_time_", None)

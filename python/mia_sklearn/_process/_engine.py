@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import threading
 import time
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from multiprocessing.dummy import DummyProcess
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,8 +36,10 @@ __all__ = [
     "away",
     "done_here_first",
     "has_lost_workers",
+    "is_cluster",
     "may_begin_here",
     "parallel",
+    "results_of",
     "sent_once",
     "taken",
     "wait_for_workers",
@@ -99,6 +104,11 @@ def away() -> Iterator[None]:
     backend, n_jobs = waiting
     with parallel_config(backend=backend, n_jobs=n_jobs):
         yield
+
+
+def is_cluster() -> bool:
+    """Tell whether joblib uses a cluster here."""
+    return bool(_name(get_active_backend()[0]))
 
 
 def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Parallel:
@@ -183,14 +193,15 @@ def done_here_first(
                 if n_sent > n_jobs:
                     break
                 if in_threads and not pays.is_set():
-                    yield from threads(send())
+                    with results_of(threads, send()) as results:
+                        yield from results
             pays.set()
             yield from started.result()
         finally:
             tasks.clear()
             pays.set()
             if started.exception() is None:
-                getattr(started.result(), "close", lambda: None)()
+                _close(started.result())
 
 
 def _stopwatch() -> Callable[[], float]:
@@ -215,6 +226,44 @@ def taken(tasks: deque[Any]) -> Iterator[Any]:
         except IndexError:
             return
         yield task
+
+
+@contextmanager
+def results_of(engine: Parallel, tasks: Iterable) -> Iterator[Iterable]:
+    """Yield what tasks return; those that nobody waits for any more when it ends are cancelled.
+
+    Threads end what they are in the middle of, and are waited for: scikit-learn puts back the
+    process's warnings in each of them as it ends, over those of whoever has gone on meanwhile.
+    """
+    before = set(threading.enumerate())
+    results = engine(tasks)
+    own = [t for t in threading.enumerate() if isinstance(t, DummyProcess) and t not in before]
+    try:
+        yield results
+    finally:
+        _close(results)
+        # Whoever interrupts a training does not want to wait for it.
+        if not _is_interrupted():
+            for thread in own:
+                thread.join()
+
+
+def _close(results: Any) -> None:
+    """Cancel what joblib has still to do for results, if it does them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "[0-9]+ tasks (which were still|have been succ)")
+        # By another thread than that which started the processes.
+        warnings.filterwarnings("ignore", "A generator produced by joblib.Parallel has been")
+        getattr(results, "close", lambda: None)()
+
+
+def _is_interrupted() -> bool:
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
 
 
 def sent_once(value: Any, n_jobs: int | None, prefer: str | None) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ._terminal import bar_stream
 
-__all__ = ["duration", "enter", "phases", "progress_bar", "steps", "tell"]
+__all__ = ["duration", "enter", "foretell", "phases", "progress_bar", "steps", "tell"]
 
 # A work that is this far from its end, in seconds, is told how long it will take.
 _LONG = 20.0
@@ -93,6 +93,13 @@ def tell(text: str) -> None:
         whole.tell(text)
 
 
+def foretell(text: str) -> None:
+    """Print a line above the bar, where one is shown."""
+    whole = _CURRENT.get()
+    if whole is not None:
+        whole.tell(text)
+
+
 def steps(parts: Iterable, total: int) -> Iterator:
     """Yield the parts of a phase that has no bar of its own, and say how far it is."""
     whole = _CURRENT.get()
@@ -111,6 +118,7 @@ def progress_bar(
     unit: str = "it",
     disable: bool = False,
     at_once: int = 1,
+    foretold: bool = True,
 ) -> Any:
     """Return a bar of tqdm on standard error, or where one is shown for more, a part of it.
 
@@ -120,13 +128,17 @@ def progress_bar(
         As in tqdm.
     at_once : int, default=1
         How many are worked on at a time: how long all take is told when the first is done.
+    foretold : bool, default=True
+        Whether it is.
     """
     whole = _CURRENT.get()
     if disable or whole is None:
         return _tqdm(iterable, total=total, initial=initial, desc=desc, unit=unit, disable=disable)
     if total is None:
         total = len(iterable)  # type: ignore[arg-type]
-    return _Part(whole, iterable, total=total, initial=initial, unit=unit, at_once=at_once)
+    part = _Part(whole, iterable, total=total, initial=initial, unit=unit, at_once=at_once)
+    part.foretold = foretold
+    return part
 
 
 class _Part:
@@ -143,7 +155,7 @@ class _Part:
         at_once: int,
     ) -> None:
         self.whole, self.iterable, self.total, self.n = whole, iterable, total, initial
-        self.unit, self.at_once = unit, at_once
+        self.unit, self.at_once, self.foretold = unit, at_once, True
         self.initial, self.start = initial, time.perf_counter()
 
     def __iter__(self) -> Iterator:
@@ -158,7 +170,7 @@ class _Part:
         return None
 
     def update(self, n: int = 1) -> None:
-        if self.n == self.initial:
+        if self.n == self.initial and self.foretold:
             self._estimate()
         self.n += n
         many = f"{self.unit}s" if self.total != 1 else self.unit

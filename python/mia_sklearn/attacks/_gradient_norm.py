@@ -69,6 +69,7 @@ class GradientNormAttack(BaseAttack):
     threat_model: ClassVar[str] = "white-box"
     requires: ClassVar[tuple[str, ...]] = ("grad_norm",)
     by_default: ClassVar[tuple[str, ...]] = ("weights",)
+    is_quick: ClassVar[bool] = True
 
     _looks_at: ClassVar[tuple[str, ...] | None] = ("grad_norm",)
     _ranks_without_members: ClassVar[bool] = True

@@ -68,6 +68,7 @@ class LiRAAttack(ByReferences):
 
     by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "signal", "predictions")
     headline: ClassVar[int | None] = 40
+    is_quick: ClassVar[bool] = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "variance": [StrOptions({"shrunk", "student", "global", "per-record"})],

@@ -78,6 +78,7 @@ class MarginEdgeAttack(BaseAttack):
     requires: ClassVar[tuple[str, ...]] = ("edge",)
     attacker_knows: ClassVar[str] = KNOWS_THE_RECORD
     by_default: ClassVar[tuple[str, ...]] = ("posteriors", "predictions")
+    is_quick: ClassVar[bool] = True
 
     _ranks_without_members: ClassVar[bool] = True
 

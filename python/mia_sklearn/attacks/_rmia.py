@@ -75,6 +75,7 @@ class RMIAAttack(ByReferences):
     # Not on a signal that is no probability.
     by_default: ClassVar[tuple[str, ...]] = ("posteriors", "labels", "predictions")
     headline: ClassVar[int | None] = 30
+    is_quick: ClassVar[bool] = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "gamma": [Interval(Real, 0, None, closed="neither")],

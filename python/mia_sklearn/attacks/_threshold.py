@@ -91,6 +91,7 @@ class ThresholdAttack(BaseAttack):
     # learned from some, and thresholds for each class.
     attacker_knows: ClassVar[str] = KNOWS_THE_RECORD
     headline: ClassVar[int | None] = 10
+    is_quick: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Variant]] = {
         "gap": Variant({"signal": "correctness"}, ("labels",), KNOWS_THE_RECORD)
     }

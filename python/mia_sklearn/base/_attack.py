@@ -91,6 +91,9 @@ class BaseAttack(Documented, ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     #: Whether it learns from the target's own answers to the audited records, and from no
     #: membership: an audit fits it on those, and "auto" runs it where there are no references.
     learns_from_target: ClassVar[bool] = False
+    #: Whether it takes seconds at most beside any reference models: where a time budget is short,
+    #: such attacks alone are run.
+    is_quick: ClassVar[bool] = False
     #: Second names, each with parameters. Read of our own attacks alone.
     variants: ClassVar[Mapping[str, Variant]] = {}
 

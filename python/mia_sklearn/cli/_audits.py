@@ -87,6 +87,7 @@ def _audited(args: argparse.Namespace) -> AuditReport:
         **inputs,
         quick=args.quick,
         n_references=args.references,
+        time_budget=args.time_budget,
         n_queries=args.queries,
         attacks=args.attacks or "auto",
         split=args.split,
@@ -95,13 +96,22 @@ def _audited(args: argparse.Namespace) -> AuditReport:
         confidence=args.confidence,
         max_records=args.max_records,
         cache=args.cache,
-        n_jobs=min(args.jobs, max(1, 16 if args.references is None else args.references)),
+        n_jobs=min(args.jobs, max(1, _most_references(args))),
         random_state=args.seed,
         progress=not args.quiet,
         title=args.title,
     )
     report.info["digests"]["model_file"] = digest
     return report
+
+
+def _most_references(args: argparse.Namespace) -> int:
+    from .._audit._budget import MOST_REFERENCES
+    from .._audit._triage import N_REFERENCES
+
+    if args.references is not None:
+        return int(args.references)
+    return N_REFERENCES if args.time_budget is None else MOST_REFERENCES
 
 
 @contextmanager

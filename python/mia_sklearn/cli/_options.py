@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ __all__ = [
     "path",
     "seed",
 ]
+
+_TIME = re.compile(r"\s*([0-9.]+)\s*(s|min|h|)\s*")
+_SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600}
 
 
 def add_saved(add: Any) -> None:
@@ -107,6 +111,13 @@ def add_cells(add: Any, what: str = "what a column holds that looks otherwise") 
 def add_how(add: Any) -> None:
     add("--quick", action="store_true", help="a first look in seconds, without reference models")
     add("--references", type=int, metavar="N", help="reference models (default: 16)")
+    add(
+        "--time-budget",
+        type=_seconds,
+        metavar="TIME",
+        help="600, 600s, 10min or 2h: choose reference models (up to 64, or --references) and "
+        "attacks by the time that the first one takes",
+    )
     add(
         "--queries",
         type=int,
@@ -204,6 +215,16 @@ def _jobs(text: str) -> int:
             return -1
         raise argparse.ArgumentTypeError(f"{text!r}: give 1 or more, or -1 for all cores.")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    found = _TIME.fullmatch(text)
+    try:
+        return float(found[1]) * _SECONDS[found[2]]  # type: ignore[index]
+    except (TypeError, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: give seconds, or a time with its unit, such as 90s, 10min or 2h."
+        ) from None
 
 
 def _dtype(text: str) -> tuple[str, str]:

@@ -26,6 +26,7 @@ _NEVER_HOLDS = (
 
 
 _WITHOUT_REFERENCES = "No reference models were trained; they usually find more."
+_WITHIN_A_TIME = "A time budget made this audit weaker than it is by default."
 # Measures of who is on which side of an attack's threshold.
 _AT_A_THRESHOLD = ("accuracy", "advantage")
 
@@ -139,6 +140,8 @@ def _read(condition: Condition, attack: str, report: Results, n_readings: int) -
     bounded = result.outcome == "holds" and condition.operator.startswith("<")
     if bounded and report.info.get("references_would"):
         result = replace(result, reason=f"{result.reason} {_WITHOUT_REFERENCES}")
+    if bounded and report.info.get("time_budget", {}).get("lowered"):
+        result = replace(result, reason=f"{result.reason} {_WITHIN_A_TIME}")
     return result
 
 

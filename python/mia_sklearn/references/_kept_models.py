@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._random import seeded_alone
 from .._models._trainable import prefers_threads
-from .._process._engine import away, parallel, sent_once
+from .._process._engine import away, parallel, results_of, sent_once
 from .._process._parallel import at_most, settled_warnings
 from .._process._progress import progress_bar
 from .._records._rows import concat_rows, n_rows
@@ -61,8 +61,8 @@ class KeptModels:
             delayed(_trained)(sent, model, own, int(seed))
             for model, (own, seed) in enumerate(zip(self.rows, self.seeds, strict=True))
         )
-        with settled_warnings(), threadpool_limits(1):
-            trained = parallel(n_jobs, prefer=prefer, return_as="generator")(tasks)
+        engine = parallel(n_jobs, prefer=prefer, return_as="generator")
+        with settled_warnings(), threadpool_limits(1), results_of(engine, tasks) as trained:
             bar = progress_bar(
                 trained, total=len(self.rows), desc="reference models", disable=not progress
             )

@@ -23,7 +23,7 @@ from ._gathered import GatheredPool, gather_pool
 from ._job import Job
 from ._lost import warn_of_lost
 from ._sampling import SAMPLINGS, Assignment, assign
-from ._train_all import train_all
+from ._train_all import Pace, train_all
 
 __all__ = ["ReferenceModels"]
 
@@ -260,6 +260,9 @@ class ReferenceModels(AnsweredModels):
     True
     """
 
+    # What stops short of `n_models` where they take too long, for an audit.
+    _pace: Pace | None = None
+
     def __init__(
         self,
         estimator: Any,
@@ -360,16 +363,13 @@ class ReferenceModels(AnsweredModels):
         self._note(pool)
         job = pool.job(self.estimator, self.access_, store)
         entropy = self._entropy(job)
-        assignment = self._assigned(pool, entropy)
+        membership = self._assigned(pool, entropy, self.n_models).membership
         self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
         job = self._with_questions(job)
-        answers, lost = train_all(
-            job,
-            assignment.membership,
-            self.seeds_,
-            n_jobs=self.n_jobs,
-            progress=self.progress,
-        )
+        how: dict[str, Any] = {"n_jobs": self.n_jobs, "progress": self.progress}
+        answers, lost = train_all(job, membership, self.seeds_, pace=self._pace, **how)
+        if len(answers) < self.n_models_:
+            self._assigned(pool, entropy, len(answers))
         self._leave_out_lost(lost)
         warn_of_lost(self.lost_, self.n_models_, "reference models", stacklevel=2)
         self._keep(answers, pool.records.n_asked)
@@ -390,7 +390,7 @@ class ReferenceModels(AnsweredModels):
         self.labels_ = pool.coded(labels)
         self.digests_ = row_digests(self.X_, labels)
 
-    def _assigned(self, pool: GatheredPool, entropy: int) -> Assignment:
+    def _assigned(self, pool: GatheredPool, entropy: int, n_models: int) -> Assignment:
         """Draw every model's training set and seed."""
         records, groups, first = pool.records, pool.groups, pool.records.first
         assignment = assign(
@@ -398,7 +398,7 @@ class ReferenceModels(AnsweredModels):
             records.n_asked - first,
             self.train_size,
             records.n_core,
-            n_models=self.n_models,
+            n_models=n_models,
             entropy=entropy,
             groups=None if groups is None else groups[first:],
             strata=records.labels[first : records.n_asked] if self.stratify else None,

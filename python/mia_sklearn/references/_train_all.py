@@ -6,11 +6,11 @@ import hashlib
 import logging
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
@@ -29,6 +29,7 @@ from .._process._engine import (
     has_lost_workers,
     may_begin_here,
     parallel,
+    results_of,
     sent_once,
     taken,
     wait_for_workers,
@@ -41,7 +42,7 @@ from ._lost import CannotTrain, Lost, second_seed
 from ._store import BaseStore
 from ._training import packed, train
 
-__all__ = ["train_all"]
+__all__ = ["Pace", "train_all"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,21 +59,43 @@ def train_all(
     *,
     n_jobs: int | None,
     progress: bool,
+    pace: Pace | None = None,
 ) -> tuple[np.ndarray, dict[int, Lost]]:
     """Return the answers of all models, and those that were lost, which the store does not hold.
 
     Answers that the job's store has are not trained again. They have shape (n_models, n_answers,
     n_columns) and are NaN for a lost model. If none of the first few models can be trained, the
-    first of them and its error are raised.
+    first of them and its error are raised. Where a `pace` is set, they are of the first models
+    alone, as many as it says.
     """
     check_n_jobs(n_jobs)
     options: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress}
     if job.store is not None:
-        return _stored(job, membership, seeds, job.store, options)
-    answers = np.full((len(seeds), job.n_answers, job.n_columns), np.nan, dtype=np.float32)
+        return _stored(job, membership, seeds, job.store, options, pace=pace)
+    # Of models that a pace leaves out, no memory is touched.
+    answers = np.empty((len(seeds), job.n_answers, job.n_columns), dtype=np.float32)
     run = _Run(job, membership, seeds, answers.__setitem__, **options)
-    run.train(range(len(seeds)))
+    answers = answers[: run.train_first(range(len(seeds)), pace)]
+    answers[list(run.lost)] = np.nan
     return answers, run.lost
+
+
+class Pace(Protocol):
+    """Says how many models to train, when it is seen how long they take."""
+
+    #: How many there are to be, as far as is known yet.
+    aim: int
+
+    def next(self, n: int, n_trained: int) -> int:
+        """Return how many models to have next; no more than there are ends it, with so many.
+
+        Parameters
+        ----------
+        n : int
+            How many there are, the first ones of all.
+        n_trained : int
+            How many of these were trained since it was last asked, and not kept from before.
+        """
 
 
 class _Run:
@@ -97,8 +120,29 @@ class _Run:
         self.job, self.membership, self.seeds, self.keep = job, membership, seeds, keep
         self.n_jobs, self.progress, self.n_done = n_jobs, progress, n_done
         self.names = names
+        self.aim = self.upto = len(seeds)
+        self.paced = False
         self.lost: dict[int, Lost] = {}
         self._finished: set[int] = set()
+
+    def train_first(self, missing: Sequence[int], pace: Pace | None) -> int:
+        """Train those that are missing of as many models as `pace` says, and return how many.
+
+        Of all where there is none.
+        """
+        if pace is None:
+            self.train(missing)
+            return len(self.seeds)
+        self.paced = True
+        n, n_finished = 0, 0
+        while (upto := pace.next(n, len(self._finished) - n_finished)) > n:
+            n_finished, self.aim, self.upto = len(self._finished), pace.aim, upto
+            models = [model for model in missing if n <= model < upto]
+            if models:
+                self.train(models)
+            n = upto
+        self.lost = {model: why for model, why in self.lost.items() if model < upto}
+        return upto
 
     def train(self, models: Sequence[int]) -> None:
         """Train models: networks that can be as one, all others one by one."""
@@ -112,10 +156,10 @@ class _Run:
             if reason and self.job.backend is None:
                 # Of what stands around a network, which its user would not change for this.
                 _LOG.info("the reference networks are trained one by one: %s", reason)
-            elif reason:
+            elif reason and not self._finished:
                 warnings.warn(
                     f"The reference networks are trained one by one, not as one: {reason}.",
-                    stacklevel=5,
+                    stacklevel=6,
                 )
         with away():
             self._train_one_by_one(models)
@@ -152,7 +196,7 @@ class _Run:
             warnings.warn(
                 "The network's module is defined in __main__, where other processes cannot find "
                 "it: reference models are trained one at a time. Move it to a file of its own.",
-                stacklevel=6,
+                stacklevel=7,
             )
             engine = parallel_config(backend="sequential")
         at_once = effective_n_jobs(n_jobs)
@@ -194,22 +238,23 @@ class _Run:
             name = names[m] if names else ""
             return sent, m, packed(self.membership[m]), int(self.seeds[m]), name
 
-        def begun() -> Iterator[Any]:
+        def begun() -> AbstractContextManager[Iterable]:
             if at_once > 1 and may_begin_here(prefer):
                 safe = not self.job.draws_globally
-                return done_here_first(train, left, arguments, at_once, in_threads=safe)
+                return closing(done_here_first(train, left, arguments, at_once, in_threads=safe))
             engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
-            return engine(delayed(train)(*arguments(m)) for m in taken(left))
+            return results_of(engine, (delayed(train)(*arguments(m)) for m in taken(left)))
 
-        with settled_warnings(), threadpool_limits(1), _stopping(begun()) as results:
+        with settled_warnings(), threadpool_limits(1), begun() as results:
             shown = progress_bar(
                 results,
-                total=len(self.seeds),
-                initial=len(self.seeds) - len(models),
+                total=self.aim,
+                initial=self.upto - len(models),
                 desc="reference models",
                 unit="model",
                 disable=not self.progress,
                 at_once=at_once,
+                foretold=not self.paced,
             )
             # Of labels in a frame, as the target was given them too.
             warnings.simplefilter("ignore", DataConversionWarning)
@@ -241,7 +286,7 @@ class _Run:
             else:
                 self._done(model, answer)
 
-        reason = together(self.seeds, models, keep_first)
+        reason = together(self.seeds[: self.upto], models, keep_first)
         if reason is None and lost:
             if len(lost) < len(self.seeds):
                 seeds = np.array([second_seed(int(seed)) for seed in self.seeds])
@@ -270,6 +315,8 @@ def _stored(
     seeds: np.ndarray,
     store: BaseStore,
     options: dict[str, Any],
+    *,
+    pace: Pace | None,
 ) -> tuple[np.ndarray, dict[int, Lost]]:
     """Return all answers as one file of the store, training what the store lacks.
 
@@ -279,16 +326,16 @@ def _stored(
     common = _common_name(job)
     names = _names(common, membership, seeds)
     shape = (job.n_answers, job.n_columns)
-    of_all = (len(names), *shape)
 
     def may_be(answers: np.ndarray) -> bool:
         return answers.shape == shape and job.may_be_answers(answers)
 
-    def may_be_all(answers: np.ndarray) -> bool:
-        return answers.shape == of_all and job.may_be_answers(answers)
+    def together() -> np.ndarray | None:
+        of_all = (len(names), *shape)
+        name = _name_of_all(names)
+        return store.read(name, lambda a: a.shape == of_all and job.may_be_answers(a))
 
-    together = f"outputs-{_sha256(*map(str.encode, names))}"
-    everything = store.read(together, may_be_all) if store.maps else None
+    everything = together() if store.maps and pace is None else None
     if everything is not None:
         return everything, {}
     in_memory: dict[int, np.ndarray] = {}
@@ -304,9 +351,10 @@ def _stored(
         n_kept = len(names) - len(missing)
         _LOG.info("%d of %d reference models are in the cache %s", n_kept, len(names), store.where)
         run = _Run(job, membership, seeds, keep, n_done=n_kept, names=names, **options)
-        run.train(missing)
-    parts, vanished = dict(in_memory), []
-    for model in set(range(len(names))) - run.lost.keys() - in_memory.keys():
+        names = names[: run.train_first(missing, pace)]
+    parts = {model: answer for model, answer in in_memory.items() if model < len(names)}
+    vanished = []
+    for model in set(range(len(names))) - run.lost.keys() - parts.keys():
         part = store.read(names[model], may_be)
         if part is None:
             vanished.append(model)
@@ -317,9 +365,10 @@ def _stored(
         run.keep, run.names = parts.__setitem__, None
         run.train(sorted(vanished))
     answers = (parts[model] for model in sorted(parts))
+    of_all = (len(names), *shape)
     is_whole = store.maps and not run.lost and not in_memory
-    if is_whole and store.write(together, of_all, answers):
-        everything = store.read(together, may_be_all)
+    if is_whole and store.write(_name_of_all(names), of_all, answers):
+        everything = together()
         if everything is not None:
             return everything, {}
     everything = np.full(of_all, np.nan, dtype=np.float32)
@@ -346,17 +395,8 @@ def _names(common: bytes, membership: np.ndarray, seeds: np.ndarray) -> list[str
     ]
 
 
-@contextmanager
-def _stopping(results: Any) -> Iterator[Iterable]:
-    """Cancel what is still to be trained when its consumer stops early."""
-    try:
-        yield results
-    finally:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "[0-9]+ tasks (which were still|have been succ)")
-            # By another thread than that which started the processes.
-            warnings.filterwarnings("ignore", "A generator produced by joblib.Parallel has been")
-            results.close()
+def _name_of_all(names: Sequence[str]) -> str:
+    return f"outputs-{_sha256(*map(str.encode, names))}"
 
 
 def _sha256(*parts: bytes) -> str:

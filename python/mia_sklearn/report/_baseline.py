@@ -11,6 +11,7 @@ import numpy as np
 from .. import stats
 from .._process._notebook import Tone, badge, paragraph, shown, table
 from ._contents import AuditContents
+from ._time_budget import lowered
 
 __all__ = ["BaselineComparison", "BaselineDifference", "compare_reports"]
 
@@ -162,6 +163,11 @@ def compare_reports(
         reason = f"by the intervals of both audits, since {unlike or 'that was asked for'}."
         level = _shared(confidence)
         found = _by_limits(*(_intervals(report, attack, level) for report in (now, before)))
+    if lowered(now.info) and now.info["n_references"] < before.info.get("n_references", 0):
+        reason += (
+            f" A time budget gave this audit {now.info['n_references']} references and the "
+            f"baseline had {before.info['n_references']}: it may find less for that reason."
+        )
     doubts = [f"in this audit, {doubt}" for doubt in now.doubts]
     doubts += [f"in the baseline, {doubt}" for doubt in before.doubts]
     if doubts:

@@ -30,7 +30,13 @@ COUNTS_ONLY = frozenset(
         *("HELD_ASIDE", "NOT_SHOWN", "NO_REFERENCES", "OVERFITTED", "OVERLAP", "PIPELINE_CONTROL"),
         *("LOSS_GAP", "SELF_INFLUENCE", "STORES_RECORDS"),
         *("REFERENCE_CONTROL", "SATURATED", "SEARCH", "SHIFT", "SINGLED_OUT"),
-        *("TOO_FEW_RECORDS", "UNAUDITED_MEMBERS", "UNSTEADY_ANSWERS", "UNUSED_NONMEMBERS"),
+        *(
+            "TIME_BUDGET",
+            "TOO_FEW_RECORDS",
+            "UNAUDITED_MEMBERS",
+            "UNSTEADY_ANSWERS",
+            "UNUSED_NONMEMBERS",
+        ),
         *("SUPPORT_VECTORS", "TELLS_APART", "VULNERABLE_RECORDS"),
     }
 )
@@ -153,7 +159,14 @@ def _facts(info: dict[str, Any]) -> dict[str, Any]:
         elif name == "digests" and isinstance(value, dict):
             # Whoever has all records but one could try values of that one on a digest of the data.
             kept[name] = {k: v for k, v in value.items() if k == "model_file"}
-        elif name in ("attacks", "claimed_dp", "gate", "thresholds_chosen_here", "versions"):
+        elif name in (
+            "attacks",
+            "claimed_dp",
+            "gate",
+            "thresholds_chosen_here",
+            "time_budget",
+            "versions",
+        ):
             kept[name] = value
     return kept
 

@@ -16,6 +16,7 @@ from ._gate import gate_in_words
 from ._leak import LISTED_AT, SINGLED_OUT_AT, Leak, read_leak, two_counts
 from ._scale import Scale, scale_of
 from ._structure import structure_in_words
+from ._time_budget import chosen_in_words
 from ._without_references import references_would
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ _FACTS = {
     "target_train_mae": "Mean absolute error on the members audited",
     "target_test_mae": "Mean absolute error on the non-members audited",
     "n_references": "Reference models",
+    "time_budget": "Chosen within a time of about",
     "n_references_for_target": "Of the cascade, trained for this model",
     "n_references_more": "More of these, for the cascade, which is the stacked attack then",
     "first_stage_auc": "AUC of the cascade's first stage on references",
@@ -178,7 +180,7 @@ def summarize(report: AuditContents) -> Summary:
         run=[row for row in coverage if row["status"] == "run"],
         not_run=[row for row in coverage if row["status"] != "run"],
         release=str(info.get("release") or ""),
-        facts=_facts(info | ({"gate": gate_in_words(report)} if "gate" in info else {})),
+        facts=_facts(info | _in_words(report)),
         confidence=wording.percent(info["confidence"]),
         limits=(
             "These numbers are evidence about the attacks that were run, on these records, and "
@@ -371,6 +373,12 @@ def _control(row: Any) -> dict[str, str]:
         "numbers": " ".join(numbers),
         "note": "" if wording.missing(row.note) else str(row.note),
     }
+
+
+def _in_words(report: AuditContents) -> dict[str, str]:
+    """Return the facts that are more than a value, as far as there are some."""
+    told = {"gate": gate_in_words, "time_budget": lambda report: chosen_in_words(report.info)}
+    return {name: words(report) for name, words in told.items() if name in report.info}
 
 
 def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:

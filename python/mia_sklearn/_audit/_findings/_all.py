@@ -33,7 +33,7 @@ from ._of_records import (
     UnauditedMembers,
     UnusedNonmembers,
 )
-from ._of_references import FewReferences, NoReferences, Saturated
+from ._of_references import FewReferences, NoReferences, Saturated, TimeBudget
 
 __all__ = ["FINDERS", "findings", "sought"]
 
@@ -69,6 +69,7 @@ FINDERS: tuple[type[BaseFinder], ...] = (
     Saturated,
     TooFewRecords,
     FewReferences,
+    TimeBudget,
     People,
     UnauditedMembers,
     UnusedNonmembers,

@@ -23,7 +23,9 @@ FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,answers attributes audit_
 	and not (scikit_learn_checks and test_common and not (RMIA or Stacked or Cosine)) \
 	and not (test_attributes and not (frames or types or networks)) \
 	and not (test_dpsgd and not (accountant or answers or gradients or layers or seed)) \
-	and not (test_pytest_plugin and not gate)'
+	and not (test_pytest_plugin and not gate) \
+	and not passthrough and not of_another_size and not memorises and not diverged_models \
+	and not modules_of_which'
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # Images for containers often set this; then each process of the tests would compile numpy,

@@ -656,6 +656,10 @@ def _each_kernel(signal, references, index):
     """What every function of the module answers, by its name."""
     tables = references[:200], references[:60]
     narrow = [np.ascontiguousarray(table, dtype="f4") for table in tables]
+    # A tree of one split, on the first column at 0.
+    tree = {"feature": [0, -1, -1], "left": [1, 0, 0], "right": [2, 0, 0], "starts": [0]}
+    tree = {name: np.array(nodes) for name, nodes in tree.items()}
+    tree |= {"threshold": np.zeros(3), "value": np.arange(3.0), "missing_left": np.ones(3, bool)}
     return {
         "reference_statistics": [_rust.reference_statistics(signal, references)],
         "kernel_log_density": [_rust.kernel_log_density(signal, references, BANDWIDTHS)],
@@ -669,6 +673,7 @@ def _each_kernel(signal, references, index):
         "euclidean_nearest": _rust.euclidean_nearest(*narrow, 2),
         "average_linkage": _rust.average_linkage(tables[0]),
         "cluster_medoids": [_rust.cluster_medoids(tables[0], np.arange(200) % 9)],
+        "boosted_sums": [_rust.boosted_sums(narrow[0], **tree, baseline=0.5)],
         "CosineIndex": [
             index.count(references, [0.3, 0.9]),
             _rust.CosineIndex(tables[1]).count(*tables[1:], [0.3]),

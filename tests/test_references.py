@@ -35,6 +35,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_info
 
 from mia_sklearn._models._trainable import configured
+from mia_sklearn._process._memory import available_memory
 from mia_sklearn._records._digests import row_digests
 from mia_sklearn.references import ReferenceModels
 from mia_sklearn.references._sampling import assign, training_rows
@@ -487,6 +488,20 @@ def test_estimators_that_stay_fitted_are_refused(data, kind):
     model = PREFIT[kind](DecisionTreeClassifier().fit(*data))
     with pytest.raises(ValueError, match=r"stays fitted when it is cloned.*estimator="):
         ReferenceModels(model, 2).fit(*data)
+
+
+def test_files_that_a_container_remembers_make_room(tmp_path, monkeypatch):
+    told = {
+        "max": "3000",
+        "current": "2900",
+        "stat": "anon 100\nactive_file 500\ninactive_file 300",
+    }
+    for name, text in told.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    monkeypatch.setattr("mia_sklearn._process._memory._CGROUP", tmp_path)
+    assert available_memory() == 900
+    (tmp_path / "memory.max").write_text("max")
+    assert available_memory() != 900
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -138,7 +138,7 @@ def done_here_first(
     n_jobs: int,
     *,
     in_threads: bool,
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Yield what a function returns for each task: here, and in processes where these pay.
 
     Processes are started when the tasks that are left would take longer than that, or while the

@@ -13,16 +13,20 @@ _CGROUP = Path("/sys/fs/cgroup")
 def available_memory() -> int | None:
     """Return the bytes that are left to this process; None where the system does not tell.
 
-    The least of what the machine has free, what a container may still take (version 2 of control
-    groups), and what a limit on the process (`ulimit -v`) leaves.
+    The least of what the machine has free, swap with it, what a container may still take (version 2
+    of control groups), and what a limit on the process (`ulimit -v`) leaves. Copies of files that a
+    container's memory holds make room where it is asked for.
     """
     left = []
     with suppress(OSError, ValueError, IndexError):
         told = Path("/proc/meminfo").read_text(encoding="ascii")
-        left.append(1024 * int(told.split("MemAvailable:")[1].split()[0]))
+        free = (told.split(name)[1].split()[0] for name in ("MemAvailable:", "SwapFree:"))
+        left.append(1024 * sum(map(int, free)))
     with suppress(OSError, ValueError):
         most, used = ((_CGROUP / f"memory.{name}").read_text() for name in ("max", "current"))
-        left.append(int(most) - int(used))
+        uses = (_CGROUP / "memory.stat").read_text().split()
+        files = (uses[uses.index(name) + 1] for name in ("active_file", "inactive_file"))
+        left.append(int(most) - int(used) + sum(map(int, files)))
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 import threading
 import time
 import warnings
@@ -128,6 +129,15 @@ def test_models_are_the_same_wherever_they_train(kind, monkeypatch):
     for backend in ("loky", "threading"):
         with parallel_config(backend=backend):
             assert answers(model, n_jobs=2) == alone
+
+
+def test_what_draws_from_pythons_generator_is_seeded():
+    def drawing(X, y, seed):
+        return LogisticRegression(C=random.random()).fit(X, y)
+
+    before = random.getstate()
+    assert answers(drawing) == answers(drawing)
+    assert random.getstate() == before
 
 
 # --- here first -----------------------------------------------------------------------------
@@ -309,6 +319,12 @@ class Own(OneHotEncoder):
         in_front(Own(handle_unknown="ignore")),
         in_front(OneHotEncoder(categories=[["a"], ["b"], ["c"]])),
         in_front(TargetEncoder()),
+        in_front(
+            make_pipeline(
+                SimpleImputer(strategy="most_frequent", keep_empty_features=True),
+                OneHotEncoder(handle_unknown="ignore"),
+            )
+        ),
         in_front(OneHotEncoder(sparse_output=False)).set_output(transform="pandas"),
         make_pipeline(make_column_transformer((OneHotEncoder(), lambda X: TEXTS)), TREE),
         make_pipeline(

@@ -695,7 +695,9 @@ def test_rows_lie_in_memory_alike_wherever_the_table_has_been():
     strided = np.arange(24.0).reshape(3, 8).T[::2]
     for X in (strided, strided.copy(order="F"), strided[:, ::-1], np.ones((2, 4, 3)).T):
         for rows in (slice(2), [1, 0]):
-            here, elsewhere = (take_rows(table, rows) for table in (X, pickle.loads(pickle.dumps(X))))
+            here, elsewhere = (
+                take_rows(table, rows) for table in (X, pickle.loads(pickle.dumps(X)))
+            )
             assert here.flags.c_contiguous and elsewhere.flags.c_contiguous
 
 

@@ -230,6 +230,16 @@ def test_who_chose_a_backend_gets_it():
             assert not may_begin_here("processes")
 
 
+def test_what_cannot_be_sent_is_told_with_what_to_do(monkeypatch):
+    def unsendable(*given, **options):
+        raise pickle.PicklingError("Could not pickle the task to send it to the workers.")
+        yield
+
+    monkeypatch.setattr("mia_sklearn.references._train_all.done_here_first", unsendable)
+    with pytest.raises(RuntimeError, match="cannot be sent to another process: give n_jobs=1"):
+        answers(LogisticRegression(), n_jobs=2)
+
+
 # --- what is shared -------------------------------------------------------------------------
 
 

@@ -333,6 +333,11 @@ class Noisy(Dense):
         return super().forward(x + 0.1 * torch.randn_like(x))
 
 
+class Dropping(Dense):
+    def forward(self, x):
+        return super().forward(x * np.random.random())  # noqa: NPY002
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("net", "reason"),
@@ -343,8 +348,9 @@ class Noisy(Dense):
         (Acting(Dense, criterion=nn.CrossEntropyLoss, verbose=0), "a method train_step"),
         (classifier(iterator_train__sampler=None), "iterator_train__sampler"),
         (classifier(Noisy), "draws random numbers by aten.randn_like"),
+        (classifier(Dropping), "draws random numbers by NumPy's"),
     ],
-    ids=["callback", "scheduler", "optimizer", "step", "sampler", "noise"],
+    ids=["callback", "scheduler", "optimizer", "step", "sampler", "noise", "numpy"],
 )
 def test_what_cannot_be_trained_as_one_is_named(net, reason, records):
     X, y = records

@@ -356,6 +356,18 @@ def test_small_trees_say_what_their_booster_says(max_leaf_nodes):
     assert SmallTrees.of(three) is None
 
 
+def test_trees_that_read_their_columns_otherwise_speak_for_themselves():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 3))
+    options = {"max_iter": 2, "min_samples_leaf": 2}
+    in_front = HistGradientBoostingClassifier(**options, categorical_features=[2])
+    assert SmallTrees.of(in_front.fit(np.where([[0, 0, 1]], 0, rows), rows[:, 0] > 0)) is None
+    model = HistGradientBoostingClassifier(**options).fit(rows, rows[:, 0] > 0)
+    assert SmallTrees.of(model) is not None
+    model._predictors[1][0].nodes["num_threshold"][0] = np.nan
+    assert SmallTrees.of(model) is None
+
+
 @pytest.mark.parametrize("exponent", [-1_000, -500, 400, 1_000])
 def test_pchip_of_tiny_and_huge_numbers_is_that_of_plain_ones(exponent):
     signal, references = CASES["normal"]

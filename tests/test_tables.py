@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -687,6 +689,16 @@ def test_each_row_has_objects_of_its_own():
     frame = pd.DataFrame({"a": late}, index=np.arange(201) + 5)
     assert take_rows(frame, [200]).index.tolist() == [205]
     assert take_rows(pd.Series([["a", "b"], ["c", "d"]]), slice(None)).tolist()[1] == ["c", "d"]
+
+
+def test_rows_lie_in_memory_alike_wherever_the_table_has_been():
+    strided = np.arange(24.0).reshape(3, 8).T[::2]
+    for X in (strided, strided.copy(order="F"), strided[:, ::-1], np.ones((2, 4, 3)).T):
+        for rows in (slice(2), [1, 0]):
+            here, elsewhere = (
+                take_rows(table, rows) for table in (X, pickle.loads(pickle.dumps(X)))
+            )
+            assert here.flags.c_contiguous and elsewhere.flags.c_contiguous
 
 
 def test_cells_that_cannot_be_copied_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 import threading
 import time
 import warnings
@@ -130,6 +131,15 @@ def test_models_are_the_same_wherever_they_train(kind, monkeypatch):
             assert answers(model, n_jobs=2) == alone
 
 
+def test_what_draws_from_pythons_generator_is_seeded():
+    def drawing(X, y, seed):
+        return LogisticRegression(C=random.random()).fit(X, y)
+
+    before = random.getstate()
+    assert answers(drawing) == answers(drawing)
+    assert random.getstate() == before
+
+
 # --- here first -----------------------------------------------------------------------------
 
 
@@ -218,6 +228,16 @@ def test_who_chose_a_backend_gets_it():
     for backend in ("loky", "threading", "sequential"):
         with parallel_config(backend=backend):
             assert not may_begin_here("processes")
+
+
+def test_what_cannot_be_sent_is_told_with_what_to_do(monkeypatch):
+    def unsendable(*given, **options):
+        raise pickle.PicklingError("Could not pickle the task to send it to the workers.")
+        yield
+
+    monkeypatch.setattr("mia_sklearn.references._train_all.done_here_first", unsendable)
+    with pytest.raises(RuntimeError, match="cannot be sent to another process: give n_jobs=1"):
+        answers(LogisticRegression(), n_jobs=2)
 
 
 # --- what is shared -------------------------------------------------------------------------
@@ -309,6 +329,12 @@ class Own(OneHotEncoder):
         in_front(Own(handle_unknown="ignore")),
         in_front(OneHotEncoder(categories=[["a"], ["b"], ["c"]])),
         in_front(TargetEncoder()),
+        in_front(
+            make_pipeline(
+                SimpleImputer(strategy="most_frequent", keep_empty_features=True),
+                OneHotEncoder(handle_unknown="ignore"),
+            )
+        ),
         in_front(OneHotEncoder(sparse_output=False)).set_output(transform="pandas"),
         make_pipeline(make_column_transformer((OneHotEncoder(), lambda X: TEXTS)), TREE),
         make_pipeline(

@@ -1,7 +1,8 @@
-"""Random numbers of NumPy, and of torch where it is used, that leave the user's own alone."""
+"""Random numbers of Python, NumPy, and torch where it is used, that leave the user's own alone."""
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
 from collections.abc import Iterator
@@ -47,12 +48,12 @@ def random_state_of(random_state: Any) -> np.random.RandomState:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators of NumPy and torch for a while, and put them back.
+    """Seed the global generators of Python, NumPy and torch for a while, and put them back.
 
     torch's are left out where nothing has imported it.
     """
     torch = sys.modules.get("torch")
-    before = np.random.get_state()  # noqa: NPY002
+    before = np.random.get_state(), random.getstate()  # noqa: NPY002
     kept: Any = nullcontext()
     if torch is not None:
         # Named one by one: torch warns where it is to find out which of several are meant.
@@ -61,10 +62,12 @@ def seeded(seed: int) -> Iterator[None]:
         if torch is not None:
             torch.manual_seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
         try:
             yield
         finally:
-            np.random.set_state(before)  # noqa: NPY002
+            np.random.set_state(before[0])  # noqa: NPY002
+            random.setstate(before[1])
 
 
 @contextmanager

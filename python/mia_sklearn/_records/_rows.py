@@ -213,7 +213,9 @@ def take_rows(X: Any, rows: Any) -> Any:
         return _own_foreign_objects(seen[rows]).to_native()
     if sparse.issparse(X):
         return X[rows].copy()
-    return _own_array(np.array(X[rows]))
+    # In one layout, which decides in what order a model adds numbers up: that of a view does not
+    # outlast the way to another process.
+    return _own_array(np.array(X[rows], order="C"))
 
 
 def _own_array(taken: Any) -> Any:

@@ -28,12 +28,16 @@ class SmallTrees:
         """Return the trees of a model; None of one that is no booster of small trees."""
         if type(model) is not HistGradientBoostingClassifier or model.n_trees_per_iteration_ != 1:
             return None
+        # Of columns that hold categories; the booster puts them in front of the others.
+        if model.is_categorical_ is not None:
+            return None
         trees = [predictor.nodes for (predictor,) in model._predictors]
         sizes = np.array([len(nodes) for nodes in trees], dtype=np.int64)
         if not len(sizes) or sizes.max() >= 2 * _MOST_LEAVES:
             return None
         nodes = np.concatenate(trees)
-        if nodes["is_categorical"].any():
+        # In the middle between -inf and inf, where nothing lies below and nothing above.
+        if np.isnan(nodes["num_threshold"]).any():
             return None
         columns = {
             "feature": np.where(nodes["is_leaf"], -1, nodes["feature_idx"]).astype(np.int64),

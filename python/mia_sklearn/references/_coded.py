@@ -110,9 +110,13 @@ def _encodes(part: Any, names: Any) -> bool:
 
 
 def _fills_in(step: Any) -> bool:
-    """Tell whether a step puts the most frequent value, of several the first, for missing ones."""
-    is_nan = isinstance(getattr(step, "missing_values", None), float)
-    return type(step) is SimpleImputer and step.strategy == "most_frequent" and is_nan
+    """Tell whether a step puts the most frequent value, of several the first, for missing ones.
+
+    And nothing else: a zero for what is missing everywhere would be one of the numbers.
+    """
+    if type(step) is not SimpleImputer or step.strategy != "most_frequent":
+        return False
+    return isinstance(step.missing_values, float) and not step.keep_empty_features
 
 
 def _places(table: Any, name: str) -> np.ndarray | None:

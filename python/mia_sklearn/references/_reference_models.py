@@ -216,7 +216,7 @@ class ReferenceModels(AnsweredModels):
     *Cores.* Nested `n_jobs` are set to 1, and libraries get one thread: models run beside each
     other, with sums in one order. Trees, forests, neighbours and kernel machines run in threads.
     Others begin here and go on in processes where these pay, else here, or in threads. What may
-    draw from NumPy's own generator is seeded, and never beside others in a process.
+    draw from NumPy's or Python's own generator is seeded, and never beside others in a process.
     `joblib.parallel_config` overrides all this; models are the same.
 
     *Networks* (of skorch) are trained together, as one network with stacked weights and batches

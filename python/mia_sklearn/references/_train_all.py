@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
+from pickle import PicklingError
 from typing import Any, Protocol
 
 import numpy as np
@@ -265,6 +266,11 @@ class _Run:
                         left.clear()
             except BrokenProcessPool as error:
                 raise self._ended("A process") from error
+            except PicklingError as error:
+                raise CannotTrain(
+                    f"{name_of(self.job.estimator)} cannot be sent to another process: give "
+                    "n_jobs=1, or train in threads, by joblib.parallel_config(backend='threading')."
+                ) from error
 
     def _ended(self, who: str) -> CannotTrain:
         return CannotTrain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -87,10 +88,13 @@ class Trainer:
         self.stacked, self.layout = other.stacked, other.layout
 
     def _why_not_at_random(self) -> str:
-        """Draws from torch's own generator would mix the models' random numbers."""
+        """Draws from generators that all models share would mix their random numbers."""
         module, watch = self._one(), Draws()
         with seeded(SEED_OF_PROBES), watch:
+            before = _other_generators()
             self._loss_alone(module, _PROBE_ROWS)
+            if _other_generators() != before:
+                watch.drawn.append("NumPy's or Python's generator")
         return f"the module draws random numbers by {watch.drawn[0]}" if watch.drawn else ""
 
     def _can_stack(self) -> bool:
@@ -243,6 +247,12 @@ class Trainer:
             # One pass over the weights in place of one for each operation.
             options["fused"] = True
         return self.net.optimizer(*args, **options)
+
+
+def _other_generators() -> tuple[Any, ...]:
+    """Return where the generators of Python and NumPy stand."""
+    _, key, *place = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), np.asarray(key).tobytes(), *place
 
 
 def _advance(schedulers: list[tuple[str, Any]], every: str) -> None:

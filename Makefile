@@ -63,7 +63,7 @@ lint-rust:
 	cargo fmt --check
 	cargo clippy --all-targets --quiet -- -D warnings
 	@# The same without the instructions of x86, where `rustup target add $(ARM)` has been said.
-	@if [ -d "$$(rustc --print target-libdir --target $(ARM))" ]; then \
+	+@if [ -d "$$(rustc --print target-libdir --target $(ARM))" ]; then \
 		cargo check --quiet --lib --target $(ARM); \
 	fi
 

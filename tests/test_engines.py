@@ -282,7 +282,35 @@ def test_urls_are_refused_before_training(url, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def dask():
+def store():
+    """An object store on this machine, known to workers that start after it; None without one."""
+    try:
+        import s3fs
+        from moto.server import ThreadedMotoServer
+    except ImportError:
+        yield None
+        return
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(names, ("key", "secret", f"http://{host}:{port}"), strict=True):
+            patch.setenv(name, value)
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("references")
+        yield "s3://references"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(store, tmp_path):
+    if store is None:
+        pytest.skip("s3fs and moto are not installed")
+    return f"{store}/{tmp_path.name}"
+
+
+@pytest.fixture(scope="module")
+def dask(store):
     """Two workers of Dask, each with two threads."""
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": None}
@@ -291,7 +319,7 @@ def dask():
 
 
 @pytest.fixture(scope="module")
-def ray():
+def ray(store):
     """Two workers of Ray."""
     ray = pytest.importorskip("ray")
     from ray.util.joblib import register_ray
@@ -307,26 +335,6 @@ def engine(request):
     request.getfixturevalue(request.param)
     with parallel_config(backend=request.param, n_jobs=-1):
         yield request.param
-
-
-@pytest.fixture
-def bucket():
-    """A bucket of an object store on this machine."""
-    pytest.importorskip("s3fs")
-    moto = pytest.importorskip("moto.server")
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
-    server = moto.ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in zip(names, ("key", "secret", f"http://{host}:{port}"), strict=True):
-            patch.setenv(name, value)
-        import s3fs
-
-        files = s3fs.S3FileSystem(skip_instance_cache=True)
-        files.mkdir("references")
-        yield "s3://references/of-a-run"
-    server.stop()
 
 
 def frame():

@@ -23,6 +23,7 @@ from torch import nn
 from torch.func import functional_call, grad
 from torch.nn import functional as F
 
+from ensembles import Convolutional
 from mia_sklearn import ReferenceModels
 from mia_sklearn._models._trainable import configured
 from mia_sklearn.defenses import DPSGD, RelaxLoss
@@ -39,19 +40,6 @@ class Perceptron(nn.Module):
 
     def forward(self, x):
         return self.layers(x)
-
-
-class Convolutional(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(1, 8, 3, padding=1)
-        self.second = nn.Conv2d(8, 16, 3, padding=1)
-        self.last = nn.Linear(16 * 7 * 7, 10)
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.first(x)), 2)
-        x = F.max_pool2d(F.relu(self.second(x)), 2)
-        return self.last(x.flatten(1))
 
 
 def seconds(work: Callable[[], Any]) -> float:

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal as signals
 import sys
-import sysconfig
 import threading
 import warnings
 
@@ -713,14 +712,6 @@ def test_threads_may_call_at_the_same_time():
     for result in results:
         for name in expected:
             _assert_same_bits(result[name], expected[name])
-
-
-@pytest.mark.skipif(
-    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="needs a free-threaded interpreter"
-)
-def test_the_module_wants_no_lock():
-    # Python turns its lock on again where a module has not said that it needs none.
-    assert not sys._is_gil_enabled()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -15,8 +15,8 @@ FREE_THREADED := python3.14t
 # see what these make of it, numbers and names alone.
 FLOOR_TESTS := $(addprefix tests/test_,$(addsuffix .py,answers attributes audit_tables cli_tables common \
 	defenses_common differential_privacy dpsgd ensembles gan gradients import \
-	input_gradients net_regressors notebooks observe other_targets own_records \
-	pytest_plugin references regression regressors report_format selection side_effects signals \
+	input_gradients models_that_write net_regressors notebooks observe other_targets own_records \
+	pytest_plugin references regression regressors report_format row_labels selection side_effects signals \
 	stored_records structural tables targets torch_target)) \
 	-m 'not slow and not gpu and not thorough' -k 'not demo and not workers_train \
 	and not (scikit_learn_checks and (test_defenses_common or test_selection and Tree)) \

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
-from joblib import parallel_config
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from mia_sklearn import ReferenceModels, audit, observe
 from mia_sklearn._observations._neighborhood import perturbed_copies
 from mia_sklearn._records._digests import row_digests
 from mia_sklearn._records._dtypes import united
-from mia_sklearn._records._index import in_order_of
 from mia_sklearn._records._numeric import numeric_features
 from mia_sklearn._records._perturbation import Perturbation
 from mia_sklearn._records._rows import (
@@ -53,6 +48,7 @@ FRAME = pd.DataFrame(
     }
 )
 Y = ((FRAME["pay"] > 0).to_numpy() ^ (RNG.random(N) < 0.3)).astype(int)
+NUMBERS = FRAME[["age", "pay"]].astype(float)
 HALF = N // 2
 
 
@@ -375,335 +371,6 @@ def test_digests_of_times_do_not_depend_on_the_other_records():
     times = pd.DataFrame({"t": pd.to_datetime(["2020-01-01 00:00", "2020-01-02 10:00"])})
     assert row_digests(times)[0] == row_digests(times[:1])[0]
     assert row_digests(times.astype("datetime64[s]"))[0] == row_digests(times)[0]
-
-
-# The index.
-
-
-@pytest.fixture(scope="module")
-def shuffled():
-    order = np.random.default_rng(1).permutation(N)
-    return FRAME[["age", "pay"]].iloc[order[:HALF]], FRAME[["age", "pay"]].iloc[order[HALF:]]
-
-
-class Weighted(BaseEstimator, ClassifierMixin):
-    """Fails where a weight is not its record's."""
-
-    def fit(self, X, y, sample_weight=None):
-        pay = X["pay"] if hasattr(X, "columns") else X[:, 1]
-        assert sample_weight is None or np.array_equal(sample_weight, pay)
-        self.classes_ = np.unique(y)
-        return self
-
-    def predict_proba(self, X):
-        return np.full((len(X), 2), 0.5)
-
-    def predict(self, X):
-        return np.zeros(len(X))
-
-
-def test_values_with_an_index_go_with_its_labels(shuffled):
-    train, test = shuffled
-    y_train, y_test = Y[train.index], Y[test.index]
-    target = Weighted().fit(train, y_train)
-    age = FRAME["age"].rename("old") > 50
-    options = {"attacks": ["threshold"], **K, "slices": {"old": age}}
-    given = audit(
-        target, train, y_train, test, y_test, fit_params={"sample_weight": FRAME["pay"]}, **options
-    )
-    members = given.metrics.query("metric == 'auc' and slice == 'old = True'")["n_members"]
-    assert (members == (train["age"] > 50).sum()).all()
-    # More labels than the records', as after records were dropped.
-    audit(
-        target, train[5:], y_train[5:], test, y_test,
-        fit_params={"sample_weight": FRAME["pay"]}, **options,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("names", [None, str])
-def test_labels_of_classes_name_the_records_of_an_array(shuffled, names):
-    """As after `scaler.fit_transform(frame)`, which drops the index that `y` keeps."""
-    train, test = (part if names is None else part.rename(names) for part in shuffled)
-    values = FRAME if names is None else FRAME.rename(names)
-    y_train, y_test = (pd.Series(Y, values.index)[part.index] for part in (train, test))
-    X_train, X_test = train.to_numpy(), test.to_numpy()
-    params = {"sample_weight": values["pay"]}
-    target = Weighted().fit(X_train, y_train)
-    found = audit(
-        target, X_train, y_train, X_test, y_test, fit_params=params, attacks=["threshold"],
-        slices={"old": values["age"] > 50}, **K,
-    )  # fmt: skip
-    members = found.metrics.query("metric == 'auc' and slice == 'old = True'")["n_members"]
-    assert (members == (train["age"] > 50).sum()).all()
-    both, labels = np.r_[X_train, X_test], pd.concat([y_train, y_test])
-    refs = ReferenceModels(Weighted(), 2, random_state=0).fit(both, labels, fit_params=params)
-    who = pd.Series(np.arange(N), labels.index).sort_index()
-    table = observe(target, both, labels, groups=who)
-    assert_array_equal(table["group"], np.arange(N))
-    assert refs.lost_ == {}
-
-
-def test_groups_with_an_index_go_with_its_labels(shuffled):
-    train, _ = shuffled
-    both = pd.concat(shuffled)
-    who = pd.Series(np.arange(N) // 2, index=both.index)
-    refs = ReferenceModels(DecisionTreeClassifier(), 4, random_state=0)
-    aligned = refs.fit(both, Y[both.index], groups=who.sort_index()).groups_
-    assert_array_equal(aligned, np.arange(N) // 2)
-    table = observe(
-        DecisionTreeClassifier().fit(train, Y[train.index]),
-        both, Y[both.index], references=refs, groups=who.sort_index(),
-    )  # fmt: skip
-    assert_array_equal(table["group"], np.arange(N) // 2)
-
-
-def test_values_without_labels_of_records_are_taken_by_position_or_refused(shuffled):
-    train, test = (X.reset_index(drop=True) for X in shuffled)
-    values = pd.Series(np.arange(N))
-    assert_array_equal(in_order_of("v", values, train, test), np.arange(N))
-    assert_array_equal(in_order_of("v", values, train.to_numpy(), test.to_numpy()), np.arange(N))
-    named = shuffled[0].set_axis([f"a{i}" for i in range(HALF)])
-    assert_array_equal(in_order_of("v", values[:HALF], named), np.arange(HALF))
-    with pytest.raises(ValueError, match="holds other labels than the records, the first"):
-        in_order_of("v", values[:HALF].set_axis(np.arange(HALF) + 1000), shuffled[0])
-    with pytest.raises(ValueError, match="whose labels occur more than once"):
-        in_order_of("v", values.sample(frac=1, random_state=0), train, test)
-
-
-def test_values_of_more_records_go_with_labels_that_were_set(shuffled):
-    train, _ = shuffled
-    both = pd.Series(np.arange(N)).sample(frac=1, random_state=0)
-    # Of the records of a part, which say which they are.
-    assert_array_equal(in_order_of("v", both, train), train.index)
-    # 0, 1, 2, ... are the labels of any table: values as many go with them, and of more values
-    # nothing tells which are theirs.
-    unset = train.reset_index(drop=True)
-    assert_array_equal(in_order_of("v", both[both < HALF], unset), np.arange(HALF))
-    assert_array_equal(in_order_of("v", both, unset), both.to_numpy())
-
-
-def test_labels_in_another_order_than_the_records_are_refused(shuffled):
-    train, test = shuffled
-    y_train = pd.Series(Y, name="y")[train.index]
-    model = DecisionTreeClassifier(random_state=0).fit(train, y_train)
-    with pytest.raises(ValueError, match=r"scikit-learn takes labels by position: give y_train"):
-        audit(model, train, y_train.sort_index(), test, Y[test.index], **K)
-    by_position = y_train.reset_index(drop=True)
-    options = {**K, "n_references": 0, "attacks": ["threshold"]}
-    audit(model, train, by_position, test, Y[test.index], **options)
-
-
-# Models that write.
-
-
-class Ruins(BaseEstimator, ClassifierMixin):
-    """Reads what it is given, then writes over it."""
-
-    def __init__(self, ruins=True):
-        self.ruins = ruins
-
-    def _read(self, X):
-        values = X.to_numpy(dtype=float) if hasattr(X, "to_numpy") else X
-        total = np.asarray(values.sum(axis=1)).ravel()
-        if self.ruins and hasattr(X, "columns"):
-            X["age"] = 0
-        elif self.ruins and sparse.issparse(X):
-            X.data[:] = 0
-        elif self.ruins:
-            X[:] = 0
-        return total
-
-    def fit(self, X, y, sample_weight=None):
-        weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        self.classes_ = np.array([0, 1])
-        total = self._read(X)
-        self.means_ = np.array([np.average(total[y == c], weights=weight[y == c]) for c in (0, 1)])
-        if self.ruins:
-            y[:] = 0
-            weight[:] = 0
-        return self
-
-    def predict_proba(self, X):
-        distance = np.abs(self._read(X)[:, None] - self.means_)
-        return 1 - distance / distance.sum(axis=1, keepdims=True)
-
-    def predict_log_proba(self, X):
-        return np.log(self.predict_proba(X))
-
-    def predict(self, X):
-        return self.predict_proba(X).argmax(axis=1)
-
-
-NUMBERS = FRAME[["age", "pay"]].astype(float)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [NUMBERS.copy, NUMBERS.to_numpy, lambda: sparse.csr_matrix(NUMBERS)],
-    ids=["frame", "array", "sparse"],
-)
-def test_models_get_rows_that_they_may_ruin(make):
-    def measure(ruins, X, y, weight):
-        train, test = X[:HALF], X[HALF:]
-        model = Ruins(ruins).fit(train.copy(), y[:HALF].copy())
-        params = {"sample_weight": weight}
-        report = audit(
-            model, train, y[:HALF], test, y[HALF:], fit_params=params,
-            attacks=["threshold", "lira"], **K,
-        )  # fmt: skip
-        refs = ReferenceModels(Ruins(ruins), 4, random_state=0, n_jobs=2)
-        with parallel_config("threading"):
-            refs.fit(X, y, fit_params=params)
-        seen = observe(model, X, y, references=refs)
-        asked = observe(model, X, y)
-        defended = LabelOnly(Ruins(ruins)).fit(X, y, sample_weight=weight).predict(X)
-        risk = membership_risk()(Audited(Ruins(ruins)).fit(X[:HALF], y[:HALF]), test, y[HALF:])
-        return report.records["lira"], refs.outputs_, seen, asked, defended, risk
-
-    X, y, weight = make(), Y.copy(), np.linspace(0.5, 1, N)
-    found = measure(True, X, y, weight)
-    for one, other in zip(found, measure(False, make(), Y.copy(), weight), strict=True):
-        assert_array_equal(one, other)
-    assert_array_equal(row_digests(X), row_digests(make()))
-    assert_array_equal(y, Y)
-    assert weight[-1] == 1
-
-
-def test_transformers_that_scale_in_place():
-    X = NUMBERS.to_numpy()
-    before = X.copy()
-
-    def model(copy):
-        return make_pipeline(
-            MinMaxScaler(copy=copy), DecisionTreeClassifier(max_depth=3, random_state=0)
-        )
-
-    options = {"n_queries": 2, "attacks": ["threshold", "lira"], **K}
-    target = model(True).fit(X[:HALF], Y[:HALF])
-    target.named_steps["minmaxscaler"].copy = False
-    found = audit(target, *_given(X), estimator=model(False), **options).records
-    expected = audit(model(True).fit(X[:HALF], Y[:HALF]), *_given(X), **options).records
-    pd.testing.assert_frame_equal(found, expected)
-    compare_defenses(
-        {"a": model(False), "b": SELENA(model(False), n_models=3, n_left_out=1)},
-        X, Y, n_references=4, attacks=["threshold"], random_state=0, progress=False,
-    )  # fmt: skip
-    assert_array_equal(X, before)
-
-
-def test_networks_and_vectorizers_that_write():
-    torch = pytest.importorskip("torch")
-    from mia_sklearn.torch import TorchTarget
-
-    class Doubles(torch.nn.Linear):
-        def forward(self, x):
-            return super().forward(x.mul_(2))
-
-    X = NUMBERS.to_numpy(dtype=np.float32)
-    before = X.copy()
-    TorchTarget(Doubles(2, 2), classes=[0, 1]).predict_proba(X)
-    assert_array_equal(X, before)
-
-
-def test_words_that_a_model_writes_to_are_copied():
-    for make in (list, pd.Series, lambda words: np.array([*words, None], dtype=object)[:-1]):
-        words = make([["a", "b"], ["c"]])
-        for taken in (take_rows(words, slice(2)), take_rows(words, [0, 1])):
-            next(iter(taken)).append("d")
-        assert next(iter(words)) == ["a", "b"]
-
-
-class RuinsCells(BaseEstimator, ClassifierMixin):
-    """Reads the lists inside of cells, then empties them, also those inside of lists."""
-
-    def _read(self, X):
-        cells = X["words"].to_list() if hasattr(X, "columns") else X
-        cells = [row[0] for row in cells] if isinstance(X, np.ndarray) else cells
-        assert all(cell["in"][0] is not None for cell in cells), "another model was here"
-        total = np.array([sum(cell["in"]) for cell in cells], dtype=float)
-        for cell in cells:
-            cell["in"][:] = [None] * len(cell["in"])
-        return total
-
-    def fit(self, X, y, beside=None):
-        self.classes_ = np.array([0, 1])
-        total = self._read(X)
-        self.means_ = np.array([total[y == c].mean() for c in (0, 1)])
-        if beside is not None:
-            beside["tables"][0][:] = 7
-        return self
-
-    def predict_proba(self, X):
-        distance = np.abs(self._read(X)[:, None] - self.means_) + 0.1
-        return 1 - distance / distance.sum(axis=1, keepdims=True)
-
-    def predict(self, X):
-        return self.predict_proba(X).argmax(axis=1)
-
-
-def _cells(n):
-    # Behind many values into which nothing can be written.
-    return [{"in": [k % 7, k]} for k in range(n)]
-
-
-def _as_polars(cells):
-    pl = pytest.importorskip("polars")
-    return pl.DataFrame({"words": pl.Series(cells, dtype=pl.Object)})
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        list,
-        lambda cells: pd.DataFrame({"words": cells, "rank": range(len(cells))}),
-        lambda cells: np.array([[cell, 0] for cell in cells], dtype=object),
-        _as_polars,
-    ],
-    ids=["list", "frame", "array", "polars"],
-)
-def test_models_may_ruin_what_lies_inside_of_cells(make):
-    cells, y = _cells(80), np.arange(80) % 2
-    X_train, X_test = make(cells[:40]), make(cells[40:])
-    target = RuinsCells().fit(take_rows(X_train, slice(None)), y[:40])
-    beside = {"tables": [np.zeros(3)]}
-    audit(
-        target, X_train, y[:40], X_test, y[40:], n_references=2, attacks=["threshold", "lira"],
-        fit_params={"beside": beside}, random_state=0, progress=False, controls=False,
-    )  # fmt: skip
-    assert cells == _cells(80)
-    assert beside["tables"][0].tolist() == [0, 0, 0]
-
-
-def test_each_row_has_objects_of_its_own():
-    late = np.array([*range(200), [1]], dtype=object)
-    for X in (late, late[:, None], pd.Series(late), pd.DataFrame({"a": late})):
-        taken = take_rows(X, [200, 200])
-        cells = taken["a"] if hasattr(taken, "columns") else taken
-        one, two = np.asarray(cells).ravel()
-        one.append(2)
-        assert (two, late[200]) == ([1], [1])
-        # Behind many cells into which nothing can be written.
-        whole = take_rows(X, slice(None))
-        np.asarray(whole["a"] if hasattr(whole, "columns") else whole).ravel()[200].append(3)
-        assert late[200] == [1]
-    frame = pd.DataFrame({"a": late}, index=np.arange(201) + 5)
-    assert take_rows(frame, [200]).index.tolist() == [205]
-    assert take_rows(pd.Series([["a", "b"], ["c", "d"]]), slice(None)).tolist()[1] == ["c", "d"]
-
-
-def test_rows_lie_in_memory_alike_wherever_the_table_has_been():
-    strided = np.arange(24.0).reshape(3, 8).T[::2]
-    for X in (strided, strided.copy(order="F"), strided[:, ::-1], np.ones((2, 4, 3)).T):
-        for rows in (slice(2), [1, 0]):
-            here, elsewhere = (
-                take_rows(table, rows) for table in (X, pickle.loads(pickle.dumps(X)))
-            )
-            assert here.flags.c_contiguous and elsewhere.flags.c_contiguous
-
-
-def test_cells_that_cannot_be_copied_are_refused():
-    with pytest.raises(ValueError, match="holds a generator, which cannot be copied"):
-        take_rows(pd.DataFrame({"a": [(k for k in "ab")]}), [0])
 
 
 def test_digests_of_cells_leave_nothing_out():

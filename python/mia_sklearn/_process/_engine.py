@@ -18,7 +18,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
+from itertools import islice
 from multiprocessing.dummy import DummyProcess
+from pickle import PicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +42,7 @@ __all__ = [
     "is_cluster",
     "may_begin_here",
     "parallel",
+    "preference",
     "results_of",
     "sent_once",
     "taken",
@@ -81,10 +85,14 @@ class _InRay(NamedTuple):
 
 @contextmanager
 def at_home() -> Iterator[None]:
-    """Let joblib work on this machine where it was told to use a cluster, but `away`."""
+    """Let joblib work on this machine where it was told to use a cluster, but `away`.
+
+    Forests answer in shared memory, which joblib refuses to whoever prefers processes.
+    """
     active = get_active_backend()
     if not _name(active[0]):
-        yield
+        with parallel_config(prefer=None):
+            yield
         return
     token = _WAITING.set(active)
     try:
@@ -111,24 +119,58 @@ def is_cluster() -> bool:
     return bool(_name(get_active_backend()[0]))
 
 
-def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Parallel:
+def preference(*, threads: bool) -> str | None:
+    """Return what to ask joblib to prefer: threads, or processes where they were not ruled out."""
+    try:
+        get_active_backend(prefer="processes")
+    except ValueError:
+        # Shared memory was asked for, which processes do not have.
+        return None
+    return "threads" if threads else "processes"
+
+
+def parallel(
+    n_jobs: int | None, *, prefer: str | None, return_as: str
+) -> Callable[[Iterable], Iterable]:
     """Return joblib's `Parallel` for tasks that are long and few, on whatever engine is active."""
-    backend, _ = get_active_backend()
+    backend, _ = get_active_backend(prefer=prefer)
     if type(backend).__name__ == _RAY:
         # It hands over each result as it comes, though joblib's pools in general may not; and
         # starts a worker that has ended anew if it is told to.
         backend.supports_return_generator = True
         restarting = {"max_restarts": -1, "max_task_retries": _TRIES}
         backend.ray_remote_args = {**restarting, **(backend.ray_remote_args or {})}
+    elif not backend.supports_return_generator:
+        return partial(_in_rounds, Parallel(n_jobs=n_jobs, prefer=prefer), effective_n_jobs(n_jobs))
     # In a batch, tasks that have been done would be lost with the one that ends a worker.
     batch_size = 1 if _name(backend) else "auto"
     return Parallel(n_jobs=n_jobs, prefer=prefer, return_as=return_as, batch_size=batch_size)
 
 
-def may_begin_here(prefer: str) -> bool:
+def _in_rounds(engine: Parallel, size: int, tasks: Iterable) -> Generator[Any]:
+    """Yield what tasks return, by an engine that hands over results when all of them are there.
+
+    It gets so many at a time as it does at a time, so that no more are lost when it is ended.
+    """
+    left = iter(tasks)
+    with engine:
+        while batch := list(islice(left, size)):
+            try:
+                results = engine(batch)
+            except AttributeError as error:
+                # What Python before 3.14 says of a function within another.
+                if "pickle" not in told(error):
+                    raise
+                raise PicklingError(told(error)) from error
+            yield from results
+
+
+def may_begin_here(prefer: str | None) -> bool:
     """Tell whether tasks that prefer processes may be done here first: nobody chose a backend."""
+    if prefer != "processes":
+        return False
     chosen = {type(get_active_backend(prefer=way)[0]) for way in ("threads", "processes")}
-    return prefer == "processes" and len(chosen) > 1
+    return len(chosen) > 1
 
 
 def done_here_first(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController, threadpool_limits  # type: ignore[import-untyped]
 
 __all__ = [
@@ -103,7 +104,7 @@ def settled_warnings() -> Iterator[None]:
 
 
 def check_n_jobs(n_jobs: Any) -> None:
-    """Raise unless `n_jobs` is None or a number of jobs.
+    """Raise unless `n_jobs` is a number of jobs, or None where joblib knows one.
 
     Raises
     ------
@@ -115,6 +116,11 @@ def check_n_jobs(n_jobs: Any) -> None:
         raise ValueError(
             "n_jobs must be None, a whole number of at least 1, or -1 for all cores, got "
             f"{n_jobs!r}."
+        )
+    if n_jobs is None and get_active_backend()[1] == 0:
+        raise ValueError(
+            "joblib.parallel_config was given n_jobs=0: give it a whole number of at least 1, or "
+            "-1 for all cores."
         )
 
 

@@ -30,6 +30,7 @@ from .._process._engine import (
     has_lost_workers,
     may_begin_here,
     parallel,
+    preference,
     results_of,
     sent_once,
     taken,
@@ -191,7 +192,7 @@ class _Run:
 
     def _train_one_by_one(self, models: Sequence[int]) -> None:
         job, n_jobs = self.job, at_most(self.n_jobs, len(models))
-        prefer = "threads" if prefers_threads(job.estimator) else "processes"
+        prefer = preference(threads=prefers_threads(job.estimator))
         engine: Any = nullcontext()
         if effective_n_jobs(n_jobs) != 1 and _stays_here(job.estimator):
             warnings.warn(
@@ -230,7 +231,7 @@ class _Run:
                     wait_for_workers(at_once)
         return None
 
-    def _hand_out(self, models: Sequence[int], n_jobs: int | None, prefer: str) -> None:
+    def _hand_out(self, models: Sequence[int], n_jobs: int | None, prefer: str | None) -> None:
         """Train models one by one on the engine that joblib was told to use."""
         at_once, left = effective_n_jobs(n_jobs), deque(models)
         sent, names = sent_once(self.job, n_jobs, prefer), self.names

@@ -37,9 +37,9 @@ __all__ = [
     "arrived",
     "at_home",
     "away",
+    "cluster",
     "done_here_first",
     "has_lost_workers",
-    "is_cluster",
     "may_begin_here",
     "parallel",
     "preference",
@@ -50,7 +50,8 @@ __all__ = [
     "what_workers_lack",
 ]
 
-_DASK, _RAY = "DaskDistributedBackend", "RayBackend"
+_DASK, _RAY = "Dask", "Ray"
+_CLUSTERS = {"DaskDistributedBackend": _DASK, "RayBackend": _RAY}
 _OF_PROCESSES = "LokyBackend"
 _SECONDS_TO_REACH = 2.0
 _SECONDS_TO_START = 120.0
@@ -114,9 +115,9 @@ def away() -> Iterator[None]:
         yield
 
 
-def is_cluster() -> bool:
-    """Tell whether joblib uses a cluster here."""
-    return bool(_name(get_active_backend()[0]))
+def cluster() -> str:
+    """Return the name of the cluster that joblib uses here, empty where it uses none."""
+    return _name(get_active_backend()[0])
 
 
 def preference(*, threads: bool) -> str | None:
@@ -134,7 +135,7 @@ def parallel(
 ) -> Callable[[Iterable], Iterable]:
     """Return joblib's `Parallel` for tasks that are long and few, on whatever engine is active."""
     backend, _ = get_active_backend(prefer=prefer)
-    if type(backend).__name__ == _RAY:
+    if _name(backend) == _RAY:
         # It hands over each result as it comes, though joblib's pools in general may not; and
         # starts a worker that has ended anew if it is told to.
         backend.supports_return_generator = True
@@ -365,9 +366,7 @@ def what_workers_lack(error: BaseException | None) -> str:
 
 
 def _name(backend: Any) -> str:
-    """Return the name of a cluster's backend, empty on this machine."""
-    name = type(backend).__name__
-    return name if name in (_DASK, _RAY) else ""
+    return _CLUSTERS.get(type(backend).__name__, "")
 
 
 async def _reaches(client: Any, worker: str) -> bool:

@@ -26,6 +26,7 @@ from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
 from .._process._engine import (
     away,
+    cluster,
     done_here_first,
     has_lost_workers,
     may_begin_here,
@@ -215,12 +216,11 @@ class _Run:
                 try:
                     return self._hand_out(left, n_jobs, prefer)
                 except Exception as error:
+                    if isinstance(error, CannotTrain) and cluster():
+                        raise CannotTrain(f"On {cluster()}: {error}") from error
                     lacking = what_workers_lack(error)
                     if lacking:
-                        raise CannotTrain(
-                            f"A worker cannot import {lacking!r}: install it on all workers (and "
-                            "on Dask's scheduler), in the version that is installed here."
-                        ) from error
+                        raise CannotTrain(_lacking(lacking)) from error
                     if not has_lost_workers(error):
                         raise
                     n_before, left = len(left), [m for m in left if m not in self._finished]
@@ -303,6 +303,15 @@ class _Run:
             for model in sorted(lost):
                 self._done(model, lost[model])
         return reason
+
+
+def _lacking(package: str) -> str:
+    engine = cluster()
+    return (
+        f"A worker{' of ' * bool(engine)}{engine} cannot import {package!r}: install it on all "
+        f"workers{' and on the scheduler' * (engine == 'Dask')}, in the version that is installed "
+        "here."
+    )
 
 
 def _stays_here(estimator: Any) -> bool:

@@ -225,10 +225,23 @@ def test_nothing_is_begun_after_an_error_or_an_end(engines, seconds, monkeypatch
     assert not tasks
     results, tasks = here_first(where)
     next(results)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        results.close()
+    results.close()
     assert not tasks
+
+
+@pytest.mark.parametrize("in_threads", [False, True])
+def test_whoever_ends_early_is_not_warned_then_or_later(engines, in_threads, monkeypatch):
+    monkeypatch.setattr(_engine, "_SECONDS_OF_PROCESS", 100 if in_threads else 0)
+    begun, begin = [], threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda t: begun.append(t.name) or begin(t))
+    results, _ = here_first(where, 40, in_threads=in_threads)
+    while next(results)[1] == threading.get_ident():
+        pass
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results.close()
+    # joblib leaves it to a thread, which warns at whatever time, where a stranger closes.
+    assert "GeneratorExitThread" not in begun
 
 
 def test_who_chose_a_backend_gets_it():

@@ -12,11 +12,10 @@ import re
 import sys
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from itertools import islice
@@ -222,8 +221,9 @@ def done_here_first(
             return processes(send()) if tasks else iter(())
 
     with ThreadPoolExecutor(1) as starter:
-        started = starter.submit(begin)
+        started: Future[Iterable] | None = None
         try:
+            started = starter.submit(begin)
             for task in taken(tasks):
                 done = function(*arguments(task))
                 n_done += 1
@@ -237,14 +237,14 @@ def done_here_first(
                     break
                 if in_threads and not pays.is_set():
                     with results_of(threads, send()) as results:
-                        yield from results
+                        yield from _alone(results)
             pays.set()
-            yield from started.result()
+            yield from _alone(started.result())
         finally:
             tasks.clear()
             pays.set()
-            if started.exception() is None:
-                _close(started.result())
+            if started is not None and started.exception() is None:
+                _end(started.result())
 
 
 def _stopwatch() -> Callable[[], float]:
@@ -279,25 +279,38 @@ def results_of(engine: Parallel, tasks: Iterable) -> Iterator[Iterable]:
     process's warnings in each of them as it ends, over those of whoever has gone on meanwhile.
     """
     before = set(threading.enumerate())
-    results = engine(tasks)
-    own = [t for t in threading.enumerate() if isinstance(t, DummyProcess) and t not in before]
+    results: Iterable = ()
+    own: list[threading.Thread] = []
     try:
+        results = engine(tasks)
+        own = [t for t in threading.enumerate() if isinstance(t, DummyProcess) and t not in before]
         yield results
     finally:
-        _close(results)
+        _end(results)
         # Whoever interrupts a training does not want to wait for it.
         if not _is_interrupted():
             for thread in own:
                 thread.join()
 
 
-def _close(results: Any) -> None:
-    """Cancel what joblib has still to do for results, if it does them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "[0-9]+ tasks (which were still|have been succ)")
-        # By another thread than that which started the processes.
-        warnings.filterwarnings("ignore", "A generator produced by joblib.Parallel has been")
-        getattr(results, "close", lambda: None)()
+def _alone(results: Iterable) -> Iterator[Any]:
+    """Yield results; who closes this does not close them, of which joblib would warn."""
+    for result in results:  # noqa: UP028
+        yield result
+
+
+class _EndError(Exception):
+    """What joblib is told when nobody waits for more results."""
+
+
+def _end(results: Any) -> None:
+    """Cancel what joblib has still to do for results, if it does them.
+
+    It warns whoever closes them, and of another thread than the one that began, later on.
+    """
+    if hasattr(results, "throw"):
+        with suppress(_EndError):
+            results.throw(_EndError())
 
 
 def _is_interrupted() -> bool:

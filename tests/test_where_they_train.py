@@ -156,7 +156,7 @@ def engines(monkeypatch):
     """Let threads stand for processes, which take seconds to start; note who is asked."""
     asked = []
 
-    def parallel(n_jobs, *, prefer, return_as):
+    def parallel(n_jobs, *, prefer, return_as, pre_dispatch=None):
         def begin(tasks):
             asked.append(prefer)
             return engine(tasks)

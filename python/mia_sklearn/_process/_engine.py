@@ -130,7 +130,11 @@ def preference(*, threads: bool) -> str | None:
 
 
 def parallel(
-    n_jobs: int | None, *, prefer: str | None, return_as: str
+    n_jobs: int | None,
+    *,
+    prefer: str | None,
+    return_as: str,
+    pre_dispatch: int | str = "2 * n_jobs",
 ) -> Callable[[Iterable], Iterable]:
     """Return joblib's `Parallel` for tasks that are long and few, on whatever engine is active."""
     backend, _ = get_active_backend(prefer=prefer)
@@ -143,8 +147,13 @@ def parallel(
     elif not backend.supports_return_generator:
         return partial(_in_rounds, Parallel(n_jobs=n_jobs, prefer=prefer), effective_n_jobs(n_jobs))
     # In a batch, tasks that have been done would be lost with the one that ends a worker.
-    batch_size = 1 if _name(backend) else "auto"
-    return Parallel(n_jobs=n_jobs, prefer=prefer, return_as=return_as, batch_size=batch_size)
+    return Parallel(
+        n_jobs=n_jobs,
+        prefer=prefer,
+        return_as=return_as,
+        pre_dispatch=pre_dispatch,
+        batch_size=1 if _name(backend) else "auto",
+    )
 
 
 def _in_rounds(engine: Parallel, size: int, tasks: Iterable) -> Generator[Any]:
@@ -202,8 +211,9 @@ def done_here_first(
     """
     pays, settings, n_sent, n_done = threading.Event(), get_config(), 0, 0
     spent, each = _stopwatch(), np.inf
-    processes = parallel(n_jobs, prefer="processes", return_as="generator_unordered")
-    processes.pre_dispatch = n_jobs
+    processes = parallel(
+        n_jobs, prefer="processes", return_as="generator_unordered", pre_dispatch=n_jobs
+    )
     few = min(n_jobs, _MOST_THREADS)
     threads = parallel(few, prefer="threads", return_as="generator_unordered")
 

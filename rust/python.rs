@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::kernels::cosine::Index;
 use crate::kernels::tile::References;
 use crate::kernels::{
-    boosting, density, euclidean, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken,
-    statistics, trees, Pulse,
+    boosting, density, euclidean, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia,
+    shrunken, statistics, trees, Pulse,
 };
 
 impl From<Error> for PyErr {

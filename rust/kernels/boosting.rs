@@ -229,7 +229,11 @@ fn ends_of(column: ArrayView1<'_, f32>) -> Vec<f32> {
         // As many numbers in each bin as there can be.
         let wanted = (1..MISSING).map(|bin| bin * sorted.len() / MISSING);
         let mut places: Vec<usize> = wanted
-            .map(|place| steps[steps.partition_point(|&step| step < place).min(steps.len() - 1)])
+            .map(|place| {
+                steps[steps
+                    .partition_point(|&step| step < place)
+                    .min(steps.len() - 1)]
+            })
             .collect();
         places.dedup();
         places.into_iter().map(between).collect()
@@ -244,7 +248,11 @@ fn bin_of(number: f32, ends: &[f32]) -> u8 {
     }
     let (mut below, mut step) = (0, BINS / 2);
     while step > 0 {
-        below += if number > ends[below + step - 1] { step } else { 0 };
+        below += if number > ends[below + step - 1] {
+            step
+        } else {
+            0
+        };
         step /= 2;
     }
     below as u8
@@ -269,7 +277,9 @@ impl Tree<'_> {
     fn begin(&mut self, scores: &[f64], goals: &[f64], state: &mut u64) {
         let packing = self.packing;
         let parts = self.cells.chunks_mut(ROWS);
-        let parts = parts.zip(scores.chunks(ROWS).zip(goals.chunks(ROWS))).collect();
+        let parts = parts
+            .zip(scores.chunks(ROWS).zip(goals.chunks(ROWS)))
+            .collect();
         threads::for_each(
             parts,
             8 * scores.len(),
@@ -508,4 +518,100 @@ fn random(state: &mut u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+    use crate::kernels::trees::{boosted_sums, Nodes};
+
+    const GO: Pulse = &|| Ok(());
+    const GROWTH: Growth = Growth {
+        trees: 20,
+        learning_rate: 0.3,
+        leaves: 4,
+        rows_in_leaf: 2,
+        l2: 0.0,
+        columns: 9,
+        seed: 1,
+    };
+
+    fn learned(rows: &Array2<f32>, member: &[bool], growth: Growth) -> Vec<f64> {
+        let member = Array1::from_vec(member.to_vec());
+        let grown = boosted_trees(rows.view(), member.view(), growth, GO).unwrap();
+        let nodes = Nodes {
+            feature: &grown.feature,
+            threshold: &grown.threshold,
+            left: &grown.left,
+            right: &grown.right,
+        };
+        let (missing, starts) = (&grown.missing_left, &grown.starts);
+        let base = grown.baseline;
+        boosted_sums(rows.view(), nodes, missing, &grown.value, starts, base, GO).unwrap()
+    }
+
+    #[test]
+    fn what_a_column_tells_is_learned() {
+        let (none, most) = (f32::NAN, f32::INFINITY);
+        // More numbers than bins, next to one another, infinite, and absent.
+        let tellers: [&dyn Fn(usize, bool) -> f32; 5] = [
+            &|i, own| if own { i as f32 } else { -1.0 - i as f32 },
+            &|_, own| if own { 1.0_f32.next_up() } else { 1.0 },
+            &|_, own| if own { most } else { -most },
+            &|_, own| if own { most } else { f32::MAX },
+            &|i, own| if own { none } else { i as f32 },
+        ];
+        let member: Vec<bool> = (0..300).map(|i| i % 3 == 0).collect();
+        for (place, teller) in tellers.iter().enumerate() {
+            let rows = Array2::from_shape_fn((300, 3), |(i, j)| match j {
+                0 => none,
+                1 => teller(i, member[i]),
+                _ => (i % 7) as f32,
+            });
+            let found = learned(&rows, &member, GROWTH);
+            for (score, &own) in found.into_iter().zip(&member) {
+                assert!(
+                    (score > 2.0) == own && (score < -2.0) != own,
+                    "teller {place}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn where_nothing_can_be_learned_all_are_told_the_rate() {
+        let rows = Array2::from_shape_fn((60, 2), |(i, j)| (i % (j + 5)) as f32);
+        let third: Vec<bool> = (0..60).map(|i| i < 20).collect();
+        let alone = Growth {
+            rows_in_leaf: 31,
+            ..GROWTH
+        };
+        for score in learned(&rows, &third, alone) {
+            assert!((score - 0.5_f64.ln()).abs() < 1e-6);
+        }
+        for all in [false, true] {
+            let found = learned(&rows, &[all; 60], GROWTH);
+            assert!(found
+                .iter()
+                .all(|score| score.is_finite() && (*score > 0.0) == all));
+        }
+    }
+
+    #[test]
+    fn wrong_tables_are_refused_and_a_stop_is_heard() {
+        let rows = Array2::zeros((3, 1));
+        let fit = |rows: &Array2<f32>, n: usize, pulse: Pulse| {
+            let member = Array1::from_elem(n, true);
+            boosted_trees(rows.view(), member.view(), GROWTH, pulse).err()
+        };
+        assert!(matches!(fit(&rows, 2, GO), Some(Error::Length { .. })));
+        for empty in [(0, 1), (3, 0)] {
+            let found = fit(&Array2::zeros(empty), empty.0, GO);
+            assert_eq!(found, Some(Error::Empty("rows")));
+        }
+        let stop: Pulse = &|| Err(Error::Interrupted);
+        assert_eq!(fit(&rows, 3, stop), Some(Error::Interrupted));
+    }
 }

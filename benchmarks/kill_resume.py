@@ -8,7 +8,8 @@ must be equal to the rounding of single precision.
 
 `--engine dask` or `--engine ray` trains on a cluster of two worker processes, which outlives the
 run, and compares with a run on this machine alone; with `--who worker` one of its workers is killed
-each time, and the run goes on. Both need the extra `cluster`.
+each time, and the run goes on. Both need the extra `cluster`; `--models` and `--trees` make them
+short.
 """
 
 from __future__ import annotations
@@ -21,22 +22,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-N_FORESTS = 24
 N_NETWORKS = 400
 ROUNDING = 1e-4
 
 
-def forest() -> Any:
+def forest(n_trees: int) -> Any:
     from sklearn.ensemble import RandomForestClassifier
 
-    return RandomForestClassifier(60)
+    return RandomForestClassifier(n_trees)
 
 
 def network() -> Any:
@@ -110,18 +110,22 @@ def on(engine: str, address: str) -> Iterator[None]:
         yield
 
 
-def train(folder: Path, n_jobs: int | None, networks: bool, engine: str, address: str) -> None:
+def train(folder: Path, options: argparse.Namespace) -> None:
     """Train the references and write what they answer."""
     from sklearn.datasets import make_classification
 
     from mia_sklearn.references import ReferenceModels
 
     X, y = make_classification(2_000, 20, n_informative=8, random_state=0)
-    estimator, n_models = (network(), N_NETWORKS) if networks else (forest(), N_FORESTS)
+    if options.networks:
+        estimator, n_models = network(), N_NETWORKS
+    else:
+        estimator, n_models = forest(options.trees), options.models
+    n_jobs = None if options.engine else options.jobs
     references = ReferenceModels(
         estimator, n_models, cache=folder / "cache", n_jobs=n_jobs, random_state=0
     )
-    with on(engine, address):
+    with on(options.engine, options.address):
         (folder / "started").touch()
         np.save(folder / "answers.npy", references.fit(X.astype(np.float32), y).outputs_)
 
@@ -150,16 +154,8 @@ def undisturbed(*how: str) -> tuple[np.ndarray, float]:
         return np.load(Path(name) / "answers.npy"), time.perf_counter() - begin
 
 
-def kill_and_resume(
-    kills: int,
-    n_jobs: int,
-    seed: int,
-    *,
-    networks: bool = False,
-    engine: str = "",
-    who: str = "driver",
-) -> list[tuple[float, int, int, int]]:
-    """Kill as many runs; return for each its seconds, models before and after, and retrained.
+def kill_and_resume(options: argparse.Namespace) -> Iterator[tuple[float, int, int, int]]:
+    """Kill as many runs; yield for each its seconds, models before and after, and retrained.
 
     When a run is through before it is killed, its answers are compared and the cache emptied.
 
@@ -168,32 +164,35 @@ def kill_and_resume(
     AssertionError
         If answers differ from those of an undisturbed run.
     """
-    rng = np.random.default_rng(seed)
-    how = [f"--jobs={n_jobs}"] + ["--networks"] * networks
+    rng, networks, engine = np.random.default_rng(options.seed), options.networks, options.engine
+    how = [f"--models={options.models}", f"--trees={options.trees}", f"--jobs={options.jobs}"]
+    how += ["--networks"] * networks
+    # Ray starts workers for each run, which load their libraries before any model trains.
+    share = 1.2 if networks or engine == "ray" else 3
     expected, seconds = undisturbed(*how)
 
     def compare(found: np.ndarray) -> None:
         # Forests answer minus infinity too, which is no number to subtract.
         np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING if networks else 0)
 
-    rows: list[tuple[float, int, int, int]] = []
+    n_kills = 0
     with tempfile.TemporaryDirectory() as name, cluster(engine) as (address, workers):
         if engine:
-            how = [f"--engine={engine}", f"--address={address}"]
+            how += [f"--engine={engine}", f"--address={address}"]
             found, seconds = undisturbed(*how)
             compare(found)
         folder, process = Path(name), None
-        while len(rows) < kills:
+        while n_kills < options.kills:
             before = finished(folder)
             process = process or start(folder, *how)
-            delay = rng.uniform(0, seconds / (1.2 if networks else 3))
+            delay = rng.uniform(0, seconds / share)
             time.sleep(delay)
             if process.poll() is not None:
                 compare(np.load(folder / "answers.npy"))
                 shutil.rmtree(folder / "cache")
                 process = None
                 continue
-            if who == "worker":
+            if options.who == "worker":
                 there = workers()
                 if not there:
                     continue
@@ -204,44 +203,40 @@ def kill_and_resume(
                 process = None
             after = finished(folder)
             again = sum(after.get(file) != written for file, written in before.items())
-            rows.append((delay, len(before), len(after), again))
+            n_kills += 1
+            yield delay, len(before), len(after), again
         before = finished(folder)
         (process or start(folder, *how)).wait()
         compare(np.load(folder / "answers.npy"))
         after = finished(folder)
         assert all(after[file] == written for file, written in before.items())
-    return rows
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", type=int, default=24, help="forests")
+    parser.add_argument("--trees", type=int, default=60, help="of each")
     parser.add_argument("--networks", action="store_true", help="skorch nets, trained as one")
     parser.add_argument("--engine", choices=["dask", "ray"], default="", help="a cluster of two")
     parser.add_argument("--who", choices=["driver", "worker"], default="driver")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--address", default="", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(given)
     if options.folder:
-        n_jobs = None if options.engine else options.jobs
-        train(options.folder, n_jobs, options.networks, options.engine, options.address)
+        train(options.folder, options)
         return
     print("| kill | after s | models before | models after | trained again |")
     print("| --- | --- | --- | --- | --- |")
-    rows = kill_and_resume(
-        options.kills,
-        options.jobs,
-        options.seed,
-        networks=options.networks,
-        engine=options.engine,
-        who=options.who,
-    )
-    for number, (delay, before, after, again) in enumerate(rows, start=1):
-        print(f"| {number} | {delay:.2f} | {before} | {after} | {again} |")
-    assert not any(again for *_, again in rows), "finished models were trained again"
-    print(f"\n{len(rows)} kills, {len(rows)} resumes, the same answers at the end.")
+    n_again = 0
+    for number, row in enumerate(kill_and_resume(options), start=1):
+        delay, before, after, again = row
+        print(f"| {number} | {delay:.2f} | {before} | {after} | {again} |", flush=True)
+        n_again += again
+    assert not n_again, "finished models were trained again"
+    print(f"\n{options.kills} kills, {options.kills} resumes, the same answers at the end.")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ All scores are judged by the same metrics. A second table is of attackers who se
 which ART's search for the decision boundary gets a few records only, for the time that it takes.
 A third is of attackers who hold other records of the kind alone: Privacy Meter's
 attacks and ours, with the same reference models. A fourth is of time alone, for several kinds of
-model. `make bench-peers` runs all, `... peers.py --part labels` one of them; the fourth takes a
-minute or two: `... peers.py --part models`.
+model, beside the floor: what 16 fits with their answers take at one thread, over the cores.
+`make bench-peers` runs all, `... peers.py --part labels` one of them; the fourth takes three
+minutes at rest, `... peers.py --part models --models logistic neighbours` half of one.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from mia_sklearn import ReferenceModels, audit, observe
 from mia_sklearn.attacks import LiRAAttack, RMIAAttack, StackedAttack, ThresholdAttack
@@ -51,8 +54,8 @@ MODELS = {
     "forest": RandomForestClassifier(random_state=SEED),
     "boosting": HistGradientBoostingClassifier(random_state=SEED),
     # It gives no Pipeline one: numbers are standardised before.
-    "logistic regression": LogisticRegression(max_iter=1000),
-    "nearest neighbours": KNeighborsClassifier(),
+    "logistic": LogisticRegression(max_iter=1000),
+    "neighbours": KNeighborsClassifier(),
 }
 THREE = ["threshold", "lira", "rmia"]
 HEADER = """\
@@ -198,6 +201,7 @@ def main() -> None:
         choices=["posteriors", "labels", "population", "models"],
         help="one table; all by default",
     )
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument(
         "--boundary", type=int, default=10, help="members, and others, for ART's search"
     )
@@ -232,13 +236,15 @@ def main() -> None:
 
 def by_models(records: tuple[Any, ...], args: Any) -> None:
     """Print what the same audit takes beside sacroml's LiRA, for several kinds of model."""
-    print("\n| model | sacroml LiRA | three attacks | auto | three by LiRA | auto by LiRA |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print(f"\n{args.jobs} jobs, load before {os.getloadavg()[0]:.1f}\n")
+    print("| model | sacroml LiRA | three attacks | auto | floor | three by LiRA | auto by LiRA |"
+          " floor by LiRA |")  # fmt: skip
+    print(f"|{' --- |' * 8}")
     X_train, y_train, X_test, y_test = records
     scaler = StandardScaler().fit(X_train)
     records = scaler.transform(X_train), y_train, scaler.transform(X_test), y_test
-    for name, kind in MODELS.items():
-        model = kind.fit(*records[:2])
+    for name in args.models:
+        model = MODELS[name].fit(*records[:2])
         work = contenders(model, records, args)
         cells, spent = [], []
         for each in work:
@@ -246,10 +252,26 @@ def by_models(records: tuple[Any, ...], args: Any) -> None:
             seconds, _ = timed(each)
             spent.append((seconds, processor_seconds() - before))
             cells.append("{:.1f} s ({:.1f} CPU s)".format(*spent[-1]))
+        # Both count alike at one thread; of processor seconds load takes less away.
+        busy = args.references * seconds_of_one(model, records)
+        spent.append((busy / args.jobs, busy))
+        cells.append("{:.1f} s ({:.1f} CPU s)".format(*spent[-1]))
         for own in spent[1:]:
             by_clock, by_cpu = (a / b for a, b in zip(own, spent[0], strict=True))
             cells.append(f"{by_clock:.2f} ({by_cpu:.2f})")
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def seconds_of_one(model: Any, records: tuple[Any, ...], n_fits: int = 4) -> float:
+    """Return the processor seconds of a reference: a fit, and answers on all records."""
+    X, y = (np.concatenate(parts) for parts in (records[::2], records[1::2]))
+    rng = np.random.default_rng(SEED)
+    before = time.process_time()
+    with threadpool_limits(1):
+        for _ in range(n_fits):
+            rows = rng.permutation(len(y))[: len(y) // 2]
+            clone(model).fit(X[rows], y[rows]).predict_proba(X)
+    return (time.process_time() - before) / n_fits
 
 
 def contenders(model: Any, records: tuple[Any, ...], args: Any) -> list[Callable[[], Any]]:

@@ -9,13 +9,14 @@ use numpy::{
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::error::{Error, Result};
 use crate::kernels::cosine::Index;
 use crate::kernels::tile::References;
 use crate::kernels::{
-    density, euclidean, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken,
-    statistics, trees, Pulse,
+    boosting, density, euclidean, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia,
+    shrunken, statistics, trees, Pulse,
 };
 
 impl From<Error> for PyErr {
@@ -398,6 +399,48 @@ fn boosted_sums<'py>(
     Ok(sums.into_pyarray(py))
 }
 
+#[pyfunction]
+#[pyo3(signature = (
+    rows, member, *, trees, learning_rate, leaves, rows_in_leaf, l2, columns, seed
+))]
+#[expect(clippy::too_many_arguments, reason = "parameters of a booster")]
+fn boosted_trees<'py>(
+    py: Python<'py>,
+    rows: PyReadonlyArray2<'py, f32>,
+    member: PyReadonlyArray1<'py, bool>,
+    trees: usize,
+    learning_rate: f64,
+    leaves: usize,
+    rows_in_leaf: usize,
+    l2: f64,
+    columns: usize,
+    seed: u64,
+) -> PyResult<Bound<'py, PyDict>> {
+    let growth = boosting::Growth {
+        trees,
+        learning_rate,
+        leaves,
+        rows_in_leaf,
+        l2,
+        columns,
+        seed,
+    };
+    let (rows, member) = (rows.as_array(), member.as_array());
+    let grown = interruptible(py, |pulse| {
+        boosting::boosted_trees(rows, member, growth, pulse)
+    })?;
+    let found = PyDict::new(py);
+    found.set_item("feature", grown.feature.into_pyarray(py))?;
+    found.set_item("threshold", grown.threshold.into_pyarray(py))?;
+    found.set_item("left", grown.left.into_pyarray(py))?;
+    found.set_item("right", grown.right.into_pyarray(py))?;
+    found.set_item("missing_left", grown.missing_left.into_pyarray(py))?;
+    found.set_item("value", grown.value.into_pyarray(py))?;
+    found.set_item("starts", grown.starts.into_pyarray(py))?;
+    found.set_item("baseline", grown.baseline)?;
+    Ok(found)
+}
+
 type Linkage<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray1<f64>>);
 
 #[pyfunction]
@@ -518,6 +561,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(euclidean_nearest, module)?)?;
     module.add_function(wrap_pyfunction!(gower_nearest, module)?)?;
     module.add_function(wrap_pyfunction!(boosted_sums, module)?)?;
+    module.add_function(wrap_pyfunction!(boosted_trees, module)?)?;
     module.add_function(wrap_pyfunction!(average_linkage, module)?)?;
     module.add_function(wrap_pyfunction!(cluster_medoids, module)?)?;
     Ok(())

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, norm
 from sklearn.datasets import make_classification
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier
 
 # All packages before their files are collected for their examples: a file that pytest imports
 # first is another module than the one that the package imports after it.
@@ -21,6 +21,7 @@ import mia_sklearn.disclosure
 import mia_sklearn.plots
 import mia_sklearn.selection
 from mia_sklearn import ReferenceModels, metrics, observe
+from mia_sklearn.attacks._boosted import SmallBooster
 from mia_sklearn.report import AuditReport, Finding
 
 for display in mia_sklearn.plots.__all__:
@@ -99,12 +100,11 @@ def boost_less():
     """Return a function that lets attacks that learn boost in few rounds, by a monkeypatch."""
 
     def boosting(**options):
-        return HistGradientBoostingClassifier(**options | {"max_iter": 15})
+        return SmallBooster(**options | {"max_iter": 15})
 
     def boost_less_(patch):
         for module in ("_shadow", "_stacked"):
-            name = f"mia_sklearn.attacks.{module}.HistGradientBoostingClassifier"
-            patch.setattr(name, boosting)
+            patch.setattr(f"mia_sklearn.attacks.{module}.SmallBooster", boosting)
 
     return boost_less_
 

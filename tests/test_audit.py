@@ -265,6 +265,13 @@ def test_shift_is_noticed_in_a_wide_sparse_table():
     assert quiet.passed
 
 
+def test_shift_is_noticed_in_numbers_that_single_precision_takes_for_equal():
+    X = 1e12 + np.arange(100.0)[:, None]
+    member = np.arange(100) < 50
+    control, _ = distribution_shift(X, np.zeros(100), member, seed=0)
+    assert control.value > 0.9 and not control.passed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [120, 600])
 def test_the_shift_control_seldom_fires_at_random_splits(n):

@@ -150,14 +150,14 @@ def test_versions_are_part_of_the_name(tmp_path, data, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("networks", [False, True])
-def test_killed_runs_go_on(networks):
+def test_killed_runs_go_on(networks, capsys):
     file = Path(__file__).parents[1] / "benchmarks" / "kill_resume.py"
     spec = importlib.util.spec_from_file_location("kill_resume", file)
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
-    rows = benchmark.kill_and_resume(kills=5, n_jobs=2, seed=1, networks=networks)
-    assert len(rows) == 5
-    assert not any(again for *_, again in rows)
+    # It raises where finished models are trained again, or answers are others.
+    benchmark.main(["--kills=5", "--seed=1", *["--networks"] * networks])
+    assert "5 kills, 5 resumes, the same answers at the end." in capsys.readouterr().out
 
 
 # --- files ----------------------------------------------------------------------------------

@@ -634,7 +634,7 @@ def test_a_time_has_seconds_or_a_unit(run, monkeypatch, text, seconds):
     assert f"{seconds} s, most 32" in run(time_budget=text, references=32).err
 
 
-@pytest.mark.parametrize("text", ["", "ten", "10m", "1.2.3", "5 days"])
+@pytest.mark.parametrize("text", ["", "ten", "10m", "1.2.3", "5 days", "0s", "0.0", "-1"])
 def test_other_times_are_refused(run, text):
     result = run(time_budget=text)
     assert result.code == 2 and "such as 90s, 10min or 2h" in result.err

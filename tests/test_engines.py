@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from dataclasses import replace
@@ -426,9 +427,79 @@ def test_other_versions_on_a_worker_end_the_run(dask):
     try:
         with (
             parallel_config(backend="dask"),
-            pytest.raises(CannotTrain, match=r"has scipy 1\.2\.3 in place of"),
+            pytest.raises(CannotTrain, match=r"On Dask: .* has scipy 1\.2\.3 in place of"),
         ):
             # Workers have found the estimators of other tests alike.
             fit(DecisionTreeClassifier(max_depth=7))
     finally:
         dask.run(spoil, other)
+
+
+WITHOUT = """
+import sys
+
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "mia_sklearn":
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, Lacking())
+"""
+OTHER = """
+import sys
+
+class Altering:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mia_sklearn.references._job":
+            from mia_sklearn import _version
+
+            _version.__version__ = "9.9.9"
+
+sys.meta_path.insert(0, Altering())
+"""
+
+
+SPOILED = {"without it": WITHOUT, "with another": OTHER}
+
+
+@pytest.fixture(params=SPOILED)
+def spoiled(request, tmp_path):
+    """Return the environment of Python processes that are without this package or have another."""
+    (tmp_path / "sitecustomize.py").write_text(SPOILED[request.param])
+    paths = [str(tmp_path), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return request.param, {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+LACKING = {
+    "without it": "A worker of {} cannot import 'mia_sklearn': install it on all workers",
+    "with another": "On {}: A worker on .* has mia_sklearn 9.9.9 in place of .* Install the same",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_workers_of_ray_without_the_package_end_the_run(ray, spoiled):
+    kind, environment = spoiled
+    own = {"ray_remote_args": {"runtime_env": {"env_vars": environment}}}
+    with (
+        parallel_config(backend="ray", n_jobs=-1, **own),
+        pytest.raises(CannotTrain, match=LACKING[kind].format("Ray")),
+    ):
+        fit(DecisionTreeClassifier())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_workers_of_dask_without_the_package_end_the_run(spoiled, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    kind, environment = spoiled
+    # Of processes that start from now on.
+    monkeypatch.setenv(*environment.popitem())
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster),
+        parallel_config(backend="dask"),
+        pytest.raises(CannotTrain, match=LACKING[kind].format("Dask")),
+    ):
+        fit(DecisionTreeClassifier())

@@ -17,7 +17,7 @@ from scipy.special import expit, logsumexp
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mia_sklearn import _rust
-from mia_sklearn.attacks._boosted import SmallTrees
+from mia_sklearn.attacks._boosted import SmallBooster, SmallTrees
 from processes import printed_after_ctrl_c, printed_by_kernels
 
 BANDWIDTHS = np.array([0.05, 0.3, 1.0, 40.0])
@@ -355,6 +355,22 @@ def test_small_trees_say_what_their_booster_says(max_leaf_nodes):
     assert SmallTrees.of(three) is None
 
 
+@pytest.mark.parametrize("l2", [0.0, 3.0])
+def test_a_small_booster_learns_what_that_of_scikit_learn_does(l2):
+    rng = np.random.default_rng(0)
+    # Fewer numbers than bins, so that both can split at the same ones.
+    rows = rng.integers(-20, 20, (600, 4)).astype(np.float32)
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    member = np.nansum(rows, axis=1) + 10 * rng.normal(size=600) > 0
+    options = {"max_iter": 8, "max_leaf_nodes": 6, "min_samples_leaf": 9, "l2_regularization": l2}
+    theirs = HistGradientBoostingClassifier(**options, early_stopping=False).fit(rows, member)
+    ours = SmallBooster(**options).fit(rows, np.where(member, "yes", "no"))
+    assert ours.classes_.tolist() == ["no", "yes"]
+    expected = theirs.decision_function(rows)
+    np.testing.assert_allclose(ours.decision_function(rows), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours.predict_proba(rows), theirs.predict_proba(rows), atol=1e-5)
+
+
 def test_trees_that_read_their_columns_otherwise_speak_for_themselves():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(60, 3))
@@ -625,6 +641,12 @@ def test_other_one_dimensional_arguments_are_converted():
         ),
         (lambda: _sums(feature=np.array([1])), ValueError, "node 0 is none of a tree"),
         (lambda: _sums(value=np.zeros(2)), ValueError, "value has 2 rows where 1 were expected"),
+        (
+            lambda: _learned(np.zeros((3, 1), "f4"), np.ones(2, bool)),
+            ValueError,
+            "member has 2 rows where 3 were expected",
+        ),
+        (lambda: _learned(np.zeros((0, 1), "f4")), ValueError, "rows is empty"),
         (lambda: _rust.rmia_scores([0.0], [], 1.0), ValueError, "log_population is empty"),
         (lambda: _rust.rmia_scores([0.0], [np.nan], 1.0), ValueError, "log_population holds NaN"),
         (lambda: _rust.rmia_scores([0.0], [0.0], -1.0), ValueError, "gamma must be positive"),
@@ -641,6 +663,12 @@ def _sums(**changed):
     return _rust.boosted_sums(np.zeros((1, 1), "f4"), **nodes | changed, baseline=0.0)
 
 
+def _learned(rows, member=None):
+    growth = {"leaves": 5, "rows_in_leaf": 5, "learning_rate": 0.1, "l2": 1.0, "columns": 2}
+    member = rows[:, 0] > 0 if member is None else member
+    return _rust.boosted_trees(rows, member, **growth, trees=2, seed=0)
+
+
 _PRINT_DIGEST = """
 rng = np.random.default_rng(0)
 signal, references = rng.normal(size=5_003), rng.normal(size=(5_003, 17))
@@ -653,6 +681,9 @@ results = [_rust.reference_statistics(signal, references), t, each, s, e, np.arr
            _rust.pchip_p_values(references[:, :2], references[:, 2:], True),
            *_rust.gower_nearest(references[::7], references, np.full(17, 0.5), 3),
            *_rust.euclidean_nearest(*[references[::k].astype("f4") for k in (7, 1)], 3),
+           _rust.boosted_trees(
+               references.astype("f4"), signal > 0, trees=2, leaves=9, rows_in_leaf=9,
+               learning_rate=0.1, l2=1.0, columns=12, seed=3)["value"],
            _rust.pooled_counts(t, each)[0], _rust.rmia_scores(references[:, 0], each.ravel(), 2.0)]
 print(hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
 """
@@ -685,6 +716,7 @@ def _each_kernel(signal, references, index):
         "average_linkage": _rust.average_linkage(tables[0]),
         "cluster_medoids": [_rust.cluster_medoids(tables[0], np.arange(200) % 9)],
         "boosted_sums": [_rust.boosted_sums(narrow[0], **tree, baseline=0.5)],
+        "boosted_trees": [_learned(narrow[0])["value"]],
         "CosineIndex": [
             index.count(references, [0.3, 0.9]),
             _rust.CosineIndex(tables[1]).count(*tables[1:], [0.3]),

@@ -8,11 +8,13 @@ import threading
 import time
 import warnings
 from collections import Counter, deque
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
+from joblib._parallel_backends import ThreadingBackend
 from joblib.externals.loky.backend.reduction import dumps
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -33,14 +35,15 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.parallel import Parallel
+from sklearn.utils.parallel import Parallel, delayed
 
 from mia_sklearn import ReferenceModels
 from mia_sklearn._models._trainable import may_draw_globally, prefers_threads
 from mia_sklearn._process import _engine, _shared
-from mia_sklearn._process._engine import arrived, done_here_first, may_begin_here
+from mia_sklearn._process._engine import arrived, at_home, done_here_first, may_begin_here, parallel
 from mia_sklearn._process._shared import Shared
 from mia_sklearn.references._coded import coded
+from mia_sklearn.references._lost import CannotTrain
 
 X, Y = make_classification(40, random_state=0)
 TREE = DecisionTreeClassifier()
@@ -126,9 +129,14 @@ def test_models_are_the_same_wherever_they_train(kind, monkeypatch):
     assert answers(model, n_jobs=2) == alone
     monkeypatch.setattr(_engine, "_SECONDS_OF_PROCESS", 0)
     assert answers(model, n_jobs=2) == alone
-    for backend in ("loky", "threading"):
+    for backend in ("loky", "threading", "multiprocessing"):
         with parallel_config(backend=backend):
-            assert answers(model, n_jobs=2) == alone
+            if kind == "drawing" and backend == "multiprocessing":
+                # It cannot send a function of a function.
+                with pytest.raises(CannotTrain, match="give n_jobs=1, or train in threads"):
+                    answers(model, n_jobs=2)
+            else:
+                assert answers(model, n_jobs=2) == alone
 
 
 def test_what_draws_from_pythons_generator_is_seeded():
@@ -148,7 +156,7 @@ def engines(monkeypatch):
     """Let threads stand for processes, which take seconds to start; note who is asked."""
     asked = []
 
-    def parallel(n_jobs, *, prefer, return_as):
+    def parallel(n_jobs, *, prefer, return_as, pre_dispatch=None):
         def begin(tasks):
             asked.append(prefer)
             return engine(tasks)
@@ -217,10 +225,23 @@ def test_nothing_is_begun_after_an_error_or_an_end(engines, seconds, monkeypatch
     assert not tasks
     results, tasks = here_first(where)
     next(results)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        results.close()
+    results.close()
     assert not tasks
+
+
+@pytest.mark.parametrize("in_threads", [False, True])
+def test_whoever_ends_early_is_not_warned_then_or_later(engines, in_threads, monkeypatch):
+    monkeypatch.setattr(_engine, "_SECONDS_OF_PROCESS", 100 if in_threads else 0)
+    begun, begin = [], threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda t: begun.append(t.name) or begin(t))
+    results, _ = here_first(where, 40, in_threads=in_threads)
+    while next(results)[1] == threading.get_ident():
+        pass
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results.close()
+    # joblib leaves it to a thread, which warns at whatever time, where a stranger closes.
+    assert "GeneratorExitThread" not in begun
 
 
 def test_who_chose_a_backend_gets_it():
@@ -228,6 +249,48 @@ def test_who_chose_a_backend_gets_it():
     for backend in ("loky", "threading", "sequential"):
         with parallel_config(backend=backend):
             assert not may_begin_here("processes")
+
+
+class Whole(ThreadingBackend):
+    """Hands over results when all of them are there, as multiprocessing and Spark do."""
+
+    supports_return_generator = False
+    calls: ClassVar = []
+
+    def start_call(self):
+        self.calls.append(1)
+
+
+def test_results_that_come_together_come_in_rounds():
+    alone = answers(GaussianNB())
+    with parallel_config(backend=Whole(), n_jobs=2):
+        assert answers(GaussianNB()) == alone
+        # Of four models, two at a time.
+        assert len(Whole.calls) == 2
+        rounds = parallel(2, prefer=None, return_as="generator")(
+            delayed(where)(n) for n in [1, 2, 3]
+        )
+        assert [task for task, _ in rounds] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("hint", "model"),
+    [
+        ({"prefer": "processes"}, RandomForestClassifier(1)),
+        ({"require": "sharedmem"}, GaussianNB()),
+    ],
+)
+def test_hints_change_no_answer(hint, model):
+    alone = answers(model)
+    with parallel_config(**hint, n_jobs=2):
+        assert answers(model) == alone
+        with at_home():
+            RandomForestClassifier(1).fit(X, Y).predict_proba(X)
+
+
+def test_no_jobs_are_refused_whoever_was_told_so():
+    with parallel_config(n_jobs=0), pytest.raises(ValueError, match="parallel_config was given n_"):
+        answers(GaussianNB())
 
 
 def test_what_cannot_be_sent_is_told_with_what_to_do(monkeypatch):

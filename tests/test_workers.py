@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 
@@ -17,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.parallel import Parallel, delayed
 
 from mia_sklearn import ReferenceModels
-from mia_sklearn._process._parallel import at_most, settled_warnings
+from mia_sklearn._process._parallel import at_most, map_on_cores, settled_warnings
 
 SLEEPING = """
 import os, time
@@ -89,6 +90,33 @@ def test_networks_take_no_more_cores_than_there_are(one_torch_thread):
 
     assert n_cores(99_999) == cpu_count()
     assert n_cores(None) == 1
+
+
+def test_work_on_cores_keeps_its_order_and_tells_the_first_error():
+    assert map_on_cores(lambda n: -n, iter([3, 1, 2])) == [-3, -1, -2]
+    assert map_on_cores(abs, []) == []
+
+    def fail(n):
+        raise ValueError(n)
+
+    with pytest.raises(ValueError, match=r"^0$"):
+        map_on_cores(fail, range(9))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_whoever_interrupts_work_on_cores_does_not_wait_for_it():
+    begun, end, done = [], threading.Event(), []
+
+    def work(n):
+        begun.append(n)
+        if n == 0:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        done.append(end.wait(60))
+
+    with pytest.raises(KeyboardInterrupt):
+        map_on_cores(work, range(99))
+    assert not done and len(begun) <= cpu_count()
+    end.set()
 
 
 def test_warnings_are_as_before_after_threads_have_altered_them():

@@ -16,6 +16,7 @@ __all__ = [
     "CosineIndex",
     "average_linkage",
     "boosted_sums",
+    "boosted_trees",
     "cluster_medoids",
     "euclidean_nearest",
     "gower_nearest",
@@ -334,4 +335,38 @@ def boosted_sums(
     Returns
     -------
     ndarray of shape (n_rows,)
+    """
+
+def boosted_trees(
+    rows: NDArray[np.float32],
+    member: NDArray[np.bool_],
+    *,
+    trees: int,
+    learning_rate: float,
+    leaves: int,
+    rows_in_leaf: int,
+    l2: float,
+    columns: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Grow small trees that learn who is a member. Ctrl-C ends it.
+
+    Numbers are read in 63 bins. The trees are the same on any number of threads.
+
+    Parameters
+    ----------
+    rows : float32 ndarray of shape (n_rows, n_columns)
+        NaN where a number is missing.
+    member : bool ndarray of shape (n_rows,)
+    trees : int
+    learning_rate, l2 : float
+    leaves, rows_in_leaf : int
+        Most leaves of a tree, and fewest rows in one.
+    columns, seed : int
+        How many columns each tree looks at, and what draws them.
+
+    Returns
+    -------
+    dict
+        What `boosted_sums` takes besides the rows.
     """

@@ -36,8 +36,8 @@ mod tests {
     use crate::kernels::cosine::Index;
     use crate::kernels::tile::References;
     use crate::kernels::{
-        density, euclidean, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia, shrunken,
-        statistics,
+        boosting, density, euclidean, gower, leave_one_out, linkage, pchip, pooled, ranks, rmia,
+        shrunken, statistics,
     };
 
     /// Numbers from -4 to 4, some of them whole, some absent.
@@ -80,7 +80,19 @@ mod tests {
         let cubic = |loss| pchip::pchip_p_values(own.view(), others.view(), loss, &go).unwrap();
         let local =
             pchip::pchip_p_values(own.slice(ndarray::s![.., ..1]), others.view(), true, &go);
+        let growth = boosting::Growth {
+            trees: 3,
+            learning_rate: 0.3,
+            leaves: 4,
+            rows_in_leaf: 2,
+            l2: 1.0,
+            columns: 5,
+            seed: 0,
+        };
+        let member = own.column(1).mapv(|x| x > 0.0);
+        let learned = boosting::boosted_trees(single.view(), member.view(), growth, &go).unwrap();
         vec![
+            ("boosted_trees", bits(&learned.value)),
             (
                 "reference_statistics",
                 bits(&statistics::reference_statistics(&signal, references, &go).unwrap()),

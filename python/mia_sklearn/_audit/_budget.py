@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from joblib import effective_n_jobs
 
 from .._models._backend import backend_of
-from .._process._engine import away, is_cluster
+from .._process._engine import away, cluster
 from .._process._parallel import at_most
 from .._process._progress import foretell
 from ..attacks._registry import headline_of
@@ -122,7 +122,7 @@ class TimeBudget:
         with away():
             self._at_once = effective_n_jobs(at_most(n_jobs, most))
             # The clock is looked at where a table need not be sent anew, nor networks parted.
-            self._by_rungs = is_cluster()
+            self._by_rungs = bool(cluster())
         if backend_of(run.trainable) is not None:
             self._at_once, self._by_rungs = _AS_ONE, True
         # Of so many references at a time, as the last ones took.

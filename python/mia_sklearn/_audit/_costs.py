@@ -61,7 +61,7 @@ class Costs:
         slow = [attack for attack in attacks.values() if not of_single_records(attack).is_quick]
         if slow:
             rows = min(_SHADOW_ROWS, n * k)
-            learned = 0.8 + rows * (2.5e-5 + 5e-6 * max(2, len(run.classes)))
+            learned = 0.5 + rows * (1.4e-5 + 7e-7 * max(2, len(run.classes)))
             # "auto" has two of them, which both learn from these rows.
             busy += learned * max(1.0, len(slow) / 2) * (1 + len(stages_of(attacks)))
         seconds = busy * self._slowness * (1 + run.n_queries / 10)

@@ -23,6 +23,7 @@ from .._observations._layout import (
 )
 from .._observations._reference_table import ReferenceTable
 from .._observe._ask import ask_as_references, ask_copies, ask_target
+from .._process._parallel import map_on_cores
 from .._process._printable import in_words
 from .._process._progress import steps
 from .._records._labels import labels_like
@@ -367,21 +368,32 @@ def _vulnerable(run: Asked) -> tuple[VulnerableRecords | None, np.ndarray | None
 def _controls(
     run: Asked, table: ReferenceTable | None, first: dict[bool, Any]
 ) -> tuple[list[Control], Estimate]:
+    """Play the headline attack on references, and beside that read the records by themselves."""
     X, y, member, units = run.X, run.y, run.member, run.units
     # One record of each person: records of one person tell of one another.
     one = units.first
-    shift, how_far = distribution_shift(
-        take_rows(X, one), y[one], member[one], seed=run.seed, compared=run.parts_of_records
-    )
-    checks = [shift]
     attack, called = run.attacks[run.headline], "the headline attack"
     if table is not None and is_cascade(attack):
         # References that were trained for the target know of it.
         attack, called = first_stage_of(attack, first), "the headline attack's first stage"
-    if table is not None and not fitted_on_target(attack):
+
+    def of_records() -> tuple[list[Control], list[Control], Estimate]:
+        shift, how_far = distribution_shift(
+            take_rows(X, one), y[one], member[one], seed=run.seed, compared=run.parts_of_records
+        )
+        last = []
+        if run.pool.labelled and not run.of_people:
+            last.append(memorising_threshold(X, y, member, seed=run.seed))
+        return [shift], last, how_far
+
+    def of_attack() -> list[Control]:
+        if table is None or fitted_on_target(attack):
+            return []
         told: dict[str, Any] = {"called": called, "seed": run.seed}
-        checks.append(reference_control(attack, table, member, units, **told))
-        checks.append(pipeline_control(attack, table, units, confidence=run.confidence, **told))
-    if run.pool.labelled and not run.of_people:
-        checks.append(memorising_threshold(X, y, member, seed=run.seed))
-    return checks, how_far
+        return [
+            reference_control(attack, table, member, units, **told),
+            pipeline_control(attack, table, units, confidence=run.confidence, **told),
+        ]
+
+    played, (shift, last, how_far) = map_on_cores(lambda work: work(), [of_attack, of_records])
+    return [*shift, *played, *last], how_far

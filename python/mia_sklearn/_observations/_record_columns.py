@@ -156,8 +156,15 @@ def _computed(
     pool = _Pool(features, labels[order], copies, whose, known)
     laid = np.empty((len(order), len(RECORD_COLUMNS)), dtype=np.float32)
     n_of_trees = len(_LEAVES) + 1
-    _of_neighbors(pool, laid[:, :-n_of_trees])
-    _of_trees(pool, rng, laid[:, -n_of_trees:])
+    works = (
+        lambda: _of_neighbors(pool, laid[:, :-n_of_trees]),
+        lambda: _of_trees(pool, rng, laid[:, -n_of_trees:]),
+    )
+    with warnings.catch_warnings():
+        # Of classes that half of all records have to themselves.
+        warnings.filterwarnings("ignore", message="The number of unique classes")
+        # Beside one another: where one waits for its last thread, the other goes on.
+        map_on_cores(lambda work: work(), works)
     columns = np.empty_like(laid)
     columns[order] = laid
     _LOG.info("columns of the records themselves (difficulty_*) are of: %s", text)
@@ -231,12 +238,9 @@ def _of_trees(pool: _Pool, rng: np.random.RandomState, columns: np.ndarray) -> N
     is_known[known_people] = True
     for first in range(0, _N_TREES, _TREES_IN_TURN):
         numbers = range(first, first + _TREES_IN_TURN)
-        with warnings.catch_warnings():
-            # Of classes that half of all records have to themselves.
-            warnings.filterwarnings("ignore", message="The number of unique classes")
-            trees = map_on_cores(
-                lambda number: _grown(pool, known_people, number, seeds[number]), numbers
-            )
+        trees = map_on_cores(
+            lambda number: _grown(pool, known_people, number, seeds[number]), numbers
+        )
 
         def ask(start: int, trees: list[_Tree] = trees) -> None:
             part = slice(start, start + _RECORDS_IN_TURN)

@@ -12,13 +12,15 @@ import re
 import sys
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
+from itertools import islice
 from multiprocessing.dummy import DummyProcess
+from pickle import PicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,11 +36,12 @@ __all__ = [
     "arrived",
     "at_home",
     "away",
+    "cluster",
     "done_here_first",
     "has_lost_workers",
-    "is_cluster",
     "may_begin_here",
     "parallel",
+    "preference",
     "results_of",
     "sent_once",
     "taken",
@@ -46,7 +49,8 @@ __all__ = [
     "what_workers_lack",
 ]
 
-_DASK, _RAY = "DaskDistributedBackend", "RayBackend"
+_DASK, _RAY = "Dask", "Ray"
+_CLUSTERS = {"DaskDistributedBackend": _DASK, "RayBackend": _RAY}
 _OF_PROCESSES = "LokyBackend"
 _SECONDS_TO_REACH = 2.0
 _SECONDS_TO_START = 120.0
@@ -81,10 +85,14 @@ class _InRay(NamedTuple):
 
 @contextmanager
 def at_home() -> Iterator[None]:
-    """Let joblib work on this machine where it was told to use a cluster, but `away`."""
+    """Let joblib work on this machine where it was told to use a cluster, but `away`.
+
+    Forests answer in shared memory, which joblib refuses to whoever prefers processes.
+    """
     active = get_active_backend()
     if not _name(active[0]):
-        yield
+        with parallel_config(prefer=None):
+            yield
         return
     token = _WAITING.set(active)
     try:
@@ -106,29 +114,72 @@ def away() -> Iterator[None]:
         yield
 
 
-def is_cluster() -> bool:
-    """Tell whether joblib uses a cluster here."""
-    return bool(_name(get_active_backend()[0]))
+def cluster() -> str:
+    """Return the name of the cluster that joblib uses here, empty where it uses none."""
+    return _name(get_active_backend()[0])
 
 
-def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Parallel:
+def preference(*, threads: bool) -> str | None:
+    """Return what to ask joblib to prefer: threads, or processes where they were not ruled out."""
+    try:
+        get_active_backend(prefer="processes")
+    except ValueError:
+        # Shared memory was asked for, which processes do not have.
+        return None
+    return "threads" if threads else "processes"
+
+
+def parallel(
+    n_jobs: int | None,
+    *,
+    prefer: str | None,
+    return_as: str,
+    pre_dispatch: int | str = "2 * n_jobs",
+) -> Callable[[Iterable], Iterable]:
     """Return joblib's `Parallel` for tasks that are long and few, on whatever engine is active."""
-    backend, _ = get_active_backend()
-    if type(backend).__name__ == _RAY:
+    backend, _ = get_active_backend(prefer=prefer)
+    if _name(backend) == _RAY:
         # It hands over each result as it comes, though joblib's pools in general may not; and
         # starts a worker that has ended anew if it is told to.
         backend.supports_return_generator = True
         restarting = {"max_restarts": -1, "max_task_retries": _TRIES}
         backend.ray_remote_args = {**restarting, **(backend.ray_remote_args or {})}
+    elif not backend.supports_return_generator:
+        return partial(_in_rounds, Parallel(n_jobs=n_jobs, prefer=prefer), effective_n_jobs(n_jobs))
     # In a batch, tasks that have been done would be lost with the one that ends a worker.
-    batch_size = 1 if _name(backend) else "auto"
-    return Parallel(n_jobs=n_jobs, prefer=prefer, return_as=return_as, batch_size=batch_size)
+    return Parallel(
+        n_jobs=n_jobs,
+        prefer=prefer,
+        return_as=return_as,
+        pre_dispatch=pre_dispatch,
+        batch_size=1 if _name(backend) else "auto",
+    )
 
 
-def may_begin_here(prefer: str) -> bool:
+def _in_rounds(engine: Parallel, size: int, tasks: Iterable) -> Generator[Any]:
+    """Yield what tasks return, by an engine that hands over results when all of them are there.
+
+    It gets so many at a time as it does at a time, so that no more are lost when it is ended.
+    """
+    left = iter(tasks)
+    with engine:
+        while batch := list(islice(left, size)):
+            try:
+                results = engine(batch)
+            except AttributeError as error:
+                # What Python before 3.14 says of a function within another.
+                if "pickle" not in told(error):
+                    raise
+                raise PicklingError(told(error)) from error
+            yield from results
+
+
+def may_begin_here(prefer: str | None) -> bool:
     """Tell whether tasks that prefer processes may be done here first: nobody chose a backend."""
+    if prefer != "processes":
+        return False
     chosen = {type(get_active_backend(prefer=way)[0]) for way in ("threads", "processes")}
-    return prefer == "processes" and len(chosen) > 1
+    return len(chosen) > 1
 
 
 def done_here_first(
@@ -160,8 +211,9 @@ def done_here_first(
     """
     pays, settings, n_sent, n_done = threading.Event(), get_config(), 0, 0
     spent, each = _stopwatch(), np.inf
-    processes = parallel(n_jobs, prefer="processes", return_as="generator_unordered")
-    processes.pre_dispatch = n_jobs
+    processes = parallel(
+        n_jobs, prefer="processes", return_as="generator_unordered", pre_dispatch=n_jobs
+    )
     few = min(n_jobs, _MOST_THREADS)
     threads = parallel(few, prefer="threads", return_as="generator_unordered")
 
@@ -179,8 +231,9 @@ def done_here_first(
             return processes(send()) if tasks else iter(())
 
     with ThreadPoolExecutor(1) as starter:
-        started = starter.submit(begin)
+        started: Future[Iterable] | None = None
         try:
+            started = starter.submit(begin)
             for task in taken(tasks):
                 done = function(*arguments(task))
                 n_done += 1
@@ -194,14 +247,14 @@ def done_here_first(
                     break
                 if in_threads and not pays.is_set():
                     with results_of(threads, send()) as results:
-                        yield from results
+                        yield from _alone(results)
             pays.set()
-            yield from started.result()
+            yield from _alone(started.result())
         finally:
             tasks.clear()
             pays.set()
-            if started.exception() is None:
-                _close(started.result())
+            if started is not None and started.exception() is None:
+                _end(started.result())
 
 
 def _stopwatch() -> Callable[[], float]:
@@ -236,25 +289,38 @@ def results_of(engine: Parallel, tasks: Iterable) -> Iterator[Iterable]:
     process's warnings in each of them as it ends, over those of whoever has gone on meanwhile.
     """
     before = set(threading.enumerate())
-    results = engine(tasks)
-    own = [t for t in threading.enumerate() if isinstance(t, DummyProcess) and t not in before]
+    results: Iterable = ()
+    own: list[threading.Thread] = []
     try:
+        results = engine(tasks)
+        own = [t for t in threading.enumerate() if isinstance(t, DummyProcess) and t not in before]
         yield results
     finally:
-        _close(results)
+        _end(results)
         # Whoever interrupts a training does not want to wait for it.
         if not _is_interrupted():
             for thread in own:
                 thread.join()
 
 
-def _close(results: Any) -> None:
-    """Cancel what joblib has still to do for results, if it does them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "[0-9]+ tasks (which were still|have been succ)")
-        # By another thread than that which started the processes.
-        warnings.filterwarnings("ignore", "A generator produced by joblib.Parallel has been")
-        getattr(results, "close", lambda: None)()
+def _alone(results: Iterable) -> Iterator[Any]:
+    """Yield results; who closes this does not close them, of which joblib would warn."""
+    for result in results:  # noqa: UP028
+        yield result
+
+
+class _EndError(Exception):
+    """What joblib is told when nobody waits for more results."""
+
+
+def _end(results: Any) -> None:
+    """Cancel what joblib has still to do for results, if it does them.
+
+    It warns whoever closes them, and of another thread than the one that began, later on.
+    """
+    if hasattr(results, "throw"):
+        with suppress(_EndError):
+            results.throw(_EndError())
 
 
 def _is_interrupted() -> bool:
@@ -323,9 +389,7 @@ def what_workers_lack(error: BaseException | None) -> str:
 
 
 def _name(backend: Any) -> str:
-    """Return the name of a cluster's backend, empty on this machine."""
-    name = type(backend).__name__
-    return name if name in (_DASK, _RAY) else ""
+    return _CLUSTERS.get(type(backend).__name__, "")
 
 
 async def _reaches(client: Any, worker: str) -> bool:

@@ -9,15 +9,18 @@ import sys
 import threading
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController, threadpool_limits  # type: ignore[import-untyped]
+
+from ._engine import taken
 
 __all__ = [
     "at_most",
@@ -47,14 +50,34 @@ def map_on_cores(function: Callable[[Any], Any], items: Iterable[Any]) -> list[A
     collapse when the machine has other work. Sums keep their order on any number of cores.
     """
 
-    def alone(item: Any) -> Any:
-        with one_thread_each():
-            return function(item)
-
     items = list(items)
+    left, answers = deque(enumerate(items)), [None] * len(items)
+    errors: dict[int, BaseException] = {}
+
+    def work() -> None:
+        for place, item in taken(left):
+            try:
+                with one_thread_each():
+                    answers[place] = function(item)
+            except BaseException as error:
+                errors[place] = error
+                left.clear()
+
+    # Whoever interrupts this does not want to wait for them, nor does the interpreter at its end.
     n_threads = max(1, min(cpu_count(), len(items)))
-    with settled_warnings(), ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(alone, items))
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(n_threads)]
+    with settled_warnings():
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            left.clear()
+    if errors:
+        # Of the first item that failed: all before it had been begun.
+        raise errors[min(errors)]
+    return answers
 
 
 @contextmanager
@@ -103,7 +126,7 @@ def settled_warnings() -> Iterator[None]:
 
 
 def check_n_jobs(n_jobs: Any) -> None:
-    """Raise unless `n_jobs` is None or a number of jobs.
+    """Raise unless `n_jobs` is a number of jobs, or None where joblib knows one.
 
     Raises
     ------
@@ -115,6 +138,11 @@ def check_n_jobs(n_jobs: Any) -> None:
         raise ValueError(
             "n_jobs must be None, a whole number of at least 1, or -1 for all cores, got "
             f"{n_jobs!r}."
+        )
+    if n_jobs is None and get_active_backend()[1] == 0:
+        raise ValueError(
+            "joblib.parallel_config was given n_jobs=0: give it a whole number of at least 1, or "
+            "-1 for all cores."
         )
 
 

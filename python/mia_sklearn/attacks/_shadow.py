@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import logit
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from .._observations._columns import Reader
 from .._process._parallel import map_on_cores
 from ..base import BaseAttack
+from ._boosted import SmallBooster
 from ._log_odds import log_odds
 
 __all__ = ["ShadowAttack"]
@@ -144,14 +144,7 @@ class ShadowAttack(BaseAttack):
     def _classifier(self) -> Any:
         if self.estimator is not None:
             return clone(self.estimator)
-        return HistGradientBoostingClassifier(
-            max_iter=60,
-            learning_rate=0.1,
-            max_leaf_nodes=12,
-            min_samples_leaf=50,
-            early_stopping=False,
-            random_state=self.random_state,
-        )
+        return SmallBooster(max_leaf_nodes=12, min_samples_leaf=50, random_state=self.random_state)
 
     def _score(self, table: Reader) -> np.ndarray:
         features = self._features(table)

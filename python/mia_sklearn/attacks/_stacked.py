@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit, logit, xlogy
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
@@ -19,7 +18,7 @@ from .._process._parallel import map_on_cores, one_thread_each
 from .._rust import kernel_log_density
 from ..base import BaseAttack, Variant
 from ..stats._likelihood import GaussianRatio, Moments
-from ._boosted import SmallTrees
+from ._boosted import SmallBooster, SmallTrees
 
 __all__ = ["StackedAttack"]
 
@@ -183,12 +182,15 @@ class StackedAttack(BaseAttack):
         self._learned_masked = bool(
             empty is not None and empty.any(axis=1).all() and empty.any(axis=0).all()
         )
-        named = self._named_features(table, _NOTHING)
-        self.feature_names_ = list(named)
-        features = _stack(named)
+        self.feature_names_ = list(self._named_features(_rows(table, slice(1)), _NOTHING))
+        self._seen = np.ones(len(self.feature_names_), dtype=bool)
+        features = np.concatenate(
+            map_on_cores(lambda rows: self._features(rows, _NOTHING), _in_turns(table))
+        )
         # What is missing in every row (a spread of one reference) cannot be learned from.
         self._seen = ~np.isnan(features).all(axis=0)
-        features = features[:, self._seen]
+        if not self._seen.all():
+            features = features[:, self._seen]
         self.estimator_ = self._classifier(len(table))
         with one_thread_each():
             self.estimator_.fit(features, member)
@@ -197,14 +199,10 @@ class StackedAttack(BaseAttack):
         if self.estimator is not None:
             return clone(self.estimator)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return HistGradientBoostingClassifier(
-            max_iter=60,
-            learning_rate=0.1,
-            max_leaf_nodes=16,
+        return SmallBooster(
             min_samples_leaf=int(np.clip(n_rows // 100, 20, 200)),
             l2_regularization=5.0,
             max_features=0.5,
-            early_stopping=False,
             random_state=int(seed),
         )
 
@@ -230,28 +228,24 @@ class StackedAttack(BaseAttack):
         score = np.empty(len(table))
         for rows, skipped in ((~whole, [_NOTHING]), (whole, masks)):
             if rows.any():
-                score[rows] = self._log_odds(_select(table, rows), skipped)
+                some = table if rows.all() else _rows(table, rows)
+                score[rows] = self._log_odds(some, skipped)
         return score
 
     def _log_odds(self, table: Reader, skipped: Skips) -> np.ndarray:
-        """Return the classifier's log-odds, on average over what is skipped in turn.
-
-        Rows are read so many at a time that trees find them in the processor's own memory.
-        """
+        """Return the classifier's log-odds, on average over what is skipped in turn."""
         model = SmallTrees.of(self.estimator_) or self.estimator_
-        starts = range(0, len(table), _ROWS_IN_TURN)
-        rows = [table.values[start : start + _ROWS_IN_TURN] for start in starts]
 
-        def answered(turn: tuple[tuple[Skip, Skip], np.ndarray]) -> np.ndarray:
-            skips, values = turn
-            features = self._features(Reader(values, table.groups, table.names), skips)
-            return _log_odds(model, features)
+        def answered(turn: tuple[tuple[Skip, Skip], Reader]) -> np.ndarray:
+            skips, rows = turn
+            return _log_odds(model, self._features(rows, skips))
 
-        answers = map_on_cores(answered, product(skipped, rows))
+        answers = map_on_cores(answered, product(skipped, _in_turns(table)))
         return np.mean(np.concatenate(answers).reshape(len(skipped), len(table)), axis=0)
 
     def _features(self, table: Reader, skips: tuple[Skip, Skip]) -> np.ndarray:
-        return _stack(self._named_features(table, skips))[:, self._seen]
+        features = _stack(self._named_features(table, skips))
+        return features if self._seen.all() else features[:, self._seen]
 
     def _moments(self, table: Reader, skips: tuple[Skip, Skip]) -> list[Moments]:
         sides = ("out", "in") if self._online else ("out",)
@@ -319,8 +313,14 @@ def _stack(named: dict[str, np.ndarray]) -> np.ndarray:
     return features
 
 
-def _select(table: Reader, rows: np.ndarray) -> Reader:
-    return table if rows.all() else Reader(table.values[rows], table.groups, table.names)
+def _rows(table: Reader, rows: Any) -> Reader:
+    return Reader(table.values[rows], table.groups, table.names)
+
+
+def _in_turns(table: Reader) -> list[Reader]:
+    """Return the table in parts which the processor's own memory holds."""
+    starts = range(0, len(table), _ROWS_IN_TURN)
+    return [_rows(table, slice(start, start + _ROWS_IN_TURN)) for start in starts]
 
 
 def _probability_ratios(phi: np.ndarray, sides: list[Moments]) -> dict[str, np.ndarray]:

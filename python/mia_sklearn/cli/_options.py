@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -220,11 +221,14 @@ def _jobs(text: str) -> int:
 def _seconds(text: str) -> float:
     found = _TIME.fullmatch(text)
     try:
-        return float(found[1]) * _SECONDS[found[2]]  # type: ignore[index]
+        seconds = float(found[1]) * _SECONDS[found[2]]  # type: ignore[index]
     except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < inf:
         raise argparse.ArgumentTypeError(
-            f"{text!r}: give seconds, or a time with its unit, such as 90s, 10min or 2h."
-        ) from None
+            f"{text!r}: give seconds above 0, or a time with its unit, such as 90s, 10min or 2h."
+        )
+    return seconds
 
 
 def _dtype(text: str) -> tuple[str, str]:

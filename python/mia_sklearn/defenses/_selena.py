@@ -12,7 +12,7 @@ from sklearn.utils.parallel import delayed
 
 from .._models._predictors import predicts_numbers
 from .._models._trainable import prefers_threads
-from .._process._engine import arrived, away, parallel, sent_once
+from .._process._engine import arrived, away, parallel, preference, sent_once
 from .._process._parallel import at_most
 from .._records._digests import row_digests
 from .._records._rows import n_rows, record_shape, take_rows
@@ -181,7 +181,7 @@ class SELENA(BaseDefense):
     ) -> Any:
         """Yield each sub-model's answers on the records that it did not see, and itself."""
         keep = not self.distill
-        prefer = "threads" if prefers_threads(self.estimator) else "processes"
+        prefer = preference(threads=prefers_threads(self.estimator))
         n_jobs = at_most(self.n_jobs, len(seeds))
         sent = sent_once(data, n_jobs, prefer)
         return parallel(n_jobs, prefer=prefer, return_as="generator")(

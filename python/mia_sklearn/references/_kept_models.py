@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._random import seeded_alone
 from .._models._trainable import prefers_threads
-from .._process._engine import away, parallel, results_of, sent_once
+from .._process._engine import away, parallel, preference, results_of, sent_once
 from .._process._parallel import at_most, settled_warnings
 from .._process._progress import progress_bar
 from .._records._rows import concat_rows, n_rows
@@ -51,11 +51,11 @@ class KeptModels:
         progress: bool,
     ) -> None:
         self.job, self.rows, self.seeds, self.n_jobs = job, rows, seeds, n_jobs
-        prefer = "threads" if prefers_threads(job.estimator) else "processes"
+        prefer = preference(threads=prefers_threads(job.estimator))
         with away():
             self.models = self._train(at_most(n_jobs, len(rows)), prefer, progress)
 
-    def _train(self, n_jobs: int | None, prefer: str, progress: bool) -> list[Any]:
+    def _train(self, n_jobs: int | None, prefer: str | None, progress: bool) -> list[Any]:
         sent = sent_once(self.job, n_jobs, prefer)
         tasks = (
             delayed(_trained)(sent, model, own, int(seed))

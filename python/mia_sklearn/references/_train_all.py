@@ -26,10 +26,12 @@ from .._models._kinds import holds_net, is_net, nested
 from .._models._trainable import prefers_threads
 from .._process._engine import (
     away,
+    cluster,
     done_here_first,
     has_lost_workers,
     may_begin_here,
     parallel,
+    preference,
     results_of,
     sent_once,
     taken,
@@ -191,7 +193,7 @@ class _Run:
 
     def _train_one_by_one(self, models: Sequence[int]) -> None:
         job, n_jobs = self.job, at_most(self.n_jobs, len(models))
-        prefer = "threads" if prefers_threads(job.estimator) else "processes"
+        prefer = preference(threads=prefers_threads(job.estimator))
         engine: Any = nullcontext()
         if effective_n_jobs(n_jobs) != 1 and _stays_here(job.estimator):
             warnings.warn(
@@ -214,12 +216,11 @@ class _Run:
                 try:
                     return self._hand_out(left, n_jobs, prefer)
                 except Exception as error:
+                    if isinstance(error, CannotTrain) and cluster():
+                        raise CannotTrain(f"On {cluster()}: {error}") from error
                     lacking = what_workers_lack(error)
                     if lacking:
-                        raise CannotTrain(
-                            f"A worker cannot import {lacking!r}: install it on all workers (and "
-                            "on Dask's scheduler), in the version that is installed here."
-                        ) from error
+                        raise CannotTrain(_lacking(lacking)) from error
                     if not has_lost_workers(error):
                         raise
                     n_before, left = len(left), [m for m in left if m not in self._finished]
@@ -230,7 +231,7 @@ class _Run:
                     wait_for_workers(at_once)
         return None
 
-    def _hand_out(self, models: Sequence[int], n_jobs: int | None, prefer: str) -> None:
+    def _hand_out(self, models: Sequence[int], n_jobs: int | None, prefer: str | None) -> None:
         """Train models one by one on the engine that joblib was told to use."""
         at_once, left = effective_n_jobs(n_jobs), deque(models)
         sent, names = sent_once(self.job, n_jobs, prefer), self.names
@@ -302,6 +303,15 @@ class _Run:
             for model in sorted(lost):
                 self._done(model, lost[model])
         return reason
+
+
+def _lacking(package: str) -> str:
+    engine = cluster()
+    return (
+        f"A worker{' of ' * bool(engine)}{engine} cannot import {package!r}: install it on all "
+        f"workers{' and on the scheduler' * (engine == 'Dask')}, in the version that is installed "
+        "here."
+    )
 
 
 def _stays_here(estimator: Any) -> bool:

@@ -89,7 +89,9 @@ def of_job(sent: Any) -> Iterator[tuple[Job, bool]]:
     # OpenMP is its own.
     limits = one_thread() if elsewhere else one_thread_each()
     guard = guarded() if elsewhere and job.guarded else nullcontext()
-    with guard, limits, parallel_config(backend="sequential", n_jobs=1):
+    # Forests answer in shared memory, which joblib refuses to whoever prefers processes.
+    alone = parallel_config(backend="sequential", n_jobs=1, prefer=None)
+    with guard, limits, alone:
         yield job, elsewhere
 
 

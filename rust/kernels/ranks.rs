@@ -67,6 +67,20 @@ where
     )
 }
 
+/// The p-value of one signal's rank among its record's references; NaN for NaN.
+pub fn rank(signal: f64, references: impl Iterator<Item = f64>) -> f64 {
+    let (mut reached, mut total) = (1.0, 1.0);
+    for x in references.filter(|x| !x.is_nan()) {
+        total += 1.0;
+        reached += if x >= signal { 1.0 } else { 0.0 };
+    }
+    if signal.is_nan() {
+        f64::NAN
+    } else {
+        reached / total
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

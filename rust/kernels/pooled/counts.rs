@@ -102,13 +102,13 @@ impl<'a, P: Pool> Weighted<'a, P> {
             .collect()
     }
 
-    /// Calls `body` on each value of some records.
+    /// Calls `body` on the values of some records, a tile at a time, with each lane's weight.
     #[inline(always)]
     fn visit(
         &self,
         records: std::ops::Range<usize>,
         tile: &mut Vec<Lanes>,
-        mut body: impl FnMut(f64, u64),
+        mut body: impl FnMut(&[Lanes], &[u64; LANES]),
     ) {
         tile.resize(self.pool.width(), [f64::NAN; LANES]);
         for first in records.step_by(LANES) {
@@ -117,11 +117,7 @@ impl<'a, P: Pool> Weighted<'a, P> {
             for (own, weight) in weights.iter_mut().zip(&self.weights[first..]) {
                 *own = *weight;
             }
-            for x in tile.iter() {
-                for l in 0..LANES {
-                    body(x[l], weights[l]);
-                }
-            }
+            body(tile, &weights);
         }
     }
 
@@ -154,7 +150,7 @@ impl<'a, P: Pool> Weighted<'a, P> {
 
 fn among_few<P: Pool>(t: &mut [f64], values: &Weighted<'_, P>, pulse: Pulse) -> Result<()> {
     let numbers: Vec<f64> = t.iter().copied().filter(|x| !x.is_nan()).collect();
-    let thresholds = Thresholds::new(&[&numbers]);
+    let thresholds = Thresholds::new(&[&numbers], 4);
     // As many as there is work for beside adding up what they find.
     let parts = values.len() / (numbers.len() + (1 << 14));
     let mut found = vec![Found::new(&thresholds); parts.clamp(1, 4 * threads::count())];
@@ -163,7 +159,9 @@ fn among_few<P: Pool>(t: &mut [f64], values: &Weighted<'_, P>, pulse: Pulse) -> 
         &mut found,
         pulse,
         |tile, records, found| {
-            values.visit(records, tile, |x, weight| found.add(&thresholds, x, weight));
+            values.visit(records, tile, |tile, weights| {
+                found.add(&thresholds, tile, weights)
+            });
         },
         |_| Ok(()),
     )?;
@@ -223,7 +221,7 @@ fn among_many<P: Pool>(t: &mut [f64], values: &Weighted<'_, P>, pulse: Pulse) ->
         || (),
         |(), (at, bucket)| {
             let parts: Vec<&[f64]> = lists.iter().map(|lists| lists[at].as_slice()).collect();
-            let thresholds = Thresholds::new(&parts);
+            let thresholds = Thresholds::new(&parts, 2);
             let found = Found::new(&thresholds);
             *bucket = Some(Bucket { thresholds, found });
         },
@@ -242,12 +240,14 @@ fn among_many<P: Pool>(t: &mut [f64], values: &Weighted<'_, P>, pulse: Pulse) ->
             let count = records.len() * values.pool.width();
             dealt.numbers = deal.lists(count);
             dealt.weights = deal.lists(if alike { 0 } else { count });
-            values.visit(records, tile, |x, weight| {
-                if !x.is_nan() {
-                    let bucket = deal.bucket(x);
-                    dealt.numbers[bucket].push(x);
-                    if !alike {
-                        dealt.weights[bucket].push(weight);
+            values.visit(records, tile, |tile, weights| {
+                for (x, weight) in tile.iter().flat_map(|x| x.iter().zip(weights)) {
+                    if !x.is_nan() {
+                        let bucket = deal.bucket(*x);
+                        dealt.numbers[bucket].push(*x);
+                        if !alike {
+                            dealt.weights[bucket].push(*weight);
+                        }
                     }
                 }
             });
@@ -261,12 +261,17 @@ fn among_many<P: Pool>(t: &mut [f64], values: &Weighted<'_, P>, pulse: Pulse) ->
                 |(), (at, bucket)| {
                     let Bucket { thresholds, found } = bucket;
                     for part in dealt.iter().filter(|part| !part.numbers.is_empty()) {
-                        let numbers = part.numbers[at].iter();
-                        match alike {
-                            true => numbers.for_each(|x| found.add(thresholds, *x, ONE as u64)),
-                            false => numbers
-                                .zip(&part.weights[at])
-                                .for_each(|(x, weight)| found.add(thresholds, *x, *weight)),
+                        let numbers = &part.numbers[at];
+                        if !alike {
+                            for (x, weight) in numbers.iter().zip(&part.weights[at]) {
+                                found.add_one(thresholds, *x, *weight);
+                            }
+                            continue;
+                        }
+                        let (tile, rest) = numbers.as_chunks();
+                        found.add(thresholds, tile, &[ONE as u64; LANES]);
+                        for x in rest {
+                            found.add_one(thresholds, *x, ONE as u64);
                         }
                     }
                 },
@@ -314,4 +319,130 @@ fn among_many<P: Pool>(t: &mut [f64], values: &Weighted<'_, P>, pulse: Pulse) ->
             }
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, ArrayView2};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::testing::{close, records, valid};
+    use crate::kernels::tile::References;
+
+    impl Pool for ArrayView2<'_, f64> {
+        fn width(&self) -> usize {
+            self.ncols()
+        }
+
+        fn sizes(&self) -> Vec<usize> {
+            self.rows()
+                .into_iter()
+                .map(|row| valid(row).len())
+                .collect()
+        }
+
+        fn read(&self, first: usize, tile: &mut [Lanes]) {
+            References::new(*self, None).unwrap().read(first, tile);
+        }
+    }
+
+    /// The p-values in the way for few numbers, and in the one for many.
+    fn both_ways(t: &[f64], pool: ArrayView2<'_, f64>) -> [Vec<f64>; 2] {
+        let values = Weighted::new(&pool);
+        [true, false].map(|few| {
+            let mut p: Vec<f64> = t.iter().map(|x| reached_from(*x)).collect();
+            match few {
+                true => among_few(&mut p, &values, &|| Ok(())).unwrap(),
+                false => among_many(&mut p, &values, &|| Ok(())).unwrap(),
+            }
+            p
+        })
+    }
+
+    fn bits(p: &[f64]) -> Vec<u64> {
+        p.iter().map(|x| x.to_bits()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn agree_with_a_scan_of_all_pairs((t, pool) in records()) {
+            let [few, many] = both_ways(&t, pool.view());
+            prop_assert_eq!(bits(&few), bits(&many));
+            let rows: Vec<Vec<f64>> = pool.rows().into_iter().map(valid).collect();
+            let size = rows.iter().map(Vec::len).sum::<usize>() as f64;
+            let size = size / rows.iter().filter(|row| !row.is_empty()).count() as f64;
+            let weight = |row: &Vec<f64>, reach: f64| {
+                let reached = row.iter().filter(|v| **v >= reach).count() as f64;
+                if reached > 0.0 { reached * size / row.len() as f64 } else { 0.0 }
+            };
+            let sum = |reach: f64| 1.0 + rows.iter().map(|row| weight(row, reach)).sum::<f64>();
+            for (x, p) in t.iter().zip(few) {
+                let all = sum(f64::NEG_INFINITY);
+                let expected = if x.is_nan() { f64::NAN } else { sum(reached_from(*x)) / all };
+                prop_assert!(close(p, expected, 1.0));
+            }
+        }
+    }
+
+    #[test]
+    fn values_reach_what_differs_by_rounding() {
+        let pool = ndarray::array![[0.1 + 0.2, 1.0, f64::INFINITY]];
+        let t = [0.3, 0.1 + 0.2, f64::INFINITY, f64::NEG_INFINITY, 1.0 + 1e-6];
+        for p in both_ways(&t, pool.view()) {
+            assert_eq!(p, [1.0, 1.0, 0.5, 1.0, 0.5]);
+        }
+    }
+
+    #[test]
+    fn many_numbers_are_dealt_to_buckets() {
+        let spread = |i: usize, j: usize| ((i * 7_919 + j * 104_729) % 99_991) as f64 / 1e4 - 5.0;
+        let shapes: [fn(f64) -> f64; 5] = [
+            |x| x,
+            f64::round,
+            |x| x.powi(7) * 1e300,
+            |x| x * 1e-320,
+            |x| if x > 4.0 { f64::INFINITY } else { -0.0 },
+        ];
+        for (shape, uneven) in shapes.into_iter().zip([true, false, true, false, true]) {
+            let count = 3 * BUCKET;
+            let t = (0..count).map(|i| {
+                if i % 5 == 0 {
+                    f64::NAN
+                } else {
+                    shape(spread(i, 1))
+                }
+            });
+            let t: Vec<f64> = t.collect();
+            // Rows of four and, of some pools, of two numbers, which weigh the same.
+            let pool = Array2::from_shape_fn((count / 4, 4), |(i, j)| match (i % 2, j) {
+                (1, 2..) if uneven => f64::NAN,
+                _ => shape(spread(i, j + 2)),
+            });
+            let weights = if uneven { [3, 6] } else { [4, 4] };
+            let cells = pool.indexed_iter().filter(|(_, x)| !x.is_nan());
+            let mut reach: Vec<(f64, u64)> =
+                cells.map(|((i, _), x)| (*x, weights[i % 2])).collect();
+            reach.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap());
+            let quarters: Vec<u64> = reach
+                .iter()
+                .scan(4, |sum, (_, weight)| {
+                    *sum += weight;
+                    Some(*sum)
+                })
+                .collect();
+            let all = *quarters.last().unwrap() as f64;
+            let [few, many] = both_ways(&t, pool.view());
+            assert_eq!(bits(&few), bits(&many));
+            for (x, p) in t.iter().zip(few) {
+                let above = reach.partition_point(|(v, _)| *v >= reached_from(*x));
+                let expected = if above == 0 {
+                    4.0
+                } else {
+                    quarters[above - 1] as f64
+                } / all;
+                assert!(close(p, expected, 1.0) || x.is_nan() && p.is_nan());
+            }
+        }
+    }
 }

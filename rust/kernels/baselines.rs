@@ -265,9 +265,9 @@ impl Lot {
 wide! {
     fn each_by_others(lot: &Lot, tile: &mut [Lanes]) {
         for x in tile {
-            for l in 0..LANES {
-                let own = x[l] - lot.shift[l];
-                x[l] = lot.s(own, lot.without(own, l), l);
+            for (l, x) in x.iter_mut().enumerate() {
+                let own = *x - lot.shift[l];
+                *x = lot.s(own, lot.without(own, l), l);
             }
         }
     }

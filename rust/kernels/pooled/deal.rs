@@ -19,9 +19,9 @@ impl Deal {
     pub fn new(numbers: &[f64], share: usize) -> Self {
         let wanted = (numbers.len() / share).clamp(1, Self::MOST) * Self::SAMPLES;
         // From all over the numbers.
-        let sample = (0..wanted)
-            .map(|i| numbers[i * (numbers.len() / wanted).max(1) % numbers.len().max(1)]);
-        let mut cells: Vec<usize> = sample.filter(|x| !x.is_nan()).map(cell).collect();
+        let sample = numbers.iter().step_by((numbers.len() / wanted).max(1));
+        let sample = sample.filter(|x| !x.is_nan());
+        let mut cells: Vec<usize> = sample.map(|x| cell(*x)).collect();
         cells.sort_unstable();
         let mut bounds: Vec<usize> = cells.into_iter().step_by(Self::SAMPLES).skip(1).collect();
         bounds.dedup();

@@ -63,9 +63,11 @@ def shrunken(signal, references):
     return own, deviation * (k / (k - 1)) / spread, variance
 
 
-def pooled(t, pool):
+def pooled(signal, references):
+    t, pool, _ = shrunken(signal, references)
     least = t - 1e-9 * np.abs(t) - 1e-12
-    return pool.size - np.searchsorted(np.sort(pool, axis=None), least), pool.size
+    reached = pool.size - np.searchsorted(np.sort(pool, axis=None), least)
+    return ((1 + reached) / (1 + pool.size))[:, None]
 
 
 def ranks(signal, references):
@@ -88,7 +90,7 @@ KERNELS = {
     "rank_p_values": (lambda s, r: _rust.rank_p_values(s[:, None], r), ranks),
     "pchip_p_values": (lambda s, r: _rust.pchip_p_values(s[:, None], r, False), pchip),
     "shrunken_t": (_rust.shrunken_t, shrunken),
-    "pooled_counts": (_rust.pooled_counts, pooled),
+    "pooled_p_values": (lambda s, r: _rust.pooled_p_values(s[:, None], r), pooled),
 }
 
 

@@ -311,23 +311,19 @@ fn shrunken_t<'py>(
 }
 
 #[pyfunction]
-fn pooled_counts<'py>(
+fn pooled_p_values<'py>(
     py: Python<'py>,
-    t: &Bound<'py, PyAny>,
-    pool: &Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyArray1<f64>>, f64)> {
-    let t = vector("t", t)?;
-    let (counts, total) = match table("pool", pool)? {
-        Table::Single(pool) => {
-            let pool = pool.as_array();
-            interruptible(py, |pulse| pooled::pooled_counts(&t, pool, pulse))?
-        }
-        Table::Double(pool) => {
-            let pool = pool.as_array();
-            interruptible(py, |pulse| pooled::pooled_counts(&t, pool, pulse))?
-        }
-    };
-    Ok((counts.into_pyarray(py), total))
+    signal: &Bound<'py, PyAny>,
+    references: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let signal = table("signal", signal)?;
+    let references = table("references", references)?;
+    with_tables!(signal, references, |signal, references| {
+        let p = interruptible(py, |pulse| {
+            pooled::pooled_p_values(signal, references, pulse)
+        })?;
+        rows(py, p, signal.nrows(), signal.ncols())
+    })
 }
 
 type Nearest<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<i64>>);
@@ -556,7 +552,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(rank_p_values, module)?)?;
     module.add_function(wrap_pyfunction!(rmia_scores, module)?)?;
     module.add_function(wrap_pyfunction!(leave_one_out_t, module)?)?;
-    module.add_function(wrap_pyfunction!(pooled_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(pooled_p_values, module)?)?;
     module.add_function(wrap_pyfunction!(shrunken_t, module)?)?;
     module.add_function(wrap_pyfunction!(euclidean_nearest, module)?)?;
     module.add_function(wrap_pyfunction!(gower_nearest, module)?)?;

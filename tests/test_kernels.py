@@ -120,6 +120,14 @@ def counts_twin(t, pool):
     return np.array(counts, dtype=float), weights.sum()
 
 
+def pooled_twin(signal, references):
+    """Count what reaches each statistic; ranks where there is none."""
+    s, each, _ = _rust.shrunken_t(signal, references)
+    counts, total = counts_twin(s.ravel(), each)
+    p = ((1 + counts) / (1 + total)).reshape(s.shape)
+    return np.where(np.isnan(p), _rust.rank_p_values(signal, references), p)
+
+
 def gower_twin(queries, table, caps, n_neighbors):
     """Compare every query with every row, column by column."""
     far = np.zeros((len(queries), len(table)))
@@ -449,30 +457,32 @@ def test_rmia_scores_of_many_records_equal_their_twin():
     )
 
 
-def test_pooled_counts_equal_their_twin(typed):
-    signal, pool = typed
-    counts, total = _rust.pooled_counts(signal, pool)
-    expected, expected_total = counts_twin(np.asarray(signal, float), np.asarray(pool, float))
-    np.testing.assert_allclose(total, expected_total, rtol=1e-9)
-    np.testing.assert_allclose(counts, expected, rtol=1e-9)
-    if not np.isnan(pool).any():
-        assert total == pool.size
-        np.testing.assert_array_equal(counts, expected.round())
+def test_pooled_p_values_equal_their_twin(typed):
+    signal, references = typed
+    for own in (np.asarray(signal)[:, None], _several(signal, references)):
+        p = _rust.pooled_p_values(own, references)
+        np.testing.assert_allclose(p, pooled_twin(own, references), rtol=1e-9)
 
 
-@pytest.mark.parametrize("shape", ["heavy tails", "tied", "infinite", "too wide"])
-def test_pooled_counts_of_uneven_numbers_equal_their_twin(shape):
+@pytest.mark.parametrize("shape", ["heavy tails", "tied", "infinite", "too wide", "one far off"])
+def test_pooled_p_values_of_uneven_numbers_equal_their_twin(shape):
     rng = np.random.default_rng(2)
-    t = {
-        "heavy tails": rng.standard_cauchy(1_500),
-        "tied": rng.integers(0, 4, 1_500).astype(float),
-        "infinite": np.concatenate([rng.normal(size=900), np.repeat([-np.inf, np.inf], 300)]),
-        "too wide": 1.7e308 * np.linspace(-1, 1, 1_501),
-    }[shape]
-    pool = rng.choice(np.append(t, [-np.inf, -0.5, 1.5, np.inf]), size=(900, 20))
-    counts, total = _rust.pooled_counts(t, pool)
-    assert total == pool.size
-    np.testing.assert_array_equal(counts, counts_twin(t, pool)[0])
+    references = {
+        "heavy tails": lambda: rng.standard_cauchy((60, 8)),
+        "tied": lambda: rng.integers(0, 3, (60, 8)).astype(float),
+        "infinite": lambda: rng.choice([0.0, -0.0, 1.0, -np.inf, np.inf], (60, 8)),
+        "too wide": lambda: 1.7e308 * rng.uniform(-1, 1, (60, 8)),
+        "one far off": lambda: np.append(rng.normal(size=(59, 4)), [[1e200, 0, 0, 0]], axis=0),
+    }[shape]()
+    signal = rng.choice(references.ravel(), (len(references), 3))
+    p = _rust.pooled_p_values(signal, references)
+    np.testing.assert_array_equal(p, pooled_twin(signal, references))
+
+
+def test_an_infinite_reference_beside_equal_ones_is_in_the_pool():
+    each = _rust.shrunken_t(np.zeros((2, 0)), np.array([[0.0, 1, 2, 3], [np.inf, 0, 0, 0]]))[1]
+    assert not np.isnan(each).any()
+    assert each[1, 0] == np.inf
 
 
 def _p_values(signal, references):
@@ -491,14 +501,12 @@ def _p_values(signal, references):
 
 def _all_kernels(signal, references):
     t, each = _rust.leave_one_out_t(signal, references)
-    counts, total = _rust.pooled_counts(signal, references)
     return [
         _rust.reference_statistics(signal, references),
         _rust.kernel_log_density(signal, references, BANDWIDTHS),
         t,
         each,
-        counts,
-        np.array(total),
+        _rust.pooled_p_values(np.asarray(signal)[:, None], references),
         *_rust.shrunken_t(signal, references)[:2],
         _rust.leave_one_out_t(np.stack([signal] * 3, axis=1), references)[0],
         *_p_values(signal, references),
@@ -587,7 +595,11 @@ def test_other_one_dimensional_arguments_are_converted():
         (lambda: _rust.reference_statistics(np.zeros(3), np.zeros(3)), ValueError, "references"),
         (lambda: _rust.reference_statistics(np.zeros(3), [[0.0]] * 3), TypeError, "NumPy array"),
         (lambda: _rust.leave_one_out_t(np.zeros(3), np.zeros((3, 4), int)), TypeError, "int64"),
-        (lambda: _rust.pooled_counts(np.zeros(3), np.zeros((3, 4), ">f8")), TypeError, ">f8"),
+        (
+            lambda: _rust.pooled_p_values(np.zeros((3, 1)), np.zeros((3, 4), ">f8")),
+            TypeError,
+            ">f8",
+        ),
         (
             lambda: _rust.reference_statistics(np.zeros(3), np.zeros((3, 4)), skip=(2, 5)),
             ValueError,
@@ -684,7 +696,9 @@ results = [_rust.reference_statistics(signal, references), t, each, s, e, np.arr
            _rust.boosted_trees(
                references.astype("f4"), signal > 0, trees=2, leaves=9, rows_in_leaf=9,
                learning_rate=0.1, l2=1.0, columns=12, seed=3)["value"],
-           _rust.pooled_counts(t, each)[0], _rust.rmia_scores(references[:, 0], each.ravel(), 2.0)]
+           _rust.pooled_p_values(references[:, :2], references),
+           _rust.pooled_p_values(references, references[:, ::-1]),
+           _rust.rmia_scores(references[:, 0], each.ravel(), 2.0)]
 print(hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
 """
 
@@ -707,7 +721,7 @@ def _each_kernel(signal, references, index):
         "kernel_log_density": [_rust.kernel_log_density(signal, references, BANDWIDTHS)],
         "leave_one_out_t": _rust.leave_one_out_t(signal, references),
         "shrunken_t": _rust.shrunken_t(signal, references)[:2],
-        "pooled_counts": [_rust.pooled_counts(signal, references)[0]],
+        "pooled_p_values": [_rust.pooled_p_values(signal[:, None], references)],
         "rank_p_values": [_rust.rank_p_values(signal[:, None], references)],
         "pchip_p_values": [_rust.pchip_p_values(signal[:, None], references, True)],
         "rmia_scores": [_rust.rmia_scores(signal, references.ravel()[:5_000], 1.5)],
@@ -795,7 +809,7 @@ def test_long_kernels_let_signal_handlers_run(method):
 # Some ten seconds of one core each.
 _LONG_CALLS = {
     "kernel_log_density": "np.zeros(20_000), np.zeros((20_000, 100)), np.ones(1_000)",
-    "pooled_counts": "np.zeros(3), np.broadcast_to(0.5, (2_000_000, 2_000))",
+    "pooled_p_values": "np.zeros((2_000_000, 1)), np.broadcast_to(0.5, (2_000_000, 2_000))",
 }
 
 

@@ -23,7 +23,7 @@ __all__ = [
     "kernel_log_density",
     "leave_one_out_t",
     "pchip_p_values",
-    "pooled_counts",
+    "pooled_p_values",
     "rank_p_values",
     "reference_statistics",
     "rmia_scores",
@@ -208,23 +208,21 @@ def shrunken_t(
         The one that was used.
     """
 
-def pooled_counts(t: ArrayLike, pool: NDArray[Any]) -> tuple[_Numbers, float]:
-    """Count the values of a pool that reach each number, each row weighing the same.
+def pooled_p_values(signal: NDArray[Any], references: NDArray[Any]) -> _Numbers:
+    """Hold signals against all records' references, as `shrunken_t` has both. Ctrl-C is honoured.
 
     Parameters
     ----------
-    t : array-like of shape (n_records,)
-    pool : ndarray of shape (n_rows, n_columns)
-        Such as the `e` of `shrunken_t`; never copied.
+    signal : ndarray of shape (n_records, n_targets)
+    references : ndarray of shape (n_records, n_models)
+        Never copied.
 
     Returns
     -------
-    counts : ndarray of shape (n_records,)
-        Values at or above the number less 1e-9 of its size and 1e-12, each counted as often as its
-        row has fewer values than the mean row; whole numbers where all have equally many. NaN for
-        NaN.
-    total : float
-        The same of all values.
+    ndarray of shape (n_records, n_targets)
+        (1 + #{e >= s}) / (1 + #e), each e counted as often as its record has fewer than the mean
+        record. It reaches s from 1e-9 of its size and 1e-12 below. The p-value of the rank where a
+        record has fewer than three references. NaN for NaN.
     """
 
 def euclidean_nearest(

@@ -68,7 +68,7 @@ mod tests {
         let labels = Array1::from_iter((0..80).map(|i| i % 7));
         let t = leave_one_out::leave_one_out_t(own.view(), references, &go).unwrap();
         let s = shrunken::shrunken_t(own.view(), references, None, &go).unwrap();
-        let counts = pooled::pooled_counts(&signal, others.view(), &go).unwrap();
+        let pooled = pooled::pooled_p_values(own.view(), single.view(), &go).unwrap();
         let near = gower::gower_nearest(own.view(), own.view(), &[0.5; 35], 3, &go).unwrap();
         let close = euclidean::euclidean_nearest(narrow.view(), narrow.view(), 3, &go).unwrap();
         let tree = linkage::average_linkage(full.view(), &go).unwrap();
@@ -106,7 +106,7 @@ mod tests {
                 "shrunken_t",
                 bits(&[s.own, s.each, vec![s.variance]].concat()),
             ),
-            ("pooled_counts", bits(&[counts.0, vec![counts.1]].concat())),
+            ("pooled_p_values", bits(&pooled)),
             (
                 "rank_p_values",
                 bits(&[rank(None), rank(Some(places.view()))].concat()),

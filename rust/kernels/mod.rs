@@ -1,5 +1,6 @@
 //! The kernels: pure functions of array views, one per file. NaN means "absent" in all of them.
 
+pub mod baselines;
 pub mod boosting;
 pub mod cosine;
 pub mod density;

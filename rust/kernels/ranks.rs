@@ -45,7 +45,8 @@ where
                     own
                 };
                 let others = &others[..models];
-                let total = others.iter().filter(|x| !x.is_nan()).count() as f64;
+                let mut total = [0.0];
+                count_at_least(others, &[f64::NEG_INFINITY], &mut total);
                 reached.resize(own.len(), 0.0);
                 count_at_least(others, own, reached);
                 if let Some(places) = places {
@@ -59,12 +60,26 @@ where
                     }
                 }
                 for ((p, signal), reached) in p.iter_mut().zip(own).zip(&*reached) {
-                    let rank = (1.0 + reached) / (1.0 + total);
+                    let rank = (1.0 + reached) / (1.0 + total[0]);
                     *p = if signal.is_nan() { f64::NAN } else { rank };
                 }
             }
         },
     )
+}
+
+/// The p-value of one signal's rank among its record's references; NaN for NaN.
+pub fn rank(signal: f64, references: impl Iterator<Item = f64>) -> f64 {
+    let (mut reached, mut total) = (1.0, 1.0);
+    for x in references.filter(|x| !x.is_nan()) {
+        total += 1.0;
+        reached += if x >= signal { 1.0 } else { 0.0 };
+    }
+    if signal.is_nan() {
+        f64::NAN
+    } else {
+        reached / total
+    }
 }
 
 #[cfg(test)]

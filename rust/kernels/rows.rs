@@ -7,8 +7,9 @@ use crate::kernels::tile::LANES;
 use crate::kernels::Pulse;
 use crate::threads;
 
-/// Records that a thread takes at once.
+/// Records that a thread takes at once, at most, and numbers that stay in a core's nearest cache.
 const CHUNK: usize = 4 * LANES;
+const NUMBERS: usize = 1 << 11;
 /// Steps of work, none of them above a few nanoseconds, between two pulses.
 const SLAB: usize = 1 << 26;
 
@@ -106,20 +107,26 @@ where
     if width == 0 {
         return Ok(out);
     }
-    let slab = (SLAB / work.max(1)).max(1).next_multiple_of(CHUNK);
+    let [down, across] = [Axis(0), Axis(1)].map(|axis| references.stride_of(axis).abs());
+    let chunk = match down < across {
+        // Neighbours in memory, read together.
+        true => CHUNK,
+        false => (NUMBERS / references.ncols().max(1)).clamp(1, CHUNK),
+    };
+    let slab = (SLAB / work.max(1)).max(1).next_multiple_of(chunk);
     for (nth, rows) in out.chunks_mut(slab * width).enumerate() {
         pulse()?;
-        let chunks = rows.chunks_mut(CHUNK * width);
-        let firsts = (nth * slab..).step_by(CHUNK);
+        let chunks = rows.chunks_mut(chunk * width);
+        let firsts = (nth * slab..).step_by(chunk);
         threads::for_each(
             firsts.zip(chunks).collect(),
             slab.min(records).saturating_mul(work),
             || (Chunk::default(), scratch()),
-            |(chunk, scratch), (first, rows)| {
+            |(read, scratch), (first, rows)| {
                 let last = first + rows.len() / width;
-                chunk.signals.read(signal.slice(s![first..last, ..]));
-                chunk.references.read(references.slice(s![first..last, ..]));
-                body(scratch, chunk, first, rows);
+                read.signals.read(signal.slice(s![first..last, ..]));
+                read.references.read(references.slice(s![first..last, ..]));
+                body(scratch, read, first, rows);
             },
         );
     }

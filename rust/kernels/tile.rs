@@ -11,6 +11,8 @@ pub const LANES: usize = 8;
 /// Tiles that a thread takes at once, at most, and steps after which it has had enough.
 const TILES: usize = 32;
 const STEPS: usize = 1 << 22;
+/// References of a record that are copied at once.
+const COLUMNS: usize = 64;
 
 /// One number for each record of a tile.
 pub type Lanes = [f64; LANES];
@@ -70,7 +72,7 @@ impl<'a, T: Copy + Into<f64> + Sync> References<'a, T> {
         out: [(&mut [f64], usize); N],
         steps: usize,
         pulse: Pulse,
-        body: impl Fn(&[Lanes], usize, [&mut [f64]; N]) + Sync,
+        body: impl Fn(&mut [Lanes], usize, [&mut [f64]; N]) + Sync,
     ) -> Result<()> {
         let work = self.all.ncols().saturating_mul(steps).max(1);
         let chunk = LANES * (STEPS / LANES / work).clamp(1, TILES);
@@ -93,7 +95,7 @@ impl<'a, T: Copy + Into<f64> + Sync> References<'a, T> {
             |tile, (first, mut rows)| {
                 for start in (first..self.records().min(first + chunk)).step_by(LANES) {
                     let lanes = LANES.min(self.records() - start);
-                    self.gather(start, lanes, tile);
+                    self.read(start, tile);
                     let part = rows.each_mut().map(|(numbers, width)| {
                         let from = (start - first) * *width;
                         &mut numbers[from..from + lanes * *width]
@@ -104,30 +106,50 @@ impl<'a, T: Copy + Into<f64> + Sync> References<'a, T> {
         )
     }
 
-    /// Copies records `start..start + lanes` into a tile; lanes beyond are NaN.
-    fn gather(&self, start: usize, lanes: usize, tile: &mut [Lanes]) {
-        tile.fill([f64::NAN; LANES]);
+    /// Copies the records from `start` on into a tile; lanes beyond the last are NaN.
+    pub fn read(&self, start: usize, tile: &mut [Lanes]) {
+        let lanes = LANES.min(self.records() - start);
+        if lanes < LANES {
+            tile.fill([f64::NAN; LANES]);
+        }
         let records = self.all.slice(s![start..start + lanes, ..]);
-        let (before, after) = (
-            records.slice(s![.., ..self.skip.0]),
-            records.slice(s![.., self.skip.1..]),
-        );
-        // Along memory: a stride of many records would miss the cache at every number.
-        let [down, across] = [Axis(0), Axis(1)].map(|axis| self.all.stride_of(axis).abs());
-        if down < across {
-            let columns = before.columns().into_iter().chain(after.columns());
-            for (slot, column) in tile.iter_mut().zip(columns) {
-                for (number, &value) in slot.iter_mut().zip(column) {
-                    *number = value.into();
-                }
-            }
-        } else {
-            for (lane, (left, right)) in before.rows().into_iter().zip(after.rows()).enumerate() {
-                for (slot, &value) in tile.iter_mut().zip(left.into_iter().chain(right)) {
-                    slot[lane] = value.into();
-                }
+        let (left, right) = tile.split_at_mut(self.skip.0);
+        copy(records.slice(s![.., ..self.skip.0]), left);
+        copy(records.slice(s![.., self.skip.1..]), right);
+    }
+}
+
+fn copy<T: Copy + Into<f64>>(records: ArrayView2<'_, T>, tile: &mut [Lanes]) {
+    // Along memory: a stride of many records would miss the cache at every number.
+    let [down, across] = [Axis(0), Axis(1)].map(|axis| records.stride_of(axis).abs());
+    if down < across {
+        for (slot, column) in tile.iter_mut().zip(records.columns()) {
+            for (number, &value) in slot.iter_mut().zip(column) {
+                *number = value.into();
             }
         }
+        return;
+    }
+    // A few numbers of each record, whose places in the tile are in the cache for the next.
+    let parts = records.axis_chunks_iter(Axis(1), COLUMNS);
+    for (part, tile) in parts.zip(tile.chunks_mut(COLUMNS)) {
+        for (lane, row) in part.rows().into_iter().enumerate() {
+            match row.to_slice() {
+                Some(row) => copy_row(row.iter(), tile, lane),
+                None => copy_row(row.iter(), tile, lane),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn copy_row<'a, T: Copy + Into<f64> + 'a>(
+    row: impl Iterator<Item = &'a T>,
+    tile: &mut [Lanes],
+    lane: usize,
+) {
+    for (slot, &value) in tile.iter_mut().zip(row) {
+        slot[lane] = value.into();
     }
 }
 

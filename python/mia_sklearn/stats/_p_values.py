@@ -251,9 +251,8 @@ def least_pooled_p_values(n_references: Any) -> np.ndarray:
 
 
 def _pooled(signal: np.ndarray, references: np.ndarray) -> np.ndarray:
-    t, each, _ = _rust.shrunken_t(signal, references)
-    reached, total = _rust.pooled_counts(t.ravel(), each)
-    return _or_rank((1 + reached.reshape(t.shape)) / (1 + total), signal, references)
+    p = _rust.pooled_p_values(_as_table(signal), references)
+    return p.reshape(signal.shape)
 
 
 def _or_rank(p: np.ndarray, signal: np.ndarray, references: np.ndarray) -> np.ndarray:

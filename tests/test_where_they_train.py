@@ -235,7 +235,7 @@ def test_what_cannot_be_sent_is_told_with_what_to_do(monkeypatch):
         raise pickle.PicklingError("Could not pickle the task to send it to the workers.")
         yield
 
-    monkeypatch.setattr("mia_sklearn.references._train_all.done_here_first", unsendable)
+    monkeypatch.setattr("mia_sklearn._process._engine.done_here_first", unsendable)
     with pytest.raises(RuntimeError, match="cannot be sent to another process: give n_jobs=1"):
         answers(LogisticRegression(), n_jobs=2)
 

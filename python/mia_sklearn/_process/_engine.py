@@ -16,7 +16,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from contextvars import ContextVar
 from multiprocessing.dummy import DummyProcess
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ __all__ = [
     "at_home",
     "away",
     "done_here_first",
+    "handed_out",
     "has_lost_workers",
     "is_cluster",
     "may_begin_here",
@@ -123,6 +124,27 @@ def parallel(n_jobs: int | None, *, prefer: str | None, return_as: str) -> Paral
     # In a batch, tasks that have been done would be lost with the one that ends a worker.
     batch_size = 1 if _name(backend) else "auto"
     return Parallel(n_jobs=n_jobs, prefer=prefer, return_as=return_as, batch_size=batch_size)
+
+
+def handed_out(
+    function: Callable[..., Any],
+    tasks: deque[Any],
+    arguments: Callable[[Any], tuple[Any, ...]],
+    n_jobs: int | None,
+    *,
+    prefer: str,
+    in_threads: bool,
+) -> AbstractContextManager[Iterable]:
+    """Return a context with what a function returns for each task, from the engine that is active.
+
+    Parameters are as in `done_here_first`; what `prefer` names, joblib uses unless it was told
+    otherwise.
+    """
+    at_once = effective_n_jobs(n_jobs)
+    if at_once > 1 and may_begin_here(prefer):
+        return closing(done_here_first(function, tasks, arguments, at_once, in_threads=in_threads))
+    engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
+    return results_of(engine, (delayed(function)(*arguments(task)) for task in taken(tasks)))
 
 
 def may_begin_here(prefer: str) -> bool:

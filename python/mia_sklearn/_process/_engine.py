@@ -54,6 +54,8 @@ _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 # What a process takes to load its libraries, in seconds of a core.
 _SECONDS_OF_PROCESS = 3.0
+# Of what the first takes: some is spent on what is made once.
+_SHARE_OF_EACH = 0.5
 # More of them would wait for the interpreter lock.
 _MOST_THREADS = 4
 # What uses less of the time waits for something else than a core.
@@ -193,9 +195,14 @@ def done_here_first(
             n_sent += 1
             yield delayed(function)(*arguments(task))
 
+    def is_long(seconds: float) -> bool:
+        return seconds * len(tasks) * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS
+
     def begin() -> Any:
         while not pays.wait(_SECONDS_BETWEEN_LOOKS):
-            if not n_done and spent() > _SECONDS_OF_PROCESS:
+            # Before the first is done it is seen that the others take as long at the least.
+            yet = 0.0 if n_done else spent()
+            if yet > _SECONDS_OF_PROCESS or is_long(yet * _SHARE_OF_EACH):
                 break
         with config_context(**settings):
             return processes(send()) if tasks else iter(())
@@ -206,9 +213,8 @@ def done_here_first(
             for task in taken(tasks):
                 done = function(*arguments(task))
                 n_done += 1
-                # Of the first some is spent on what is made once.
-                each = min(each, spent() / (2 if n_done == 1 else n_done))
-                if each * len(tasks) * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS:
+                each = min(each, spent() * (_SHARE_OF_EACH if n_done == 1 else 1 / n_done))
+                if is_long(each):
                     pays.set()
                 yield done
                 # More than one for each process are sent when the first has come back.

@@ -6,6 +6,11 @@ and asked for all, divided by the cores. It is measured in the same run, in turn
 references, which begin without worker processes each time. The records are raw rows of Adult (read
 from the folder that MIA_SKLEARN_DATA names), which a Pipeline of each model encodes.
 
+That floor is of a machine that does nothing else: caches and memory, which cores share, make fits
+on all cores at once slower. `at once` is what the same fits and answers take in one process for
+each core, by scikit-learn alone, processes started before, and `of that` the references' seconds by
+it.
+
 Seconds by the clock say what others do on a machine that is not at rest. Seconds of processor, of
 this process and all that it started, say what was spent: `processor` is their ratio. With
 `--ways sequential threading loky`, the ratio is also printed of references that train by one of
@@ -22,6 +27,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import date
+from multiprocessing import Pipe, get_context
 from typing import Any
 
 import numpy as np
@@ -93,6 +99,39 @@ def alone(model: Any, X: Any, y: np.ndarray, seeds: range) -> None:
             own.fit(X.iloc[rows], y[rows]).predict_proba(X)
 
 
+class AtOnce:
+    """Trains models in one process for each core, which are there before; nothing else."""
+
+    def __init__(self, model: Any, X: Any, y: np.ndarray, n_cores: int) -> None:
+        spawned = get_context("spawn")
+        self.given: list[Any] = [Pipe() for _ in range(n_cores)]
+        self.processes = [
+            spawned.Process(target=_serve, args=(end, model, X, y), daemon=True)
+            for _, end in self.given
+        ]
+        for process in self.processes:
+            process.start()
+        self(range(1))
+
+    def __call__(self, seeds: range) -> None:
+        for own, _ in self.given:
+            own.send(seeds)
+        for own, _ in self.given:
+            own.recv()
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.join()
+
+
+def _serve(end: Any, model: Any, X: Any, y: np.ndarray) -> None:
+    warnings.simplefilter("ignore")
+    while True:
+        alone(model, X, y, end.recv())
+        end.send(None)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=GOALS, default=list(GOALS))
@@ -113,8 +152,8 @@ def main() -> None:
         f"{cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {len(y):,} records, "
         f"{options.references} references, median of {options.rounds}\n"
     )
-    titles = "model", "floor s", "references s", "ratio", "of each round", "processor", "goal"
-    titles = *titles, *options.ways
+    titles = "model", "floor s", "at once s", "references s", "ratio", "of each round", "of that"
+    titles = *titles, "processor", "goal", *options.ways
     print(f"| {' | '.join(titles)} |\n{'| --- ' * len(titles)}|")
     n_cores = cpu_count() if options.jobs < 0 else options.jobs
     scale = options.references / options.floor / np.array([n_cores, 1])
@@ -129,18 +168,23 @@ def main() -> None:
             return seconds
 
         alone(model, X, y, range(1))
-        rounds = []
+        at_once = AtOnce(model, X, y, n_cores)
+        rounds, beside = [], []
         for turn in range(options.rounds):
             seeds = range(turn * options.floor, (turn + 1) * options.floor)
             floor = scale * clocked(lambda: alone(model, X, y, seeds))  # noqa: B023
+            beside.append((scale * clocked(lambda: at_once(seeds)))[0])  # noqa: B023
             rounds.append([floor, *(trained(way) for way in ("", *options.ways))])
+        at_once.end()
         times = np.array(rounds)
         ratios = times[:, 1:, 0] / times[:, :1, 0]
         seconds = [f"{value:.2f}" for value in np.median(times[:, :2, 0], axis=0)]
         middle = [f"{value:.2f}" for value in np.median(ratios, axis=0)]
         each = ", ".join(f"{ratio:.2f}" for ratio in sorted(ratios[:, 0]))
         spent = f"{np.median(times[:, 1, 1] / times[:, 0, 1]):.2f}"
-        cells = name, *seconds, middle[0], each, spent, str(goal), *middle[1:]
+        of_that = f"{np.median(times[:, 1, 0] / beside):.2f}"
+        seconds.insert(1, f"{np.median(beside):.2f}")
+        cells = name, *seconds, middle[0], each, of_that, spent, str(goal), *middle[1:]
         print("|", " | ".join(cells), "|", flush=True)
 
 

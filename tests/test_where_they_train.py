@@ -199,17 +199,19 @@ def test_processes_take_over_when_they_have_come_up(engines, monkeypatch):
     assert len({place for _, place in done}) > 1
 
 
-def test_processes_are_started_while_the_first_task_goes_on(engines, monkeypatch):
-    monkeypatch.setattr(_engine, "_SECONDS_OF_PROCESS", 0)
+@pytest.mark.parametrize(("n_tasks", "seconds"), [(3, 9.0), (30, 1.0)])
+def test_processes_are_started_while_the_first_task_goes_on(engines, monkeypatch, n_tasks, seconds):
+    # It takes long, or so do all that are left if each takes no less than it has yet.
+    monkeypatch.setattr(_engine, "_stopwatch", lambda: lambda: seconds)
     monkeypatch.setattr(_engine, "_SECONDS_BETWEEN_LOOKS", 0.001)
     elsewhere = threading.Event()
 
     def wait(task):
         return elsewhere.wait(10) if task == 0 else elsewhere.set()
 
-    results, _ = here_first(wait, 3)
+    results, _ = here_first(wait, n_tasks)
     assert next(results) is True
-    assert list(results) == [None, None]
+    assert list(results) == [None] * (n_tasks - 1)
 
 
 @pytest.mark.parametrize("seconds", [0, 100])
@@ -298,7 +300,7 @@ def test_what_cannot_be_sent_is_told_with_what_to_do(monkeypatch):
         raise pickle.PicklingError("Could not pickle the task to send it to the workers.")
         yield
 
-    monkeypatch.setattr("mia_sklearn.references._train_all.done_here_first", unsendable)
+    monkeypatch.setattr("mia_sklearn._process._engine.done_here_first", unsendable)
     with pytest.raises(RuntimeError, match="cannot be sent to another process: give n_jobs=1"):
         answers(LogisticRegression(), n_jobs=2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from .._records._rows import take_rows
 from ..access import BaseAccess
 from ..metrics import Estimate
 from ..references import ReferenceModels
+from ..references._together import train_together
 from ..report._leak import INFERRED_AT
 from ..signals import log_posteriors
 from ..stats import pooled_p_values
@@ -89,9 +91,8 @@ def ask(
             unsteady = depends_on_call(planned, answers)
     if n_references:
         with planned.timed("references"):
-            references = _train_references(
-                planned, taught, n_models=n_references, n_queries=planned.n_queries, **options
-            )
+            references = _references_of(planned, n_models=n_references, **options)
+            references.fit(planned.X, **taught)
     if planned.access is not None and planned.outputs is None:
         with planned.timed("target"):
             answers, doubt = _ask_signal(planned, planned.access, references)
@@ -220,16 +221,44 @@ def _taught(run: Planned, fit_params: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _train_references(run: Planned, taught: dict[str, Any], **options: Any) -> ReferenceModels:
+def _references_of(run: Planned, **options: Any) -> ReferenceModels:
+    """Return the references of an audit, not trained yet."""
     references = ReferenceModels(
         run.trainable,
         train_size=run.plan.n_trained,
         stratify=run.stratified,
         signal=run.access,
+        n_queries=run.n_queries,
         **options,
     )
     references._pace = run.budget
-    return references.fit(run.X, **taught)
+    return references
+
+
+def ask_ahead(
+    planned: Planned,
+    estimators: Sequence[Any],
+    fit_params: dict[str, Any] | None,
+    n_references: int,
+    **options: Any,
+) -> list[Any]:
+    """Train references of several estimators together, as audits of each will ask for them.
+
+    Parameters
+    ----------
+    planned : Planned
+        The audit of one of them.
+    estimators : sequence
+    fit_params, n_references, **options
+        As in `ask`; what a `cache` among them gets is there for the audits.
+
+    Returns
+    -------
+    list
+        Those of the estimators whose references were trained.
+    """
+    first = _references_of(planned, n_models=n_references, **options)
+    return train_together(first, estimators, planned.X, **_taught(planned, fit_params))
 
 
 def _attack(

@@ -12,6 +12,7 @@ from sklearn import config_context, get_config
 
 from .._process._parallel import map_on_cores, one_thread_each
 from .._records._rows import copied, n_rows, take_rows
+from ._alike import answered
 from ._kinds import is_net, is_network_target, last_step, nested
 
 __all__ = ["ask", "beside_other_work"]
@@ -58,6 +59,10 @@ def ask(model: Any, method: str, X: Any) -> Any:
     Of many records, scikit-learn's boosting and nearest neighbours are asked in parts, one for
     each thread that they would have had; the answers are the same.
     """
+    return answered(model, method, X, lambda: _asked(model, method, X))
+
+
+def _asked(model: Any, method: str, X: Any) -> Any:
     with beside_other_work(model) as n_threads:
         size = -(-n_rows(X) // min(n_threads, cpu_count()))
         size = -(-size // _ROWS) * _ROWS

@@ -10,6 +10,7 @@ from sklearn.dummy import DummyClassifier
 
 from .._records._labels import labels_like
 from .._records._rows import take_rows
+from ._alike import fitted
 from ._answers import predicted_labels
 from ._random import seeded_within
 from ._trainable import configured, unfitted
@@ -56,7 +57,7 @@ def fit_copy(estimator: Any, X: Any, y: Any, params: dict[str, Any], seed: int |
     """Return a copy of an estimator trained on records; a `seed` is as in `fit_afresh`."""
     with seeded_within(estimator, seed):
         model = unfitted(estimator) if seed is None else configured(estimator, seed)
-        return model.fit(X, y, **params)
+        return fitted(model, X, y, params)
 
 
 class _Renamed:

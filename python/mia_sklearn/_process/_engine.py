@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from itertools import islice
@@ -38,6 +38,7 @@ __all__ = [
     "away",
     "cluster",
     "done_here_first",
+    "handed_out",
     "has_lost_workers",
     "may_begin_here",
     "parallel",
@@ -57,6 +58,8 @@ _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 # What a process takes to load its libraries, in seconds of a core.
 _SECONDS_OF_PROCESS = 3.0
+# Of what the first takes: some is spent on what is made once.
+_SHARE_OF_EACH = 0.5
 # More of them would wait for the interpreter lock.
 _MOST_THREADS = 4
 # What uses less of the time waits for something else than a core.
@@ -174,6 +177,27 @@ def _in_rounds(engine: Parallel, size: int, tasks: Iterable) -> Generator[Any]:
             yield from results
 
 
+def handed_out(
+    function: Callable[..., Any],
+    tasks: deque[Any],
+    arguments: Callable[[Any], tuple[Any, ...]],
+    n_jobs: int | None,
+    *,
+    prefer: str | None,
+    in_threads: bool,
+) -> AbstractContextManager[Iterable]:
+    """Return a context with what a function returns for each task, from the engine that is active.
+
+    Parameters are as in `done_here_first`; what `prefer` names, joblib uses unless it was told
+    otherwise.
+    """
+    at_once = effective_n_jobs(n_jobs)
+    if at_once > 1 and may_begin_here(prefer):
+        return closing(done_here_first(function, tasks, arguments, at_once, in_threads=in_threads))
+    engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
+    return results_of(engine, (delayed(function)(*arguments(task)) for task in taken(tasks)))
+
+
 def may_begin_here(prefer: str | None) -> bool:
     """Tell whether tasks that prefer processes may be done here first: nobody chose a backend."""
     if prefer != "processes":
@@ -223,9 +247,14 @@ def done_here_first(
             n_sent += 1
             yield delayed(function)(*arguments(task))
 
+    def is_long(seconds: float) -> bool:
+        return seconds * len(tasks) * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS
+
     def begin() -> Any:
         while not pays.wait(_SECONDS_BETWEEN_LOOKS):
-            if not n_done and spent() > _SECONDS_OF_PROCESS:
+            # Before the first is done it is seen that the others take as long at the least.
+            yet = 0.0 if n_done else spent()
+            if yet > _SECONDS_OF_PROCESS or is_long(yet * _SHARE_OF_EACH):
                 break
         with config_context(**settings):
             return processes(send()) if tasks else iter(())
@@ -237,9 +266,8 @@ def done_here_first(
             for task in taken(tasks):
                 done = function(*arguments(task))
                 n_done += 1
-                # Of the first some is spent on what is made once.
-                each = min(each, spent() / (2 if n_done == 1 else n_done))
-                if each * len(tasks) * (1 - 1 / n_jobs) > _SECONDS_OF_PROCESS:
+                each = min(each, spent() * (_SHARE_OF_EACH if n_done == 1 else 1 / n_done))
+                if is_long(each):
                     pays.set()
                 yield done
                 # More than one for each process are sent when the first has come back.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._models._alike import fitted
 from .._models._backend import backend_of
 from .._models._trainable import check_fit_takes, unfitted
 from .._records._rows import take_params, take_rows
@@ -87,4 +88,4 @@ def fit_clone(estimator: Any, data: TrainingSet) -> Any:
     backend = backend_of(estimator)
     if backend is not None:
         return backend.train_net(unfitted(estimator), data.X, data.y, data.params)
-    return unfitted(estimator).fit(data.X, data.y, **data.params)
+    return fitted(unfitted(estimator), data.X, data.y, data.params)

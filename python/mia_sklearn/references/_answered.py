@@ -16,6 +16,7 @@ from .._process._memory import available_memory
 from .._records._groups import Grouping
 from ..access import AskedRecords, TrueValueAccess
 from ..signals import LEAST_LOG_POSTERIOR, centred_log_posteriors
+from ._held_store import HeldStore
 from ._lost import Lost, check_left
 from ._sampling import Assignment, behind
 from ._scale import PosteriorScale, choose_scale
@@ -43,7 +44,8 @@ class AnsweredModels(BaseEstimator):
         free = available_memory()
         n_numbers = 1
         # A cache keeps the answers on disk, from where they are read in place.
-        if getattr(self, "cache", None) is None:
+        cache = getattr(self, "cache", None)
+        if cache is None or isinstance(cache, HeldStore):
             n_columns = max(1, len(self.classes_)) if self.access_ is None else 1
             n_numbers += n_columns * (1 + getattr(self, "n_queries", 0))
         needed = 4 * n_models * n_asked * n_numbers

@@ -345,27 +345,9 @@ class ReferenceModels(AnsweredModels):
             trained, with the number of the first that could not.
         """
         start = time.perf_counter()
-        check_trainable(self.estimator, fit_params)
-        self._check_parameters()
-        store = store_at(self.cache)
-        self.access_ = access_of_references(self.signal, self.estimator, y)
-        pool = gather_pool(
-            self.estimator,
-            (X, None if is_generator(self.estimator) else y),
-            population,
-            core,
-            fit_params=fit_params,
-            classes=classes,
-            groups=groups,
-            stratify=self.stratify,
-            access=self.access_,
-        )
-        self._note(pool)
-        job = pool.job(self.estimator, self.access_, store)
-        entropy = self._entropy(job)
-        membership = self._assigned(pool, entropy, self.n_models).membership
-        self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
-        job = self._with_questions(job)
+        taught = {"fit_params": fit_params, "classes": classes, "groups": groups}
+        begun = self._begin(X, y, core=core, population=population, **taught)
+        pool, entropy, job, membership = begun
         how: dict[str, Any] = {"n_jobs": self.n_jobs, "progress": self.progress}
         answers, lost = train_all(job, membership, self.seeds_, pace=self._pace, **how)
         if len(answers) < self.n_models_:
@@ -375,6 +357,24 @@ class ReferenceModels(AnsweredModels):
         self._keep(answers, pool.records.n_asked)
         self.fit_time_ = time.perf_counter() - start
         return self
+
+    def _begin(
+        self, X: Any, y: Any, *, core: Any, population: Any = None, **taught: Any
+    ) -> tuple[GatheredPool, int, Job, np.ndarray]:
+        """Check the arguments of `fit`, all others in `taught`, and draw who trains on what."""
+        check_trainable(self.estimator, taught["fit_params"])
+        self._check_parameters()
+        store = store_at(self.cache)
+        self.access_ = access_of_references(self.signal, self.estimator, y)
+        given = X, None if is_generator(self.estimator) else y
+        how: dict[str, Any] = {"stratify": self.stratify, "access": self.access_}
+        pool = gather_pool(self.estimator, given, population, core, **how, **taught)
+        self._note(pool)
+        job = pool.job(self.estimator, self.access_, store)
+        entropy = self._entropy(job)
+        membership = self._assigned(pool, entropy, self.n_models).membership
+        self.query_seed_ = int(np.random.default_rng([entropy, 1]).integers(_LARGEST_SEED))
+        return pool, entropy, self._with_questions(job), membership
 
     def _note(self, pool: GatheredPool) -> None:
         """Keep what the records are, by which others are compared with them."""

@@ -6,9 +6,9 @@ import hashlib
 import logging
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pickle import PicklingError
 from typing import Any, Protocol
@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils.parallel import delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._models._answers import name_of
@@ -27,14 +26,10 @@ from .._models._trainable import prefers_threads
 from .._process._engine import (
     away,
     cluster,
-    done_here_first,
+    handed_out,
     has_lost_workers,
-    may_begin_here,
-    parallel,
     preference,
-    results_of,
     sent_once,
-    taken,
     wait_for_workers,
     what_workers_lack,
 )
@@ -45,7 +40,7 @@ from ._lost import CannotTrain, Lost, second_seed
 from ._store import BaseStore
 from ._training import packed, train
 
-__all__ = ["Pace", "train_all"]
+__all__ = ["Pace", "common_name", "name_of_work", "names_of_models", "train_all"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -240,14 +235,15 @@ class _Run:
             name = names[m] if names else ""
             return sent, m, packed(self.membership[m]), int(self.seeds[m]), name
 
-        def begun() -> AbstractContextManager[Iterable]:
-            if at_once > 1 and may_begin_here(prefer):
-                safe = not self.job.draws_globally
-                return closing(done_here_first(train, left, arguments, at_once, in_threads=safe))
-            engine = parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
-            return results_of(engine, (delayed(train)(*arguments(m)) for m in taken(left)))
-
-        with settled_warnings(), threadpool_limits(1), begun() as results:
+        begun = handed_out(
+            train,
+            left,
+            arguments,
+            n_jobs,
+            prefer=prefer,
+            in_threads=not self.job.draws_globally,
+        )
+        with settled_warnings(), threadpool_limits(1), begun as results:
             shown = progress_bar(
                 results,
                 total=self.aim,
@@ -339,8 +335,8 @@ def _stored(
     What cannot be written, to a full disk, stays in memory. Models that were lost are not
     stored: what kept them from being trained may be gone next time.
     """
-    common = _common_name(job)
-    names = _names(common, membership, seeds)
+    common = common_name(job)
+    names = names_of_models(common, membership, seeds)
     shape = (job.n_answers, job.n_columns)
 
     def may_be(answers: np.ndarray) -> bool:
@@ -362,7 +358,7 @@ def _stored(
             in_memory[model] = answer
 
     # Runs that differ in the number of models only have the first ones in common.
-    with store.alone(f"training-{_sha256(common)}"):
+    with store.alone(name_of_work(common)):
         missing = [m for m, name in enumerate(names) if store.read(name, may_be) is None]
         n_kept = len(names) - len(missing)
         _LOG.info("%d of %d reference models are in the cache %s", n_kept, len(names), store.where)
@@ -393,7 +389,7 @@ def _stored(
     return everything, run.lost
 
 
-def _common_name(job: Job) -> bytes:
+def common_name(job: Job) -> bytes:
     """Return a digest of all that shapes the answers of all models alike."""
     common = job.name
     if job.copies:
@@ -403,12 +399,17 @@ def _common_name(job: Job) -> bytes:
     return common
 
 
-def _names(common: bytes, membership: np.ndarray, seeds: np.ndarray) -> list[str]:
+def names_of_models(common: bytes, membership: np.ndarray, seeds: np.ndarray) -> list[str]:
     """Return the name of each model's answers, by all that shapes them."""
     return [
         f"model-{_sha256(common, seed.tobytes(), counts.tobytes())}"
         for seed, counts in zip(seeds, membership, strict=True)
     ]
+
+
+def name_of_work(common: bytes) -> str:
+    """Return what the training of such models is called, which one run does at a time."""
+    return f"training-{_sha256(common)}"
 
 
 def _name_of_all(names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from ..access import TrueValueAccess
 from ..access._choice import access_of_outputs, access_released_as
 from ..base import TrainingSet, fit_clone
 from ..defenses._registry import compared_by_default
+from ._ahead import Ahead
 from ._compared_records import ComparedRecords, gather_compared
 from ._kept_rows import KeptRows, Measured
 from ._larger_leaves import with_larger_leaves
@@ -48,7 +49,7 @@ _FIRST = (
 # The one finding that a comparison reads.
 _LOST = "LOST_REFERENCES"
 # They alter no number.
-_NO_MATTER = ("cache", "n_jobs")
+_NO_MATTER = ("n_jobs",)
 _LAST = ("epsilon", "fit_time", "fit_ratio", "predict_time", "predict_ratio", "error")
 
 
@@ -203,13 +204,16 @@ def compare_defenses(
         "release": release,
         "confidence": confidence,
         "max_records": max_records,
-        "cache": cache,
         "n_jobs": n_jobs,
         "random_state": seed,
     }
     kept = KeptRows(cache, _shaping(data, options, chosen))
+    lacking = [model for model in named.values() if kept.lacks(model)]
+    ahead = Ahead(lacking, options, cache=cache, progress=progress)
     with computed_once(), sought(_LOST):
-        rows, last = _measure_all(named, data, options, kept, progress)
+        rows, last = _measure_all(
+            named, kept, lambda model: _measure(model, data, options, ahead), progress
+        )
     from ._shown import ComparisonFrame
 
     frame = ComparisonFrame(_laid_out(rows, baseline))
@@ -238,9 +242,8 @@ def _shaping(
 
 def _measure_all(
     named: dict[str, Any],
-    data: ComparedRecords,
-    options: dict[str, Any],
     kept: KeptRows,
+    measure: Callable[[Any], Measured],
     progress: bool,
 ) -> tuple[list[dict[str, Any]], Measured]:
     """Return a row for each model, and what was measured of the last that did not fail."""
@@ -254,7 +257,7 @@ def _measure_all(
         row = {"defense": name, "parameters": describe(model), "error": ""}
         # A failure after hours must not take the finished rows with it.
         try:
-            last = kept.measured(model, partial(_measure, model, data, options))
+            last = kept.measured(model, partial(measure, model))
             row |= last.numbers
         except Exception as error:
             failures.append(error)
@@ -322,7 +325,9 @@ def _check_baseline(baseline: str | None, named: dict[str, Any]) -> str:
     return baseline
 
 
-def _measure(estimator: Any, data: ComparedRecords, options: dict[str, Any]) -> Measured:
+def _measure(
+    estimator: Any, data: ComparedRecords, options: dict[str, Any], ahead: Ahead
+) -> Measured:
     train = data.training_set()
     X_test, y_test = take_rows(data.X, data.test), data.y[data.test]
     with beside_other_work(estimator):
@@ -337,18 +342,19 @@ def _measure(estimator: Any, data: ComparedRecords, options: dict[str, Any]) -> 
         "fit_time": trained - start,
         "predict_time": answered - trained,
     }
+    given: tuple[Any, Any, Any, Any] = train.X, train.y, X_test, y_test
+    how: dict[str, Any] = {
+        "fit_params": data.in_order() or None,
+        "split": None if data.given else "random",
+    }
+    ahead.train(model, given, how)
     report = audit(
         model,
-        train.X,
-        train.y,
-        X_test,
-        y_test,
+        *given,
         estimator=estimator if options["n_references"] else None,
-        fit_params=data.in_order() or None,
-        split=None if data.given else "random",
         controls=False,
         progress=False,
-        **options,
+        **options | how | {"cache": ahead.cache_of(estimator)},
     )
     numbers = {name: float(value) for name, value in (row | _rates(report)).items()}
     whole = all(finding.code != _LOST for finding in report.findings)

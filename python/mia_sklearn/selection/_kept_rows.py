@@ -76,10 +76,9 @@ class KeptRows:
 
     def measured(self, model: Any, measure: Callable[[], Measured]) -> Measured:
         """Return what is kept of a model, or else what `measure` finds."""
-        name = b"" if not self._common else self._name_of({"model": model})
-        if self._store is None or not name:
+        name_of_file = self._file_of(model)
+        if self._store is None or not name_of_file:
             return measure()
-        name_of_file = f"row-{hashlib.sha256(self._common + name).hexdigest()}"
         text = self._store.read_text(name_of_file)
         if text is not None:
             kept = json.loads(text)
@@ -91,6 +90,16 @@ class KeptRows:
         if found.whole:
             self._store.write_text(name_of_file, json.dumps(found._asdict() | {"warned": warned}))
         return found
+
+    def lacks(self, model: Any) -> bool:
+        """Tell whether a model is to be measured, as nothing is kept of it."""
+        name = self._file_of(model)
+        return self._store is None or not name or self._store.read_text(name) is None
+
+    def _file_of(self, model: Any) -> str:
+        """Return the name under which a model's row is kept, empty where it has none."""
+        name = b"" if not self._common else self._name_of({"model": model})
+        return f"row-{hashlib.sha256(self._common + name).hexdigest()}" if name else ""
 
     @staticmethod
     def _name_of(parts: dict[str, Any]) -> bytes:

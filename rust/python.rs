@@ -502,9 +502,10 @@ impl CosineIndex {
 
 /// Statistics kernels, compiled; `_rust.pyi` documents them.
 ///
-/// They keep nothing but the pool of threads, behind one atomic pointer. That no lock of the
-/// interpreter is needed is not said here: no sanitizer has shown it yet.
-#[pymodule]
+/// They keep nothing but the pool of threads, behind one atomic pointer. PyO3 would say of itself that
+/// no lock of the interpreter is needed: not before a sanitizer has seen the module in an interpreter
+/// without one.
+#[pymodule(gil_used = true)]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<CosineIndex>()?;
     module.add_function(wrap_pyfunction!(reference_statistics, module)?)?;

@@ -37,7 +37,7 @@ PARALLEL := -n auto --dist worksteal
 THOROUGH := not slow and not gpu
 MARKS := $(THOROUGH) and not thorough
 
-.PHONY: audit test thorough mutants tables test-slow lint lint-rust lint-python rust-test aarch64 sanitize \
+.PHONY: audit test thorough mutants tables test-slow lint lint-rust lint-python rust-test arm sanitize \
 	python-test floors bench bench-peers docs changelog hooks wheel wheels clean
 
 $(UV):
@@ -81,11 +81,11 @@ rust-test:
 # $(ARM)`). Linked by Rust's own linker against its own musl, they need nothing else of that machine,
 # nor Python: no test calls it, so its symbols may stay open. Optimised as what is shipped, whose loops
 # use other registers than those of a quick build.
-aarch64: export CARGO_PROFILE_DEV_OPT_LEVEL = 3
-aarch64: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER = rust-lld
-aarch64: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER = qemu-aarch64
-aarch64: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS = -Clink-arg=--unresolved-symbols=ignore-all
-aarch64:
+arm: export CARGO_PROFILE_DEV_OPT_LEVEL = 3
+arm: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER = rust-lld
+arm: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER = qemu-aarch64
+arm: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS = -Clink-arg=--unresolved-symbols=ignore-all
+arm:
 	cargo test --quiet --lib --target $(ARM) --features pyo3/extension-module
 
 # The Rust tests under ThreadSanitizer, the standard library instrumented too: wants a nightly Rust with
@@ -93,6 +93,7 @@ aarch64:
 sanitize: export RUSTFLAGS = -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer
 sanitize: export CARGO_PROFILE_DEV_OPT_LEVEL = 1
 sanitize: export RAYON_NUM_THREADS = 4
+sanitize: export MIA_SKLEARN_THREADS_FOR_LITTLE = 1
 sanitize:
 	cargo +nightly test --quiet --lib -Zbuild-std --target x86_64-unknown-linux-gnu
 

@@ -541,9 +541,10 @@ impl CosineIndex {
 
 /// Statistics kernels, compiled; `_rust.pyi` documents them.
 ///
-/// They keep nothing but the pool of threads, behind one atomic pointer. That no lock of the
-/// interpreter is needed is not said here: no sanitizer has shown it yet.
-#[pymodule]
+/// They keep nothing but the pool of threads, behind one atomic pointer, and classes are frozen: no lock
+/// of the interpreter is needed. ThreadSanitizer saw nothing in eight threads of an interpreter without
+/// one that called them all, and did see a writer to an array that a kernel was reading.
+#[pymodule(gil_used = false)]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<CosineIndex>()?;
     module.add_function(wrap_pyfunction!(reference_statistics, module)?)?;

@@ -17,8 +17,12 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::error::Result;
 use crate::kernels::Pulse;
 
-/// Work, in numbers read, below which waking threads costs more than it saves.
-const PARALLEL_FROM: usize = 1 << 14;
+/// Work, in numbers read, below which waking threads costs more than it saves; `make sanitize` is told
+/// to wake them for less.
+const PARALLEL_FROM: usize = match option_env!("MIA_SKLEARN_THREADS_FOR_LITTLE") {
+    None => 1 << 14,
+    Some(_) => 1 << 7,
+};
 
 /// Work from which the pulse is asked: some hundredths of a second.
 const LONG: usize = 1 << 23;

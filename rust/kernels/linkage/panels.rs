@@ -209,6 +209,7 @@ mod tests {
 
     type Sweep = fn(Block<'_>, Block<'_>, bool, &mut All);
 
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut))]
     fn ways() -> Vec<Sweep> {
         let mut ways: Vec<Sweep> = vec![sweep, |rows, columns, triangle, finder| {
             sweep_with(rows, columns, triangle, finder, plain, plainly_exceeding);

@@ -170,9 +170,9 @@ class TimeBudget:
         return replace(run, attacks=attacks, headline=headline_of(attacks))
 
     def told(self) -> dict[str, Any]:
-        """Return what was chosen, what of it is less than usual, and what that would have taken.
+        """Return what was chosen, what of it is less than usual, and the time that would do.
 
-        Of the audit as it is without a budget: with the usual number of references.
+        For the audit as it is without a budget: with the usual number of references.
         """
         n, attacks = self._chosen
         most = _whole_blocks(self._run, N_REFERENCES)
@@ -184,7 +184,8 @@ class TimeBudget:
         if lowered:
             told["usual"] = {"n_references": usual, "attacks": self.sets[0]}
             if self._round is not None:
-                told["usual"]["seconds"] = round(self._needed(0, usual, self.sets[0]), 1)
+                needed = _MARGIN * self._needed(0, usual, self.sets[0])
+                told["usual"]["seconds"] = round(needed, 1)
         return told
 
     def _choice(self, n: int) -> tuple[int, list[str]]:

@@ -132,16 +132,17 @@ class TimeBudget(BaseFinder):
         if "attacks" in less:
             missing.append(f"the attacks {', '.join(chosen['attacks'])} alone")
             costs.append(_LESS_BY_ATTACKS)
-        took = ""
-        if "seconds" in chosen["usual"]:
-            took = f" (about {seconds_in_words(chosen['usual']['seconds'])} here)"
+        longer = "Give more time"
+        # It is less where later references took less than the first one.
+        if chosen["usual"].get("seconds", 0.0) > chosen["seconds"]:
+            longer += f" (about {seconds_in_words(chosen['usual']['seconds'])} here)"
         return self.found(
             f"A time budget of {seconds_in_words(chosen['seconds'])} was enough for "
             f"{' and '.join(missing)}",
             f"{' '.join(costs)} The intervals tell how sure the numbers of this audit are, not "
             "what a stronger one would find. The same audit, on a machine of any speed: "
             f"{without_a_clock(info)}.",
-            f"Give more time{took}, or more n_jobs.",
+            f"{longer}, or more n_jobs.",
             "warning" if "attacks" in less else "info",
         )
 

@@ -16,11 +16,7 @@ pub struct Aligned {
 
 impl Aligned {
     /// Makes room for rows of `width` numbers, and lets them be written.
-    pub fn fill<'a>(
-        &'a mut self,
-        rows: usize,
-        width: usize,
-    ) -> impl Iterator<Item = &'a mut [f32]> {
+    pub fn fill(&mut self, rows: usize, width: usize) -> impl Iterator<Item = &mut [f32]> {
         self.stride = width.next_multiple_of(LINE);
         self.numbers.clear();
         self.numbers.resize(rows * self.stride + LINE, 0.0);

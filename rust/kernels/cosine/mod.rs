@@ -5,10 +5,12 @@
 //! estimated in whole numbers, with a bound on the error; the few pairs that it leaves open are
 //! computed in float32, and those near the threshold in float64 from the rows as given.
 
+mod aligned;
 mod basis;
 mod block;
 mod digits;
 mod index;
+mod look;
 mod open;
 mod order;
 mod rows;

@@ -14,6 +14,8 @@ const LANES: usize = 8;
 pub trait Real: Copy + Default + Into<f64> + Send + Sync + 'static {
     fn scaled(self, factor: f64) -> Self;
 
+    fn single(self) -> f32;
+
     /// The scalar product with a float64 row: the same bits on every machine.
     fn dot(query: &[f64], row: &[Self]) -> f64;
 
@@ -95,6 +97,10 @@ dots!(dots_mixed, f32);
 dots!(dots_doubles, f64);
 
 impl Real for f32 {
+    fn single(self) -> f32 {
+        self
+    }
+
     fn scaled(self, factor: f64) -> Self {
         (f64::from(self) * factor) as Self
     }
@@ -117,6 +123,10 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    fn single(self) -> f32 {
+        self as f32
+    }
+
     fn scaled(self, factor: f64) -> Self {
         self * factor
     }

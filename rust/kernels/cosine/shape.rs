@@ -6,7 +6,7 @@ use super::tiles::{Isa, LANES};
 use crate::kernels::wide;
 
 /// Tiles whose bounds are looked at together.
-pub const TILES: usize = 8;
+pub const TILES: usize = 32;
 
 /// Bounds that hold for every row of a tile.
 #[derive(Clone, Copy, Debug, Default)]

@@ -184,6 +184,17 @@ impl Isa {
     }
 }
 
+/// Asks for numbers that are read soon.
+pub fn soon<T>(numbers: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in numbers.chunks((64 / size_of::<T>()).max(1)) {
+        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+        // SAFETY: nothing is read, wherever the pointer leads.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    let _ = numbers;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -153,7 +153,7 @@ class ArrayStore(BaseStore):
         except OSError as error:
             raise ValueError(
                 f"cache={str(folder)!r} is not a folder that can be written to "
-                f"({error.strerror}). Choose another folder or free this one."
+                f"({error.strerror}). Choose another folder, or allow writing there."
             ) from error
         for leftover in self.folder.glob(".*.tmp"):
             # Younger ones may belong to a run that shares the folder; others go while we look.

@@ -206,7 +206,12 @@ impl Binned {
 /// The largest number of each bin but the last, then infinity: halfway to the next one that is there.
 fn ends_of(column: ArrayView1<'_, f32>) -> Vec<f32> {
     let step = (column.len() / SAMPLE).max(1);
-    let numbers = column.iter().step_by(step).copied();
+    // Any one of so many: what follows in turns would not be seen by every tenth.
+    let mut state = 0;
+    let numbers = (0..column.len()).step_by(step).map(|first| {
+        let row = first + random(&mut state) as usize % step;
+        column[row.min(column.len() - 1)]
+    });
     let mut sorted: Vec<f32> = numbers.filter(|number| !number.is_nan()).collect();
     sorted.sort_unstable_by(f32::total_cmp);
     let steps: Vec<usize> = (1..sorted.len())
@@ -578,6 +583,15 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_follows_in_turns_is_learned() {
+        let member: Vec<bool> = (0..3 * SAMPLE).map(|i| i % 3 == 1).collect();
+        let rows = Array2::from_shape_fn((3 * SAMPLE, 1), |(i, _)| f32::from(u8::from(member[i])));
+        let few = Growth { trees: 1, ..GROWTH };
+        let found = learned(&rows, &member, few);
+        assert!(found[1] > found[0] && found[1] > found[2]);
     }
 
     #[test]

@@ -83,18 +83,14 @@ pub enum Isa {
 impl Isa {
     /// Those that this machine has, the best one first.
     pub fn available() -> Vec<Self> {
-        let mut found = vec![];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if has!("avx512f", "avx512bw", "avx512vnni") {
-                found.push(Self::Avx512);
-            }
-            if has!("avx2", "fma") {
-                found.push(Self::Avx2);
-            }
-        }
-        found.push(Self::Plain);
-        found
+        let each = [
+            #[cfg(target_arch = "x86_64")]
+            has!("avx512f", "avx512bw", "avx512vnni").then_some(Self::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            has!("avx2", "fma").then_some(Self::Avx2),
+            Some(Self::Plain),
+        ];
+        each.into_iter().flatten().collect()
     }
 
     /// The largest whole number that a coordinate becomes.

@@ -329,8 +329,12 @@ impl Tree<'_> {
             leaves.extend(self.split(parent, split, last, start, boosted));
         }
         for leaf in leaves {
-            let value = -self.growth.learning_rate * self.packing.gradient(leaf.sums)
-                / (self.packing.hessian(leaf.sums) + self.growth.l2 + 1e-15);
+            let hessian = self.packing.hessian(leaf.sums) + self.growth.l2;
+            // Of members or others alone, all that there was to learn has been learned.
+            let value = match hessian < LEAST_HESSIAN {
+                true => 0.0,
+                false => -self.growth.learning_rate * self.packing.gradient(leaf.sums) / hessian,
+            };
             boosted.value[leaf.node] = value;
             for &row in &self.order[leaf.rows.0..leaf.rows.1] {
                 scores[row as usize] += value;
@@ -411,10 +415,9 @@ impl Tree<'_> {
                 break;
             }
             let mut left = if missing_left { missing } else { [0; 2] };
-            for bin in 0..MISSING {
-                if ends[bin] == f32::INFINITY {
-                    break;
-                }
+            // The last one with numbers parts all of them from what is missing.
+            let last = ends.iter().position(|&end| end == f32::INFINITY);
+            for bin in 0..=last.unwrap_or(MISSING - 1) {
                 if packing.count(bins[bin]) == 0 {
                     continue;
                 }
@@ -561,12 +564,14 @@ mod tests {
     fn what_a_column_tells_is_learned() {
         let (none, most) = (f32::NAN, f32::INFINITY);
         // More numbers than bins, next to one another, infinite, and absent.
-        let tellers: [&dyn Fn(usize, bool) -> f32; 5] = [
+        let tellers: [&dyn Fn(usize, bool) -> f32; 7] = [
             &|i, own| if own { i as f32 } else { -1.0 - i as f32 },
             &|_, own| if own { 1.0_f32.next_up() } else { 1.0 },
             &|_, own| if own { most } else { -most },
             &|_, own| if own { most } else { f32::MAX },
             &|i, own| if own { none } else { i as f32 },
+            &|_, own| if own { none } else { 1.0 },
+            &|_, own| if own { -most } else { none },
         ];
         let member: Vec<bool> = (0..300).map(|i| i % 3 == 0).collect();
         for (place, teller) in tellers.iter().enumerate() {

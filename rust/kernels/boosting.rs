@@ -417,11 +417,12 @@ impl Tree<'_> {
             let mut left = if missing_left { missing } else { [0; 2] };
             // The last one with numbers parts all of them from what is missing.
             let last = ends.iter().position(|&end| end == f32::INFINITY);
-            for bin in 0..=last.unwrap_or(MISSING - 1) {
-                if packing.count(bins[bin]) == 0 {
+            let some = last.map_or(MISSING, |last| last + 1);
+            for (bin, &cell) in bins[..some].iter().enumerate() {
+                if packing.count(cell) == 0 {
                     continue;
                 }
-                left = plus(left, bins[bin]);
+                left = plus(left, cell);
                 let right = minus(sums, left);
                 if packing.count(right) < growth.rows_in_leaf {
                     break;
